@@ -1,0 +1,123 @@
+package conf
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+)
+
+// Delimiter separates the parts of a key: "ingest.http.listen".
+const Delimiter = "."
+
+// tag is the struct tag that names a field's key.
+const tag = "yaml"
+
+// Sources says where values come from, weakest first. The zero value leaves the defaults as they are.
+type Sources struct {
+	// File is a YAML file; empty for none. A named file that cannot be read is an error.
+	File string
+	// EnvPrefix is the prefix of environment variables, e.g. "THROUGHLINE_". THROUGHLINE_INGEST__HTTP__LISTEN sets
+	// ingest.http.listen: two underscores go down one level. Empty: the environment is not read.
+	EnvPrefix string
+	// Environ is the environment as "KEY=value"; nil for that of the process.
+	Environ []string
+	// Set holds "key=value" pairs, as given by repeated --set flags. A value is read as YAML, so lists are [a, b].
+	Set []string
+}
+
+// Validator is a configuration that can say what is wrong with it, naming the key.
+type Validator interface{ Validate() error }
+
+// Load fills target, a pointer to a struct that already holds the defaults, from the sources, and validates it. The
+// error names every offending key, and the file where one is to blame.
+func Load(target Validator, src Sources) error {
+	k := koanf.New(Delimiter)
+	if err := src.read(k); err != nil {
+		return err
+	}
+	if err := decode(k, target); err != nil {
+		return err
+	}
+	if err := target.Validate(); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+func (src Sources) read(k *koanf.Koanf) error {
+	if src.File != "" {
+		if err := k.Load(file.Provider(src.File), yaml.Parser()); err != nil {
+			return fmt.Errorf("configuration file %s: %w", src.File, err)
+		}
+	}
+	if src.EnvPrefix != "" {
+		provider := env.Provider(Delimiter, env.Opt{Prefix: src.EnvPrefix, TransformFunc: src.fromEnv, EnvironFunc: src.environ})
+		if err := k.Load(provider, nil); err != nil {
+			return fmt.Errorf("environment: %w", err)
+		}
+	}
+	for _, pair := range src.Set {
+		if err := set(k, pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (src Sources) environ() []string {
+	if src.Environ != nil {
+		return src.Environ
+	}
+	return os.Environ()
+}
+
+func (src Sources) fromEnv(key, value string) (string, any) {
+	key = strings.ToLower(strings.TrimPrefix(key, src.EnvPrefix))
+	return strings.ReplaceAll(key, "__", Delimiter), scalar(value)
+}
+
+func set(k *koanf.Koanf, pair string) error {
+	key, value, ok := strings.Cut(pair, "=")
+	if !ok || key == "" {
+		return fmt.Errorf("--set %q: want key=value, e.g. --set ingest.http.listen=:8080", pair)
+	}
+	return k.Load(confmap.Provider(map[string]any{key: scalar(value)}, Delimiter), nil)
+}
+
+// scalar reads a value as YAML does, so that numbers, booleans and [lists] keep their type; text that is not valid YAML
+// stays text.
+func scalar(value string) any {
+	m, err := yaml.Parser().Unmarshal([]byte("v: " + value))
+	if err != nil || m["v"] == nil {
+		return value
+	}
+	return m["v"]
+}
+
+func decode(k *koanf.Koanf, target any) error {
+	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:           target,
+		TagName:          tag,
+		ErrorUnused:      true,
+		WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(),
+			mapstructure.TextUnmarshallerHookFunc(),
+			mapstructure.StringToSliceHookFunc(","),
+		),
+	})
+	if err != nil {
+		return err
+	}
+	if err := decoder.Decode(k.Raw()); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package conf_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/conf"
+)
+
+type httpConfig struct {
+	Listen  string        `yaml:"listen"`
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+type settings struct {
+	HTTP    httpConfig `yaml:"http"`
+	Brokers []string   `yaml:"brokers"`
+	Workers int        `yaml:"workers"`
+	Verbose bool       `yaml:"verbose"`
+}
+
+func (s *settings) Validate() error {
+	if s.Workers < 1 {
+		return errors.New("workers: want at least 1")
+	}
+	return nil
+}
+
+func defaults() *settings {
+	return &settings{HTTP: httpConfig{Listen: ":80", Timeout: time.Second}, Workers: 2}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+
+	t.Run("LaterSourcesWin", func(t *testing.T) {
+		t.Parallel()
+		got := defaults()
+		err := conf.Load(got, conf.Sources{
+			File:      write(t, "http: {listen: ':81', timeout: 3s}\nworkers: 3\nbrokers: [a:1]\n"),
+			EnvPrefix: "TL_",
+			Environ:   []string{"TL_HTTP__LISTEN=:82", "TL_WORKERS=4", "OTHER=x"},
+			Set:       []string{"workers=5", "brokers=[b:1, c:1]", "verbose=true"},
+		})
+		require.NoError(t, err)
+		require.Equal(t, &settings{
+			HTTP: httpConfig{Listen: ":82", Timeout: 3 * time.Second}, Brokers: []string{"b:1", "c:1"}, Workers: 5, Verbose: true,
+		}, got)
+	})
+
+	t.Run("DefaultsStayWithoutSources", func(t *testing.T) {
+		t.Parallel()
+		got := defaults()
+		require.NoError(t, conf.Load(got, conf.Sources{}))
+		require.Equal(t, defaults(), got)
+	})
+
+	for name, tc := range map[string]struct {
+		src  conf.Sources
+		want string
+	}{
+		"UnknownKeyInFile":  {conf.Sources{Set: []string{"http.lisen=:1"}}, "lisen"},
+		"UnknownVariable":   {conf.Sources{EnvPrefix: "TL_", Environ: []string{"TL_HTTP__PORT=1"}}, "port"},
+		"WrongType":         {conf.Sources{Set: []string{"workers=many"}}, "workers"},
+		"InvalidValue":      {conf.Sources{Set: []string{"workers=0"}}, "workers: want at least 1"},
+		"PairWithoutEquals": {conf.Sources{Set: []string{"workers"}}, "want key=value"},
+		"MissingFile":       {conf.Sources{File: "nowhere.yaml"}, "nowhere.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, conf.Load(defaults(), tc.src), tc.want)
+		})
+	}
+}
+
+func TestYAMLRoundTrips(t *testing.T) {
+	t.Parallel()
+	want := defaults()
+	want.Brokers = []string{"a:1"}
+	text, err := conf.YAML(want)
+	require.NoError(t, err)
+	got := &settings{}
+	require.NoError(t, conf.Load(got, conf.Sources{File: write(t, text)}))
+	require.Equal(t, want, got)
+}

@@ -1,0 +1,137 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config says how a process reports.
+type Config struct {
+	// Log configures the logger.
+	Log LogConfig `yaml:"log"`
+	// OTLPEndpoint is the collector's gRPC address, host:port; empty: spans are not exported.
+	OTLPEndpoint string `yaml:"otlp_endpoint"`
+	// OTLPInsecure sends spans without TLS. For a collector on the same host only.
+	OTLPInsecure bool `yaml:"otlp_insecure"`
+	// SampleRatio is the share of new traces that are sampled, 0 to 1. A trace that arrives sampled stays sampled.
+	SampleRatio float64 `yaml:"sample_ratio"`
+}
+
+// DefaultConfig logs to standard error at level info and samples one trace in a hundred.
+func DefaultConfig() Config {
+	return Config{Log: LogConfig{Level: slog.LevelInfo, Format: FormatJSON}, SampleRatio: 0.01}
+}
+
+// Validate names the key that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if c.SampleRatio < 0 || c.SampleRatio > 1 {
+		errs = append(errs, fmt.Errorf("telemetry.sample_ratio: %v is not between 0 and 1", c.SampleRatio))
+	}
+	if c.Log.Format != FormatJSON && c.Log.Format != FormatText {
+		errs = append(errs, fmt.Errorf("telemetry.log.format: %q is neither json nor text", c.Log.Format))
+	}
+	return errors.Join(errs...)
+}
+
+// maxLinks holds a Collections request of 200 writes; the SDK's own limit is 128 per span.
+const maxLinks = 256
+
+// Telemetry is one process's reporting.
+type Telemetry struct {
+	// Logger is the root logger.
+	Logger *slog.Logger
+	// Level changes the logger's level while the process runs.
+	Level *slog.LevelVar
+	// Tracer makes tracers.
+	Tracer trace.TracerProvider
+	// Meter makes meters.
+	Meter metric.MeterProvider
+	// Registry holds the metrics, for those who add collectors of their own.
+	Registry *prometheus.Registry
+
+	closers []func(context.Context) error
+}
+
+// New starts reporting for a process that runs the named service. Close flushes what is still buffered.
+func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, error) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	t := &Telemetry{Logger: newLogger(os.Stderr, cfg.Log.Format, level), Level: level, Registry: prometheus.NewRegistry()}
+	res := resource.NewSchemaless(attribute.String("service.name", service), attribute.String("service.version", version))
+	if err := t.startMetrics(res); err != nil {
+		return nil, err
+	}
+	if err := t.startTraces(ctx, cfg, res); err != nil {
+		return nil, errors.Join(err, t.Close(ctx))
+	}
+	return t, nil
+}
+
+func (t *Telemetry) startMetrics(res *resource.Resource) error {
+	t.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	exporter, err := otelprom.New(otelprom.WithRegisterer(t.Registry))
+	if err != nil {
+		return fmt.Errorf("metrics exporter: %w", err)
+	}
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res))
+	t.Meter = provider
+	t.closers = append(t.closers, provider.Shutdown)
+	return nil
+}
+
+func (t *Telemetry) startTraces(ctx context.Context, cfg Config, res *resource.Resource) error {
+	limits := sdktrace.NewSpanLimits()
+	limits.LinkCountLimit = maxLinks
+	options := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(res), sdktrace.WithRawSpanLimits(limits),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))),
+	}
+	if cfg.OTLPEndpoint != "" {
+		client := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(cfg.OTLPEndpoint)}
+		if cfg.OTLPInsecure {
+			client = append(client, otlptracegrpc.WithInsecure())
+		}
+		exporter, err := otlptracegrpc.New(ctx, client...)
+		if err != nil {
+			return fmt.Errorf("trace exporter to %s: %w", cfg.OTLPEndpoint, err)
+		}
+		options = append(options, sdktrace.WithBatcher(exporter))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	t.Tracer = provider
+	t.closers = append(t.closers, provider.Shutdown)
+	return nil
+}
+
+// MetricsHandler serves the metrics in Prometheus's format.
+func (t *Telemetry) MetricsHandler() http.Handler {
+	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Timeout: 10 * time.Second, EnableOpenMetrics: true})
+}
+
+// Close flushes spans and metrics. Safe to call twice.
+func (t *Telemetry) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(t.closers) - 1; i >= 0; i-- {
+		errs = append(errs, t.closers[i](ctx))
+	}
+	t.closers = nil
+	return errors.Join(errs...)
+}
