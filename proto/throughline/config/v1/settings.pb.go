@@ -319,7 +319,9 @@ type Workspace struct {
 	// Version, for optimistic concurrency; 0 on creation.
 	Version int64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	// Base address of the platform's viewing history page; an opaque person key is appended. Empty: no link.
-	HistoryUrl    string `protobuf:"bytes,9,opt,name=history_url,json=historyUrl,proto3" json:"history_url,omitempty"`
+	HistoryUrl string `protobuf:"bytes,9,opt,name=history_url,json=historyUrl,proto3" json:"history_url,omitempty"`
+	// Zone of days and dates (IANA) for integrations that name none; empty: the org's default zone (IMM-25).
+	TimeZone      string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -413,6 +415,13 @@ func (x *Workspace) GetVersion() int64 {
 func (x *Workspace) GetHistoryUrl() string {
 	if x != nil {
 		return x.HistoryUrl
+	}
+	return ""
+}
+
+func (x *Workspace) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
 	}
 	return ""
 }
@@ -1863,7 +1872,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x03\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1876,7 +1885,9 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\blateness\x18\a \x01(\v2\x19.google.protobuf.DurationR\blateness\x12\x18\n" +
 	"\aversion\x18\b \x01(\x03R\aversion\x12)\n" +
 	"\vhistory_url\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\n" +
-	"historyUrlB\x13\n" +
+	"historyUrl\x12$\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZoneB\x13\n" +
 	"\x11_track_by_default\"\xcf\x02\n" +
 	"\rVisitSettings\x12D\n" +
 	"\asilence\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\xa082\x02\b<R\asilence\x12@\n" +

@@ -191,7 +191,10 @@ type Write struct {
 	// INSERT: see marker_scope_field.
 	MarkerScopeValue string `protobuf:"bytes,24,opt,name=marker_scope_value,json=markerScopeValue,proto3" json:"marker_scope_value,omitempty"`
 	// UNCHANGED-safe warnings from mapping, e.g. VALUE_TRUNCATED with field and lengths; no values.
-	Warnings      []string `protobuf:"bytes,25,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,25,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The record is made once: after the first confirmed write, later revisions with the same key change nothing
+	// (SKIPPED, DUPLICATE_EVENT), also for UPSERT.
+	Once          bool `protobuf:"varint,26,opt,name=once,proto3" json:"once,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +404,13 @@ func (x *Write) GetWarnings() []string {
 	return nil
 }
 
+func (x *Write) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
 // FieldValues is what Write.sealed_fields holds once opened.
 type FieldValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -564,7 +574,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\a\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\a\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -596,7 +606,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\fmarker_field\x18\x16 \x01(\tR\vmarkerField\x12,\n" +
 	"\x12marker_scope_field\x18\x17 \x01(\tR\x10markerScopeField\x12,\n" +
 	"\x12marker_scope_value\x18\x18 \x01(\tR\x10markerScopeValue\x12\x1a\n" +
-	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"H\n" +
+	"\bwarnings\x18\x19 \x03(\tR\bwarnings\x12\x12\n" +
+	"\x04once\x18\x1a \x01(\bR\x04once\"H\n" +
 	"\vFieldValues\x129\n" +
 	"\x06fields\x18\x01 \x03(\v2!.throughline.stream.v1.FieldValueR\x06fields\"q\n" +
 	"\n" +
