@@ -1,0 +1,94 @@
+# Throughline. `make` alone prints this help.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+MODULES := proto libs services
+BUILD   := $(CURDIR)/.build
+TOOLS   := $(BUILD)/bin
+# -race needs cgo; everything else is pure Go.
+RACE    := CGO_ENABLED=1
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+export PATH := $(TOOLS):$(PATH)
+
+##@ Use it
+.PHONY: run demo crash
+run: build ## Everything in one process, with a stream of events; stays up until Ctrl-C
+	bin/throughline run
+demo: build ## The same once: exits 0 only if nothing was lost or doubled; last line is JSON
+	bin/throughline demo
+crash: build ## The demo, killed with -9 and restarted five times on the way
+	deploy/crash.sh
+
+##@ Build and test
+.PHONY: build test fuzz test-kafka test-postgres requirements
+build: ## The one binary, at bin/throughline
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
+test: ## All tests that need nothing installed, with the race detector
+	$(RACE) go test -race -shuffle=on ./proto/... ./libs/... ./services/...
+test-kafka: ## The Kafka suites against Apache Kafka (KAFKA_BROKERS, or a broker started for it)
+	deploy/kafka/with-kafka.sh $(MAKE) --no-print-directory test-kafka-run
+.PHONY: test-kafka-run
+test-kafka-run:
+	go test -count=1 -timeout 15m ./libs/stage/... ./services/e2e/...
+test-postgres: ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
+	deploy/postgres/run-postgres.sh exec go test -count=1 ./services/config/...
+FUZZTIME ?= 10s
+fuzz: ## Every fuzz test for FUZZTIME each
+	deploy/fuzz.sh $(FUZZTIME)
+requirements: $(TOOLS)/requirements ## Run the suites and write docs/requirements.md: which test proves which requirement
+	deploy/requirements.sh
+
+##@ Measure
+.PHONY: bench bench-stage bench-pipeline
+bench: bench-stage bench-pipeline ## All benchmarks
+bench-stage: build ## One stage against a bare consume-produce copy
+	bin/throughline bench stage
+bench-pipeline: build ## Raw JSON in, Salesforce records out
+	bin/throughline bench pipeline
+
+##@ Keep it clean
+.PHONY: fmt lint verify generate tidy
+fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf
+	for m in $(MODULES); do (cd $$m && golangci-lint fmt ./...); done
+	buf format -w --path proto/throughline
+lint: $(TOOLS)/golangci-lint $(TOOLS)/buf $(BUILD)/third_party ## golangci-lint with the fences between packages, and buf
+	for m in $(MODULES); do echo "lint $$m"; (cd $$m && golangci-lint run ./...); done
+	buf lint
+verify: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
+	deploy/verify.sh
+generate: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
+	buf generate
+	$(TOOLS)/packages
+tidy: ## go mod tidy in every module
+	for m in $(MODULES) tools tools/lint; do (cd $$m && GOWORK=off go mod tidy); done
+
+$(BUILD)/third_party: tools/go.mod tools/validateproto/main.go
+	GOWORK=off go -C tools run ./validateproto $@
+	@touch $@
+$(TOOLS)/buf: tools/go.mod
+	GOWORK=off go build -C tools -o $@ github.com/bufbuild/buf/cmd/buf
+$(TOOLS)/protoc-gen-go: tools/go.mod
+	GOWORK=off go build -C tools -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
+$(TOOLS)/protoc-gen-go-grpc: tools/go.mod
+	GOWORK=off go build -C tools -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+$(TOOLS)/packages: tools/packages/main.go
+	GOWORK=off go build -C tools -o $@ ./packages
+$(TOOLS)/requirements: tools/requirements/main.go
+	GOWORK=off go build -C tools -o $@ ./requirements
+$(TOOLS)/golangci-lint: tools/lint/go.mod
+	GOWORK=off go build -C tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+##@ Ship it
+.PHONY: image
+image: ## One small non-root image for all services
+	docker build -t throughline:$(VERSION) -f deploy/Dockerfile .
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*##"; printf "Throughline: engagement from Kafka into Salesforce.\n\nUsage: make \033[36m<target>\033[0m\n"} \
+	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-zA-Z_-]+:.*?##/ {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
