@@ -1,0 +1,90 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+// savedContext binds a saved snapshot to its purpose.
+var savedContext = []byte("throughline/settings-snapshot/v1")
+
+// save replaces the saved snapshot so that a crash leaves the old or the new one, never half of one.
+func (c *Client) save(snapshot *configv1.Snapshot) error {
+	if c.cfg.SavePath == "" {
+		return nil
+	}
+	plain, err := proto.Marshal(snapshot)
+	if err != nil {
+		return fmt.Errorf("save settings: %w", err)
+	}
+	sealed, err := c.deps.Installation.Seal(plain, savedContext)
+	if err != nil {
+		return fmt.Errorf("save settings: %w", err)
+	}
+	if err := replaceFile(c.cfg.SavePath, sealed); err != nil {
+		return fmt.Errorf("save settings: %w", err)
+	}
+	return nil
+}
+
+func replaceFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".settings-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// restore starts from the saved snapshot. A missing or damaged one is no reason to stop: config will send another.
+func (c *Client) restore() {
+	if c.cfg.SavePath == "" {
+		return
+	}
+	snapshot, err := c.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		var view *View
+		if view, err = NewView(snapshot, c.deps.Installation); err == nil {
+			c.publish(view)
+			c.deps.Logger.Info("starting from saved settings", "revision", view.Revision())
+			return
+		}
+	}
+	c.deps.Logger.Warn("saved settings cannot be used; waiting for the config service", "error", err)
+}
+
+func (c *Client) load() (*configv1.Snapshot, error) {
+	sealed, err := os.ReadFile(c.cfg.SavePath)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := c.deps.Installation.Open(sealed, savedContext)
+	if err != nil {
+		return nil, err
+	}
+	snapshot := &configv1.Snapshot{}
+	if err := proto.Unmarshal(plain, snapshot); err != nil {
+		return nil, fmt.Errorf("decode saved settings: %w", err)
+	}
+	return snapshot, nil
+}
