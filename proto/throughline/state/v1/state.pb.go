@@ -48,7 +48,15 @@ type OpenVisit struct {
 	// traceparent of the activity that caused the newest revision.
 	Traceparent string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Whether an outcome was published for this visit instead of a revision.
-	Skipped       v1.Reason `protobuf:"varint,10,opt,name=skipped,proto3,enum=throughline.stream.v1.Reason" json:"skipped,omitempty"`
+	Skipped v1.Reason `protobuf:"varint,10,opt,name=skipped,proto3,enum=throughline.stream.v1.Reason" json:"skipped,omitempty"`
+	// When the evidence for the subject occurred; among equally strong evidence the latest wins.
+	SubjectAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=subject_at,json=subjectAt,proto3" json:"subject_at,omitempty"`
+	// When each click occurred, milliseconds since 1970, ascending, so that double clicks are told whatever the order.
+	ClickTimes []int64 `protobuf:"fixed64,12,rep,packed,name=click_times,json=clickTimes,proto3" json:"click_times,omitempty"`
+	// When the exit page was on screen.
+	ExitPageAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=exit_page_at,json=exitPageAt,proto3" json:"exit_page_at,omitempty"`
+	// The end of the video was reached.
+	Completed     bool `protobuf:"varint,14,opt,name=completed,proto3" json:"completed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,6 +161,34 @@ func (x *OpenVisit) GetSkipped() v1.Reason {
 	return v1.Reason(0)
 }
 
+func (x *OpenVisit) GetSubjectAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SubjectAt
+	}
+	return nil
+}
+
+func (x *OpenVisit) GetClickTimes() []int64 {
+	if x != nil {
+		return x.ClickTimes
+	}
+	return nil
+}
+
+func (x *OpenVisit) GetExitPageAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExitPageAt
+	}
+	return nil
+}
+
+func (x *OpenVisit) GetCompleted() bool {
+	if x != nil {
+		return x.Completed
+	}
+	return false
+}
+
 // Totals is the running totals of one engagement.
 type Totals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -255,7 +291,11 @@ type Contribution struct {
 	// Last activity.
 	LastActivityAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_activity_at,json=lastActivityAt,proto3" json:"last_activity_at,omitempty"`
 	// First activity.
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// Distinct stretches watched, so that a withdrawn visit takes its stretches along.
+	Ranges []*v1.TimeRange `protobuf:"bytes,10,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	// Label, target and time of the latest click; absent without clicks, and without their count.
+	LastClick     *v1.CallToAction `protobuf:"bytes,11,opt,name=last_click,json=lastClick,proto3" json:"last_click,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +389,20 @@ func (x *Contribution) GetLastActivityAt() *timestamppb.Timestamp {
 func (x *Contribution) GetStartedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Contribution) GetRanges() []*v1.TimeRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+func (x *Contribution) GetLastClick() *v1.CallToAction {
+	if x != nil {
+		return x.LastClick
 	}
 	return nil
 }
@@ -466,7 +520,7 @@ var File_throughline_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	" throughline/state/v1/state.proto\x12\x14throughline.state.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&throughline/stream/v1/engagement.proto\x1a\"throughline/stream/v1/reason.proto\x1a!throughline/stream/v1/visit.proto\"\xa7\x03\n" +
+	" throughline/state/v1/state.proto\x12\x14throughline.state.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&throughline/stream/v1/engagement.proto\x1a\"throughline/stream/v1/reason.proto\x1a#throughline/stream/v1/subject.proto\x1a!throughline/stream/v1/visit.proto\"\xdf\x04\n" +
 	"\tOpenVisit\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x122\n" +
 	"\x05visit\x18\x02 \x01(\v2\x1c.throughline.stream.v1.VisitR\x05visit\x12%\n" +
@@ -478,7 +532,14 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\aclosing\x18\b \x01(\bR\aclosing\x12 \n" +
 	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x127\n" +
 	"\askipped\x18\n" +
-	" \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\askipped\"\x84\x02\n" +
+	" \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\askipped\x129\n" +
+	"\n" +
+	"subject_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tsubjectAt\x12\x1f\n" +
+	"\vclick_times\x18\f \x03(\x10R\n" +
+	"clickTimes\x12<\n" +
+	"\fexit_page_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"exitPageAt\x12\x1c\n" +
+	"\tcompleted\x18\x0e \x01(\bR\tcompleted\"\x84\x02\n" +
 	"\x06Totals\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12A\n" +
 	"\n" +
@@ -486,7 +547,7 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"engagement\x12%\n" +
 	"\x0eapplied_offset\x18\x03 \x01(\x03R\rappliedOffset\x12:\n" +
 	"\x06visits\x18\x04 \x03(\v2\".throughline.state.v1.ContributionR\x06visits\x12:\n" +
-	"\x06folded\x18\x05 \x01(\v2\".throughline.state.v1.ContributionR\x06folded\"\xda\x02\n" +
+	"\x06folded\x18\x05 \x01(\v2\".throughline.state.v1.ContributionR\x06folded\"\xd8\x03\n" +
 	"\fContribution\x12\x19\n" +
 	"\bvisit_id\x18\x01 \x01(\tR\avisitId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
@@ -497,7 +558,11 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\rdwell_seconds\x18\a \x01(\x01R\fdwellSeconds\x12D\n" +
 	"\x10last_activity_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0elastActivityAt\x129\n" +
 	"\n" +
-	"started_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xbd\x02\n" +
+	"started_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x128\n" +
+	"\x06ranges\x18\n" +
+	" \x03(\v2 .throughline.stream.v1.TimeRangeR\x06ranges\x12B\n" +
+	"\n" +
+	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\"\xbd\x02\n" +
 	"\vLedgerEntry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\twrite_key\x18\x02 \x01(\tR\bwriteKey\x12\x1e\n" +
@@ -533,23 +598,29 @@ var file_throughline_state_v1_state_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 	(v1.Reason)(0),                // 6: throughline.stream.v1.Reason
 	(*v1.Engagement)(nil),         // 7: throughline.stream.v1.Engagement
+	(*v1.TimeRange)(nil),          // 8: throughline.stream.v1.TimeRange
+	(*v1.CallToAction)(nil),       // 9: throughline.stream.v1.CallToAction
 }
 var file_throughline_state_v1_state_proto_depIdxs = []int32{
 	4,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
 	5,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
 	5,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
 	6,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
-	7,  // 4: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
-	2,  // 5: throughline.state.v1.Totals.visits:type_name -> throughline.state.v1.Contribution
-	2,  // 6: throughline.state.v1.Totals.folded:type_name -> throughline.state.v1.Contribution
-	5,  // 7: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
-	5,  // 8: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
-	5,  // 9: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	5,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
+	5,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
+	7,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
+	2,  // 7: throughline.state.v1.Totals.visits:type_name -> throughline.state.v1.Contribution
+	2,  // 8: throughline.state.v1.Totals.folded:type_name -> throughline.state.v1.Contribution
+	5,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
+	5,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
+	8,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
+	9,  // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
+	5,  // 13: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
