@@ -1,0 +1,102 @@
+package salesforce
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// MaxQueryBytes is the longest URL-encoded query that fits a request. QueryFits measures one.
+const MaxQueryBytes = maxAddress - 500
+
+// QueryFits reports whether a query fits a request; split its list of keys otherwise.
+func QueryFits(soql string) bool { return len(url.QueryEscape(soql)) <= MaxQueryBytes }
+
+// Query runs a SOQL query and returns the records of all its pages. Without ORDER BY their order is not defined.
+// More than Config.MaxQueryRecords records are an error, not a cut.
+func (c *Client) Query(ctx context.Context, soql string) ([]Record, error) {
+	r := &call{
+		method: http.MethodGet, path: "/query", template: "/query", api: "rest",
+		query: url.Values{"q": {soql}},
+	}
+	var records []Record
+	for {
+		page, err := c.queryPage(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, page.Records...)
+		if len(records) > c.cfg.MaxQueryRecords {
+			return nil, &Error{
+				Class: ClassUnknown, Reason: ReasonRejected, Code: CodeTooLarge, Split: true,
+				Detail: "the query found more than max_query_records records",
+			}
+		}
+		if page.Done || page.NextRecordsURL == "" {
+			return records, nil
+		}
+		if !strings.HasPrefix(page.NextRecordsURL, "/services/data/") {
+			return nil, unparseable(r, http.StatusOK)
+		}
+		r = &call{method: http.MethodGet, path: page.NextRecordsURL, template: "/query/{locator}", api: "rest"}
+	}
+}
+
+type queryPage struct {
+	Done           *bool    `json:"done"`
+	NextRecordsURL string   `json:"nextRecordsUrl"`
+	Records        []Record `json:"records"`
+}
+
+func (c *Client) queryPage(ctx context.Context, r *call) (page struct {
+	Done           bool
+	NextRecordsURL string
+	Records        []Record
+}, err error,
+) {
+	ans, _, err := c.do(ctx, r)
+	if err != nil {
+		return page, err
+	}
+	var wire queryPage
+	if json.Unmarshal(ans.body, &wire) != nil || wire.Done == nil {
+		return page, unparseable(r, ans.status)
+	}
+	page.Done, page.NextRecordsURL, page.Records = *wire.Done, wire.NextRecordsURL, wire.Records
+	return page, nil
+}
+
+var soqlEscapes = strings.NewReplacer(
+	`\`, `\\`, `'`, `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\b", `\b`, "\f", `\f`,
+)
+
+// Quote returns s as a SOQL string literal, quotes included. Control characters that SOQL has no escape for are dropped.
+func Quote(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if (r < 0x20 && !strings.ContainsRune("\n\r\t\b\f", r)) || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return "'" + soqlEscapes.Replace(s) + "'"
+}
+
+// QuoteList returns the values as a SOQL list for IN: ('a','b').
+func QuoteList(values []string) string {
+	var b strings.Builder
+	b.WriteByte('(')
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(Quote(v))
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// DateTime returns t as a SOQL datetime literal, which takes no quotes.
+func DateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
