@@ -1,0 +1,130 @@
+package orgs
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/secret"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+// tokenCache is one connection's salesforce.TokenSource.
+type tokenCache struct {
+	cfg  Config
+	deps Deps
+	key  key
+	// asking is held by the one caller who asks config; the others wait for what it learns.
+	asking chan struct{}
+
+	mu      sync.Mutex
+	token   salesforce.Token
+	refused []byte // SHA-256 of the token Salesforce did not accept
+	failure error
+	retryAt time.Time
+}
+
+func newTokenCache(cfg Config, deps Deps, k key) *tokenCache {
+	return &tokenCache{cfg: cfg, deps: deps, key: k, asking: make(chan struct{}, 1)}
+}
+
+// Token implements salesforce.TokenSource.
+func (c *tokenCache) Token(ctx context.Context) (salesforce.Token, error) {
+	if token, err, known := c.cached(); known {
+		return token, err
+	}
+	select {
+	case c.asking <- struct{}{}:
+	case <-ctx.Done():
+		return salesforce.Token{}, ctx.Err()
+	}
+	defer func() { <-c.asking }()
+	if token, err, known := c.cached(); known {
+		return token, err
+	}
+	return c.ask(ctx)
+}
+
+// cached returns what is known without asking: a usable token, or a failure that is too young to ask again.
+func (c *tokenCache) cached() (token salesforce.Token, failure error, known bool) {
+	now := c.deps.Clock.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	usable := !c.token.AccessToken.IsEmpty() &&
+		(c.token.ExpiresAt.IsZero() || now.Before(c.token.ExpiresAt.Add(-c.cfg.TokenMargin)))
+	if usable {
+		return c.token, nil, true
+	}
+	if c.failure != nil && now.Before(c.retryAt) {
+		return salesforce.Token{}, c.failure, true
+	}
+	return salesforce.Token{}, nil, false
+}
+
+func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {
+	c.mu.Lock()
+	refused := c.refused
+	c.mu.Unlock()
+	asked, cancel := context.WithTimeout(ctx, c.cfg.TokenTimeout)
+	defer cancel()
+	resp, err := c.deps.Tokens.GetAccessToken(asked, &configv1.GetAccessTokenRequest{
+		Workspace: c.key.workspace, Connection: c.key.connection, RefusedTokenHash: refused,
+	})
+	if err != nil && ctx.Err() != nil {
+		return salesforce.Token{}, ctx.Err() // the caller gave up; that says nothing about the connection
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.failure, c.retryAt = classify(err), c.deps.Clock.Now().Add(c.cfg.TokenRetry)
+		return salesforce.Token{}, c.failure
+	}
+	c.failure = nil
+	c.token = salesforce.Token{
+		AccessToken: secret.New(resp.GetAccessToken()), InstanceURL: resp.GetInstanceUrl(),
+	}
+	if resp.GetExpiresAt() != nil {
+		c.token.ExpiresAt = resp.GetExpiresAt().AsTime()
+	}
+	return c.token, nil
+}
+
+// Refused implements salesforce.TokenSource. A refusal of a token that was replaced meanwhile changes nothing.
+func (c *tokenCache) Refused(_ context.Context, token salesforce.Token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.token.AccessToken.Equal(token.AccessToken) {
+		return
+	}
+	hash := sha256.Sum256([]byte(token.AccessToken.Reveal()))
+	c.refused = hash[:]
+	c.token = salesforce.Token{}
+}
+
+// classify turns config's refusal into the client's terms. Config names its reason in an ErrorInfo; its text is for people
+// and is scrubbed by config.
+func classify(err error) error {
+	s := status.Convert(err)
+	e := &salesforce.Error{
+		Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: salesforce.CodeNoToken,
+		Detail: "the config service gave no access token (" + s.Code().String() + "); it will be asked again",
+	}
+	switch s.Code() {
+	case codes.FailedPrecondition, codes.NotFound:
+		e.Class, e.Reason = salesforce.ClassAuth, salesforce.ReasonAuthRevoked
+		e.Detail = "the connection cannot get an access token; check or reconnect it"
+		for _, d := range s.Details() {
+			if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetReason() != "" {
+				e.Reason = info.GetReason()
+			}
+		}
+	default:
+	}
+	return e
+}
