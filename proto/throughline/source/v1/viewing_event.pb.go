@@ -87,7 +87,8 @@ func (Evidence) EnumDescriptor() ([]byte, []int) {
 // It carries personal data in clear and therefore exists only on the customer's side of ingest.
 type ViewingEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique within the workspace. UUIDv7 is recommended: its time makes `throughline trace` instant.
+	// Unique within the workspace, without control characters; never a personal datum. UUIDv7 is recommended: its time
+	// makes `throughline trace` instant.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The workspace the event belongs to. Must agree with the authenticated one.
 	Workspace string `protobuf:"bytes,2,opt,name=workspace,proto3" json:"workspace,omitempty"`
@@ -873,13 +874,11 @@ var File_throughline_source_v1_viewing_event_proto protoreflect.FileDescriptor
 
 const file_throughline_source_v1_viewing_event_proto_rawDesc = "" +
 	"\n" +
-	")throughline/source/v1/viewing_event.proto\x12\x15throughline.source.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\a\n" +
-	"\fViewingEvent\x12\x1a\n" +
-	"\x02id\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x02id\x12=\n" +
-	"\tworkspace\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\tworkspace\x12$\n" +
-	"\asession\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\asession\x126\n" +
+	")throughline/source/v1/viewing_event.proto\x12\x15throughline.source.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\a\n" +
+	"\fViewingEvent\x12/\n" +
+	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x02id\x12=\n" +
+	"\tworkspace\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\tworkspace\x129\n" +
+	"\asession\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\asession\x126\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12@\n" +
 	"\acontent\x18\x05 \x01(\v2\x1e.throughline.source.v1.ContentB\x06\xbaH\x03\xc8\x01\x01R\acontent\x125\n" +
 	"\x06viewer\x18\x06 \x01(\v2\x1d.throughline.source.v1.ViewerR\x06viewer\x12\x1f\n" +
@@ -895,10 +894,9 @@ const file_throughline_source_v1_viewing_event_proto_rawDesc = "" +
 	"pageViewed\x12P\n" +
 	"\x0fdocument_closed\x18\x10 \x01(\v2%.throughline.source.v1.DocumentClosedH\x00R\x0edocumentClosedB\x0f\n" +
 	"\x06detail\x12\x05\xbaH\x02\b\x01B\v\n" +
-	"\t_tracking\"\xde\x02\n" +
-	"\aContent\x12\x1a\n" +
-	"\x02id\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x02id\x12\x1e\n" +
+	"\t_tracking\"\xf3\x02\n" +
+	"\aContent\x12/\n" +
+	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x02id\x12\x1e\n" +
 	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05title\x12\x1a\n" +
 	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x12>\n" +
 	"\x0elength_seconds\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00u\"A)\x00\x00\x00\x00\x00\x00\x00\x00R\rlengthSeconds\x12(\n" +
