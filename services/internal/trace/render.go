@@ -1,0 +1,216 @@
+package trace
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// step is one line of the printed journey.
+type step struct {
+	at     time.Time
+	stage  string
+	what   string
+	where  string
+	detail []string
+}
+
+// Render prints the journey for a person: one row per step in order of time, each with how long after the event it was.
+func (j *Journey) Render(w io.Writer) {
+	if !j.Found() {
+		fmt.Fprintf(w, "Nothing is known of event %s in workspace %s.\n", j.EventID, j.Workspace)
+		fmt.Fprintln(w, "If its id is not a UUIDv7, give the time it was sent: --since 2026-11-23T09:00:00Z.")
+		return
+	}
+	steps := j.steps()
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.SetTitle("Event %s of workspace %s", j.EventID, j.Workspace)
+	t.AppendHeader(table.Row{"stage", "written", "after", "what", "where"})
+	start := steps[0].at
+	for _, s := range steps {
+		what := s.what
+		if len(s.detail) > 0 {
+			what += "\n  " + strings.Join(s.detail, "\n  ")
+		}
+		t.AppendRow(table.Row{s.stage, s.at.UTC().Format("15:04:05.000"), s.at.Sub(start).Round(time.Millisecond), what, s.where})
+	}
+	t.Render()
+	if tp := j.ActivityPlace.TraceParent; tp != "" {
+		if parts := strings.Split(tp, "-"); len(parts) == 4 {
+			fmt.Fprintf(w, "trace id %s\n", parts[1])
+		}
+	}
+}
+
+func (j *Journey) steps() []step {
+	var out []step
+	if a := j.Activity; a != nil {
+		out = append(out, step{
+			at: j.ActivityPlace.Written, stage: "ingest", where: j.ActivityPlace.String(),
+			what: fmt.Sprintf("accepted: %s of %s %q", kindOf(a), contentKind(a.GetContent()), a.GetContent().GetTitle()),
+			detail: []string{
+				fmt.Sprintf("happened %s, session %s, settings revision %d", clock(a.GetOccurredAt().AsTime()), a.GetSession(), a.GetSettingsRevision()),
+				subject(a.GetSubject()),
+			},
+		})
+	}
+	for _, v := range j.Visits {
+		out = append(out, visitStep(v))
+	}
+	for _, e := range j.Engagements {
+		out = append(out, step{at: e.Place.Written, stage: "visits", where: e.Place.String(), what: fmt.Sprintf(
+			"totals, revision %d: %d visits, %d views, %.1f %% watched, %.0f s reading",
+			e.Engagement.GetRevision(), e.Engagement.GetVisits(), e.Engagement.GetViews(), e.Engagement.GetPercentWatched(), e.Engagement.GetDwellSeconds())})
+	}
+	for _, r := range j.Resolved {
+		out = append(out, resolvedStep(r))
+	}
+	for _, w := range j.Writes {
+		out = append(out, step{at: w.Place.Written, stage: "mapping", where: w.Place.String(), what: fmt.Sprintf(
+			"%s %s, revision %d", verb(w.Write.GetOperation()), w.Write.GetObject(), w.Write.GetRevision()),
+			detail: []string{
+				fmt.Sprintf("integration %s version %d, settings revision %d", w.Write.GetIntegration(), w.Write.GetIntegrationVersion(), w.Write.GetSettingsRevision()),
+				"write key " + w.Write.GetWriteKey(),
+			}})
+	}
+	for _, o := range j.Outcomes {
+		out = append(out, outcomeStep(o))
+	}
+	slices.SortStableFunc(out, func(a, b step) int { return a.at.Compare(b.at) })
+	return out
+}
+
+func visitStep(v VisitStep) step {
+	state := "open"
+	if v.Visit.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED {
+		state = "closed"
+	}
+	return step{at: v.Place.Written, stage: "visits", where: v.Place.String(), what: fmt.Sprintf(
+		"visit %s, revision %d, %s: %d activities, %.1f %% watched, %.0f s reading",
+		v.Visit.GetVisitId(), v.Visit.GetRevision(), state, v.Visit.GetActivities(), v.Visit.GetPercentWatched(), v.Visit.GetDwellSeconds())}
+}
+
+func resolvedStep(r ResolvedStep) step {
+	res := r.Resolved.GetResolution()
+	s := step{at: r.Place.Written, stage: "identity", where: r.Place.String(), what: "connection " + r.Resolved.GetConnection() + ": "}
+	if p := res.GetPerson(); p != nil {
+		s.what += fmt.Sprintf("%s %s, owner %s", p.GetObject(), p.GetRecordId(), p.GetOwnerId())
+	} else {
+		s.what += reason(res.GetReason())
+	}
+	if o := res.GetContentOwner(); o != nil {
+		s.detail = append(s.detail, "content owner is user "+o.GetRecordId())
+	}
+	for _, c := range res.GetCandidates() {
+		mark := "✗"
+		if c.GetChosen() {
+			mark = "✓"
+		}
+		s.detail = append(s.detail, fmt.Sprintf("%s %s %s, changed %s: %s", mark, c.GetObject(), c.GetRecordId(), c.GetLastModifiedAt().AsTime().Format(time.DateOnly), c.GetRule()))
+	}
+	return s
+}
+
+func outcomeStep(o *streamv1.Outcome) step {
+	s := step{at: o.GetDecidedAt().AsTime(), stage: o.GetStage(), what: strings.TrimPrefix(o.GetStatus().String(), "STATUS_")}
+	if o.GetReason() != streamv1.Reason_REASON_UNSPECIFIED {
+		s.what += "(" + reason(o.GetReason()) + ")"
+	}
+	if o.GetRecordId() != "" {
+		s.what += " " + o.GetObject() + " " + o.GetRecordId()
+	}
+	if o.GetDetail() != "" {
+		s.detail = append(s.detail, o.GetDetail())
+	}
+	if r := o.GetRequest(); r != nil {
+		s.detail = append(s.detail, fmt.Sprintf("%s: HTTP %d, %d records, %.0f ms, attempt %d", r.GetRoute(), r.GetHttpStatus(), r.GetBatchSize(), r.GetDurationMs(), o.GetAttempts()))
+	}
+	if o.GetSalesforceCode() != "" {
+		s.detail = append(s.detail, "Salesforce said "+o.GetSalesforceCode())
+	}
+	s.detail = append(s.detail, o.GetNotes()...)
+	return s
+}
+
+// MarshalJSON writes the journey for machines; protobuf parts in their canonical JSON form.
+func (j *Journey) MarshalJSON() ([]byte, error) {
+	type part struct {
+		Place   *Place          `json:"place,omitempty"`
+		Message json.RawMessage `json:"message"`
+	}
+	out := map[string]any{"workspace": j.Workspace, "event_id": j.EventID, "found": j.Found()}
+	var failed error
+	add := func(name string, p *Place, m proto.Message) {
+		raw, err := protojson.Marshal(m)
+		if err != nil {
+			failed = err
+		}
+		have, _ := out[name].([]part)
+		out[name] = append(have, part{p, raw})
+	}
+	if j.Activity != nil {
+		add("activity", &j.ActivityPlace, j.Activity)
+	}
+	for i := range j.Visits {
+		add("visits", &j.Visits[i].Place, j.Visits[i].Visit)
+	}
+	for i := range j.Engagements {
+		add("engagements", &j.Engagements[i].Place, j.Engagements[i].Engagement)
+	}
+	for i := range j.Resolved {
+		add("resolved", &j.Resolved[i].Place, j.Resolved[i].Resolved)
+	}
+	for i := range j.Writes {
+		add("writes", &j.Writes[i].Place, j.Writes[i].Write)
+	}
+	for _, o := range j.Outcomes {
+		add("outcomes", nil, o)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return json.Marshal(out)
+}
+
+// String is topic/partition@offset.
+func (p Place) String() string { return fmt.Sprintf("%s/%d@%d", p.Topic, p.Partition, p.Offset) }
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
+
+func reason(r streamv1.Reason) string { return strings.TrimPrefix(r.String(), "REASON_") }
+
+func verb(o streamv1.Operation) string {
+	return strings.ToLower(strings.TrimPrefix(o.String(), "OPERATION_"))
+}
+
+func contentKind(c *streamv1.Content) string {
+	return strings.ToLower(strings.TrimPrefix(c.GetKind().String(), "CONTENT_KIND_"))
+}
+
+func subject(s *streamv1.Subject) string {
+	if s == nil {
+		return "nobody known yet"
+	}
+	return "person key " + s.GetPersonKey() + ", " + strings.ToLower(strings.TrimPrefix(s.GetEvidence().String(), "EVIDENCE_"))
+}
+
+// kindOf names the oneof case of an activity, e.g. "page_viewed".
+func kindOf(a *streamv1.Activity) string {
+	m := a.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("detail"))
+	if field == nil {
+		return "unknown activity"
+	}
+	return string(field.Name())
+}
