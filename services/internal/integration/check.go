@@ -1,0 +1,74 @@
+package integration
+
+import (
+	"regexp"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+// apiName is the shape of object and field names in Salesforce, namespaces and custom suffixes included.
+var apiName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}$`)
+
+func (c *compiler) checkHead(i *configv1.Integration) {
+	if i.GetLanguage() != "" {
+		if l, ok := parseLanguage(i.GetLanguage()); !ok || string(l) != i.GetLanguage() {
+			c.add("language", "%q is not a language of generated texts; use ja or en, or leave it empty", i.GetLanguage())
+		}
+	}
+	switch i.GetTrigger() {
+	case configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED, configv1.Trigger_TRIGGER_VISIT_CLOSED,
+		configv1.Trigger_TRIGGER_VISIT_OPENED:
+	default:
+		c.add("trigger", "not a known trigger; use TRIGGER_ENGAGEMENT_CHANGED, TRIGGER_VISIT_CLOSED or TRIGGER_VISIT_OPENED")
+	}
+	if len(i.GetActions()) == 0 {
+		c.add("actions", "an integration without actions does nothing; add one")
+	}
+}
+
+func (c *compiler) checkAction(path string, a *configv1.Action, trigger configv1.Trigger) {
+	if a.GetName() == "" {
+		c.add(path+".name", "an action needs a name; it is part of its records' keys")
+	}
+	if !apiName.MatchString(a.GetObject()) {
+		c.add(path+".object", "%q is not the API name of an object", a.GetObject())
+	}
+	switch a.GetScope() {
+	case configv1.Scope_SCOPE_VISIT:
+	case configv1.Scope_SCOPE_ENGAGEMENT:
+		if trigger == configv1.Trigger_TRIGGER_VISIT_OPENED {
+			c.add(path+".scope", "what an opened visit makes stands for that visit; use SCOPE_VISIT")
+		}
+	default:
+		c.add(path+".scope", "say what a record stands for: SCOPE_VISIT or SCOPE_ENGAGEMENT")
+	}
+	c.checkOperation(path, a)
+}
+
+// checkOperation makes sure that a repeated write can be recognised (promise 5).
+func (c *compiler) checkOperation(path string, a *configv1.Action) {
+	switch a.GetOperation() {
+	case configv1.ActionOperation_ACTION_OPERATION_UPSERT:
+		if !apiName.MatchString(a.GetExternalIdField()) {
+			c.add(path+".external_id_field", "an upsert needs the API name of an external id field")
+		}
+		if a.GetMarkerField() != "" {
+			c.add(path+".marker_field", "an upsert is recognised by its external id; leave this empty")
+		}
+	case configv1.ActionOperation_ACTION_OPERATION_INSERT:
+		if !apiName.MatchString(a.GetMarkerField()) {
+			c.add(path+".marker_field", "an insert needs a text field, e.g. Description, that carries its marker line; "+
+				"without one a lost answer could double the record")
+		}
+		if a.GetExternalIdField() != "" {
+			c.add(path+".external_id_field", "with an external id field, use ACTION_OPERATION_UPSERT")
+		}
+	default:
+		c.add(path+".operation", "not a known operation; use ACTION_OPERATION_UPSERT or ACTION_OPERATION_INSERT")
+	}
+	for n, f := range a.GetFields() {
+		if f.GetField() == a.GetExternalIdField() && f.GetField() != "" {
+			c.add(fieldPath(path, n)+".field", "%s is the external id; it is set by itself", f.GetField())
+		}
+	}
+}
