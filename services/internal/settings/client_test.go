@@ -1,0 +1,268 @@
+package settings_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/secret"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/settingstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// watchServer serves Watch only: the newest snapshot at once and after every change.
+type watchServer struct {
+	configv1.UnimplementedConfigServiceServer
+
+	mu       sync.Mutex
+	snapshot *configv1.Snapshot
+	changed  chan struct{}
+	tokens   []string
+	from     []int64
+}
+
+func (s *watchServer) set(snapshot *configv1.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.snapshot = snapshot
+	if s.changed != nil {
+		close(s.changed)
+	}
+	s.changed = make(chan struct{})
+}
+
+func (s *watchServer) Watch(req *configv1.WatchRequest, stream grpc.ServerStreamingServer[configv1.WatchResponse]) error {
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	s.mu.Lock()
+	s.tokens = append(s.tokens, md.Get("authorization")...)
+	s.from = append(s.from, req.GetRevision())
+	s.mu.Unlock()
+	sent := req.GetRevision()
+	for {
+		s.mu.Lock()
+		snapshot, changed := s.snapshot, s.changed
+		s.mu.Unlock()
+		if snapshot.GetRevision() != sent {
+			if err := stream.Send(&configv1.WatchResponse{Snapshot: snapshot}); err != nil {
+				return err
+			}
+			sent = snapshot.GetRevision()
+		}
+		select {
+		case <-changed:
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		}
+	}
+}
+
+type clientBundle struct {
+	server  *watchServer
+	builder *settingstest.Builder
+	cfg     settings.Config
+	deps    settings.Deps
+	addr    string
+}
+
+func setupClient(t *testing.T) *clientBundle {
+	t.Helper()
+	b := &clientBundle{server: &watchServer{}, builder: settingstest.New(t).Workspace("acme")}
+	b.server.set(b.builder.Snapshot())
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b.addr = lis.Addr().String()
+	require.NoError(t, lis.Close())
+	b.cfg = settings.Config{
+		Target: b.addr, Token: secret.New("t0ken"), SavePath: filepath.Join(t.TempDir(), "data", "settings"),
+		RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond,
+	}
+	b.deps = settings.Deps{Installation: b.builder.Installation()}
+	return b
+}
+
+// serve runs the config service until the returned function is called.
+func (b *clientBundle) serve(t *testing.T) (stop func()) {
+	t.Helper()
+	lis, err := net.Listen("tcp", b.addr)
+	require.NoError(t, err)
+	srv := grpc.NewServer()
+	configv1.RegisterConfigServiceServer(srv, b.server)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(lis) }()
+	stop = sync.OnceFunc(func() { srv.Stop(); <-done })
+	t.Cleanup(stop)
+	return stop
+}
+
+// run starts a client and returns it with a function that stops it and waits.
+func (b *clientBundle) run(t *testing.T) (*settings.Client, func()) {
+	t.Helper()
+	c, err := settings.NewClient(b.cfg, b.deps)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	stop := sync.OnceFunc(func() { cancel(); require.NoError(t, <-done) })
+	t.Cleanup(stop)
+	return c, stop
+}
+
+func waitRevision(t *testing.T, c *settings.Client, revision int64) {
+	t.Helper()
+	require.Eventually(t, func() bool { v := c.View(); return v != nil && v.Revision() == revision },
+		10*time.Second, time.Millisecond)
+}
+
+func TestClientFollowsChanges(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	b.serve(t)
+	c, _ := b.run(t)
+
+	view, err := c.WaitReady(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(1), view.Revision())
+	require.NoError(t, c.Ready())
+
+	b.server.set(b.builder.Revision(2).Workspace("globex").Snapshot())
+	waitRevision(t, c, 2)
+	_, ok := view.Workspace("globex")
+	require.False(t, ok, "a view in use never changes")
+	b.server.mu.Lock()
+	defer b.server.mu.Unlock()
+	require.Equal(t, []string{"Bearer t0ken"}, b.server.tokens)
+}
+
+func TestClientReconnectsWithItsRevision(t *testing.T) {
+	t.Attr("requirement", "XC-22")
+	t.Parallel()
+	b := setupClient(t)
+	stop := b.serve(t)
+	c, _ := b.run(t)
+	waitRevision(t, c, 1)
+
+	stop()
+	b.server.set(b.builder.Revision(9).Snapshot())
+	require.Equal(t, int64(1), c.View().Revision(), "goes on with what it has")
+	b.serve(t)
+	waitRevision(t, c, 9)
+	b.server.mu.Lock()
+	defer b.server.mu.Unlock()
+	require.Equal(t, []int64{0, 1}, b.server.from)
+}
+
+func TestClientStartsFromTheSavedSnapshot(t *testing.T) {
+	t.Attr("requirement", "XC-23")
+	t.Parallel()
+	b := setupClient(t)
+	stopServer := b.serve(t)
+	c, stopClient := b.run(t)
+	waitRevision(t, c, 1)
+	stopClient()
+	stopServer()
+
+	again, _ := b.run(t)
+	view, err := again.WaitReady(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(1), view.Revision())
+	_, ok := view.Workspace("acme")
+	require.True(t, ok)
+
+	saved, err := os.ReadFile(b.cfg.SavePath)
+	require.NoError(t, err)
+	require.NotContains(t, string(saved), "acme")
+	entries, err := os.ReadDir(filepath.Dir(b.cfg.SavePath))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "no temporary file stays behind")
+}
+
+func TestClientWaitsWithoutConfigAndWithoutASavedSnapshot(t *testing.T) {
+	t.Attr("requirement", "XC-23")
+	t.Parallel()
+	b := setupClient(t)
+	c, _ := b.run(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.WaitReady(ctx)
+	require.ErrorIs(t, err, settings.ErrNoSettings)
+	require.ErrorIs(t, c.Ready(), settings.ErrNoSettings)
+	require.Nil(t, c.View())
+
+	b.serve(t)
+	waitRevision(t, c, 1)
+}
+
+func TestClientIgnoresADamagedSavedSnapshot(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	require.NoError(t, os.MkdirAll(filepath.Dir(b.cfg.SavePath), 0o700))
+	require.NoError(t, os.WriteFile(b.cfg.SavePath, []byte("garbage"), 0o600))
+	b.serve(t)
+	c, _ := b.run(t)
+	waitRevision(t, c, 1)
+}
+
+func TestClientKeepsTheLastGoodViewWhenANewOneDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	b.serve(t)
+	c, _ := b.run(t)
+	waitRevision(t, c, 1)
+
+	foreign := settingstest.New(t).Revision(2).Workspace("acme").Snapshot() // sealed by another installation
+	b.server.set(foreign)
+	require.Eventually(t, func() bool {
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		return len(b.server.from) > 2
+	}, 10*time.Second, time.Millisecond, "tries again")
+	require.Equal(t, int64(1), c.View().Revision())
+
+	b.server.set(b.builder.Revision(3).Snapshot())
+	waitRevision(t, c, 3)
+}
+
+func TestClientStress(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	b.serve(t)
+	for range 50 {
+		c, stop := b.run(t)
+		_, err := c.WaitReady(t.Context())
+		require.NoError(t, err)
+		stop()
+	}
+}
+
+func TestNewClientChecksItsConfig(t *testing.T) {
+	t.Parallel()
+
+	inst, err := seal.NewInstallation()
+	require.NoError(t, err)
+	for key, cfg := range map[string]settings.Config{
+		"target":     {},
+		"retry_max":  {Target: "127.0.0.1:1", RetryMin: time.Second, RetryMax: time.Millisecond},
+		"tls.":       {Target: "config:9090"},
+		"tls.ca":     {Target: "config:9090", TLS: settings.TLSConfig{CAFile: "/does/not/exist"}},
+		"key_file":   {Target: "config:9090", TLS: settings.TLSConfig{CertFile: "x"}},
+		"max_snapsh": {Target: "127.0.0.1:1", MaxSnapshotBytes: 1},
+	} {
+		_, err := settings.NewClient(cfg, settings.Deps{Installation: inst})
+		require.ErrorContains(t, err, key)
+	}
+	_, err = settings.NewClient(settings.Config{Target: "127.0.0.1:1"}, settings.Deps{})
+	require.ErrorContains(t, err, "installation's key")
+}
