@@ -58,6 +58,7 @@ var formats = map[string]format{
 	"suffix": {takes: text, gives: text, arg: neededArgument, build: withText(func(v value, arg string) value {
 		return textValue(v.text + arg)
 	})},
+	"whole": {takes: text, gives: text, arg: neededArgument, build: buildWhole},
 	"or": {takes: text, gives: text, arg: neededArgument, fills: true, build: withText(func(v value, arg string) value {
 		if v.kind == absent || strings.TrimSpace(v.text) == "" {
 			return textValue(arg)
@@ -154,6 +155,21 @@ func decimalsOf(standard int, change func(n float64, decimals int) value) func(s
 		}
 		return func(_ *frame, v value) value { return change(v.number, decimals) }, nil
 	}
+}
+
+// buildWhole keeps a text that cutting would spoil, an address or a link, whole or not at all.
+func buildWhole(arg string) (converter, error) {
+	limit, err := strconv.Atoi(strings.TrimSpace(arg))
+	if err != nil || limit < 1 {
+		return nil, fmt.Errorf("%q is not a number of characters", arg)
+	}
+	return func(f *frame, v value) value {
+		if len(v.text) > limit && units(v.text) > limit {
+			f.warn("a text of more than %d characters was left out", limit)
+			return value{}
+		}
+		return v
+	}, nil
 }
 
 func formatDuration(f *frame, v value) value {

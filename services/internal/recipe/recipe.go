@@ -1,0 +1,224 @@
+package recipe
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"sigs.k8s.io/yaml"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+//go:embed recipes/*.yaml
+var files embed.FS
+
+// Recipe describes a ready-made integration.
+type Recipe struct {
+	// Name is what Build takes.
+	Name string
+	// Title and Description are for people, by language (ja, en).
+	Title, Description map[string]string
+	// Parameters names the fields of Params that this recipe heeds besides those that every recipe does, in snake case.
+	Parameters []string
+	// NeedsPackage is true when the recipe writes objects that only the Throughline package has.
+	NeedsPackage bool
+
+	base        *configv1.Integration
+	withPackage *configv1.Action
+}
+
+// document is the shape of a recipe file.
+type document struct {
+	Name         string            `json:"name"`
+	Title        map[string]string `json:"title"`
+	Description  map[string]string `json:"description"`
+	Parameters   []string          `json:"parameters"`
+	NeedsPackage bool              `json:"needs_package"`
+	Integration  json.RawMessage   `json:"integration"`
+	// WithPackage changes every action when the package is installed: what it sets replaces, its fields are added.
+	WithPackage json.RawMessage `json:"with_package"`
+}
+
+// load reads the embedded files once, sorted by name.
+var load = sync.OnceValues(func() ([]Recipe, error) {
+	names, err := fs.Glob(files, "recipes/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var recipes []Recipe
+	for _, name := range names {
+		raw, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		r, err := parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("recipe file %s: %w", name, err)
+		}
+		recipes = append(recipes, r)
+	}
+	slices.SortFunc(recipes, func(a, b Recipe) int { return strings.Compare(a.Name, b.Name) })
+	return recipes, nil
+})
+
+// parse reads one recipe file; an unknown key is an error.
+func parse(raw []byte) (Recipe, error) {
+	var d document
+	if err := yaml.UnmarshalStrict(raw, &d); err != nil {
+		return Recipe{}, err
+	}
+	r := Recipe{
+		Name: d.Name, Title: d.Title, Description: d.Description, Parameters: d.Parameters, NeedsPackage: d.NeedsPackage,
+		base: &configv1.Integration{},
+	}
+	if err := protojson.Unmarshal(d.Integration, r.base); err != nil {
+		return Recipe{}, fmt.Errorf("integration: %w", err)
+	}
+	if len(d.WithPackage) > 0 {
+		r.withPackage = &configv1.Action{}
+		if err := protojson.Unmarshal(d.WithPackage, r.withPackage); err != nil {
+			return Recipe{}, fmt.Errorf("with_package: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// List returns every recipe, by name.
+func List() []Recipe {
+	recipes, err := load()
+	if err != nil {
+		// The files are part of the program and a test reads them all.
+		panic(err)
+	}
+	return slices.Clone(recipes)
+}
+
+// Params is what a workspace chooses.
+type Params struct {
+	// Workspace, ID and Connection are required; ID must be unique within the workspace.
+	Workspace, ID, Connection string
+	// Name defaults to the recipe's title in Language.
+	Name string
+	// Language fixes the language of generated texts: ja or en. Empty: the reader's, else the workspace's (XC-34).
+	Language string
+	// PackageInstalled says that the org has Throughline's objects and external id fields.
+	PackageInstalled bool
+	// ContentIDs limits the integration to some contents; empty: all.
+	ContentIDs []string
+	// Condition is a further condition in CEL; it must hold besides the recipe's own.
+	Condition string
+
+	// Assignees is the chain of owners of a task; empty: the owner of the matched record (IMM-27 to IMM-29).
+	Assignees []configv1.Assignee
+	// RequireAssignee makes no task that would belong to the integration user (IMM-34).
+	RequireAssignee bool
+	// UnknownViewers tells the document's owner about viewers without an address too (IMM-36).
+	UnknownViewers bool
+	// QueuesAllowed lets queues own tasks (IMM-30).
+	QueuesAllowed bool
+	// TimeZone decides the day a task is due (IANA); empty: the workspace's, else the org's (IMM-25).
+	TimeZone string
+	// Repeat says how often one person's visits to one document make a task; empty: EveryVisit.
+	Repeat Repeat
+}
+
+// Repeat says how often a task is made.
+type Repeat string
+
+const (
+	// EveryVisit makes one task per visit.
+	EveryVisit Repeat = "every_visit"
+	// OnceEver makes one task per person and document.
+	OnceEver Repeat = "once_ever"
+)
+
+// Validate reports what is missing or out of range, by name.
+func (p Params) Validate() error {
+	var errs []error
+	for _, needed := range [][2]string{{"workspace", p.Workspace}, {"id", p.ID}, {"connection", p.Connection}} {
+		if needed[1] == "" {
+			errs = append(errs, fmt.Errorf("%s is missing", needed[0]))
+		}
+	}
+	if !slices.Contains([]string{"", "ja", "en"}, p.Language) {
+		errs = append(errs, fmt.Errorf("language: %q is not ja or en", p.Language))
+	}
+	if !slices.Contains([]Repeat{"", EveryVisit, OnceEver}, p.Repeat) {
+		errs = append(errs, fmt.Errorf("repeat: %q is not %s or %s", p.Repeat, EveryVisit, OnceEver))
+	}
+	return errors.Join(errs...)
+}
+
+// Build returns the integration of a recipe, enabled, with version 0: ready to be saved. It does not compile it; the
+// save does. Errors name the recipe and the parameter.
+func Build(name string, p Params) (*configv1.Integration, error) {
+	all := List()
+	at := slices.IndexFunc(all, func(r Recipe) bool { return r.Name == name })
+	if at < 0 {
+		return nil, fmt.Errorf("no recipe is named %q", name)
+	}
+	r := all[at]
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("recipe %s: %w", name, err)
+	}
+	if r.NeedsPackage && !p.PackageInstalled {
+		return nil, fmt.Errorf("recipe %s: it writes package objects; install the Throughline package in the org of connection %s first",
+			name, p.Connection)
+	}
+	return r.build(p), nil
+}
+
+func (r *Recipe) build(p Params) *configv1.Integration {
+	i := proto.CloneOf(r.base)
+	i.Workspace, i.Id, i.Connection, i.Name = p.Workspace, p.ID, p.Connection, p.Name
+	i.Enabled, i.Recipe, i.Language, i.ContentIds = true, r.Name, p.Language, slices.Clone(p.ContentIDs)
+	if i.GetName() == "" {
+		if i.Name = r.Title[p.Language]; i.GetName() == "" {
+			i.Name = r.Title["en"]
+		}
+	}
+	if p.Condition != "" {
+		i.Condition = "(" + i.GetCondition() + ") && (" + p.Condition + ")"
+	}
+	onceEver := p.Repeat == OnceEver && slices.Contains(r.Parameters, "repeat")
+	for _, a := range i.GetActions() {
+		if a.GetAssignment() != nil {
+			assign(a.GetAssignment(), p)
+		}
+		switch {
+		case onceEver:
+			// An insert is made once per key; an upsert would be refreshed by every later visit.
+			a.Scope = configv1.Scope_SCOPE_ENGAGEMENT
+		case p.PackageInstalled:
+			usePackage(a, r.withPackage)
+		}
+	}
+	return i
+}
+
+// usePackage applies with_package to an action.
+func usePackage(a, change *configv1.Action) {
+	if change == nil {
+		return
+	}
+	proto.Merge(a, change)
+	if a.GetExternalIdField() != "" {
+		a.MarkerField = ""
+	}
+}
+
+func assign(a *configv1.Assignment, p Params) {
+	if len(p.Assignees) > 0 {
+		a.Chain = slices.Clone(p.Assignees)
+	}
+	a.RequireAssignee, a.UnknownViewers = p.RequireAssignee, p.UnknownViewers
+	a.QueuesAllowed, a.TimeZone = p.QueuesAllowed, p.TimeZone
+}
