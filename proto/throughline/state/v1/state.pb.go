@@ -425,7 +425,11 @@ type LedgerEntry struct {
 	// 18-character record id, once known.
 	RecordId string `protobuf:"bytes,7,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	// Keyed hash of the confirmed fields.
-	ContentHash   []byte `protobuf:"bytes,8,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	ContentHash []byte `protobuf:"bytes,8,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	// Why the confirmed revision was skipped (UNCHANGED); unspecified when it was written.
+	SettledReason v1.Reason `protobuf:"varint,9,opt,name=settled_reason,json=settledReason,proto3,enum=throughline.stream.v1.Reason" json:"settled_reason,omitempty"`
+	// When the confirmed revision was settled. Entries much older than any event can be are forgotten.
+	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -516,6 +520,20 @@ func (x *LedgerEntry) GetContentHash() []byte {
 	return nil
 }
 
+func (x *LedgerEntry) GetSettledReason() v1.Reason {
+	if x != nil {
+		return x.SettledReason
+	}
+	return v1.Reason(0)
+}
+
+func (x *LedgerEntry) GetSettledAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SettledAt
+	}
+	return nil
+}
+
 var File_throughline_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_throughline_state_v1_state_proto_rawDesc = "" +
@@ -562,7 +580,7 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\x06ranges\x18\n" +
 	" \x03(\v2 .throughline.stream.v1.TimeRangeR\x06ranges\x12B\n" +
 	"\n" +
-	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\"\xbd\x02\n" +
+	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\"\xbe\x03\n" +
 	"\vLedgerEntry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\twrite_key\x18\x02 \x01(\tR\bwriteKey\x12\x1e\n" +
@@ -574,7 +592,11 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\vintended_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"intendedAt\x12\x1b\n" +
 	"\trecord_id\x18\a \x01(\tR\brecordId\x12!\n" +
-	"\fcontent_hash\x18\b \x01(\fR\vcontentHashBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
+	"\fcontent_hash\x18\b \x01(\fR\vcontentHash\x12D\n" +
+	"\x0esettled_reason\x18\t \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\rsettledReason\x129\n" +
+	"\n" +
+	"settled_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAtBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
 
 var (
 	file_throughline_state_v1_state_proto_rawDescOnce sync.Once
@@ -616,11 +638,13 @@ var file_throughline_state_v1_state_proto_depIdxs = []int32{
 	8,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
 	9,  // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
 	5,  // 13: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 14: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
+	5,  // 15: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
