@@ -15,7 +15,6 @@ func (p *planner) deliver() {
 		st.arrives = st.at + delay
 		u := p.rnd.Float64()
 		switch {
-		case p.s.inOrder:
 		case u < shares.Late:
 			st.arrives += p.between(60_000, 1_200_000)
 		case u < shares.Late+shares.OutOfOrder:

@@ -55,7 +55,7 @@ func (p *planner) identify(w who) {
 	case known:
 		p.reveal(p.spelling(p.evidence()))
 	case changesEvidence:
-		p.retype()
+		p.mistaken()
 	case badAddress:
 		p.reveal(badAddresses[p.rnd.IntN(len(badAddresses))], "", sourcev1.Evidence_EVIDENCE_LINK)
 	case owner:
@@ -69,23 +69,24 @@ func (p *planner) identify(w who) {
 // badAddresses came with links that a mail merge or a person broke; none identifies anybody.
 var badAddresses = []string{"{{email}}", "{!Contact.Email}", "nobody", "a b@c", "@company01.example", "ada@", " "}
 
-// retype starts a session whose viewer will turn out to be somebody else. In one of four of these sessions both
-// addresses were typed: then the later one counts, and since that depends on the order, nothing is delayed.
-func (p *planner) retype() {
-	if p.s.inOrder = p.chance(0.25); p.s.inOrder {
-		p.reveal(p.spelling(sourcev1.Evidence_EVIDENCE_ASKED))
-		return
+// mistaken starts a session whose viewer will turn out to be somebody else. In one of four of these sessions both
+// addresses were typed: then the later one counts.
+func (p *planner) mistaken() {
+	evidence := sourcev1.Evidence_EVIDENCE_LINK
+	if p.chance(0.25) {
+		evidence = sourcev1.Evidence_EVIDENCE_ASKED
 	}
-	p.reveal(p.spelling(sourcev1.Evidence_EVIDENCE_LINK))
+	p.reveal(p.spelling(evidence))
 }
 
-// change gives the first visit's later steps, from a random one on, another identity; later visits start with it.
+// change gives the first visit's later steps, from a random one on, another identity, typed or signed in; later visits
+// start with it.
 func (p *planner) change(w who) {
 	if w != becomesKnown && w != changesEvidence {
 		return
 	}
 	evidence := sourcev1.Evidence_EVIDENCE_ASKED
-	if !p.s.inOrder && p.chance(0.5) {
+	if p.chance(0.5) {
 		evidence = sourcev1.Evidence_EVIDENCE_SIGNED_IN
 	}
 	p.reveal(p.spelling(evidence))

@@ -10,12 +10,12 @@ import (
 	sourcev1 "github.com/throughline-dev/throughline/proto/throughline/source/v1"
 )
 
-// Content types of the three formats.
-const (
-	contentStructured = "application/cloudevents+json"
-	contentBinary     = "application/json"
-	contentProtobuf   = "application/protobuf"
-)
+// contentTypes are the headers that tell the formats apart. Their values are shared: nobody may change them.
+var contentTypes = [...]Header{
+	structured: {Key: "content-type", Value: []byte("application/cloudevents+json")},
+	binary:     {Key: "content-type", Value: []byte("application/json")},
+	protobuf:   {Key: "content-type", Value: []byte("application/protobuf")},
+}
 
 // kinds are the CloudEvents types, by verb.
 var kinds = [...]string{
@@ -69,10 +69,10 @@ func (w *scribe) write(dst []byte, s *session, st *step, rnd *rand.Rand) ([]byte
 		if st.malformed == BrokenProtobuf {
 			f = protobuf
 		}
-		w.header("content-type", contentTypes[f])
+		w.headers = append(w.headers, contentTypes[f])
 		return w.malform(dst, s, st, rnd), w.headers
 	}
-	w.header("content-type", contentTypes[f])
+	w.headers = append(w.headers, contentTypes[f])
 	switch f {
 	case protobuf:
 		return w.protobuf(dst, s, st), w.headers
@@ -82,8 +82,6 @@ func (w *scribe) write(dst []byte, s *session, st *step, rnd *rand.Rand) ([]byte
 		return w.structured(dst, s, st, w.envelope(s, st)), w.headers
 	}
 }
-
-var contentTypes = [...]string{structured: contentStructured, binary: contentBinary, protobuf: contentProtobuf}
 
 func (w *scribe) header(key, value string) {
 	w.headers = append(w.headers, Header{Key: key, Value: []byte(value)})

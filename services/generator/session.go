@@ -54,7 +54,6 @@ type session struct {
 	workspace  *workspace
 	format     format
 	zone       *time.Location
-	inOrder    bool
 	contents   []*content
 	identities []identity
 	steps      []step
