@@ -1,0 +1,105 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/ids"
+	"github.com/throughline-dev/throughline/services/internal/integration"
+)
+
+// markerPrefix starts the last line of a marker field; the write key follows.
+const markerPrefix = "Ref: tl-"
+
+// deterministic makes equal fields give equal bytes, and so equal hashes.
+var deterministic = proto.MarshalOptions{Deterministic: true}
+
+// key derives the write key. Promise 5: it depends on what the record stands for, never on attempts or revisions.
+func (d *decision) key(i *configv1.Integration, action *configv1.Action) string {
+	return ids.WriteKey(d.engagement.GetWorkspace(), i.GetId(), action.GetName(), d.business(action))
+}
+
+func (d *decision) business(action *configv1.Action) string {
+	if action.GetScope() == configv1.Scope_SCOPE_VISIT {
+		return d.visit.GetVisitId()
+	}
+	return d.engagement.GetEngagementId()
+}
+
+// write turns a record into a sealed write.
+func (d *decision) write(i *configv1.Integration, r *integration.Record) (*streamv1.Write, error) {
+	w := &streamv1.Write{
+		WriteKey:           d.key(i, r.Action),
+		Workspace:          d.engagement.GetWorkspace(),
+		Connection:         d.in.Resolved.GetConnection(),
+		Integration:        i.GetId(),
+		IntegrationVersion: i.GetVersion(),
+		Revision:           d.engagement.GetRevision(), // promise 4: grows with the engagement
+		Object:             r.Action.GetObject(),
+		LockParent:         r.LockParent,
+		Priority:           streamv1.Priority_PRIORITY_REAL_TIME,
+		VisitId:            d.visit.GetVisitId(),
+		EngagementId:       d.engagement.GetEngagementId(),
+		EventId:            d.visit.GetLastEventId(),
+		OccurredAt:         timestamppb.New(d.visit.GetLastActivityAt().AsTime()),
+		SettingsRevision:   d.in.SettingsRevision,
+		Warnings:           r.Warnings,
+		Once:               r.Once,
+	}
+	identify(w, r, d.engagement.GetEngagementId())
+	keys := d.in.Workspace.Keys()
+	hashed, err := deterministic.Marshal(&streamv1.FieldValues{Fields: withoutVolatile(r)})
+	if err != nil {
+		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
+	}
+	w.ContentHash = keys.Hash(hashed)
+	plain, err := deterministic.Marshal(&streamv1.FieldValues{Fields: r.Fields})
+	if err != nil {
+		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
+	}
+	// Promise 8: personal data travels sealed.
+	if w.SealedFields, err = keys.Seal(plain); err != nil {
+		return nil, fmt.Errorf("seal the fields of write %s: %w", w.GetWriteKey(), err)
+	}
+	return w, nil
+}
+
+// identify says how Salesforce can tell that the record is there already: by external id, or by a marker line that is
+// looked for among the records of one person or owner.
+func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
+	if r.Action.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT {
+		w.Operation = streamv1.Operation_OPERATION_UPSERT
+		w.ExternalIdField, w.ExternalId = r.Action.GetExternalIdField(), w.GetWriteKey()
+		if r.Action.GetScope() == configv1.Scope_SCOPE_ENGAGEMENT {
+			w.ExternalId = engagementID
+		}
+		return
+	}
+	w.Operation = streamv1.Operation_OPERATION_INSERT
+	w.Marker, w.MarkerField = markerPrefix+w.GetWriteKey(), r.Action.GetMarkerField()
+	r.Mark(w.GetMarker())
+	for _, field := range [...]string{"WhoId", "OwnerId"} {
+		if at := slices.IndexFunc(r.Fields, func(f *streamv1.FieldValue) bool { return f.GetField() == field }); at >= 0 {
+			w.MarkerScopeField, w.MarkerScopeValue = field, r.Fields[at].GetText()
+			return
+		}
+	}
+}
+
+func withoutVolatile(r *integration.Record) []*streamv1.FieldValue {
+	if len(r.Volatile) == 0 {
+		return r.Fields
+	}
+	kept := make([]*streamv1.FieldValue, 0, len(r.Fields))
+	for _, f := range r.Fields {
+		if !slices.Contains(r.Volatile, f.GetField()) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
