@@ -1,0 +1,134 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+)
+
+// commitEvery is the least time between two commits. What was settled in between is committed together, for all
+// partitions at once.
+const commitEvery = 20 * time.Millisecond
+
+// committer commits the settled offsets of one generation. Only it commits; it never goes back, and after a failed commit
+// it commits nothing more: the group may have moved on.
+type committer struct {
+	gen   Generation
+	stage *Stage
+	lose  context.CancelCauseFunc
+
+	mu      sync.Mutex
+	pending map[int]int64
+	wake    chan struct{}
+	stopped bool
+
+	commitMu  sync.Mutex
+	committed map[int]int64
+	confirmed time.Time
+	failed    error
+}
+
+func newCommitter(gen Generation, s *Stage, lose context.CancelCauseFunc) *committer {
+	return &committer{
+		gen: gen, stage: s, lose: lose,
+		pending: map[int]int64{}, wake: make(chan struct{}, 1),
+		committed: map[int]int64{}, confirmed: time.Now(),
+	}
+}
+
+// settled notes that everything before next is settled in a partition. It does not wait.
+func (c *committer) settled(partition int, next int64) {
+	c.mu.Lock()
+	c.pending[partition] = max(next, c.pending[partition])
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run commits until stop.
+func (c *committer) run() {
+	for range c.wake {
+		c.mu.Lock()
+		stopped := c.stopped
+		c.mu.Unlock()
+		_ = c.commit()
+		if stopped {
+			return
+		}
+		time.Sleep(commitEvery)
+	}
+}
+
+// stop makes run commit what is left and return.
+func (c *committer) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *committer) commit() error {
+	c.commitMu.Lock()
+	defer c.commitMu.Unlock()
+	c.mu.Lock()
+	offsets := maps.Clone(c.pending)
+	clear(c.pending)
+	c.mu.Unlock()
+	for p, next := range offsets {
+		if next <= c.committed[p] {
+			delete(offsets, p)
+		}
+	}
+	return c.commitLocked(offsets)
+}
+
+func (c *committer) commitLocked(offsets map[int]int64) error {
+	if c.failed != nil || len(offsets) == 0 {
+		return c.failed
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.stage.cfg.SessionTimeout)
+	defer cancel()
+	ctx, span := c.stage.tel.startCommit(ctx)
+	start := time.Now()
+	// Promise 1: only offsets that settled reported, and a partition settles in order.
+	err := c.gen.Commit(ctx, offsets)
+	c.stage.tel.endCommit(span, err)
+	if err != nil {
+		c.failed = err
+		if !errors.Is(err, ErrFenced) {
+			c.stage.deps.Logger.Warn("commit failed; joining the group again, some records will come twice", "error", err)
+		}
+		c.lose(err)
+		return err
+	}
+	c.confirmed = start
+	for p, next := range offsets {
+		c.committed[p] = next
+		c.stage.noteCommitted(p, next)
+	}
+	return nil
+}
+
+// fence makes sure that the group still counts this member as the owner of a partition that is settled up to next. A worker
+// calls it before it writes state: a process that was frozen past its session must not overwrite what the new owner
+// saved. A recent commit is proof enough; otherwise the settled offset is committed (again), which the broker refuses
+// when the generation is over.
+func (c *committer) fence(partition int, next int64) error {
+	c.commitMu.Lock()
+	defer c.commitMu.Unlock()
+	if c.failed != nil {
+		return c.failed
+	}
+	if next < 0 || time.Since(c.confirmed) < c.stage.cfg.SessionTimeout/3 {
+		return nil
+	}
+	return c.commitLocked(map[int]int64{partition: max(next, c.committed[partition])})
+}

@@ -1,0 +1,88 @@
+package stage
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Headers of a dead letter that is made without Deps.DeadLetter.
+const (
+	HeaderDeadStage     = "dl-stage"
+	HeaderDeadReason    = "dl-reason"
+	HeaderDeadDetail    = "dl-detail"
+	HeaderDeadTopic     = "dl-topic"
+	HeaderDeadPartition = "dl-partition"
+	HeaderDeadOffset    = "dl-offset"
+	HeaderDeadAttempts  = "dl-attempts"
+	HeaderDeadTime      = "dl-time"
+)
+
+// plainDeadLetter keeps the record as it was, with the circumstances added as headers.
+func plainDeadLetter(topic string, d DeadLetter) Message {
+	text := func(key, value string) Header { return Header{Key: key, Value: []byte(value)} }
+	headers := append([]Header{}, d.Record.Headers...)
+	return Message{
+		Topic: topic,
+		Key:   d.Record.Key,
+		Value: d.Record.Value,
+		Headers: append(headers,
+			text(HeaderDeadStage, d.Stage), text(HeaderDeadReason, d.Reason), text(HeaderDeadDetail, d.Detail),
+			text(HeaderDeadTopic, d.Record.Topic), text(HeaderDeadPartition, strconv.Itoa(d.Record.Partition)),
+			text(HeaderDeadOffset, strconv.FormatInt(d.Record.Offset, 10)),
+			text(HeaderDeadAttempts, strconv.Itoa(d.Attempts)),
+			text(HeaderDeadTime, d.Time.UTC().Format(time.RFC3339Nano))),
+	}
+}
+
+// bury turns a dead letter into the message that carries it.
+func (p *part) bury(d DeadLetter) (Message, error) {
+	d.Stage, d.Time = p.cfg.Name, p.deps.Clock.Now()
+	d.Attempts = max(1, d.Attempts)
+	m, err := p.deps.DeadLetter(d)
+	if err != nil {
+		return Message{}, fmt.Errorf("making a dead letter of %s/%d offset %d: %w",
+			d.Record.Topic, d.Record.Partition, d.Record.Offset, err)
+	}
+	if m.TraceParent == "" {
+		m.TraceParent = d.Record.TraceParent()
+	}
+	return m, nil
+}
+
+// panicError is a handler's panic: the same record would panic again. The panic's value may quote the record, so only the
+// place is told.
+type panicError struct{ place string }
+
+func (e *panicError) Error() string { return "the handler panicked at " + e.place }
+
+// guard turns a panic of f into a permanent error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = Permanent(ReasonPanic, &panicError{place: panicPlace()})
+		}
+	}()
+	return f()
+}
+
+// panicPlace returns the function and line that panicked. It must be called by the deferred function that recovers.
+func panicPlace() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	panicked := false
+	for {
+		f, more := frames.Next()
+		inRuntime := strings.HasPrefix(f.Function, "runtime.")
+		if panicked && !inRuntime {
+			return fmt.Sprintf("%s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
+		}
+		panicked = panicked || f.Function == "runtime.gopanic"
+		if !more {
+			return "an unknown place"
+		}
+	}
+}
