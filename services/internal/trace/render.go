@@ -15,13 +15,16 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
-// step is one line of the printed journey.
-type step struct {
-	at     time.Time
-	stage  string
-	what   string
-	where  string
-	detail []string
+// Step is one line of a journey as a person reads it.
+type Step struct {
+	// At is when it was written, After how long after the first step that was.
+	At    time.Time
+	After time.Duration
+	Stage string
+	What  string
+	// Where is topic/partition@offset; empty for an outcome.
+	Where  string
+	Detail []string
 }
 
 // Render prints the journey for a person: one row per step in order of time, each with how long after the event it was.
@@ -31,19 +34,18 @@ func (j *Journey) Render(w io.Writer) {
 		fmt.Fprintln(w, "If its id is not a UUIDv7, give the time it was sent: --since 2026-11-23T09:00:00Z.")
 		return
 	}
-	steps := j.steps()
+	steps := j.Steps()
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.SetTitle("Event %s of workspace %s", j.EventID, j.Workspace)
 	t.AppendHeader(table.Row{"stage", "written", "after", "what", "where"})
-	start := steps[0].at
 	for _, s := range steps {
-		what := s.what
-		if len(s.detail) > 0 {
-			what += "\n  " + strings.Join(s.detail, "\n  ")
+		what := s.What
+		if len(s.Detail) > 0 {
+			what += "\n  " + strings.Join(s.Detail, "\n  ")
 		}
-		t.AppendRow(table.Row{s.stage, s.at.UTC().Format("15:04:05.000"), s.at.Sub(start).Round(time.Millisecond), what, s.where})
+		t.AppendRow(table.Row{s.Stage, s.At.UTC().Format("15:04:05.000"), s.After, what, s.Where})
 	}
 	t.Render()
 	if tp := j.ActivityPlace.TraceParent; tp != "" {
@@ -53,13 +55,14 @@ func (j *Journey) Render(w io.Writer) {
 	}
 }
 
-func (j *Journey) steps() []step {
-	var out []step
+// Steps lists the journey in order of time.
+func (j *Journey) Steps() []Step {
+	var out []Step
 	if a := j.Activity; a != nil {
-		out = append(out, step{
-			at: j.ActivityPlace.Written, stage: "ingest", where: j.ActivityPlace.String(),
-			what: fmt.Sprintf("accepted: %s of %s %q", kindOf(a), contentKind(a.GetContent()), a.GetContent().GetTitle()),
-			detail: []string{
+		out = append(out, Step{
+			At: j.ActivityPlace.Written, Stage: "ingest", Where: j.ActivityPlace.String(),
+			What: fmt.Sprintf("accepted: %s of %s %q", kindOf(a), contentKind(a.GetContent()), a.GetContent().GetTitle()),
+			Detail: []string{
 				fmt.Sprintf("happened %s, session %s, settings revision %d", clock(a.GetOccurredAt().AsTime()), a.GetSession(), a.GetSettingsRevision()),
 				subject(a.GetSubject()),
 			},
@@ -69,7 +72,7 @@ func (j *Journey) steps() []step {
 		out = append(out, visitStep(v))
 	}
 	for _, e := range j.Engagements {
-		out = append(out, step{at: e.Place.Written, stage: "visits", where: e.Place.String(), what: fmt.Sprintf(
+		out = append(out, Step{At: e.Place.Written, Stage: "visits", Where: e.Place.String(), What: fmt.Sprintf(
 			"totals, revision %d: %d visits, %d views, %.1f %% watched, %.0f s reading",
 			e.Engagement.GetRevision(), e.Engagement.GetVisits(), e.Engagement.GetViews(), e.Engagement.GetPercentWatched(), e.Engagement.GetDwellSeconds())})
 	}
@@ -77,9 +80,9 @@ func (j *Journey) steps() []step {
 		out = append(out, resolvedStep(r))
 	}
 	for _, w := range j.Writes {
-		out = append(out, step{at: w.Place.Written, stage: "mapping", where: w.Place.String(), what: fmt.Sprintf(
+		out = append(out, Step{At: w.Place.Written, Stage: "mapping", Where: w.Place.String(), What: fmt.Sprintf(
 			"%s %s, revision %d", verb(w.Write.GetOperation()), w.Write.GetObject(), w.Write.GetRevision()),
-			detail: []string{
+			Detail: []string{
 				fmt.Sprintf("integration %s version %d, settings revision %d", w.Write.GetIntegration(), w.Write.GetIntegrationVersion(), w.Write.GetSettingsRevision()),
 				"write key " + w.Write.GetWriteKey(),
 			}})
@@ -87,59 +90,62 @@ func (j *Journey) steps() []step {
 	for _, o := range j.Outcomes {
 		out = append(out, outcomeStep(o))
 	}
-	slices.SortStableFunc(out, func(a, b step) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(out, func(a, b Step) int { return a.At.Compare(b.At) })
+	for i := range out {
+		out[i].After = out[i].At.Sub(out[0].At).Round(time.Millisecond)
+	}
 	return out
 }
 
-func visitStep(v VisitStep) step {
+func visitStep(v VisitStep) Step {
 	state := "open"
 	if v.Visit.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED {
 		state = "closed"
 	}
-	return step{at: v.Place.Written, stage: "visits", where: v.Place.String(), what: fmt.Sprintf(
+	return Step{At: v.Place.Written, Stage: "visits", Where: v.Place.String(), What: fmt.Sprintf(
 		"visit %s, revision %d, %s: %d activities, %.1f %% watched, %.0f s reading",
 		v.Visit.GetVisitId(), v.Visit.GetRevision(), state, v.Visit.GetActivities(), v.Visit.GetPercentWatched(), v.Visit.GetDwellSeconds())}
 }
 
-func resolvedStep(r ResolvedStep) step {
+func resolvedStep(r ResolvedStep) Step {
 	res := r.Resolved.GetResolution()
-	s := step{at: r.Place.Written, stage: "identity", where: r.Place.String(), what: "connection " + r.Resolved.GetConnection() + ": "}
+	s := Step{At: r.Place.Written, Stage: "identity", Where: r.Place.String(), What: "connection " + r.Resolved.GetConnection() + ": "}
 	if p := res.GetPerson(); p != nil {
-		s.what += fmt.Sprintf("%s %s, owner %s", p.GetObject(), p.GetRecordId(), p.GetOwnerId())
+		s.What += fmt.Sprintf("%s %s, owner %s", p.GetObject(), p.GetRecordId(), p.GetOwnerId())
 	} else {
-		s.what += reason(res.GetReason())
+		s.What += reason(res.GetReason())
 	}
 	if o := res.GetContentOwner(); o != nil {
-		s.detail = append(s.detail, "content owner is user "+o.GetRecordId())
+		s.Detail = append(s.Detail, "content owner is user "+o.GetRecordId())
 	}
 	for _, c := range res.GetCandidates() {
 		mark := "✗"
 		if c.GetChosen() {
 			mark = "✓"
 		}
-		s.detail = append(s.detail, fmt.Sprintf("%s %s %s, changed %s: %s", mark, c.GetObject(), c.GetRecordId(), c.GetLastModifiedAt().AsTime().Format(time.DateOnly), c.GetRule()))
+		s.Detail = append(s.Detail, fmt.Sprintf("%s %s %s, changed %s: %s", mark, c.GetObject(), c.GetRecordId(), c.GetLastModifiedAt().AsTime().Format(time.DateOnly), c.GetRule()))
 	}
 	return s
 }
 
-func outcomeStep(o *streamv1.Outcome) step {
-	s := step{at: o.GetDecidedAt().AsTime(), stage: o.GetStage(), what: strings.TrimPrefix(o.GetStatus().String(), "STATUS_")}
+func outcomeStep(o *streamv1.Outcome) Step {
+	s := Step{At: o.GetDecidedAt().AsTime(), Stage: o.GetStage(), What: strings.TrimPrefix(o.GetStatus().String(), "STATUS_")}
 	if o.GetReason() != streamv1.Reason_REASON_UNSPECIFIED {
-		s.what += "(" + reason(o.GetReason()) + ")"
+		s.What += "(" + reason(o.GetReason()) + ")"
 	}
 	if o.GetRecordId() != "" {
-		s.what += " " + o.GetObject() + " " + o.GetRecordId()
+		s.What += " " + o.GetObject() + " " + o.GetRecordId()
 	}
 	if o.GetDetail() != "" {
-		s.detail = append(s.detail, o.GetDetail())
+		s.Detail = append(s.Detail, o.GetDetail())
 	}
 	if r := o.GetRequest(); r != nil {
-		s.detail = append(s.detail, fmt.Sprintf("%s: HTTP %d, %d records, %.0f ms, attempt %d", r.GetRoute(), r.GetHttpStatus(), r.GetBatchSize(), r.GetDurationMs(), o.GetAttempts()))
+		s.Detail = append(s.Detail, fmt.Sprintf("%s: HTTP %d, %d records, %.0f ms, attempt %d", r.GetRoute(), r.GetHttpStatus(), r.GetBatchSize(), r.GetDurationMs(), o.GetAttempts()))
 	}
 	if o.GetSalesforceCode() != "" {
-		s.detail = append(s.detail, "Salesforce said "+o.GetSalesforceCode())
+		s.Detail = append(s.Detail, "Salesforce said "+o.GetSalesforceCode())
 	}
-	s.detail = append(s.detail, o.GetNotes()...)
+	s.Detail = append(s.Detail, o.GetNotes()...)
 	return s
 }
 
