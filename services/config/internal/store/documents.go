@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Kind is what sort of setting a document is.
+type Kind string
+
+// The kinds. A workspace's own document has the workspace's id.
+const (
+	KindWorkspace   Kind = "workspace"
+	KindConnection  Kind = "connection"
+	KindIntegration Kind = "integration"
+	KindContent     Kind = "content"
+	KindAPIKey      Kind = "apikey"
+)
+
+// Key names a document.
+type Key struct {
+	Workspace string
+	Kind      Kind
+	ID        string
+}
+
+// Document is one version of a setting.
+type Document struct {
+	Key
+	Version int64
+	// Body is the setting as it was given to Put.
+	Body []byte
+	// Sealed is only there in the newest version, and Generation grows with every change of it.
+	Sealed     []byte
+	Generation int64
+	SavedAt    time.Time
+	SavedBy    string
+}
+
+// Save is a new version of a document.
+type Save struct {
+	Key
+	// Expected is the version that the writer has read; 0 creates. The saved version is one more.
+	Expected int64
+	Body     []byte
+	// Sealed replaces the sealed bytes; nil keeps them.
+	Sealed []byte
+	Author string
+	At     time.Time
+}
+
+const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
+
+// Put saves a new version and raises the revision. The error is ErrStale if Expected is not the newest version (or
+// exists already, for 0), and ErrNotFound if there is nothing to update.
+func (s *Store) Put(ctx context.Context, save Save) error {
+	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error {
+		if err := putDocument(ctx, tx, save); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO history
+			(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
+			return err
+		}
+		if s.dialect.announce == "" {
+			return nil
+		}
+		_, err = tx.ExecContext(ctx, s.dialect.announce)
+		return err
+	})
+	if err == nil {
+		s.saved()
+	}
+	return err
+}
+
+func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {
+	var result sql.Result
+	var err error
+	if save.Expected == 0 {
+		result, err = tx.ExecContext(ctx, `INSERT INTO documents (`+documentColumns+`)
+			VALUES ($1, $2, $3, 1, $4, $5, 1, $6, $7) ON CONFLICT DO NOTHING`,
+			save.Workspace, save.Kind, save.ID, save.Body, save.Sealed, micros(save.At), save.Author)
+	} else {
+		result, err = tx.ExecContext(ctx, `UPDATE documents SET version = version + 1, body = $1,
+			sealed = COALESCE($2, sealed), sealed_generation = sealed_generation + $3, saved_at = $4, saved_by = $5
+			WHERE workspace = $6 AND kind = $7 AND id = $8 AND version = $9`,
+			save.Body, save.Sealed, changed(save.Sealed), micros(save.At), save.Author,
+			save.Workspace, save.Kind, save.ID, save.Expected)
+	}
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	var version int64
+	err = tx.QueryRowContext(ctx, "SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3",
+		save.Workspace, save.Kind, save.ID).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return errors.Join(err, ErrStale)
+}
+
+func changed(sealed []byte) int {
+	if sealed == nil {
+		return 0
+	}
+	return 1
+}
+
+// Get reads the newest version; the error is ErrNotFound if there is none.
+func (s *Store) Get(ctx context.Context, key Key) (Document, error) {
+	row := s.read.QueryRowContext(ctx, "SELECT "+documentColumns+` FROM documents
+		WHERE workspace = $1 AND kind = $2 AND id = $3`, key.Workspace, key.Kind, key.ID)
+	return scanDocument(row)
+}
+
+// GetVersion reads one version, without what was sealed.
+func (s *Store) GetVersion(ctx context.Context, key Key, version int64) (Document, error) {
+	row := s.read.QueryRowContext(ctx, `SELECT workspace, kind, id, version, body, NULL, 0, saved_at, saved_by FROM history
+		WHERE workspace = $1 AND kind = $2 AND id = $3 AND version = $4`, key.Workspace, key.Kind, key.ID, version)
+	return scanDocument(row)
+}
+
+// History reads every version of one document, oldest first, without what was sealed.
+func (s *Store) History(ctx context.Context, key Key) ([]Document, error) {
+	return queryDocuments(ctx, s.read, `SELECT workspace, kind, id, version, body, NULL, 0, saved_at, saved_by FROM history
+		WHERE workspace = $1 AND kind = $2 AND id = $3 ORDER BY version`, key.Workspace, key.Kind, key.ID)
+}
+
+// List reads the newest versions of one kind, by id.
+func (s *Store) List(ctx context.Context, workspace string, kind Kind) ([]Document, error) {
+	return queryDocuments(ctx, s.read, "SELECT "+documentColumns+` FROM documents
+		WHERE workspace = $1 AND kind = $2 ORDER BY id`, workspace, kind)
+}
+
+// Workspaces reads the documents of all workspaces, by id. Only for callers that may see all of them.
+func (s *Store) Workspaces(ctx context.Context) ([]Document, error) {
+	return queryDocuments(ctx, s.read, "SELECT "+documentColumns+` FROM documents
+		WHERE kind = $1 AND id = workspace ORDER BY id`, KindWorkspace)
+}
+
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func queryDocuments(ctx context.Context, q queryer, query string, args ...any) ([]Document, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var docs []Document
+	for rows.Next() {
+		doc, err := scanDocument(rows)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, doc)
+	}
+	return docs, rows.Err()
+}
+
+func scanDocument(row interface{ Scan(dest ...any) error }) (Document, error) {
+	var d Document
+	var savedAt int64
+	err := row.Scan(&d.Workspace, &d.Kind, &d.ID, &d.Version, &d.Body, &d.Sealed, &d.Generation, &savedAt, &d.SavedBy)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Document{}, ErrNotFound
+	}
+	d.SavedAt = fromMicros(savedAt)
+	return d, err
+}

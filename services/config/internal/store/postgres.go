@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3/database"
+
+	"github.com/throughline-dev/throughline/libs/secret"
+)
+
+// channel carries the revision of every save to the other replicas.
+const channel = "throughline_settings"
+
+// PostgresConfig bounds the use of one PostgreSQL database.
+type PostgresConfig struct {
+	// DSN is a URL or a list of keywords; sslmode and certificates are set in it.
+	DSN secret.String
+	// MaxConns is the most connections of this process.
+	MaxConns int
+}
+
+// OpenPostgres connects and migrates. Replicas may start at once: one of them migrates, the others wait.
+func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
+	conn, err := pgx.ParseConfig(cfg.DSN.Reveal())
+	if err != nil {
+		return nil, errors.New("open settings database: postgres_dsn is not a PostgreSQL connection string") // promise 8
+	}
+	db := stdlib.OpenDB(*conn)
+	db.SetMaxOpenConns(cfg.MaxConns)
+	db.SetMaxIdleConns(cfg.MaxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	if err := migrate(ctx, db, database.DialectPostgres); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s := &Store{
+		read: db, write: db, saved: func() {},
+		listen: func(ctx context.Context, changed func()) error { return listenPostgres(ctx, conn, changed) },
+		dialect: dialect{
+			name:        "postgres",
+			placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+			snapshot:    &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+			announce:    "SELECT pg_notify('" + channel + "', '')",
+			lockRows:    " FOR UPDATE",
+		},
+	}
+	return s, s.prepare(ctx)
+}
+
+// listenPostgres uses a connection of its own, outside the pool, until ctx ends or the connection breaks.
+func listenPostgres(ctx context.Context, cfg *pgx.ConnConfig, changed func()) error {
+	conn, err := pgx.ConnectConfig(ctx, cfg.Copy())
+	if err != nil {
+		return fmt.Errorf("listen for settings: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return fmt.Errorf("listen for settings: %w", err)
+	}
+	changed() // what was saved before the LISTEN took effect
+	for {
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("listen for settings: %w", err)
+		}
+		changed()
+	}
+}

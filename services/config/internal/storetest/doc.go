@@ -1,0 +1,2 @@
+// Package storetest defines what a settings store is: a conformance suite that every database must pass.
+package storetest
