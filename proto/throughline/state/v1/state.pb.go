@@ -31,7 +31,7 @@ type OpenVisit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Format version; a reader refuses versions it does not know.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The visit as of its newest revision; the subject is absent while anonymous.
+	// The visit as of its newest revision, without its id, which is the key; the subject is absent while anonymous.
 	Visit *v1.Visit `protobuf:"bytes,2,opt,name=visit,proto3" json:"visit,omitempty"`
 	// Offset of the last activity applied.
 	AppliedOffset int64 `protobuf:"varint,3,opt,name=applied_offset,json=appliedOffset,proto3" json:"applied_offset,omitempty"`
@@ -194,7 +194,7 @@ type Totals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Format version.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Totals as last sent, without the visit.
+	// Totals as last sent, without the visit and without the stretches: the contributions below have those.
 	Engagement *v1.Engagement `protobuf:"bytes,2,opt,name=engagement,proto3" json:"engagement,omitempty"`
 	// Offset of the last visit revision applied.
 	AppliedOffset int64 `protobuf:"varint,3,opt,name=applied_offset,json=appliedOffset,proto3" json:"applied_offset,omitempty"`

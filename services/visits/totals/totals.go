@@ -1,0 +1,137 @@
+package totals
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/visits/ranges"
+)
+
+// Click is the latest click on a call to action; the zero value is none.
+type Click struct {
+	Label, URL string
+	At         time.Time
+}
+
+// Contribution is one visit's share, or the folded sum of many.
+type Contribution struct {
+	// VisitID is "" for the folded sum.
+	VisitID string
+	// Revision of the visit that this is the share of.
+	Revision int64
+	// Visits is 1, or 0 when the visit was withdrawn; for the folded sum how many.
+	Visits, Views, Clicks uint32
+	Watched, Dwell        time.Duration
+	StartedAt, LastAt     time.Time
+	Ranges                ranges.Set
+	LastClick             Click
+}
+
+// Totals is what is remembered of one person and one content. The zero value has no visits.
+type Totals struct {
+	// Visits are remembered one by one, in no order.
+	Visits []Contribution
+	// Folded is what the forgotten ones contributed together.
+	Folded Contribution
+}
+
+// Limits bound what is remembered (promise 7).
+type Limits struct {
+	// Visits is the most remembered one by one.
+	Visits int `yaml:"visits"`
+	// Ranges is the most disjoint stretches of the folded sum.
+	Ranges int `yaml:"ranges"`
+}
+
+// DefaultLimits returns 64 visits and 256 stretches.
+func DefaultLimits() Limits { return Limits{Visits: 64, Ranges: 256} }
+
+// Apply takes the newest known share of one visit in. It returns false, and changes nothing, if this revision or a
+// newer one of the visit was applied before.
+//
+// Promise 5: a revision that comes again has no effect. Promise 4: an older one never replaces a newer one.
+func (t *Totals) Apply(c Contribution, limits Limits) bool {
+	for i := range t.Visits {
+		if t.Visits[i].VisitID != c.VisitID {
+			continue
+		}
+		if c.Revision <= t.Visits[i].Revision {
+			return false
+		}
+		t.Visits[i] = c
+		return true
+	}
+	if t.Folded.Visits > 0 && !c.LastAt.After(t.Folded.LastAt) {
+		t.Folded.Ranges = t.Folded.Ranges.Union(c.Ranges).Bounded(limits.Ranges)
+		return true
+	}
+	t.Visits = append(t.Visits, c)
+	for limits.Visits > 0 && len(t.Visits) > limits.Visits {
+		t.fold(limits)
+	}
+	return true
+}
+
+// fold moves the visit that ended first into the folded sum.
+func (t *Totals) fold(limits Limits) {
+	oldest := 0
+	for i := range t.Visits {
+		if older(&t.Visits[i], &t.Visits[oldest]) {
+			oldest = i
+		}
+	}
+	t.Folded.add(&t.Visits[oldest])
+	t.Folded.Ranges = t.Folded.Ranges.Bounded(limits.Ranges)
+	t.Visits = slices.Delete(t.Visits, oldest, oldest+1)
+}
+
+func older(a, b *Contribution) bool {
+	if !a.LastAt.Equal(b.LastAt) {
+		return a.LastAt.Before(b.LastAt)
+	}
+	return strings.Compare(a.VisitID, b.VisitID) < 0
+}
+
+// Sum returns the totals over all visits. VisitID and Revision are empty; withdrawn visits count for nothing. The
+// stretches are a copy.
+func (t *Totals) Sum() Contribution {
+	var sum Contribution
+	sum.add(&t.Folded)
+	for i := range t.Visits {
+		sum.add(&t.Visits[i])
+	}
+	return sum
+}
+
+func (c *Contribution) add(other *Contribution) {
+	if other.Visits == 0 {
+		return
+	}
+	if c.Visits == 0 || other.StartedAt.Before(c.StartedAt) {
+		c.StartedAt = other.StartedAt
+	}
+	if c.Visits == 0 || other.LastAt.After(c.LastAt) {
+		c.LastAt = other.LastAt
+	}
+	c.Visits += other.Visits
+	c.Views += other.Views
+	c.Clicks += other.Clicks
+	c.Watched += other.Watched
+	c.Dwell += other.Dwell
+	c.Ranges = c.Ranges.Union(other.Ranges)
+	if later(&other.LastClick, &c.LastClick) {
+		c.LastClick = other.LastClick
+	}
+}
+
+// later orders clicks by time; at the same instant the texts decide, so that the order of visits does not.
+func later(a, b *Click) bool {
+	if !a.At.Equal(b.At) {
+		return a.At.After(b.At)
+	}
+	if a.Label != b.Label {
+		return a.Label > b.Label
+	}
+	return a.URL > b.URL
+}
