@@ -128,6 +128,7 @@ func (o *Oracle) read(raw *Raw) (e *event, refused string) {
 	if err != nil {
 		return nil, BadSchema
 	}
+	e.Time = e.Time.UTC()
 	if o.tenants[e.Workspace] == nil {
 		return nil, BadTenant
 	}
