@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Runs a real Apache Kafka, one KRaft node on a loopback port, without a container engine: Maven fetches the broker's jars,
+# java (17 or later) runs them.
+#
+#   run-kafka.sh start  [--port N] [--dir D]        start it and wait until it answers
+#   run-kafka.sh status [--dir D]                   print its address, or fail
+#   run-kafka.sh stop   [--dir D]                   stop it; its data stays in D
+#   run-kafka.sh exec   [--port N] -- command …     start one with a fresh directory, run command with KAFKA_BROKERS
+#                                                   set, stop it, and exit as the command did
+#
+# --port defaults to 19092; the controller listens on the next one. --dir defaults to .build/kafka in the repository; the
+# jars are kept in .build/kafka-jars. KAFKA_HEAP sets the heap (default 512m).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+jars=$root/.build/kafka-jars
+port=19092
+dir=$root/.build/kafka
+
+usage() {
+	sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	exit 2
+}
+
+fail() {
+	echo "run-kafka: $*" >&2
+	exit 1
+}
+
+# fetch puts the jars into $jars, once per version of the pom.
+fetch() {
+	cmp -s "$here/pom.xml" "$jars/pom.xml" && return
+	command -v mvn >/dev/null || fail "mvn is missing; install Maven"
+	echo "run-kafka: fetching Apache Kafka" >&2
+	rm -rf "$jars"
+	mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2 ||
+		fail "Maven could not fetch the jars"
+	cp "$here/pom.xml" "$jars/pom.xml"
+}
+
+# configure writes the node's settings: fast group joins, small internal topics, nothing created by accident.
+configure() {
+	mkdir -p "$dir"
+	cat >"$dir/server.properties" <<-CONFIG
+		process.roles=broker,controller
+		node.id=1
+		controller.quorum.voters=1@127.0.0.1:$((port + 1))
+		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+		advertised.listeners=PLAINTEXT://127.0.0.1:$port
+		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+		controller.listener.names=CONTROLLER
+		log.dirs=$dir/data
+		auto.create.topics.enable=false
+		num.partitions=6
+		offsets.topic.num.partitions=4
+		offsets.topic.replication.factor=1
+		transaction.state.log.num.partitions=4
+		transaction.state.log.replication.factor=1
+		transaction.state.log.min.isr=1
+		share.coordinator.state.topic.replication.factor=1
+		share.coordinator.state.topic.min.isr=1
+		group.initial.rebalance.delay.ms=0
+	CONFIG
+}
+
+# kafka becomes a java that runs one of Kafka's classes: call it in a subshell. What it says at "info" is only that it has
+# started, which start waits for.
+kafka() {
+	exec java -Xmx"${KAFKA_HEAP:-512m}" -XX:+UseG1GC \
+		-Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true \
+		-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
+		-cp "$jars/*" "$@"
+}
+
+running() { [[ -f $dir/pid ]] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+
+# address reads the port of the node in $dir.
+address() { sed -n 's|^advertised.listeners=PLAINTEXT://||p' "$dir/server.properties"; }
+
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+
+start() {
+	running && fail "already running in $dir at $(address)"
+	answers && fail "port $port is taken; choose another with --port"
+	fetch
+	configure
+	if [[ ! -f $dir/data/meta.properties ]]; then
+		(kafka kafka.tools.StorageTool format --cluster-id throughline-test-cluster1 \
+			--config "$dir/server.properties") >"$dir/format.log" 2>&1 || {
+			cat "$dir/format.log" >&2
+			fail "could not format $dir/data"
+		}
+	fi
+	(kafka kafka.Kafka "$dir/server.properties") >"$dir/kafka.log" 2>&1 &
+	echo $! >"$dir/pid"
+	for _ in $(seq 240); do
+		if ! running; then
+			tail -20 "$dir/kafka.log" >&2
+			fail "the broker ended; its log is $dir/kafka.log"
+		fi
+		if grep -q "Kafka Server started" "$dir/kafka.log" && answers; then
+			echo "run-kafka: ready at 127.0.0.1:$port" >&2
+			return
+		fi
+		sleep 0.5
+	done
+	fail "the broker did not answer within two minutes; its log is $dir/kafka.log"
+}
+
+stop() {
+	running || return 0
+	local pid
+	pid=$(cat "$dir/pid")
+	kill "$pid"
+	for _ in $(seq 120); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.25
+	done
+	kill -9 "$pid" 2>/dev/null || true
+	rm -f "$dir/pid"
+}
+
+status() {
+	running || fail "not running in $dir"
+	address
+}
+
+[[ $# -ge 1 ]] || usage
+verb=$1
+shift
+given_dir=
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--port) port=${2:?--port needs a number} && shift 2 ;;
+	--dir) dir=${2:?--dir needs a path} && given_dir=1 && shift 2 ;;
+	--) shift && break ;;
+	-*) usage ;;
+	*) break ;;
+	esac
+done
+
+case $verb in
+start) start ;;
+stop) stop ;;
+status) status ;;
+exec)
+	[[ $# -ge 1 ]] || usage
+	[[ -n $given_dir ]] || dir=$(mktemp -d)
+	trap 'stop; [[ -n $given_dir ]] || rm -rf "$dir"' EXIT
+	start
+	KAFKA_BROKERS=127.0.0.1:$port "$@"
+	;;
+*) usage ;;
+esac
