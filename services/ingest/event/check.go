@@ -63,6 +63,9 @@ func checkID(path, id string) error {
 	return nil
 }
 
+// ValidID reports whether an event, a session or a content can have this id.
+func ValidID(id string) bool { return checkID("", id) == nil }
+
 func checkWorkspace(id string) error {
 	if id == "" {
 		return badSchema("workspace", "is missing, and neither the topic nor the key is bound to one")

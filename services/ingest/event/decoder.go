@@ -65,6 +65,15 @@ func (d *Decoder) Binary(attrs Attributes, value []byte) (*sourcev1.ViewingEvent
 // TraceParent returns the traceparent attribute of the event read last, unchecked; "" if it had none.
 func (d *Decoder) TraceParent() string { return d.attrs.TraceParent }
 
+// Claims returns the id and the workspace of the event read last, unchecked. e is what the decoder returned for it; nil
+// when the event was refused, of which as much is told as was read before the fault.
+func (d *Decoder) Claims(e *sourcev1.ViewingEvent) (id, workspace string) {
+	if e != nil {
+		return e.GetId(), e.GetWorkspace()
+	}
+	return d.attrs.ID, d.attrs.Workspace
+}
+
 // Protobuf reads a bare ViewingEvent. Unknown fields are ignored.
 func (d *Decoder) Protobuf(value []byte) (*sourcev1.ViewingEvent, error) {
 	d.attrs = Attributes{}

@@ -1,0 +1,117 @@
+package intake
+
+import (
+	"fmt"
+	"time"
+
+	sourcev1 "github.com/throughline-dev/throughline/proto/throughline/source/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/ingest/event"
+	"github.com/throughline-dev/throughline/services/internal/normalize"
+)
+
+// What the rules refuse, where the sentence needs no numbers.
+var (
+	errUnknownWorkspace = event.Refuse(streamv1.Reason_REASON_BAD_TENANT, "workspace", "is not known here")
+	errOtherWorkspace   = event.Refuse(streamv1.Reason_REASON_BAD_TENANT, "workspace", "is not the one whose topic or key the event came through")
+	errTrackingOff      = event.Refuse(streamv1.Reason_REASON_TRACKING_OFF, "", "tracking was off for the content")
+	errOwnView          = event.Refuse(streamv1.Reason_REASON_OWN_VIEW, "", "the viewer is the content's owner")
+	errSignedInNoEmail  = event.Refuse(streamv1.Reason_REASON_BAD_EMAIL, "data.viewer.email", "must be an address when the viewer is signed in")
+	errAhead            = event.Refuse(streamv1.Reason_REASON_BAD_TIME, "time", "lies too far in the future")
+)
+
+func tooLarge(size, limit int) error {
+	return event.Refuse(streamv1.Reason_REASON_TOO_LARGE, "", fmt.Sprintf("the event has %d bytes, the limit is %d", size, limit))
+}
+
+// advice is what to do about a reason, the second half of every detail.
+var advice = map[streamv1.Reason]string{
+	streamv1.Reason_REASON_BAD_SCHEMA:   "correct the producer; docs/source-events.md shows the format",
+	streamv1.Reason_REASON_BAD_TENANT:   "send it through the topic or key of its own workspace, or create the workspace and replay it",
+	streamv1.Reason_REASON_BAD_TIME:     "check the producer's clock, or raise the workspace's lateness and replay it",
+	streamv1.Reason_REASON_BAD_EMAIL:    "send the verified address, or another kind of evidence",
+	streamv1.Reason_REASON_TOO_LARGE:    "send less at once, or raise the limit",
+	streamv1.Reason_REASON_TRACKING_OFF: "switch tracking on for the content to record views from then on",
+	streamv1.Reason_REASON_OWN_VIEW:     "nothing needs to be done",
+}
+
+func advise(r *event.Refusal) string { return r.Error() + "; " + advice[r.Reason] }
+
+// skips tells reasons that are nobody's mistake from those that are the producer's.
+func skips(reason streamv1.Reason) bool {
+	return reason == streamv1.Reason_REASON_TRACKING_OFF || reason == streamv1.Reason_REASON_OWN_VIEW
+}
+
+// tracked goes by the event's snapshot of the switch, and by the current setting when there is none (LOOM-20).
+func tracked(c *candidate) bool {
+	if c.event.Tracking != nil {
+		return c.event.GetTracking()
+	}
+	return c.workspace.Tracking(c.event.GetContent().GetId())
+}
+
+func checkTime(c *candidate, ahead time.Duration) error {
+	t := c.event.GetTime().AsTime()
+	if t.After(c.Received.Add(ahead)) {
+		return errAhead
+	}
+	if lateness := c.workspace.Lateness(); t.Before(c.Received.Add(-lateness)) {
+		return event.Refuse(streamv1.Reason_REASON_BAD_TIME, "time",
+			"is older than the workspace's lateness of "+lateness.String())
+	}
+	return nil
+}
+
+// address is one normalised address with the name that came with it; the zero value is nobody.
+type address struct {
+	email, name string
+	evidence    streamv1.Evidence
+}
+
+// identify finds out whom the event is about, as far as it says so.
+func identify(c *candidate) error {
+	content := c.event.GetContent()
+	if raw := content.GetOwnerEmail(); raw != "" {
+		email, err := normalize.Email(raw)
+		if err != nil {
+			c.warnings |= event.OwnerDropped
+		} else {
+			c.owner = address{email: email, name: content.GetOwnerName()}
+		}
+	}
+	viewer, warning, err := viewerOf(c.event.GetViewer())
+	if err != nil {
+		return err
+	}
+	c.viewer = viewer
+	c.warnings |= warning
+	if viewer.email != "" && viewer.email == c.owner.email {
+		return errOwnView
+	}
+	return nil
+}
+
+// viewerOf believes a signed-in address or refuses it, and drops any other that is none: the event then stays, as that
+// of an anonymous viewer (LOOM-22 to LOOM-24).
+func viewerOf(v *sourcev1.Viewer) (address, event.Warnings, error) {
+	evidence := streamv1.Evidence_EVIDENCE_LINK
+	parse := normalize.LinkEmail
+	switch v.GetEvidence() {
+	case sourcev1.Evidence_EVIDENCE_SIGNED_IN:
+		email, err := normalize.Email(v.GetEmail())
+		if err != nil {
+			return address{}, 0, errSignedInNoEmail
+		}
+		return address{email: email, name: v.GetName(), evidence: streamv1.Evidence_EVIDENCE_SIGNED_IN}, 0, nil
+	case sourcev1.Evidence_EVIDENCE_ASKED:
+		evidence, parse = streamv1.Evidence_EVIDENCE_ASKED, normalize.Email
+	}
+	if v.GetEmail() == "" {
+		return address{}, 0, nil
+	}
+	email, err := parse(v.GetEmail())
+	if err != nil {
+		return address{}, event.AddressDropped, nil
+	}
+	return address{email: email, name: v.GetName(), evidence: evidence}, 0, nil
+}
