@@ -31,11 +31,33 @@ func (o *Outcome) key() outcomeID { return outcomeID{o.Workspace, o.ID} }
 const outcomeColumns = "workspace, outcome_id, decided_at, stage, status, reason, " +
 	"event_id, visit_id, engagement_id, write_key, record_id, body"
 
-const outcomeArgs = 12
+// hashColumns follow outcomeColumns in an insert.
+const hashColumns = "event_hash, visit_hash, engagement_hash, write_hash, record_hash"
+
+const outcomeArgs = 17
 
 func (o *Outcome) args(args []any) []any {
 	return append(args, o.Workspace, o.ID, micros(o.DecidedAt), o.Stage, o.Status, o.Reason,
-		nullable(o.EventID), nullable(o.VisitID), nullable(o.EngagementID), nullable(o.WriteKey), nullable(o.RecordID), o.Body)
+		nullable(o.EventID), nullable(o.VisitID), nullable(o.EngagementID), nullable(o.WriteKey), nullable(o.RecordID), o.Body,
+		refHash(o.Workspace, o.EventID), refHash(o.Workspace, o.VisitID), refHash(o.Workspace, o.EngagementID),
+		refHash(o.Workspace, o.WriteKey), refHash(o.Workspace, o.RecordID))
+}
+
+// refHash leads to the rows of an id: FNV-1a of workspace and id, NULL for none. It is stored; never change it.
+func refHash(workspace, id string) any {
+	if id == "" {
+		return nil
+	}
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(workspace) {
+		h = (h ^ uint64(workspace[i])) * prime
+	}
+	h *= prime // as after a zero byte
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * prime
+	}
+	return int64(h) //nolint:gosec // all 64 bits count, as a sign too
 }
 
 // insertSizes are the numbers of rows one insert takes, largest first: one statement per row would cost several times
@@ -56,7 +78,7 @@ func (s *Store) prepare(ctx context.Context) error {
 
 func (s *Store) insertOutcomes(rows int) string {
 	var q strings.Builder
-	q.WriteString("INSERT INTO outcomes (" + outcomeColumns + ") VALUES ")
+	q.WriteString("INSERT INTO outcomes (" + outcomeColumns + ", " + hashColumns + ") VALUES ")
 	for row := range rows {
 		q.WriteString("(")
 		for col := range outcomeArgs {
@@ -162,7 +184,8 @@ func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, o *Outcome, coun
 		return nil // the same one again, or an older waypoint
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE outcomes SET decided_at = $3, stage = $4, status = $5, reason = $6, event_id = $7,
-		visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11, body = $12
+		visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11, body = $12, event_hash = $13, visit_hash = $14,
+		engagement_hash = $15, write_hash = $16, record_hash = $17
 		WHERE workspace = $1 AND outcome_id = $2`, o.args(nil)...)
 	counts.add(&old, -1)
 	counts.add(o, 1)

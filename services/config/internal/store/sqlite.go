@@ -23,7 +23,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("open settings database: %w", err)
 	}
 	// synchronous=FULL: what was acknowledged survives a power cut, not only a kill.
-	write, err := openSQLite(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	write, err := openSQLite(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, err
 	}
