@@ -122,6 +122,7 @@ func (p *Program) act(f *frame, a *action) (*Record, *refusal) {
 		Action: a.spec, Once: a.once, Who: f.assigned.who, Owner: f.assigned.owner,
 		LockParent: lockParent(f), Fields: make([]*streamv1.FieldValue, 0, len(a.fields)),
 	}
+	f.sheet = newSheet(len(a.fields))
 	for i := range a.fields {
 		set, refused := a.fields[i].evaluate(f)
 		if refused != nil {
@@ -210,7 +211,7 @@ func (t *field) evaluate(f *frame) (*streamv1.FieldValue, *refusal) {
 	case out.kind == number && (math.IsNaN(out.number) || math.IsInf(out.number, 0)):
 		return nil, t.refuse(streamv1.Reason_REASON_TYPE_MISMATCH, "the value is not a finite number; correct the mapping")
 	case out.kind != absent || t.policy == configv1.NullPolicy_NULL_POLICY_CLEAR:
-		return out.asField(t.name), nil
+		return f.sheet.add(t.name, out.value), nil
 	case t.policy == configv1.NullPolicy_NULL_POLICY_FAIL:
 		return nil, t.refuse(streamv1.Reason_REASON_REQUIRED_FIELD_MISSING,
 			"no value, and the mapping says that the record needs one; complete the data or relax null_policy")
@@ -230,11 +231,10 @@ func (r *Record) Mark(line string) {
 		return strings.Compare(f.GetField(), n)
 	})
 	if !found {
-		r.Fields = slices.Insert(r.Fields, at, textValue(line).asField(name))
-		return
+		r.Fields = slices.Insert(r.Fields, at, &streamv1.FieldValue{Field: name})
 	}
 	if body := r.Fields[at].GetText(); body != "" {
 		line = body + "\n" + line
 	}
-	r.Fields[at] = textValue(line).asField(name)
+	r.Fields[at].Value = &streamv1.FieldValue_Text{Text: line}
 }

@@ -46,6 +46,7 @@ type frame struct {
 	assigned assigned
 	warnings []string
 	parts    []string
+	sheet    *sheet
 }
 
 func newFrame(in *Input) *frame {

@@ -32,6 +32,19 @@ var roots = map[string]root{
 	"owner":      rootOf(func(f *frame) *streamv1.PersonalData { return f.owner }),
 }
 
+// shortcuts are messages within roots that many paths go through: a typed getter reaches them faster than reflection.
+var shortcuts = map[string]root{
+	"engagement.content":        rootOf(func(f *frame) *streamv1.Content { return f.engagement.GetContent() }),
+	"engagement.subject":        rootOf(func(f *frame) *streamv1.Subject { return f.engagement.GetSubject() }),
+	"engagement.visit":          rootOf(func(f *frame) *streamv1.Visit { return f.visit }),
+	"engagement.call_to_action": rootOf(func(f *frame) *streamv1.CallToAction { return f.engagement.GetCallToAction() }),
+	"visit.content":             rootOf(func(f *frame) *streamv1.Content { return f.visit.GetContent() }),
+	"visit.call_to_action":      rootOf(func(f *frame) *streamv1.CallToAction { return f.visit.GetCallToAction() }),
+	"resolution.lead":           rootOf(func(f *frame) *streamv1.Person { return f.resolution.GetLead() }),
+	"resolution.contact":        rootOf(func(f *frame) *streamv1.Person { return f.resolution.GetContact() }),
+	"resolution.content_owner":  rootOf(func(f *frame) *streamv1.Person { return f.resolution.GetContentOwner() }),
+}
+
 // plain are the paths that are values by themselves.
 var plain = map[string]reader{
 	"history_url": func(f *frame) value { return textValue(f.historyURL) },
@@ -89,6 +102,11 @@ func compilePath(path string) (reader, kind, error) {
 			return nil, absent, fmt.Errorf("%s has no fields", strings.Join(names[:i+2], "."))
 		}
 	}
+	if len(names) > 2 {
+		if near, ok := shortcuts[names[0]+"."+names[1]]; ok {
+			return walk(near, fields[1:], path)
+		}
+	}
 	return walk(start, fields, path)
 }
 
@@ -101,6 +119,9 @@ func walk(start root, fields []protoreflect.FieldDescriptor, path string) (reade
 	}
 	return func(f *frame) value {
 		m := start.get(f)
+		if !m.IsValid() {
+			return value{}
+		}
 		for _, hop := range hops {
 			if !m.Has(hop) {
 				return value{}

@@ -110,9 +110,11 @@ func (c *compiler) template(path string, t *configv1.Template, fixed string) eva
 	}
 	return func(f *frame, limit int) (result, error) {
 		chosen := texts[f.language]
-		if chosen == nil {
-			chosen = texts[english]
+		if chosen == nil && f.language != english {
 			f.warn("no text in %s; English was used", f.language)
+			defer func(wanted language) { f.language = wanted }(f.language)
+			f.language = english // dates and numbers follow the text
+			chosen = texts[english]
 		}
 		if chosen == nil {
 			return result{}, errors.New("the template has no text in the language needed")

@@ -1,0 +1,185 @@
+package integration_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/integration/integrationtest"
+)
+
+const (
+	documentOwner = configv1.Assignee_ASSIGNEE_CONTENT_OWNER
+	recordOwner   = configv1.Assignee_ASSIGNEE_RECORD_OWNER
+)
+
+func chain(links ...configv1.Assignee) *configv1.Assignment {
+	return &configv1.Assignment{Chain: links}
+}
+
+// changed returns a document input with a changed resolution.
+func changed(change func(*streamv1.Resolution)) *integration.Input {
+	in := integrationtest.Document()
+	change(in.Resolved.Resolution)
+	return in
+}
+
+func noPerson(r *streamv1.Resolution) {
+	r.Lead, r.Contact, r.Person, r.Reason = nil, nil, nil, streamv1.Reason_REASON_NO_MATCH
+}
+
+func noDocumentOwner(r *streamv1.Resolution) {
+	r.ContentOwner, r.OwnerReason = nil, streamv1.Reason_REASON_OWNER_NOT_FOUND
+}
+
+func TestAssignment(t *testing.T) {
+	t.Parallel()
+	both := func(a, b func(*streamv1.Resolution)) func(*streamv1.Resolution) {
+		return func(r *streamv1.Resolution) { a(r); b(r) }
+	}
+	owner := func(id string, active bool) func(*streamv1.Resolution) {
+		return func(r *streamv1.Resolution) { r.Person.OwnerId, r.Person.OwnerActive = id, active }
+	}
+	same := func(*streamv1.Resolution) {}
+	const lead, user, author = integrationtest.LeadID, integrationtest.RecordUser, integrationtest.OwnerUser
+	for name, c := range map[string]struct {
+		requirement string
+		spec        *configv1.Assignment
+		change      func(*streamv1.Resolution)
+		who, owner  any
+		warning     string
+	}{
+		"rule A: the document's owner":           {"IMM-27", chain(documentOwner), same, lead, author, ""},
+		"rule A without such a user":             {"IMM-27", chain(documentOwner), noDocumentOwner, lead, nil, "no assignee: document owner: OWNER_NOT_FOUND"},
+		"rule B: the record's owner":             {"IMM-28", chain(recordOwner), same, lead, user, ""},
+		"rule B is the default":                  {"IMM-28", &configv1.Assignment{}, same, lead, user, ""},
+		"the chain goes on":                      {"IMM-29", chain(documentOwner, recordOwner), noDocumentOwner, lead, user, "assignee: record owner, because document owner: OWNER_NOT_FOUND"},
+		"the chain stops at the first":           {"IMM-29", chain(documentOwner, recordOwner), same, lead, author, ""},
+		"an inactive owner is absent":            {"IMM-30", chain(recordOwner), owner(user, false), lead, nil, "no assignee: record owner: OWNER_INACTIVE"},
+		"a queue is absent":                      {"IMM-30", chain(recordOwner), owner(integrationtest.QueueID, false), lead, nil, "no assignee: record owner: OWNER_IS_QUEUE"},
+		"a queue is used where allowed":          {"IMM-30", &configv1.Assignment{QueuesAllowed: true}, owner(integrationtest.QueueID, false), lead, integrationtest.QueueID, ""},
+		"the chain passes an inactive owner":     {"IMM-29", chain(recordOwner, documentOwner), owner(user, false), lead, author, "assignee: document owner, because record owner: OWNER_INACTIVE"},
+		"only an assignee":                       {"IMM-34", chain(documentOwner), noPerson, nil, author, ""},
+		"only a person":                          {"IMM-34", chain(documentOwner), noDocumentOwner, lead, nil, "no assignee: document owner: OWNER_NOT_FOUND"},
+		"both by the chain's end, with a person": {"IMM-34", chain(recordOwner, documentOwner), both(noPerson, same), nil, author, "assignee: document owner, because record owner: NO_MATCH"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Attr("requirement", c.requirement)
+			fields, record := write(t, task(c.spec, constant("Subject", "s")), changed(c.change))
+			require.Equal(t, c.who, fields["WhoId"])
+			require.Equal(t, c.owner, fields["OwnerId"])
+			for _, field := range []string{"WhoId", "OwnerId"} {
+				if fields[field] == nil {
+					require.NotContains(t, fields, field) // omitted, not cleared: Salesforce's default applies
+				}
+			}
+			if c.warning == "" {
+				require.Empty(t, record.Warnings)
+			} else {
+				require.Equal(t, []string{c.warning}, record.Warnings)
+			}
+		})
+	}
+}
+
+func TestNobodyToTellMeansNoTask(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "IMM-34")
+	neither := changed(func(r *streamv1.Resolution) { noPerson(r); noDocumentOwner(r) })
+	r := refused(t, task(chain(documentOwner, recordOwner), constant("Subject", "s")), neither)
+	require.Equal(t, streamv1.Reason_REASON_NO_TARGET, r.Reason)
+	require.False(t, r.Failed)
+	require.Contains(t, r.Detail, "neither a person (NO_MATCH) nor an assignee (document owner: OWNER_NOT_FOUND, record owner: NO_MATCH)")
+
+	strict := chain(documentOwner)
+	strict.RequireAssignee = true
+	r = refused(t, task(strict, constant("Subject", "s")), changed(noDocumentOwner))
+	require.Equal(t, streamv1.Reason_REASON_NO_TARGET, r.Reason)
+	require.Contains(t, r.Detail, "a person but no assignee")
+
+	anyway := task(chain(documentOwner), constant("Subject", "s"))
+	anyway.Actions[0].WriteUnmatched = true
+	fields, _ := write(t, anyway, neither)
+	require.Equal(t, map[string]any{"Subject": "s"}, fields)
+}
+
+func TestUnknownViewers(t *testing.T) {
+	t.Parallel()
+	anonymous := func() *integration.Input {
+		in := integrationtest.Document()
+		in.Viewer = nil // and yet a person: none may be used
+		return in
+	}
+	subject := template("Subject", "en", "{viewer.email|or:Somebody} closed it", "ja", "{viewer.email|or:不明な閲覧者}が閉じました")
+	for name, spec := range map[string]*configv1.Assignment{
+		"off by default":              chain(documentOwner),
+		"of no use without rule A":    {Chain: []configv1.Assignee{recordOwner}, UnknownViewers: true},
+		"of no use with the default":  {UnknownViewers: true},
+		"off with rule A in a chain":  chain(documentOwner, recordOwner),
+		"required, and there is none": {UnknownViewers: false, RequireAssignee: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := refused(t, task(spec, subject), anonymous())
+			require.Equal(t, streamv1.Reason_REASON_IDENTITY_UNKNOWN, r.Reason)
+			require.False(t, r.Failed)
+		})
+	}
+	t.Run("with the option, the owner is told in their language", func(t *testing.T) {
+		t.Parallel()
+		spec := chain(documentOwner)
+		spec.UnknownViewers = true
+		in := anonymous()
+		fields, _ := write(t, task(spec, subject), in)
+		require.Equal(t, map[string]any{"OwnerId": integrationtest.OwnerUser, "Subject": "Somebody closed it"}, fields)
+		in.Resolved.Resolution.ContentOwner.OwnerLanguage = "ja"
+		fields, _ = write(t, task(spec, subject), in)
+		require.Equal(t, "不明な閲覧者が閉じました", fields["Subject"])
+	})
+}
+
+func TestOnlyActivitiesHaveAWhoId(t *testing.T) {
+	t.Parallel()
+	i := rule(constant("A__c", "a"))
+	i.Actions[0].Assignment = chain(recordOwner)
+	fields, record := write(t, i, integrationtest.Document())
+	require.Equal(t, map[string]any{"A__c": "a", "OwnerId": integrationtest.RecordUser}, fields)
+	require.Equal(t, integrationtest.AccountID, record.LockParent)
+}
+
+// The first usable link decides, whatever the chain (IMM-29).
+func TestTheFirstUsableLinkDecides(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "IMM-29")
+	rapid.Check(t, func(rt *rapid.T) {
+		links := rapid.SliceOfN(rapid.SampledFrom([]configv1.Assignee{documentOwner, recordOwner}), 1, 5).Draw(rt, "chain")
+		usable := map[configv1.Assignee]string{}
+		in := integrationtest.Document()
+		if rapid.Bool().Draw(rt, "document owner is a user") {
+			usable[documentOwner] = integrationtest.OwnerUser
+		} else {
+			noDocumentOwner(in.Resolved.Resolution)
+		}
+		if active := rapid.Bool().Draw(rt, "record owner is active"); active {
+			usable[recordOwner] = integrationtest.RecordUser
+		} else {
+			in.Resolved.Resolution.Person.OwnerActive = false
+		}
+		want := ""
+		for _, link := range links {
+			if want == "" {
+				want = usable[link]
+			}
+		}
+		p, err := integration.Compile(task(chain(links...), constant("Subject", "s")))
+		require.NoError(rt, err)
+		d := p.Evaluate(in)
+		require.Len(rt, d.Records, 1)
+		require.Equal(rt, want, d.Records[0].Owner)
+	})
+}

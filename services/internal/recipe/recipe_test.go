@@ -1,0 +1,227 @@
+package recipe_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/integration/integrationtest"
+	"github.com/throughline-dev/throughline/services/internal/recipe"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func params(change ...func(*recipe.Params)) recipe.Params {
+	p := recipe.Params{Workspace: "acme", ID: "rule", Connection: "main", Language: "en", PackageInstalled: true}
+	for _, c := range change {
+		c(&p)
+	}
+	return p
+}
+
+// run builds and evaluates a recipe that must write one record.
+func run(t *testing.T, name string, p recipe.Params, in *integration.Input) integration.Record {
+	t.Helper()
+	i, err := recipe.Build(name, p)
+	require.NoError(t, err)
+	program, err := integration.Compile(i)
+	require.NoError(t, err)
+	require.True(t, program.Applies(in.Resolved.Engagement))
+	d := program.Evaluate(in)
+	require.Empty(t, d.Refusals)
+	require.Len(t, d.Records, 1)
+	return d.Records[0]
+}
+
+// golden compares what a record holds with testdata/<name>.json; go test -update rewrites it.
+func golden(t *testing.T, name string, r integration.Record) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".json")
+	got, err := json.MarshalIndent(map[string]any{
+		"object": r.Action.GetObject(), "once": r.Once, "warnings": r.Warnings, "fields": integrationtest.Fields(r.Fields),
+	}, "", "  ")
+	require.NoError(t, err)
+	got = append(got, '\n')
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, got, 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err, "run go test -update once")
+	require.Equal(t, string(want), string(got))
+}
+
+func TestTheTaskTellsWhoClosedWhat(t *testing.T) {
+	t.Parallel()
+	task := "document-close-task"
+	for _, language := range []string{"en", "ja"} {
+		in := func(p *recipe.Params) { p.Language = language }
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			for _, id := range []string{"IMM-20", "IMM-22", "IMM-23", "IMM-24", "IMM-26", "XC-34"} {
+				t.Attr("requirement", id)
+			}
+			golden(t, "task-"+language, run(t, task, params(in, withoutPackage), integrationtest.Document()))
+		})
+		t.Run(language+" with nothing but the viewer known", func(t *testing.T) {
+			t.Parallel()
+			bare := integrationtest.Document()
+			visit := bare.Resolved.Engagement.Visit
+			visit.Content = &streamv1.Content{ContentId: "doc-1", Kind: streamv1.ContentKind_CONTENT_KIND_DOCUMENT}
+			visit.ExitPage, visit.DwellSeconds, bare.HistoryURL, bare.TraceID = 0, 0, "", ""
+			golden(t, "task-bare-"+language, run(t, task, params(in, withoutPackage), bare))
+		})
+		t.Run(language+" for an unknown viewer", func(t *testing.T) {
+			t.Parallel()
+			anonymous := integrationtest.Document()
+			anonymous.Viewer, anonymous.HistoryURL = nil, ""
+			golden(t, "task-unknown-"+language, run(t, task, params(in, withoutPackage, func(p *recipe.Params) {
+				p.UnknownViewers = true
+				p.Assignees = []configv1.Assignee{configv1.Assignee_ASSIGNEE_CONTENT_OWNER}
+			}), anonymous))
+		})
+	}
+}
+
+func withoutPackage(p *recipe.Params) { p.PackageInstalled = false }
+
+func TestTheTaskLeavesStatusAndPriorityToTheOrg(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "IMM-26")
+	for _, packaged := range []bool{false, true} {
+		fields := integrationtest.Fields(run(t, "document-close-task", params(func(p *recipe.Params) { p.PackageInstalled = packaged }),
+			integrationtest.Document()).Fields)
+		for _, name := range []string{"Status", "Priority", "WhatId", "TaskSubtype"} {
+			require.NotContains(t, fields, name)
+		}
+	}
+}
+
+func TestTheHistoryLinkNamesNobody(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "IMM-24")
+	fields := integrationtest.Fields(run(t, "document-close-task", params(), integrationtest.Document()).Fields)
+	link := regexp.MustCompile(`https://\S+`).FindString(fields["Description"].(string))
+	require.Equal(t, "https://app.example/acme/people/pk_0123456789abcdefghij", link)
+	require.NotContains(t, link, "sato")
+}
+
+func TestTheTaskIsUpsertedWhereThePackageIs(t *testing.T) {
+	t.Parallel()
+	plain, err := recipe.Build("document-close-task", params(withoutPackage))
+	require.NoError(t, err)
+	require.Equal(t, configv1.ActionOperation_ACTION_OPERATION_INSERT, plain.GetActions()[0].GetOperation())
+	require.Equal(t, "Description", plain.GetActions()[0].GetMarkerField())
+
+	packaged := run(t, "document-close-task", params(), integrationtest.Document())
+	require.Equal(t, configv1.ActionOperation_ACTION_OPERATION_UPSERT, packaged.Action.GetOperation())
+	require.Equal(t, "Throughline_Key__c", packaged.Action.GetExternalIdField())
+	require.Empty(t, packaged.Action.GetMarkerField())
+	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", integrationtest.Fields(packaged.Fields)["Trace_Id__c"])
+	require.True(t, packaged.Once)
+
+	ever := run(t, "document-close-task", params(func(p *recipe.Params) { p.Repeat = recipe.OnceEver }), integrationtest.Document())
+	require.Equal(t, configv1.ActionOperation_ACTION_OPERATION_INSERT, ever.Action.GetOperation())
+	require.Equal(t, configv1.Scope_SCOPE_ENGAGEMENT, ever.Action.GetScope())
+}
+
+func TestEngagementRows(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "LOOM-17")
+	t.Attr("requirement", "LOOM-33")
+	golden(t, "video-engagement", run(t, "video-engagement", params(), integrationtest.Video()))
+	golden(t, "document-engagement", run(t, "document-engagement", params(), integrationtest.Document()))
+
+	t.Run("clear the links to people that no longer match", func(t *testing.T) {
+		converted := integrationtest.Video()
+		converted.Resolved.Resolution.Lead = nil
+		fields := integrationtest.Fields(run(t, "video-engagement", params(), converted).Fields)
+		require.Contains(t, fields, "Lead__c")
+		require.Nil(t, fields["Lead__c"])
+		require.Equal(t, integrationtest.ContactID, fields["Contact__c"])
+		require.Equal(t, integrationtest.AccountID, fields["Account__c"])
+	})
+	t.Run("count no clicks as none", func(t *testing.T) {
+		quiet := integrationtest.Video()
+		quiet.Resolved.Engagement.CallToAction = nil
+		require.Equal(t, 0.0, integrationtest.Fields(run(t, "video-engagement", params(), quiet).Fields)["CTA_Clicks__c"])
+	})
+	t.Run("leave out an address or link that its field cannot hold whole", func(t *testing.T) {
+		long := integrationtest.Video()
+		long.Viewer.Email = "a23456789012345678901234567890123456789012345678901234567890@" + "b2345678901234567890.example"
+		record := run(t, "video-engagement", params(), long)
+		require.NotContains(t, integrationtest.Fields(record.Fields), "Viewer_Email__c")
+		require.Equal(t, []string{"a text of more than 80 characters was left out"}, record.Warnings)
+	})
+	t.Run("do not mix the kinds", func(t *testing.T) {
+		for name, in := range map[string]*integration.Input{
+			"video-engagement": integrationtest.Document(), "document-engagement": integrationtest.Video(),
+			"document-close-task": integrationtest.Video(),
+		} {
+			i, err := recipe.Build(name, params())
+			require.NoError(t, err)
+			program, err := integration.Compile(i)
+			require.NoError(t, err)
+			require.Equal(t, integration.Decision{}, program.Evaluate(in))
+		}
+	})
+}
+
+func TestEveryRecipe(t *testing.T) {
+	t.Parallel()
+	for _, r := range recipe.List() {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, language := range []string{"ja", "en"} {
+				require.NotEmpty(t, r.Title[language])
+				require.NotEmpty(t, r.Description[language])
+			}
+			i, err := recipe.Build(r.Name, params(func(p *recipe.Params) {
+				p.Condition, p.ContentIDs, p.Name = "engagement.views > 1", []string{"a"}, "Ours"
+			}))
+			require.NoError(t, err)
+			require.Equal(t, r.Name, i.GetRecipe())
+			require.Equal(t, "Ours", i.GetName())
+			require.True(t, i.GetEnabled())
+			_, err = integration.Compile(i)
+			require.NoError(t, err)
+
+			// What a recipe builds is what apply -f takes, and survives the journey.
+			raw, err := protojson.Marshal(i)
+			require.NoError(t, err)
+			again := &configv1.Integration{}
+			require.NoError(t, protojson.Unmarshal(raw, again))
+			_, err = integration.Compile(again)
+			require.NoError(t, err)
+			// Every template has both languages (XC-34).
+			for _, a := range i.GetActions() {
+				for _, f := range a.GetFields() {
+					if f.GetTemplate() != nil {
+						require.Contains(t, f.GetTemplate().GetTexts(), "ja", f.GetField())
+						require.Contains(t, f.GetTemplate().GetTexts(), "en", f.GetField())
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestBuildRefuses(t *testing.T) {
+	t.Parallel()
+	_, err := recipe.Build("no-such", params())
+	require.EqualError(t, err, `no recipe is named "no-such"`)
+	_, err = recipe.Build("video-engagement", recipe.Params{Language: "de", Repeat: "never"})
+	require.EqualError(t, err, "recipe video-engagement: workspace is missing\nid is missing\nconnection is missing\n"+
+		"language: \"de\" is not ja or en\nrepeat: \"never\" is not every_visit or once_ever")
+	_, err = recipe.Build("video-engagement", params(withoutPackage))
+	require.ErrorContains(t, err, "install the Throughline package in the org of connection main first")
+}
