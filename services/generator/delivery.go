@@ -53,6 +53,9 @@ func (p *planner) spoil() {
 		bad := p.s.steps[i]
 		bad.id = p.uuid(bad.at)
 		bad.malformed = Malformation(1 + p.rnd.IntN(int(malformations)-1))
+		if bad.malformed.deep() && !p.s.contents[bad.content].Tracks() {
+			bad.malformed = CutOff // tracking off would be as good a reason
+		}
 		p.s.steps = append(p.s.steps, bad)
 	}
 	slices.SortStableFunc(p.s.steps, func(a, b step) int { return cmp.Compare(a.arrives, b.arrives) })

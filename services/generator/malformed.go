@@ -73,6 +73,11 @@ func Malformations() []Malformation {
 	return all
 }
 
+// deep reports a flaw that shows only once the content's settings were looked at.
+func (m Malformation) deep() bool {
+	return m == FutureTime || m == AncientTime || m == SignedInWithoutAddress || m == SignedInBadAddress
+}
+
 const (
 	dayMillis     = 86_400_000
 	futureMillis  = 3 * dayMillis

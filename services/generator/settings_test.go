@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/generator"
@@ -40,4 +41,35 @@ func TestSettings(t *testing.T) {
 		off++
 	}
 	require.NotZero(t, off)
+}
+
+func TestScenarioHoldsEveryRecordOfTheWorld(t *testing.T) {
+	t.Parallel()
+	g := newGenerator(t, config(1))
+	out, err := generator.Scenario(g.World(), func(workspace string) generator.Access {
+		return generator.Access{ClientID: "client-" + workspace, ClientSecret: "s"}
+	})
+	require.NoError(t, err)
+	var read struct {
+		Orgs []struct {
+			Key     string
+			Apps    []map[string]string
+			Users   []map[string]any
+			Queues  []map[string]any
+			Records map[string][]map[string]any
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(out, &read))
+	require.Len(t, read.Orgs, 3)
+	for i, org := range read.Orgs {
+		ws := g.World().Workspaces[i]
+		require.Equal(t, ws.ID, org.Key)
+		require.Equal(t, "throughline@"+ws.ID+".example", org.Apps[0]["run_as"])
+		require.Len(t, org.Users, len(ws.Org.Users))
+		require.Len(t, org.Queues, len(ws.Org.Queues))
+		require.Len(t, org.Records["Account"], len(ws.Org.Accounts))
+		require.Len(t, org.Records["Contact"], len(ws.Org.Contacts))
+		require.Len(t, org.Records["Lead"], len(ws.Org.Leads))
+		require.IsType(t, "", org.Records["Lead"][0]["CreatedDate"])
+	}
 }

@@ -11,13 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/throughline-dev/throughline/services/generator"
+	"github.com/throughline-dev/throughline/services/generator/world"
 	"github.com/throughline-dev/throughline/services/oracle"
 )
 
 // comparison is an expectation over generated traffic, and records that fulfil it.
 type comparison struct {
-	want *oracle.Expectation
-	have []oracle.Record
+	world *world.World
+	want  *oracle.Expectation
+	have  []oracle.Record
 }
 
 func setupComparison(t *testing.T) *comparison {
@@ -31,7 +33,7 @@ func setupComparison(t *testing.T) *comparison {
 	for e := range g.Events() {
 		o.Observe(raw(e))
 	}
-	c := &comparison{want: o.Expect()}
+	c := &comparison{world: g.World(), want: o.Expect()}
 	for _, e := range c.want.Engagements {
 		if !e.Forgotten {
 			c.have = append(c.have, row(e))
@@ -147,7 +149,7 @@ func TestCompareDoesNotMindWhatIsLeftOpen(t *testing.T) {
 		r.Fields["Description"] = r.Fields["Description"].(string) + "\nRef: tl-abc"
 		r.Fields["WhoId"] = r.Fields["WhoId"].(string)[:min(15, len(r.Fields["WhoId"].(string)))]
 		if r.Fields["OwnerId"] == "" {
-			r.Fields["OwnerId"] = integrationUser(t, r.Org)
+			r.Fields["OwnerId"] = c.world.Workspace(r.Org).Org.IntegrationUser
 		}
 	}
 	for _, e := range c.want.Engagements {
@@ -161,15 +163,6 @@ func TestCompareDoesNotMindWhatIsLeftOpen(t *testing.T) {
 	c.have = append(c.have, oracle.Record{Org: "acme", Object: "Lead"})
 	report := oracle.Compare(c.want, c.have)
 	require.True(t, report.OK(), report.String())
-}
-
-func integrationUser(t *testing.T, org string) string {
-	t.Helper()
-	cfg := generator.DefaultConfig()
-	cfg.Now = noon
-	g, err := generator.New(cfg)
-	require.NoError(t, err)
-	return g.World().Workspace(org).Org.IntegrationUser
 }
 
 // TestCompareNoticesEveryChange damages one record at a time.
