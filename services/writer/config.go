@@ -1,0 +1,62 @@
+package writer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+)
+
+// Config is what a user sets.
+type Config struct {
+	// Lanes bounds queues, requests, waits and retries.
+	Lanes delivery.Config `yaml:"lanes"`
+	// Parking bounds what waits for an org that cannot be written to.
+	Parking parking.Config `yaml:"parking"`
+	// Gate says when an org counts as one that cannot be written to, and when it is asked again.
+	Gate gate.Config `yaml:"gate"`
+	// LedgerKeep is how long after its last change a ledger entry is remembered. It must be longer than events may be late
+	// and writes parked, together.
+	LedgerKeep time.Duration `yaml:"ledger_keep"`
+	// LedgerSweep is the time between two looks for entries to forget.
+	LedgerSweep time.Duration `yaml:"ledger_sweep"`
+	// DrainTimeout bounds what a stop or a rebalance waits for requests in flight.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+}
+
+// DefaultConfig returns the defaults of the parts, 45 days of ledger, a sweep every hour and 20 s to drain.
+func DefaultConfig() Config {
+	return Config{
+		Lanes:        delivery.DefaultConfig(),
+		Parking:      parking.DefaultConfig(),
+		Gate:         gate.DefaultConfig(),
+		LedgerKeep:   45 * 24 * time.Hour,
+		LedgerSweep:  time.Hour,
+		DrainTimeout: 20 * time.Second,
+	}
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	if err := c.Lanes.Validate(); err != nil {
+		return fmt.Errorf("lanes.%w", err)
+	}
+	if err := c.Parking.Validate(); err != nil {
+		return fmt.Errorf("parking.%w", err)
+	}
+	if err := c.Gate.Validate(); err != nil {
+		return fmt.Errorf("gate.%w", err)
+	}
+	switch {
+	case c.LedgerKeep <= c.Parking.KeepFor:
+		return errors.New("ledger_keep: must be longer than parking.keep_for")
+	case c.LedgerSweep <= 0:
+		return errors.New("ledger_sweep: must be above 0")
+	case c.DrainTimeout <= 0:
+		return errors.New("drain_timeout: must be above 0")
+	}
+	return nil
+}

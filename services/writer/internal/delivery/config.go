@@ -1,0 +1,89 @@
+package delivery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+)
+
+// Config bounds lanes and requests.
+type Config struct {
+	// LaneRecords is the most writes one lane holds; HeldRecords the most one partition's lanes hold together.
+	LaneRecords int `yaml:"lane_records"`
+	HeldRecords int `yaml:"held_records"`
+	// BatchRecords is the most records in one request, MinBatchRecords the fewest that lock errors shrink it to, BatchBytes
+	// the most of field values.
+	BatchRecords    int `yaml:"batch_records"`
+	MinBatchRecords int `yaml:"min_batch_records"`
+	BatchBytes      int `yaml:"batch_bytes"`
+	// Parallelism is how many requests of one connection may be in flight when the connection says nothing.
+	Parallelism int `yaml:"parallelism"`
+	// Linger is how long a write waits for company; it stretches to MaxLinger (bulk writes: BulkLinger) as the org's calls
+	// are used up.
+	Linger     time.Duration `yaml:"linger"`
+	MaxLinger  time.Duration `yaml:"max_linger"`
+	BulkLinger time.Duration `yaml:"bulk_linger"`
+	// RetryMin and RetryMax bound the wait before a write is sent again; it doubles, with jitter. After Attempts requests or
+	// HoldFor a write that still meets passing trouble is parked.
+	RetryMin time.Duration `yaml:"retry_min"`
+	RetryMax time.Duration `yaml:"retry_max"`
+	Attempts int           `yaml:"attempts"`
+	HoldFor  time.Duration `yaml:"hold_for"`
+	// UnknownTries is how often an answer nobody can classify is met before the write fails.
+	UnknownTries int `yaml:"unknown_tries"`
+	// LookAfter is how long to wait, after a create whose answer was lost, before looking whether it took effect.
+	LookAfter time.Duration `yaml:"look_after"`
+	// ClockSkew is how much the org's clock may differ from ours.
+	ClockSkew time.Duration `yaml:"clock_skew"`
+	// PartitionLag: when a lane is full but moving, the partition waits for it until the writes in it are this late; then the
+	// lane's writes are parked, for the sake of the others. A partition that serves nobody else waits for LoneLag.
+	PartitionLag time.Duration `yaml:"partition_lag"`
+	LoneLag      time.Duration `yaml:"lone_lag"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		LaneRecords: 4000, HeldRecords: 16_000,
+		BatchRecords: salesforce.MaxCollection, MinBatchRecords: 10, BatchBytes: 4 << 20,
+		Parallelism: 4,
+		Linger:      100 * time.Millisecond, MaxLinger: 2 * time.Second, BulkLinger: 30 * time.Second,
+		RetryMin: 200 * time.Millisecond, RetryMax: 10 * time.Second, Attempts: 8, HoldFor: time.Minute,
+		UnknownTries: 3, LookAfter: 3 * time.Second, ClockSkew: 10 * time.Minute,
+		PartitionLag: 2 * time.Second, LoneLag: time.Minute,
+	}
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	switch {
+	case c.BatchRecords < 1 || c.BatchRecords > salesforce.MaxCollection:
+		return errors.New("batch_records: must be 1 to 200")
+	case c.MinBatchRecords < 1 || c.MinBatchRecords > c.BatchRecords:
+		return errors.New("min_batch_records: must be 1 to batch_records")
+	case c.BatchBytes < 1<<10 || c.BatchBytes > 32<<20:
+		return errors.New("batch_bytes: must be 1 KiB to 32 MiB")
+	case c.LaneRecords < c.BatchRecords:
+		return errors.New("lane_records: must be at least batch_records")
+	case c.HeldRecords < c.LaneRecords:
+		return errors.New("held_records: must be at least lane_records")
+	case c.Parallelism < 1 || c.Parallelism > 20:
+		return errors.New("parallelism: must be 1 to 20")
+	case c.Linger < 0 || c.MaxLinger < c.Linger || c.MaxLinger > 2*time.Second:
+		return errors.New("linger: must be 0 to max_linger, and max_linger at most 2s")
+	case c.BulkLinger < c.Linger || c.BulkLinger > 10*time.Minute:
+		return errors.New("bulk_linger: must be linger to 10m")
+	case c.RetryMin <= 0 || c.RetryMax < c.RetryMin:
+		return errors.New("retry_min: must be above 0 and at most retry_max")
+	case c.Attempts < 1 || c.UnknownTries < 1:
+		return errors.New("attempts and unknown_tries: must be at least 1")
+	case c.HoldFor <= 0 || c.HoldFor > 10*time.Minute:
+		return errors.New("hold_for: must be above 0 and at most 10m")
+	case c.LookAfter < 0 || c.ClockSkew < 0:
+		return errors.New("look_after and clock_skew: must not be negative")
+	case c.PartitionLag < 0 || c.LoneLag < c.PartitionLag:
+		return errors.New("partition_lag: must be 0 to lone_lag")
+	}
+	return nil
+}

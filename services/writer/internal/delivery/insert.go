@@ -1,0 +1,124 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/marker"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+)
+
+// prepareInserts makes creating safe to repeat. Records that an earlier call may have made are looked for and, if found,
+// end as written. For the others the intent is saved, all at once, before anything is sent. It returns what may be
+// sent now. Promise 5: nothing is created twice.
+func (l *lane) prepareInserts(ctx context.Context, client *salesforce.Client, parcels []parcel,
+	look map[*queue.Item]*ledger.Entry, res *result,
+) []parcel {
+	var fresh, doubtful []parcel
+	for _, p := range parcels {
+		if look[p.item] == nil {
+			fresh = append(fresh, p)
+		} else {
+			p.item.Ambiguous = true
+			doubtful = append(doubtful, p)
+		}
+	}
+	if len(doubtful) > 0 {
+		doubtful = l.look(ctx, client, doubtful, look, res)
+	}
+	intents := make([]stage.Entry, 0, len(fresh))
+	now := l.h.deps.Clock.Now()
+	for _, p := range fresh {
+		entry, err := ledger.Intend(p.item.Write, nil, now)
+		if err != nil {
+			l.abandoned("note an intent", err)
+			return nil
+		}
+		intents = append(intents, entry)
+	}
+	if len(intents) > 0 {
+		if err := l.h.port.Save(ctx, intents...); err != nil {
+			l.abandoned("save intents", err)
+			return nil
+		}
+	}
+	return append(doubtful, fresh...)
+}
+
+// look asks the org for the records that may exist already. It returns those that do not, and may be created.
+func (l *lane) look(ctx context.Context, client *salesforce.Client, parcels []parcel,
+	entries map[*queue.Item]*ledger.Entry, res *result,
+) []parcel {
+	search := l.search(parcels, entries)
+	var records []salesforce.Record
+	for _, soql := range search.Queries() {
+		found, err := client.Query(ctx, soql)
+		l.h.deps.Tally.Request(l.org(), "rest", resultOf(err))
+		if err != nil {
+			l.cannotLook(ctx, parcels, asError(err), res)
+			return nil
+		}
+		records = append(records, found...)
+	}
+	matches := search.Match(records)
+	var missing []parcel
+	for _, p := range parcels {
+		f, ok := matches[p.item.Write.GetWriteKey()]
+		if !ok {
+			missing = append(missing, p)
+			continue
+		}
+		l.confirmed(p.item, &salesforce.RecordResult{ID: f.RecordID, Created: true}, nil, res)
+		e := &res.endings[len(res.endings)-1]
+		e.notes = append(e.notes, "FOUND_BY_MARKER")
+		if f.Others > 0 {
+			e.notes = append(e.notes, "MARKER_ON_SEVERAL_RECORDS")
+		}
+	}
+	return missing
+}
+
+func (l *lane) search(parcels []parcel, entries map[*queue.Item]*ledger.Entry) marker.Search {
+	first := parcels[0].item.Write
+	s := marker.Search{
+		Object: first.GetObject(), Field: first.GetMarkerField(), ScopeField: first.GetMarkerScopeField(),
+		Since: l.h.deps.Clock.Now(),
+	}
+	for _, p := range parcels {
+		if at := entries[p.item].GetIntendedAt(); at != nil && at.AsTime().Before(s.Since) {
+			s.Since = at.AsTime()
+		}
+		s.Sought = append(s.Sought, marker.Sought{
+			Key: p.item.Write.GetWriteKey(), Marker: p.item.Write.GetMarker(),
+			ScopeValue: p.item.Write.GetMarkerScopeValue(),
+		})
+	}
+	s.Since = s.Since.Add(-l.h.cfg.ClockSkew).Truncate(time.Second)
+	return s
+}
+
+// cannotLook deals with a failed look. Nothing is created blindly: what passes is tried again, and what does not is for a
+// person to decide (XC-4).
+func (l *lane) cannotLook(ctx context.Context, parcels []parcel, e *salesforce.Error, res *result) {
+	if ctx.Err() != nil {
+		return
+	}
+	l.gate.Failed(e, l.h.deps.Clock.Now())
+	for _, p := range parcels {
+		switch {
+		case e.Temporary() && e.Class != salesforce.ClassQuota:
+			l.again(p.item, e, nil, res)
+		case e.Class == salesforce.ClassQuota || e.Class == salesforce.ClassAuth:
+			res.park(p.item, gate.ReasonOf(e), e.Detail)
+		default:
+			end := failed(p.item, e)
+			end.detail = "needs a look: an earlier call may have created the record, and it cannot be searched for; " + end.detail
+			end.reason = gate.ReasonOf(e)
+			res.endings = append(res.endings, end)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/pacing"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+)
+
+// lane is one connection's way into its org: a queue, a pace and the requests in flight.
+type lane struct {
+	h    *Handler
+	key  laneKey
+	gate *gate.Gate
+	wake chan struct{}
+	room chan struct{}
+
+	mu        sync.Mutex
+	queue     *queue.Queue
+	pace      *pacing.Pace
+	inFlight  int
+	overtaken []*queue.Item
+	draining  bool
+	lastIn    time.Time
+	lastOut   time.Time
+	lastError string
+}
+
+func newLane(h *Handler, key laneKey) *lane {
+	now := h.deps.Clock.Now()
+	return &lane{
+		h: h, key: key, gate: h.deps.Gates.Gate(key.workspace, key.connection),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		queue: queue.New(func(w *streamv1.Write) (ledger.Verdict, error) { return ledger.Decide(h.table, w) }),
+		pace: pacing.New(pacing.Limits{
+			Parallelism: h.cfg.Parallelism, BatchRecords: h.cfg.BatchRecords, MinBatch: h.cfg.MinBatchRecords,
+			Linger: h.cfg.Linger, MaxLinger: h.cfg.MaxLinger, BulkLinger: h.cfg.BulkLinger,
+		}),
+		lastIn: now, lastOut: now,
+	}
+}
+
+// offer takes a write into the queue, or reports that the lane is full. Promise 7.
+func (l *lane) offer(it *queue.Item) bool {
+	capacity := l.h.capacity()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue.Len() >= capacity {
+		return false
+	}
+	l.lastIn = it.Accepted
+	before := l.queue.Len()
+	if old := l.queue.Push(it); old != nil {
+		l.overtaken = append(l.overtaken, old)
+	}
+	l.h.deps.Tally.Depth(l.queue.Len() - before)
+	// The loop sleeps until the oldest write has waited long enough: wake it for the first one, and for full requests.
+	if n := l.queue.Len(); n == 1 || n >= l.pace.Records() || len(l.overtaken) >= l.h.cfg.BatchRecords {
+		signal(l.wake)
+	}
+	return true
+}
+
+// awaitRoom waits until the lane may have room, at most a moment.
+func (l *lane) awaitRoom(ctx context.Context) error {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-l.room:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// moving reports whether requests come back: within twice the longest linger, or there are none out.
+func (l *lane) moving(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inFlight == 0 || now.Sub(l.lastOut) < stillAfter
+}
+
+// stillAfter is how long a full lane may go without an answer before it counts as stuck. Salesforce answers 200
+// records in under a second when well, and within 20 s with heavy automation; a partition cannot wait for the latter.
+const stillAfter = 2 * time.Second
+
+func (l *lane) busySince(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lastIn.After(t)
+}
+
+func (l *lane) drain() {
+	l.mu.Lock()
+	l.draining = true
+	l.mu.Unlock()
+	signal(l.wake)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// loop sends what is due until the handler is drained and nothing is left that could be sent.
+func (l *lane) loop() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait, done := l.turn()
+		if done {
+			return
+		}
+		timer.Reset(wait)
+		select {
+		case <-l.wake:
+		case <-timer.C:
+		case <-l.h.life.Done():
+			return
+		}
+	}
+}
+
+// idleWait is how long a lane with nothing to do sleeps; everything that could change that wakes it.
+const idleWait = time.Minute
+
+// turn starts the requests that are due and ends what needs none. It returns how long nothing will change by itself.
+func (l *lane) turn() (wait time.Duration, done bool) {
+	now := l.h.deps.Clock.Now()
+	state := l.gate.State(now)
+	share := l.gate.Share(now)
+	parallelism := l.parallelism()
+	l.mu.Lock()
+	l.pace.SetParallelism(parallelism)
+	l.pace.SetUsed(share)
+	rules := l.rules()
+	depth := l.queue.Len()
+	var (
+		stranded []*queue.Item
+		batches  []*queue.Batch
+		skipped  []queue.Skipped
+		failure  error
+	)
+	if !state.Open {
+		stranded = l.queue.TakeAll()
+	}
+	for l.inFlight < l.pace.Requests() && failure == nil {
+		b, skips, err := l.queue.Next(now, rules)
+		skipped, failure = append(skipped, skips...), err
+		if b == nil {
+			break
+		}
+		l.inFlight++
+		if l.inFlight == 1 {
+			l.lastOut = now
+		}
+		batches = append(batches, b)
+	}
+	overtaken := l.overtaken
+	l.overtaken = nil
+	wait = idleWait
+	if at, ok := l.queue.Wake(now, rules); ok && at.Sub(now) < wait {
+		wait = at.Sub(now)
+	}
+	done = l.draining && l.inFlight == 0
+	l.h.deps.Tally.Depth(l.queue.Len() - depth)
+	l.mu.Unlock()
+
+	l.noteLedger(failure)
+	for _, b := range batches {
+		l.h.work.Go(func() { l.request(b) })
+	}
+	if len(overtaken)+len(skipped)+len(stranded) > 0 {
+		l.h.work.Go(func() { l.settleUnsent(overtaken, skipped, stranded, state) })
+	}
+	if len(overtaken)+len(skipped)+len(stranded)+len(batches) > 0 {
+		signal(l.room)
+	}
+	return wait, done
+}
+
+func (l *lane) rules() queue.Rules {
+	return queue.Rules{
+		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining,
+		Linger: func(g queue.Group) time.Duration { return l.pace.Linger(g.Bulk()) },
+	}
+}
+
+func (l *lane) parallelism() int {
+	if view := l.h.deps.Settings.View(); view != nil {
+		if ws, ok := view.Workspace(l.key.workspace); ok {
+			if c, ok := ws.Connection(l.key.connection); ok && c.GetParallelism() > 0 {
+				return int(c.GetParallelism())
+			}
+		}
+	}
+	return l.h.cfg.Parallelism
+}
+
+// noteLedger logs, once per kind, that the ledger cannot be read: the writes concerned wait.
+func (l *lane) noteLedger(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != l.lastError {
+		l.h.deps.Logger.Error("the ledger cannot be read; the connection's writes wait",
+			"workspace", l.key.workspace, "connection", l.key.connection, "error", err)
+	}
+	l.lastError = text
+}
+
+// finishRequest puts back what must be sent again and lets the next request go.
+func (l *lane) finishRequest(b *queue.Batch, again []*queue.Item) {
+	now := l.h.deps.Clock.Now()
+	l.mu.Lock()
+	l.queue.Done(b)
+	before := l.queue.Len()
+	for _, it := range again {
+		if old := l.queue.Return(it); old != nil {
+			l.overtaken = append(l.overtaken, old)
+		}
+	}
+	l.h.deps.Tally.Depth(l.queue.Len() - before)
+	l.inFlight--
+	l.lastOut = now
+	l.mu.Unlock()
+	signal(l.wake)
+	signal(l.room)
+}

@@ -1,0 +1,92 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/outcome"
+	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+	"github.com/throughline-dev/throughline/services/writer/internal/tally"
+)
+
+// park is one write to be parked.
+type park struct {
+	item   *queue.Item
+	reason streamv1.Reason
+	detail string
+}
+
+const (
+	// parkQueue is how many parked writes may wait for the broker before Accept waits with them.
+	parkQueue = 1000
+	// parkBatch is how many are published together.
+	parkBatch = 500
+)
+
+// park hands a write to the parking loop. It waits only when the broker does not keep up.
+func (h *Handler) park(ctx context.Context, it *queue.Item, reason streamv1.Reason, detail string) error {
+	select {
+	case h.parks <- park{item: it, reason: reason, detail: detail}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// parkLoop publishes what Accept parks, as many together as have gathered.
+func (h *Handler) parkLoop() {
+	for first := range h.parks {
+		batch := append(make([]park, 0, parkBatch), first)
+	gather:
+		for len(batch) < parkBatch {
+			select {
+			case p, ok := <-h.parks:
+				if !ok {
+					break gather
+				}
+				batch = append(batch, p)
+			default:
+				break gather
+			}
+		}
+		if err := h.publishParks(h.life, batch); err != nil && h.life.Err() == nil {
+			h.deps.Logger.Error("writes could not be parked; they are left unsettled and come again after a restart",
+				"writes", len(batch), "error", err)
+		}
+	}
+}
+
+// publishParks parks writes: message and outcome first, offsets last (promise 2).
+func (h *Handler) publishParks(ctx context.Context, parks []park) error {
+	if len(parks) == 0 {
+		return nil
+	}
+	now := h.deps.Clock.Now()
+	messages := make([]stage.Message, 0, 2*len(parks))
+	outcomes := make([]*streamv1.Outcome, 0, len(parks))
+	offsets := make([]int64, 0, len(parks))
+	for i := range parks {
+		p := &parks[i]
+		message, _ := parking.Park(&p.item.Record, p.reason, h.deps.ParkDelay, now)
+		e := ending{item: p.item, status: streamv1.Status_STATUS_PARKED, reason: p.reason, detail: p.detail}
+		o := e.outcome(now)
+		told, err := outcome.Message(o, p.item.Record.TraceParent())
+		if err != nil {
+			return fmt.Errorf("outcome of write %s: %w", p.item.Write.GetWriteKey(), err)
+		}
+		messages = append(messages, message, told)
+		outcomes = append(outcomes, o)
+		offsets = append(offsets, p.item.Offsets()...)
+	}
+	if err := h.port.Publish(ctx, messages...); err != nil {
+		return err
+	}
+	h.port.Settle(offsets...)
+	for _, o := range outcomes {
+		h.deps.Tally.Ended(tally.Org{Workspace: o.GetWorkspace(), Connection: o.GetConnection()}, o)
+	}
+	return nil
+}

@@ -1,0 +1,313 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+)
+
+// result gathers what became of a batch.
+type result struct {
+	endings []ending
+	again   []*queue.Item
+	parks   []park
+	// withdrawn are the intents of parked inserts that the org answered, and did not make.
+	withdrawn []stage.Entry
+}
+
+// request carries one batch to its end: calls, ledger, outcomes, offsets, and back into the queue with the rest.
+func (l *lane) request(b *queue.Batch) {
+	ctx, span := l.startSpan(l.h.life, b)
+	defer span.End()
+	res := new(result)
+	l.deliver(ctx, b, res)
+	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
+	if err := l.finish(ctx, res.endings); err != nil {
+		l.abandoned("end writes", err)
+	}
+	if err := l.parkAll(ctx, res); err != nil {
+		l.abandoned("park writes", err)
+	}
+	l.finishRequest(b, res.again)
+}
+
+func (l *lane) parkAll(ctx context.Context, res *result) error {
+	if len(res.withdrawn) > 0 {
+		if err := l.h.port.Save(ctx, res.withdrawn...); err != nil {
+			return err
+		}
+	}
+	return l.h.publishParks(ctx, res.parks)
+}
+
+// deliver makes the calls.
+func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
+	client, err := l.h.deps.Orgs.Client(l.key.workspace, l.key.connection)
+	if err != nil {
+		for _, it := range b.Items {
+			res.park(it, streamv1.Reason_REASON_SF_AUTH_REVOKED, "the settings have no such connection")
+		}
+		return
+	}
+	for _, it := range b.Items {
+		it.Attempts++
+	}
+	parcels := l.open(b.Items, res)
+	if b.Group.Operation == streamv1.Operation_OPERATION_INSERT {
+		if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+			return
+		}
+	}
+	l.send(ctx, client, b.Group, parcels, res)
+}
+
+// send makes one call and judges its answer.
+func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Group, parcels []parcel, res *result) {
+	if len(parcels) == 0 {
+		return
+	}
+	if state := l.gate.State(l.h.deps.Clock.Now()); !state.Open {
+		// It closed while earlier parts of the batch were under way: spend no more calls.
+		for i := range parcels {
+			res.withdraw(parcels[i].item)
+			res.park(parcels[i].item, state.Reason, state.Detail)
+		}
+		return
+	}
+	answer, err := client.Collections(ctx, collection(g, parcels))
+	l.h.deps.Tally.Request(l.org(), "collections", resultOf(err))
+	if err != nil {
+		l.refused(ctx, client, g, parcels, asError(err), &answer.Call, res)
+		return
+	}
+	l.gate.Succeeded()
+	locked := false
+	for i := range parcels {
+		r := &answer.Records[i]
+		if r.Err == nil {
+			l.confirmed(parcels[i].item, r, &answer.Call, res)
+			continue
+		}
+		locked = locked || r.Err.Class == salesforce.ClassLock
+		l.failedRecord(parcels[i].item, r.Err, &answer.Call, res)
+	}
+	l.adjust(func() {
+		if locked {
+			l.pace.Locked()
+		} else {
+			l.pace.Smooth()
+		}
+	})
+}
+
+func (l *lane) adjust(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+}
+
+// refused deals with a request that failed as a whole.
+func (l *lane) refused(ctx context.Context, client *salesforce.Client, g queue.Group, parcels []parcel, e *salesforce.Error,
+	call *salesforce.Call, res *result,
+) {
+	if ctx.Err() != nil {
+		return // given up: unsettled, it all comes again
+	}
+	now := l.h.deps.Clock.Now()
+	l.gate.Failed(e, now)
+	switch {
+	case e.Class == salesforce.ClassAuth, e.Class == salesforce.ClassQuota,
+		e.Class == salesforce.ClassConfig && !l.gate.State(now).Open:
+		for i := range parcels {
+			res.withdraw(parcels[i].item)
+			res.park(parcels[i].item, gate.ReasonOf(e), e.Detail)
+		}
+	case e.Class == salesforce.ClassTransient || e.Class == salesforce.ClassLock || e.Ambiguous ||
+		(e.Class == salesforce.ClassUnknown && untried(parcels, l.h.cfg.UnknownTries)):
+		l.adjust(func() {
+			l.pace.Trouble()
+			if e.Split || e.Code == salesforce.CodeTimeout {
+				l.pace.TooBig()
+			}
+		})
+		for i := range parcels {
+			l.again(parcels[i].item, e, call, res)
+		}
+	default:
+		l.bisect(ctx, client, g, parcels, e, call, res)
+	}
+}
+
+// untried counts one more answer nobody can classify and reports whether the same request is worth repeating whole.
+func untried(parcels []parcel, tries int) bool {
+	worth := true
+	for i := range parcels {
+		parcels[i].item.Unknowns++
+		worth = worth && parcels[i].item.Unknowns < tries
+	}
+	return worth
+}
+
+// bisect finds the record for which Salesforce refuses a whole request, so that it fails alone (XC-12).
+func (l *lane) bisect(ctx context.Context, client *salesforce.Client, g queue.Group, parcels []parcel, e *salesforce.Error,
+	call *salesforce.Call, res *result,
+) {
+	if len(parcels) == 1 || aboutTarget(e) {
+		for i := range parcels {
+			l.failedRecord(parcels[i].item, e, call, res)
+		}
+		return
+	}
+	// An unknown field is named: those that set it fail at once, instead of by halves with twice as many calls as records.
+	if guilty, rest := blame(parcels, e); len(guilty) > 0 {
+		for i := range guilty {
+			l.failedRecord(guilty[i].item, e, call, res)
+		}
+		l.send(ctx, client, g, rest, res)
+		return
+	}
+	half := len(parcels) / 2
+	l.send(ctx, client, g, parcels[:half], res)
+	l.send(ctx, client, g, parcels[half:], res)
+}
+
+// aboutTarget reports whether the refusal is about the request's object or key field, and so about every record.
+func aboutTarget(e *salesforce.Error) bool {
+	switch e.Code {
+	case "NOT_FOUND", "INVALID_TYPE", "METHOD_NOT_ALLOWED", "UNSUPPORTED_MEDIA_TYPE":
+		return true
+	}
+	return false
+}
+
+// confirmed ends a write that Salesforce confirmed.
+func (l *lane) confirmed(it *queue.Item, r *salesforce.RecordResult, call *salesforce.Call, res *result) {
+	e := written(it, r.ID, r.Created)
+	e.call = call
+	entry, err := ledger.Confirm(it.Write, r.ID, l.h.deps.Clock.Now())
+	if err != nil {
+		l.abandoned("note a confirmed write", err)
+		return
+	}
+	e.entry = &entry
+	res.endings = append(res.endings, e)
+}
+
+// failedRecord deals with one record that Salesforce refused.
+func (l *lane) failedRecord(it *queue.Item, e *salesforce.Error, call *salesforce.Call, res *result) {
+	switch {
+	case e.Reason == salesforce.ReasonAlreadyMember:
+		// Wanted and there: a success with a note (IMM-39).
+		l.confirmed(it, &salesforce.RecordResult{ID: e.ExistingID}, call, res)
+		res.endings[len(res.endings)-1].notes = []string{salesforce.ReasonAlreadyMember}
+		return
+	case e.Class == salesforce.ClassTransient || e.Class == salesforce.ClassLock:
+		l.again(it, e, call, res)
+		return
+	case e.Class == salesforce.ClassQuota || e.Class == salesforce.ClassAuth:
+		l.gate.Failed(e, l.h.deps.Clock.Now())
+		res.withdraw(it)
+		res.park(it, gate.ReasonOf(e), e.Detail)
+		return
+	case e.Class == salesforce.ClassUnknown || raced(it, e):
+		if it.Unknowns++; it.Unknowns < l.h.cfg.UnknownTries {
+			l.again(it, e, call, res)
+			return
+		}
+	case aboutOwner(e) && !it.WithoutOwner && hasPerson(it):
+		// IMM-30: once more without the owner, since the record has a person to belong to.
+		it.WithoutOwner = true
+		it.Notes = append(it.Notes, "OWNER_REFUSED")
+		l.again(it, e, call, res)
+		return
+	}
+	end := failed(it, e)
+	end.call = call
+	if withdrawable(it) {
+		entry := ledger.Withdraw(it.Write)
+		end.entry = &entry
+	}
+	res.endings = append(res.endings, end)
+}
+
+// raced reports whether an upsert met another that was creating the same record: the repeat finds it.
+func raced(it *queue.Item, e *salesforce.Error) bool {
+	return e.Code == "DUPLICATE_VALUE" && it.Write.GetOperation() == streamv1.Operation_OPERATION_UPSERT
+}
+
+// again sends a write once more after a wait, or parks it when it has been tried long enough (promise 7).
+func (l *lane) again(it *queue.Item, e *salesforce.Error, call *salesforce.Call, res *result) {
+	now := l.h.deps.Clock.Now()
+	if it.Attempts >= l.h.cfg.Attempts || now.Sub(it.Accepted) > l.h.cfg.HoldFor {
+		res.park(it, gate.ReasonOf(e), e.Detail)
+		return
+	}
+	it.NotBefore = now.Add(l.backoff(it.Attempts))
+	if e.Ambiguous && it.Write.GetOperation() == streamv1.Operation_OPERATION_INSERT {
+		it.Ambiguous = true
+		it.NotBefore = later(it.NotBefore, now.Add(l.h.cfg.LookAfter))
+	}
+	if it.Attempts == 1 {
+		told := retrying(it, e)
+		told.call = call
+		res.endings = append(res.endings, told)
+	}
+	res.again = append(res.again, it)
+}
+
+// backoff doubles with every attempt and is spread over its second half, so that lanes do not march in step.
+func (l *lane) backoff(attempts int) time.Duration {
+	wait := l.h.cfg.RetryMin
+	for i := 1; i < attempts && wait < l.h.cfg.RetryMax; i++ {
+		wait *= 2
+	}
+	wait = min(wait, l.h.cfg.RetryMax)
+	return wait/2 + rand.N(wait/2+1)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (r *result) park(it *queue.Item, reason streamv1.Reason, detail string) {
+	r.parks = append(r.parks, park{item: it, reason: reason, detail: detail})
+}
+
+// withdraw takes an insert's intent back: the org answered, and made nothing.
+func (r *result) withdraw(it *queue.Item) {
+	if withdrawable(it) {
+		r.withdrawn = append(r.withdrawn, ledger.Withdraw(it.Write))
+	}
+}
+
+// withdrawable reports whether a refused insert leaves nothing in doubt. After a lost answer the intent stays, whatever
+// later answers say: the first call may still come through.
+func withdrawable(it *queue.Item) bool {
+	return it.Write.GetOperation() == streamv1.Operation_OPERATION_INSERT && !it.Ambiguous
+}
+
+func asError(err error) *salesforce.Error {
+	var e *salesforce.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &salesforce.Error{Class: salesforce.ClassUnknown, Reason: salesforce.ReasonRejected, Detail: "an unexpected failure"}
+}
+
+func resultOf(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return asError(err).Class.String()
+}

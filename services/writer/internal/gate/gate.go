@@ -1,0 +1,224 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// Config bounds how long a gate stays closed between two probes.
+type Config struct {
+	// RetryMin and RetryMax: the wait doubles from one to the other while probes fail.
+	RetryMin time.Duration `yaml:"retry_min"`
+	RetryMax time.Duration `yaml:"retry_max"`
+	// QuotaRetry is the wait when calls are used up.
+	QuotaRetry time.Duration `yaml:"quota_retry"`
+	// Failures is how many requests in a row may fail for a passing reason before the gate closes.
+	Failures int `yaml:"failures"`
+	// QuotaPercent is the share of the allocation we may use when the connection says nothing; QuotaTotal the share, used
+	// by anybody, from which we stop, whatever we used ourselves.
+	QuotaPercent int `yaml:"quota_percent"`
+	QuotaTotal   int `yaml:"quota_total_percent"`
+	// ProbeTimeout bounds one probe.
+	ProbeTimeout time.Duration `yaml:"probe_timeout"`
+}
+
+// DefaultConfig returns 2 s to 5 min between probes, 1 min when calls are used up, three failures in a row, half of the
+// allocation for us, giving way when 90 % of it is used by anybody, and 30 s per probe.
+func DefaultConfig() Config {
+	return Config{
+		RetryMin: 2 * time.Second, RetryMax: 5 * time.Minute, QuotaRetry: time.Minute, Failures: 3,
+		QuotaPercent: 50, QuotaTotal: 90, ProbeTimeout: 30 * time.Second,
+	}
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	switch {
+	case c.RetryMin <= 0 || c.RetryMax < c.RetryMin:
+		return errors.New("retry_min: must be above 0 and at most retry_max")
+	case c.QuotaRetry <= 0:
+		return errors.New("quota_retry: must be above 0")
+	case c.Failures < 1:
+		return errors.New("failures: must be at least 1")
+	case c.QuotaPercent < 1 || c.QuotaPercent > 100 || c.QuotaTotal < 1 || c.QuotaTotal > 100:
+		return errors.New("quota_percent and quota_total_percent: must be 1 to 100")
+	case c.ProbeTimeout <= 0:
+		return errors.New("probe_timeout: must be above 0")
+	}
+	return nil
+}
+
+// Client is what a gate needs of the connection's client.
+type Client interface {
+	Limits(ctx context.Context) (map[string]salesforce.Allocation, error)
+	Usage() (salesforce.Usage, bool)
+	Calls() int64
+}
+
+// Connection returns the connection's settings and client, or an error when there is none.
+type Connection func() (*configv1.Connection, Client, error)
+
+// State is whether an org may be written to.
+type State struct {
+	Open bool
+	// Reason and Detail say why not.
+	Reason streamv1.Reason
+	Detail string
+}
+
+// Gate is one connection's. Safe for concurrent use.
+type Gate struct {
+	cfg     Config
+	connect Connection
+	probes  context.Context //nolint:containedctx // the life of probes, which outlive the call that starts them
+
+	mu       sync.Mutex
+	closed   bool
+	reason   streamv1.Reason
+	detail   string
+	retryAt  time.Time
+	wait     time.Duration
+	probing  bool
+	failures int
+	budget   budget
+	changed  chan struct{}
+}
+
+// New returns an open gate. Probes end with ctx.
+func New(ctx context.Context, cfg Config, connect Connection) *Gate {
+	return &Gate{cfg: cfg, connect: connect, probes: ctx, changed: make(chan struct{})}
+}
+
+// State tells whether writes may go out at now. A closed gate whose wait is over starts a probe, which opens it later.
+func (g *Gate) State(now time.Time) State {
+	settings, client, err := g.connect()
+	switch {
+	case err != nil:
+		return State{Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Detail: "the settings have no such connection"}
+	case settings.GetPaused():
+		return State{Reason: streamv1.Reason_REASON_SF_UNAVAILABLE, Detail: "the connection is paused by an administrator"}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		if share := g.shareLocked(settings, client, now); share >= 1 {
+			g.closeLocked(streamv1.Reason_REASON_SF_LIMIT, "the calls we may make in 24 hours are used up", g.cfg.QuotaRetry, now)
+		}
+	}
+	if !g.closed {
+		return State{Open: true}
+	}
+	if !g.probing && !now.Before(g.retryAt) {
+		g.probing = true
+		go g.probe(settings, client, now)
+	}
+	return State{Reason: g.reason, Detail: g.detail}
+}
+
+// Share returns which part of the calls we may make is used, 0 to 1 and above.
+func (g *Gate) Share(now time.Time) float64 {
+	settings, client, err := g.connect()
+	if err != nil {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shareLocked(settings, client, now)
+}
+
+// shareLocked compares our own calls with our share of the allocation, and everybody's with the point where we give way.
+func (g *Gate) shareLocked(settings *configv1.Connection, client Client, now time.Time) float64 {
+	g.budget.see(client.Calls(), now)
+	usage, ok := client.Usage()
+	if !ok || usage.Max <= 0 {
+		return 0
+	}
+	percent := int(settings.GetQuotaPercent())
+	if percent == 0 {
+		percent = g.cfg.QuotaPercent
+	}
+	own := float64(g.budget.used()) / (float64(usage.Max) * float64(percent) / 100)
+	all := usage.Share() / (float64(g.cfg.QuotaTotal) / 100)
+	return max(own, all)
+}
+
+// Succeeded: a request went through.
+func (g *Gate) Succeeded() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failures = 0
+	if !g.closed {
+		g.wait = 0
+	}
+}
+
+// Failed: a request as a whole failed, for the error's reason. The gate may close.
+func (g *Gate) Failed(e *salesforce.Error, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch e.Class {
+	case salesforce.ClassAuth:
+		g.closeLocked(ReasonOf(e), e.Detail, g.cfg.RetryMin, now)
+	case salesforce.ClassQuota:
+		g.closeLocked(streamv1.Reason_REASON_SF_LIMIT, e.Detail, g.cfg.QuotaRetry, now)
+	case salesforce.ClassTransient, salesforce.ClassUnknown:
+		if g.failures++; g.failures >= g.cfg.Failures {
+			g.closeLocked(ReasonOf(e), e.Detail, g.cfg.RetryMin, now)
+		}
+	case salesforce.ClassConfig:
+		// Without a usable address or token nothing can be sent, whatever the record.
+		if e.Status == 0 && e.Code != salesforce.CodeBadRequest {
+			g.closeLocked(ReasonOf(e), e.Detail, g.cfg.RetryMin, now)
+		}
+	case salesforce.ClassLock, salesforce.ClassData:
+	}
+}
+
+func (g *Gate) closeLocked(reason streamv1.Reason, detail string, least time.Duration, now time.Time) {
+	if g.closed {
+		return
+	}
+	g.closed, g.reason, g.detail, g.failures = true, reason, detail, 0
+	g.backOffLocked(least, now)
+}
+
+// backOffLocked doubles the wait from least to RetryMax. Promise 7.
+func (g *Gate) backOffLocked(least time.Duration, now time.Time) {
+	g.wait = min(max(2*g.wait, least), max(g.cfg.RetryMax, least))
+	g.retryAt = now.Add(g.wait)
+}
+
+// probe asks the org one cheap question, which also tells what is left of its allocation.
+func (g *Gate) probe(settings *configv1.Connection, client Client, now time.Time) {
+	ctx, cancel := context.WithTimeout(g.probes, g.cfg.ProbeTimeout)
+	defer cancel()
+	limits, err := client.Limits(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.probing = false
+	daily := limits["DailyApiRequests"]
+	exhausted := daily.Max > 0 && daily.Remaining <= daily.Max*int64(100-g.cfg.QuotaTotal)/100
+	if err != nil || exhausted || g.shareLocked(settings, client, now) >= 1 {
+		if e, ok := asError(err); ok {
+			g.reason, g.detail = ReasonOf(e), e.Detail
+		}
+		g.backOffLocked(g.cfg.RetryMin, now)
+		return
+	}
+	g.closed, g.failures = false, 0
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// Opened returns a channel that is closed the next time a probe opens the gate.
+func (g *Gate) Opened() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}

@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	statev1 "github.com/throughline-dev/throughline/proto/throughline/state/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// version is the format of the entries this program writes. It reads any up to it.
+const version = 1
+
+// Table is where saved entries are read; *stage.Table is one.
+type Table interface {
+	Get(key string) ([]byte, bool)
+}
+
+// Entry is what is known about one write key.
+type Entry = statev1.LedgerEntry
+
+// Step is what to do about a write.
+type Step uint8
+
+// The steps.
+const (
+	// Send it.
+	Send Step = iota
+	// Look for the record first: an earlier call may have created it.
+	Look
+	// Repeat: this very revision is settled; tell its outcome again.
+	Repeat
+	// Skip it, for the verdict's reason.
+	Skip
+	// Note it: it changes nothing, but a later, older revision must know that it was here. Skip it for the verdict's
+	// reason and save the verdict's entry.
+	Note
+)
+
+// Verdict is the decision about one write.
+type Verdict struct {
+	Step   Step
+	Reason streamv1.Reason
+	// Entry is what was found, nil when there was nothing.
+	Entry *Entry
+}
+
+// ErrNewerFormat means that a newer program wrote the entry. Nothing may be written before it is understood.
+var ErrNewerFormat = errors.New("the ledger entry has a newer format; run a program at least as new as the one that wrote it")
+
+// Key is the state key of a write: keys are unique within a connection, and an integration that moves to another org
+// starts afresh there.
+func Key(w *streamv1.Write) string {
+	return w.GetWorkspace() + "/" + w.GetConnection() + "/" + w.GetWriteKey()
+}
+
+// Decode reads a saved entry.
+func Decode(value []byte) (*Entry, error) {
+	e := new(Entry)
+	if err := proto.Unmarshal(value, e); err != nil {
+		return nil, fmt.Errorf("decode ledger entry: %w", err)
+	}
+	if e.GetVersion() > version {
+		return nil, ErrNewerFormat
+	}
+	return e, nil
+}
+
+// Once reports whether only the first confirmed revision of a write counts.
+func Once(w *streamv1.Write) bool {
+	return w.GetOnce() || w.GetOperation() == streamv1.Operation_OPERATION_INSERT
+}
+
+// Decide compares a write with what is known about its key.
+func Decide(t Table, w *streamv1.Write) (Verdict, error) {
+	value, ok := t.Get(Key(w))
+	if !ok {
+		return Verdict{Step: Send}, nil
+	}
+	e, err := Decode(value)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
+	}
+	v := Verdict{Entry: e}
+	switch confirmed := e.GetConfirmedRevision(); {
+	case confirmed == 0 && w.GetOperation() == streamv1.Operation_OPERATION_INSERT && e.GetIntendedRevision() != 0:
+		// Promise 5: a call may have been made for this key, and nobody knows what became of it.
+		v.Step = Look
+	case confirmed == 0:
+		v.Step = Send
+	case w.GetRevision() == confirmed:
+		v.Step = Repeat
+	case Once(w):
+		v.Step, v.Reason = Skip, streamv1.Reason_REASON_DUPLICATE_EVENT
+	case w.GetRevision() < confirmed:
+		// Promise 4: an older revision never overwrites a newer one.
+		v.Step, v.Reason = Skip, streamv1.Reason_REASON_SUPERSEDED
+	case len(w.GetContentHash()) > 0 && bytes.Equal(w.GetContentHash(), e.GetContentHash()):
+		v.Step, v.Reason = Note, streamv1.Reason_REASON_UNCHANGED
+	}
+	return v, nil
+}
+
+// Intend builds the entry that must be saved before an insert is sent. An earlier intent keeps its time: the record it
+// may have made is at least that old.
+func Intend(w *streamv1.Write, known *Entry, now time.Time) (stage.Entry, error) {
+	e := &Entry{
+		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
+		IntendedRevision: w.GetRevision(), IntendedAt: timestamppb.New(now),
+	}
+	if known.GetIntendedAt() != nil {
+		e.IntendedAt = known.GetIntendedAt()
+	}
+	return encode(w, e)
+}
+
+// Withdraw builds the entry that says that nothing was made: the call was answered, with a refusal.
+func Withdraw(w *streamv1.Write) stage.Entry { return stage.Entry{Key: Key(w)} }
+
+// Confirm builds the entry of a write that Salesforce confirmed.
+func Confirm(w *streamv1.Write, recordID string, now time.Time) (stage.Entry, error) {
+	return encode(w, &Entry{
+		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
+		ConfirmedRevision: w.GetRevision(), RecordId: recordID, ContentHash: w.GetContentHash(),
+		SettledAt: timestamppb.New(now),
+	})
+}
+
+// Advance builds the entry of a write that changes nothing: its revision counts as settled, for the reason.
+func Advance(w *streamv1.Write, known *Entry, reason streamv1.Reason, now time.Time) (stage.Entry, error) {
+	return encode(w, &Entry{
+		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
+		ConfirmedRevision: w.GetRevision(), RecordId: known.GetRecordId(), ContentHash: known.GetContentHash(),
+		SettledReason: reason, SettledAt: timestamppb.New(now),
+	})
+}
+
+// Expired reports whether a saved entry was settled, or intended, before a time. Entries that cannot be read never are.
+func Expired(value []byte, before time.Time) bool {
+	e, err := Decode(value)
+	if err != nil {
+		return false
+	}
+	at := e.GetSettledAt()
+	if at == nil {
+		at = e.GetIntendedAt()
+	}
+	return at != nil && at.AsTime().Before(before)
+}
+
+func encode(w *streamv1.Write, e *Entry) (stage.Entry, error) {
+	value, err := proto.Marshal(e)
+	if err != nil {
+		return stage.Entry{}, fmt.Errorf("encode ledger entry of write %s: %w", w.GetWriteKey(), err)
+	}
+	return stage.Entry{Key: Key(w), Value: value}, nil
+}
+
+// Ranger is a Table that can be walked; *stage.Table is one.
+type Ranger interface {
+	Table
+	Range(f func(key string, value []byte) bool)
+}
+
+// Sweep returns deletions for up to limit entries that expired before a time.
+func Sweep(t Ranger, before time.Time, limit int) []stage.Entry {
+	var gone []stage.Entry
+	t.Range(func(key string, value []byte) bool {
+		if Expired(value, before) {
+			gone = append(gone, stage.Entry{Key: key})
+		}
+		return len(gone) < limit
+	})
+	return gone
+}

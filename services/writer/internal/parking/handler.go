@@ -1,0 +1,193 @@
+package parking
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+)
+
+// Config bounds parking.
+type Config struct {
+	// HeldPerOrg is the most parked writes of one org a partition keeps in memory; more move to the end of the topic.
+	HeldPerOrg int `yaml:"held_per_org"`
+	// ReleasePerSecond is the most writes of one org a partition brings back in a second.
+	ReleasePerSecond int `yaml:"release_per_second"`
+	// Recheck is the time between two looks at what may come back.
+	Recheck time.Duration `yaml:"recheck"`
+	// Postpone is how long a write that was moved to the end waits there.
+	Postpone time.Duration `yaml:"postpone"`
+	// DelayMin is how long a write stays parked at least; it doubles with every return, up to DelayMax.
+	DelayMin time.Duration `yaml:"delay_min"`
+	DelayMax time.Duration `yaml:"delay_max"`
+	// KeepFor is how long a write may be parked before it fails. The parked topic must keep records for longer.
+	KeepFor time.Duration `yaml:"keep_for"`
+}
+
+// DefaultConfig returns 2,000 writes per org and partition in memory, 2,000 brought back a second, a look every second,
+// 1 s to 1 min of delay and 14 days.
+func DefaultConfig() Config {
+	return Config{
+		HeldPerOrg: 2000, ReleasePerSecond: 2000, Recheck: time.Second, Postpone: 30 * time.Second,
+		DelayMin: time.Second, DelayMax: time.Minute, KeepFor: 14 * 24 * time.Hour,
+	}
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	switch {
+	case c.HeldPerOrg < 1 || c.ReleasePerSecond < 1:
+		return errors.New("held_per_org and release_per_second: must be at least 1")
+	case c.Recheck <= 0 || c.Postpone <= 0:
+		return errors.New("recheck and postpone: must be above 0")
+	case c.DelayMin < 0 || c.DelayMax < c.DelayMin:
+		return errors.New("delay_min: must be 0 to delay_max")
+	case c.KeepFor <= 0:
+		return errors.New("keep_for: must be above 0")
+	}
+	return nil
+}
+
+// Delay is how long writes stay parked at least.
+func (c Config) Delay() Delay { return Delay{Min: c.DelayMin, Max: c.DelayMax} }
+
+// Ready reports whether an org takes writes now.
+type Ready func(workspace, connection string) bool
+
+// Expire ends a write that was parked for too long: it records the failure. It does not settle the write.
+type Expire func(ctx context.Context, port stage.Port, rec *stage.Record, t Ticket) error
+
+// Deps is what code passes in.
+type Deps struct {
+	Ready  Ready
+	Expire Expire
+	Clock  stage.Clock
+	Logger *slog.Logger
+	// Held is told by how much the number of writes in memory changed.
+	Held func(change int)
+}
+
+// Handler is the sink handler of one partition of the parked topic.
+type Handler struct {
+	cfg  Config
+	deps Deps
+	port stage.Port
+
+	life   context.Context //nolint:containedctx // the life of the releasing goroutine, from the first Accept to Drain
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu      sync.Mutex
+	started bool
+	orgs    map[string]*parked
+	room    chan struct{}
+}
+
+// parked is what one org has in memory, oldest first.
+type parked struct {
+	workspace, connection string
+	held                  []held
+}
+
+type held struct {
+	rec    stage.Record
+	ticket Ticket
+}
+
+// NewHandler returns the handler of one partition.
+func NewHandler(cfg Config, deps Deps, port stage.Port) *Handler {
+	life, cancel := context.WithCancel(context.Background())
+	return &Handler{
+		cfg: cfg, deps: deps, port: port, life: life, cancel: cancel,
+		orgs: map[string]*parked{}, room: make(chan struct{}, 1),
+	}
+}
+
+// Accept implements stage.SinkHandler.
+func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
+	workspace, connection, ok := bytes.Cut(rec.Key, []byte{'/'})
+	if !ok {
+		return stage.Permanent("BAD_SCHEMA", errBadKey)
+	}
+	t, _ := Of(&rec)
+	for {
+		if h.hold(string(workspace), string(connection), rec, t) {
+			return nil
+		}
+		// The org's share of the memory is full. Once the write is due, it goes to the end of the topic, so that those of
+		// other orgs behind it are reached.
+		wait := t.Due.Sub(h.deps.Clock.Now())
+		if wait <= 0 {
+			return h.postpone(ctx, rec, t)
+		}
+		timer := time.NewTimer(min(wait, h.cfg.Recheck))
+		select {
+		case <-timer.C:
+		case <-h.room:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		timer.Stop()
+	}
+}
+
+func (h *Handler) hold(workspace, connection string, rec stage.Record, t Ticket) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.orgs[string(rec.Key)]
+	if o == nil {
+		o = &parked{workspace: workspace, connection: connection}
+		h.orgs[string(rec.Key)] = o
+	}
+	if len(o.held) >= h.cfg.HeldPerOrg {
+		return false
+	}
+	o.held = append(o.held, held{rec: Clone(rec), ticket: t})
+	h.deps.Held(1)
+	if !h.started {
+		h.started = true
+		h.work.Go(h.releaseLoop)
+	}
+	return true
+}
+
+func (h *Handler) postpone(ctx context.Context, rec stage.Record, t Ticket) error {
+	rec = Clone(rec)
+	if err := h.port.Publish(ctx, postpone(&rec, t, h.deps.Clock.Now().Add(h.cfg.Postpone))); err != nil {
+		return err
+	}
+	h.port.Settle(rec.Offset)
+	return nil
+}
+
+// Drain implements stage.SinkHandler. What is parked stays parked.
+func (h *Handler) Drain(context.Context) error {
+	h.cancel()
+	h.work.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.orgs {
+		h.deps.Held(-len(o.held))
+	}
+	clear(h.orgs)
+	return nil
+}
+
+// Oldest returns since when the oldest write in memory is parked; ok is false when there is none.
+func (h *Handler) Oldest() (since time.Time, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.orgs {
+		for _, one := range o.held {
+			if !ok || one.ticket.Since.Before(since) {
+				since, ok = one.ticket.Since, true
+			}
+		}
+	}
+	return since, ok
+}

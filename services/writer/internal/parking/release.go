@@ -1,0 +1,113 @@
+package parking
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+)
+
+var errBadKey = errors.New("the record's key does not name a connection")
+
+// releaseLoop brings back, at every recheck, what is due of the orgs that take writes.
+func (h *Handler) releaseLoop() {
+	ticker := time.NewTicker(h.cfg.Recheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.life.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, o := range h.snapshot() {
+			if err := h.releaseOrg(h.life, o); err != nil {
+				if h.life.Err() == nil {
+					h.deps.Logger.Warn("parked writes could not be brought back; they stay parked",
+						"workspace", o.workspace, "connection", o.connection, "error", err)
+				}
+				break
+			}
+		}
+	}
+}
+
+func (h *Handler) snapshot() []*parked {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	orgs := make([]*parked, 0, len(h.orgs))
+	for key, o := range h.orgs {
+		if len(o.held) == 0 {
+			delete(h.orgs, key)
+			continue
+		}
+		orgs = append(orgs, o)
+	}
+	return orgs
+}
+
+// releaseOrg ends what is parked for too long and brings back what is due, oldest first, up to the rate.
+func (h *Handler) releaseOrg(ctx context.Context, o *parked) error {
+	now := h.deps.Clock.Now()
+	expired, due := h.pick(o, now)
+	for i := range expired {
+		if err := h.deps.Expire(ctx, h.port, &expired[i].rec, expired[i].ticket); err != nil {
+			return err
+		}
+		h.settle(o, expired[i:i+1])
+	}
+	if len(due) == 0 || !h.deps.Ready(o.workspace, o.connection) {
+		return nil
+	}
+	messages := make([]stage.Message, len(due))
+	for i := range due {
+		messages[i] = release(&due[i].rec, due[i].ticket)
+	}
+	// Promise 3: settled here only once it is back on the writes topic.
+	if err := h.port.Publish(ctx, messages...); err != nil {
+		return err
+	}
+	h.settle(o, due)
+	return nil
+}
+
+func (h *Handler) pick(o *parked, now time.Time) (expired, due []held) {
+	limit := max(1, int(float64(h.cfg.ReleasePerSecond)*h.cfg.Recheck.Seconds()))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, one := range o.held {
+		switch {
+		case !one.ticket.Since.IsZero() && now.Sub(one.ticket.Since) > h.cfg.KeepFor:
+			expired = append(expired, one)
+		case len(due) < limit && !now.Before(one.ticket.Due):
+			due = append(due, one)
+		}
+	}
+	return expired, due
+}
+
+// settle forgets writes and settles their offsets.
+func (h *Handler) settle(o *parked, done []held) {
+	offsets := make([]int64, len(done))
+	gone := make(map[int64]bool, len(done))
+	for i := range done {
+		offsets[i] = done[i].rec.Offset
+		gone[offsets[i]] = true
+	}
+	h.mu.Lock()
+	kept := o.held[:0]
+	for _, one := range o.held {
+		if !gone[one.rec.Offset] {
+			kept = append(kept, one)
+		}
+	}
+	clear(o.held[len(kept):])
+	o.held = kept
+	h.mu.Unlock()
+	h.deps.Held(-len(done))
+	h.port.Settle(offsets...)
+	select {
+	case h.room <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,85 @@
+package queue
+
+import (
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+)
+
+// Item is one pending write.
+type Item struct {
+	Write *streamv1.Write
+	// Record is the record it came in, with slices of its own.
+	Record stage.Record
+	// Accepted is when it entered the queue.
+	Accepted time.Time
+	// NotBefore is when it may be sent (again).
+	NotBefore time.Time
+	// Attempts counts the requests that carried it.
+	Attempts int
+	// Unknowns counts the answers that nobody could classify.
+	Unknowns int
+	// Ambiguous: an insert was sent, and no answer came.
+	Ambiguous bool
+	// WithoutOwner: the org refused the owner; send it without.
+	WithoutOwner bool
+	// Notes are for the outcome.
+	Notes []string
+	// Twins are offsets of the same revision delivered again; they are settled with this one.
+	Twins []int64
+
+	key string // recordKey, once in a queue
+}
+
+// Offsets returns everything that is settled with the item.
+func (it *Item) Offsets() []int64 { return append([]int64{it.Record.Offset}, it.Twins...) }
+
+// recordKey names the record in Salesforce that the item changes, as far as that is known before the call.
+func (it *Item) recordKey() string {
+	w := it.Write
+	switch w.GetOperation() {
+	case streamv1.Operation_OPERATION_UPSERT:
+		return w.GetObject() + "|" + w.GetExternalIdField() + "|" + w.GetExternalId()
+	case streamv1.Operation_OPERATION_UPDATE:
+		return w.GetObject() + "|Id|" + w.GetRecordId()
+	default:
+		return w.GetObject() + "|new|" + w.GetWriteKey()
+	}
+}
+
+// Group is what the records of one request have in common.
+type Group struct {
+	Priority        streamv1.Priority
+	Object          string
+	Operation       streamv1.Operation
+	ExternalIDField string
+}
+
+// Bulk reports whether nobody waits for the group's records.
+func (g Group) Bulk() bool { return g.Priority == streamv1.Priority_PRIORITY_BULK }
+
+func groupOf(w *streamv1.Write) Group {
+	p := w.GetPriority()
+	if p == streamv1.Priority_PRIORITY_UNSPECIFIED {
+		p = streamv1.Priority_PRIORITY_REAL_TIME
+	}
+	return Group{
+		Priority: p, Object: w.GetObject(), Operation: w.GetOperation(), ExternalIDField: w.GetExternalIdField(),
+	}
+}
+
+// Skipped is an item that needs no request, and why.
+type Skipped struct {
+	Item    *Item
+	Verdict ledger.Verdict
+}
+
+// Batch is the content of one request, ordered by lock parent.
+type Batch struct {
+	Group Group
+	Items []*Item
+	// Look are those of Items whose record may exist already and must be looked for first.
+	Look map[*Item]*ledger.Entry
+}

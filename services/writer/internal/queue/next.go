@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+)
+
+// Rules say when a request is worth sending.
+type Rules struct {
+	// Records is the most one request carries, Bytes the most of sealed fields.
+	Records, Bytes int
+	// Linger is how long the oldest item of a group waits for company.
+	Linger func(Group) time.Duration
+	// Hurry: wait for nothing.
+	Hurry bool
+}
+
+// Next takes the next request out of the queue, nil when none is due. Items that need no request come back in skipped;
+// they are out of the queue. Call Done when the request is over and everything about it is saved. An error is the
+// ledger's: the item it is about, if any, stays in the queue.
+func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped, err error) {
+	for _, g := range q.groups {
+		if len(g.items) == 0 || !q.due(g, now, rules) {
+			continue
+		}
+		items, look, skips, err := q.take(g, now, rules)
+		skipped = append(skipped, skips...)
+		if err != nil {
+			return nil, skipped, err
+		}
+		if len(items) == 0 {
+			continue
+		}
+		slices.SortStableFunc(items, func(a, b *Item) int {
+			return cmp.Compare(a.Write.GetLockParent(), b.Write.GetLockParent())
+		})
+		for _, it := range items {
+			q.records[it.key] = true
+			if parent := it.Write.GetLockParent(); parent != "" {
+				q.parents[parent] = true
+			}
+		}
+		return &Batch{Group: g.Group, Items: items, Look: look}, skipped, nil
+	}
+	return nil, skipped, nil
+}
+
+func (q *Queue) due(g *group, now time.Time, rules Rules) bool {
+	n, oldest := q.ready(g, now, rules.Records)
+	if n == 0 {
+		return false
+	}
+	return rules.Hurry || n >= rules.Records || !now.Before(oldest.Add(rules.Linger(g.Group)))
+}
+
+// ready counts the items that could go now, up to limit, and tells when the oldest of them was accepted.
+func (q *Queue) ready(g *group, now time.Time, limit int) (n int, oldest time.Time) {
+	for _, it := range g.items {
+		if q.waits(it, now) {
+			continue
+		}
+		if n == 0 || it.Accepted.Before(oldest) {
+			oldest = it.Accepted
+		}
+		if n++; n >= limit {
+			break
+		}
+	}
+	return n, oldest
+}
+
+func (q *Queue) waits(it *Item, now time.Time) bool {
+	return now.Before(it.NotBefore) || q.records[it.key] || q.parents[it.Write.GetLockParent()]
+}
+
+// take collects the group's items that may go now, in order. An item stays when it must wait, when its record or its lock
+// parent is in flight, and when an earlier item of the same record stays: nothing overtakes within a record.
+func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*ledger.Entry, []Skipped, error) {
+	var (
+		items   []*Item
+		skipped []Skipped
+		look    map[*Item]*ledger.Entry
+		blocked = map[string]bool{}
+		bytes   int
+		failure error
+	)
+	keep := g.items[:0]
+	for i, it := range g.items {
+		if len(items) >= rules.Records || bytes > rules.Bytes || failure != nil {
+			keep = append(keep, g.items[i:]...)
+			break
+		}
+		if blocked[it.key] || q.waits(it, now) {
+			blocked[it.key] = true
+			keep = append(keep, it)
+			continue
+		}
+		verdict, err := q.decide(it.Write)
+		if err != nil {
+			failure = err
+			keep = append(keep, it)
+			continue
+		}
+		q.removed(it)
+		if verdict.Step != ledger.Send && verdict.Step != ledger.Look {
+			skipped = append(skipped, Skipped{Item: it, Verdict: verdict})
+			continue
+		}
+		if verdict.Step == ledger.Look {
+			if look == nil {
+				look = map[*Item]*ledger.Entry{}
+			}
+			look[it] = verdict.Entry
+		}
+		blocked[it.key] = true // once in a request
+		bytes += len(it.Write.GetSealedFields())
+		items = append(items, it)
+	}
+	clear(g.items[len(keep):])
+	g.items = keep
+	return items, look, skipped, failure
+}
+
+// Done releases the records and parents of a batch. Call it before Return puts any of its items back.
+func (q *Queue) Done(b *Batch) {
+	for _, it := range b.Items {
+		delete(q.records, it.key)
+		if parent := it.Write.GetLockParent(); parent != "" {
+			delete(q.parents, parent)
+		}
+	}
+}
+
+// Wake returns when Next could have something to do that it has not now, unless a batch finishes or an item is pushed
+// earlier; false when there is nothing to wait for.
+func (q *Queue) Wake(now time.Time, rules Rules) (time.Time, bool) {
+	var at time.Time
+	found := false
+	consider := func(t time.Time) {
+		if t.After(now) && (!found || t.Before(at)) {
+			at, found = t, true
+		}
+	}
+	for _, g := range q.groups {
+		if n, oldest := q.ready(g, now, len(g.items)); n > 0 {
+			consider(oldest.Add(rules.Linger(g.Group)))
+		}
+		for _, it := range g.items {
+			consider(it.NotBefore)
+		}
+	}
+	return at, found
+}

@@ -1,0 +1,130 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+)
+
+// Queue holds the pending writes of one org.
+type Queue struct {
+	decide  func(*streamv1.Write) (ledger.Verdict, error)
+	groups  []*group
+	pending map[string]*Item // by write key, those that a newer revision replaces
+	records map[string]bool  // in flight
+	parents map[string]bool  // in flight
+	size    int
+}
+
+// group is the pending items of one Group, oldest first.
+type group struct {
+	Group
+	items []*Item
+}
+
+// New returns an empty queue. decide asks the ledger about a write; it is called when the write would be sent.
+func New(decide func(*streamv1.Write) (ledger.Verdict, error)) *Queue {
+	return &Queue{
+		decide: decide, pending: map[string]*Item{}, records: map[string]bool{}, parents: map[string]bool{},
+	}
+}
+
+// Len is the number of pending items. Those in flight do not count.
+func (q *Queue) Len() int { return q.size }
+
+// Push adds an item. It returns the item that is overtaken, which may be the one pushed, or nil. A repetition of a
+// pending revision joins that one and returns nil.
+func (q *Queue) Push(it *Item) (overtaken *Item) {
+	if ledger.Once(it.Write) {
+		q.append(it)
+		return nil
+	}
+	known := q.pending[it.Write.GetWriteKey()]
+	if known == nil {
+		q.append(it)
+		return nil
+	}
+	switch {
+	case it.Write.GetRevision() == known.Write.GetRevision():
+		known.Twins = append(known.Twins, it.Offsets()...)
+		return nil
+	case it.Write.GetRevision() < known.Write.GetRevision():
+		return it
+	}
+	// Promise 4 and thrift: only the newest revision is sent. It takes over the place in the queue and the wait.
+	it.Accepted, it.NotBefore, it.Attempts, it.Unknowns = known.Accepted, known.NotBefore, known.Attempts, known.Unknowns
+	q.replace(known, it)
+	return known
+}
+
+// Return puts an item of a finished batch back, at the front. It returns it when a newer revision is pending.
+func (q *Queue) Return(it *Item) (overtaken *Item) {
+	if !ledger.Once(it.Write) && q.pending[it.Write.GetWriteKey()] != nil {
+		return q.Push(it)
+	}
+	g := q.group(groupOf(it.Write))
+	g.items = slices.Insert(g.items, 0, it)
+	q.added(it)
+	return nil
+}
+
+func (q *Queue) append(it *Item) {
+	g := q.group(groupOf(it.Write))
+	g.items = append(g.items, it)
+	q.added(it)
+}
+
+func (q *Queue) added(it *Item) {
+	it.key = it.recordKey()
+	q.size++
+	if !ledger.Once(it.Write) {
+		q.pending[it.Write.GetWriteKey()] = it
+	}
+}
+
+func (q *Queue) replace(old, it *Item) {
+	from, to := groupOf(old.Write), groupOf(it.Write)
+	if from == to {
+		g := q.group(from)
+		g.items[slices.Index(g.items, old)] = it
+		it.key = it.recordKey()
+		q.pending[it.Write.GetWriteKey()] = it
+		return
+	}
+	g := q.group(from)
+	g.items = slices.Delete(g.items, slices.Index(g.items, old), slices.Index(g.items, old)+1)
+	q.removed(old)
+	q.append(it)
+}
+
+func (q *Queue) removed(it *Item) {
+	q.size--
+	if q.pending[it.Write.GetWriteKey()] == it {
+		delete(q.pending, it.Write.GetWriteKey())
+	}
+}
+
+func (q *Queue) group(key Group) *group {
+	for _, g := range q.groups {
+		if g.Group == key {
+			return g
+		}
+	}
+	g := &group{Group: key}
+	q.groups = append(q.groups, g)
+	slices.SortStableFunc(q.groups, func(a, b *group) int { return cmp.Compare(a.Priority, b.Priority) })
+	return g
+}
+
+// TakeAll empties the queue and returns what was pending, oldest first within each group.
+func (q *Queue) TakeAll() []*Item {
+	var all []*Item
+	for _, g := range q.groups {
+		all = append(all, g.items...)
+	}
+	q.groups, q.size = nil, 0
+	clear(q.pending)
+	return all
+}

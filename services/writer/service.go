@@ -1,0 +1,233 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/stage"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/tally"
+)
+
+// Settings tells which connections there are and opens sealed fields.
+type Settings interface {
+	// View returns the newest settings, nil before the first ones.
+	View() *settings.View
+}
+
+// Orgs hands out the connections' clients; *orgs.Pool is one.
+type Orgs interface {
+	Client(workspace, connection string) (*salesforce.Client, error)
+}
+
+// Deps is what code passes in. Broker, Settings, Orgs and DeadLetter are required.
+type Deps struct {
+	Broker   stage.Broker
+	Settings Settings
+	Orgs     Orgs
+	// DeadLetter makes the message that carries a dead letter.
+	DeadLetter func(stage.DeadLetter) (stage.Message, error)
+	Logger     *slog.Logger
+	Clock      stage.Clock
+	Tracer     trace.TracerProvider
+	Meter      metric.MeterProvider
+}
+
+func (d Deps) withDefaults() (Deps, error) {
+	if d.Broker == nil || d.Settings == nil || d.Orgs == nil || d.DeadLetter == nil {
+		return d, errors.New("writer: Broker, Settings, Orgs and DeadLetter are required")
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Clock == nil {
+		d.Clock = stage.SystemClock{}
+	}
+	if d.Tracer == nil {
+		d.Tracer = noop.NewTracerProvider()
+	}
+	if d.Meter == nil {
+		d.Meter = metricnoop.NewMeterProvider()
+	}
+	return d, nil
+}
+
+// Service is the writer: a stage that delivers, and one that brings parked writes back.
+type Service struct {
+	cfg    Config
+	deps   Deps
+	tally  *tally.Tally
+	gates  *gate.Registry
+	stop   context.CancelFunc
+	writes *stage.Stage
+	parked *stage.Stage
+	oldest *oldest
+}
+
+const scope = "github.com/throughline-dev/throughline/services/writer"
+
+// New checks the configuration and builds the service. It starts nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("writer: %w", err)
+	}
+	deps, err := deps.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, deps: deps, oldest: newOldest()}
+	if s.tally, err = tally.New(deps.Meter.Meter(scope)); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
+	}
+	life, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.gates = gate.NewRegistry(life, cfg.Gate, s.connection)
+	if err := s.observe(); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
+	}
+	runtime := stage.Deps{
+		Broker: deps.Broker, Logger: deps.Logger, Clock: deps.Clock, Tracer: deps.Tracer, Meter: deps.Meter,
+		DeadLetter: deps.DeadLetter,
+	}
+	if s.writes, err = stage.NewSink(s.writesConfig(), runtime, s.newDelivery); err != nil {
+		return nil, fmt.Errorf("writer: %w", err)
+	}
+	if s.parked, err = stage.NewSink(s.parkedConfig(), runtime, s.newParking); err != nil {
+		return nil, fmt.Errorf("writer: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Service) writesConfig() stage.Config {
+	cfg := stage.DefaultConfig("writer", topic.Writes)
+	cfg.StateTopic = topic.Ledger
+	cfg.DrainTimeout = s.cfg.DrainTimeout
+	// Lanes bound themselves; this leaves room for requests in flight, overtaken writes and parks on their way.
+	cfg.MaxUnsettled = 4 * s.cfg.Lanes.HeldRecords
+	return cfg
+}
+
+func (s *Service) parkedConfig() stage.Config {
+	cfg := stage.DefaultConfig("writer-parked", topic.Parked)
+	cfg.DrainTimeout = s.cfg.DrainTimeout
+	cfg.MaxUnsettled = 16 * s.cfg.Parking.HeldPerOrg
+	// Parked writes wait for hours by design: standing still is no reason not to be ready.
+	cfg.StallAfter = 2 * s.cfg.Parking.KeepFor
+	return cfg
+}
+
+// connection ties a gate to the connection's settings and client.
+func (s *Service) connection(workspace, connection string) gate.Connection {
+	return func() (*configv1.Connection, gate.Client, error) {
+		client, err := s.deps.Orgs.Client(workspace, connection)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Promise 9: a connection is only ever looked up inside its own workspace.
+		ws, ok := s.deps.Settings.View().Workspace(workspace)
+		if !ok {
+			return nil, nil, errNoConnection
+		}
+		c, ok := ws.Connection(connection)
+		if !ok {
+			return nil, nil, errNoConnection
+		}
+		return c, client, nil
+	}
+}
+
+var errNoConnection = errors.New("the settings have no such connection")
+
+func (s *Service) newDelivery(_ stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
+	return delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
+		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Tracer: s.deps.Tracer.Tracer(scope), Tally: s.tally, ParkDelay: s.cfg.Parking.Delay(),
+		LedgerKeep: s.cfg.LedgerKeep, LedgerSweep: s.cfg.LedgerSweep,
+	}, table, port), nil
+}
+
+func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port) (stage.SinkHandler, error) {
+	h := parking.NewHandler(s.cfg.Parking, parking.Deps{
+		Ready: func(workspace, connection string) bool {
+			return s.gates.Gate(workspace, connection).State(s.deps.Clock.Now()).Open
+		},
+		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
+	}, port)
+	s.oldest.set(p.ID, h)
+	return h, nil
+}
+
+// Run works until ctx ends and everything in flight is settled or given up. It returns an error only for settings that
+// can never work.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.stop()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.writes.Run(ctx) })
+	g.Go(func() error { return s.parked.Run(ctx) })
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("writer: %w", err)
+	}
+	return nil
+}
+
+// Ready returns nil when both stages work. An org that cannot be written to does not make the writer unready.
+func (s *Service) Ready() error { return errors.Join(s.writes.Ready(), s.parked.Ready()) }
+
+// Stats is what the writer did since it was built.
+type Stats struct {
+	tally.Counts
+	// Lag is how many writes are not settled yet, ParkedNow how many are parked, both in the partitions this process has.
+	Lag, ParkedNow int64
+	// OldestParked is since when the oldest parked write in memory waits; zero when there is none.
+	OldestParked time.Time
+	// Orgs tells the state of every connection that was written to.
+	Orgs []OrgStats
+}
+
+// OrgStats is one connection's.
+type OrgStats struct {
+	Workspace, Connection string
+	// Open says whether writes go out; Reason and Detail why not.
+	Open           bool
+	Reason, Detail string
+	// Used and Max are the org's calls in 24 hours, by all its clients, as it said last.
+	Used, Max int64
+}
+
+// Stats returns a snapshot. Safe for concurrent use.
+func (s *Service) Stats() Stats {
+	st := Stats{Counts: s.tally.Counts(), Lag: s.writes.Stats().Lag(), ParkedNow: s.parked.Stats().Lag()}
+	st.OldestParked, _ = s.oldest.get()
+	now := s.deps.Clock.Now()
+	s.gates.Each(func(workspace, connection string, g *gate.Gate) {
+		state := g.State(now)
+		o := OrgStats{
+			Workspace: workspace, Connection: connection, Open: state.Open,
+			Reason: parking.ReasonName(state.Reason), Detail: state.Detail,
+		}
+		if state.Open {
+			o.Reason = ""
+		}
+		if client, err := s.deps.Orgs.Client(workspace, connection); err == nil {
+			usage, _ := client.Usage()
+			o.Used, o.Max = usage.Used, usage.Max
+		}
+		st.Orgs = append(st.Orgs, o)
+	})
+	return st
+}
