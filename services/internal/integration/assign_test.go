@@ -149,7 +149,24 @@ func TestOnlyActivitiesHaveAWhoId(t *testing.T) {
 	i.Actions[0].Assignment = chain(recordOwner)
 	fields, record := write(t, i, integrationtest.Document())
 	require.Equal(t, map[string]any{"A__c": "a", "OwnerId": integrationtest.RecordUser}, fields)
-	require.Equal(t, integrationtest.AccountID, record.LockParent)
+	require.Empty(t, record.LockParent) // the person is a Lead
+}
+
+func TestLockParentIsTheAccountThatTheRecordHangsOn(t *testing.T) {
+	t.Parallel()
+	contact := func(r *streamv1.Resolution) { r.Person = r.Contact }
+	for name, c := range map[string]struct {
+		rule *configv1.Integration
+		in   *integration.Input
+		want string
+	}{
+		"task of a contact": {task(chain(recordOwner), constant("Subject", "s")), changed(contact), integrationtest.AccountID},
+		"task of a lead":    {task(chain(recordOwner), constant("Subject", "s")), integrationtest.Document(), ""},
+		"row of both":       {rule(constant("A__c", "a")), integrationtest.Document(), integrationtest.AccountID},
+	} {
+		_, record := write(t, c.rule, c.in)
+		require.Equal(t, c.want, record.LockParent, name)
+	}
 }
 
 // The first usable link decides, whatever the chain (IMM-29).

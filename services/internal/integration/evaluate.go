@@ -120,7 +120,7 @@ func (p *Program) act(f *frame, a *action) (*Record, *refusal) {
 	p.speak(f, a)
 	r := &Record{
 		Action: a.spec, Once: a.once, Who: f.assigned.who, Owner: f.assigned.owner,
-		LockParent: lockParent(f), Fields: make([]*streamv1.FieldValue, 0, len(a.fields)),
+		LockParent: lockParent(f, a), Fields: make([]*streamv1.FieldValue, 0, len(a.fields)),
 	}
 	f.sheet = newSheet(len(a.fields))
 	for i := range a.fields {
@@ -184,10 +184,11 @@ func hasTemplate(a *configv1.Action) bool {
 	return slices.ContainsFunc(a.GetFields(), func(m *configv1.FieldMapping) bool { return m.GetTemplate() != nil })
 }
 
-// lockParent is the Account of the Contact that the record hangs on.
-func lockParent(f *frame) string {
-	if id := f.person.GetAccountId(); id != "" {
-		return id
+// lockParent is the Account of the Contact that the record hangs on: the linked person of an activity, else whichever
+// Contact was found.
+func lockParent(f *frame, a *action) string {
+	if a.assignment != nil {
+		return f.person.GetAccountId()
 	}
 	return f.resolution.GetContact().GetAccountId()
 }

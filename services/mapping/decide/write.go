@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -52,16 +53,12 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		Once:               r.Once,
 	}
 	identify(w, r, d.engagement.GetEngagementId())
+	plain, hashed, err := encode(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
+	}
 	keys := d.in.Workspace.Keys()
-	hashed, err := deterministic.Marshal(&streamv1.FieldValues{Fields: withoutVolatile(r)})
-	if err != nil {
-		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
-	}
 	w.ContentHash = keys.Hash(hashed)
-	plain, err := deterministic.Marshal(&streamv1.FieldValues{Fields: r.Fields})
-	if err != nil {
-		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
-	}
 	// Promise 8: personal data travels sealed.
 	if w.SealedFields, err = keys.Seal(plain); err != nil {
 		return nil, fmt.Errorf("seal the fields of write %s: %w", w.GetWriteKey(), err)
@@ -91,15 +88,23 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 	}
 }
 
-func withoutVolatile(r *integration.Record) []*streamv1.FieldValue {
-	if len(r.Volatile) == 0 {
-		return r.Fields
-	}
-	kept := make([]*streamv1.FieldValue, 0, len(r.Fields))
+// encode returns a FieldValues message of the record, and the same without its volatile fields. It writes each field
+// once, instead of marshalling two messages.
+func encode(r *integration.Record) (all, stable []byte, err error) {
+	var body []byte
 	for _, f := range r.Fields {
+		if body, err = deterministic.MarshalAppend(body[:0], f); err != nil {
+			return nil, nil, err
+		}
+		from := len(all)
+		all = protowire.AppendTag(all, fieldsNumber, protowire.BytesType)
+		all = protowire.AppendBytes(all, body)
 		if !slices.Contains(r.Volatile, f.GetField()) {
-			kept = append(kept, f)
+			stable = append(stable, all[from:]...)
 		}
 	}
-	return kept
+	return all, stable, nil
 }
+
+// fieldsNumber is the number of FieldValues.fields.
+const fieldsNumber = 1
