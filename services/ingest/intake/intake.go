@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -41,9 +42,24 @@ type Raw struct {
 	Received time.Time
 	// Now is when the decision is made.
 	Now time.Time
-	// Place is where the bytes lie, as topic/partition/offset. It stands for the id in the outcome of an event that has
-	// none; "" then means no outcome.
-	Place string
+	// Place is where the bytes lie. It stands for the id in the outcome of an event that has none; the zero Place then
+	// means no outcome.
+	Place Place
+}
+
+// Place is a record's place in Kafka.
+type Place struct {
+	Topic     string
+	Partition int
+	Offset    int64
+}
+
+// String is topic/partition/offset, or "" for the zero Place.
+func (p Place) String() string {
+	if p.Topic == "" {
+		return ""
+	}
+	return p.Topic + "/" + strconv.Itoa(p.Partition) + "/" + strconv.FormatInt(p.Offset, 10)
 }
 
 // Decision is what becomes of one event.
@@ -132,7 +148,7 @@ func (in *Intake) decide(c *candidate) error {
 	if len(c.Value) > in.limits.EventBytes {
 		return tooLarge(len(c.Value), in.limits.EventBytes)
 	}
-	decoded, err := in.decode(c)
+	decoded, err := decode(in.decoder, c.Raw)
 	in.claim(c, decoded)
 	if err != nil {
 		return err
@@ -161,15 +177,22 @@ func (in *Intake) decide(c *candidate) error {
 	return nil
 }
 
-func (in *Intake) decode(c *candidate) (*sourcev1.ViewingEvent, error) {
-	switch c.Form {
+func decode(d *event.Decoder, raw *Raw) (*sourcev1.ViewingEvent, error) {
+	switch raw.Form {
 	case Protobuf:
-		return in.decoder.Protobuf(c.Value)
+		return d.Protobuf(raw.Value)
 	case Binary:
-		return in.decoder.Binary(c.Attributes, c.Value)
+		return d.Binary(raw.Attributes, raw.Value)
 	default:
-		return in.decoder.Structured(c.Value)
+		return d.Structured(raw.Value)
 	}
+}
+
+// Claim returns the workspace that an event names, however broken the event is otherwise; "" if it names none.
+func Claim(d *event.Decoder, raw *Raw) string {
+	decoded, _ := decode(d, raw) //nolint:errcheck // a broken event may name its workspace all the same
+	_, workspace := d.Claims(decoded)
+	return workspace
 }
 
 // claim notes what is known of an event's id and tenant, even of one that could not be read to its end: so much of the
@@ -229,7 +252,7 @@ func (in *Intake) refused(c *candidate, refusal *event.Refusal) (Decision, error
 	}
 	about := c.id
 	if about == "" {
-		about = c.Place
+		about = c.Place.String()
 	}
 	if c.workspace == nil || about == "" {
 		return d, nil // no tenant's log could show it, or nothing to find it by

@@ -51,7 +51,7 @@ func setup(tb testing.TB) *testBundle {
 }
 
 func raw(value string) *intake.Raw {
-	return &intake.Raw{Value: []byte(value), Received: now, Now: now, Place: "viewing-events/3/42"}
+	return &intake.Raw{Value: []byte(value), Received: now, Now: now, Place: intake.Place{Topic: "viewing-events", Partition: 3, Offset: 42}}
 }
 
 func (b *testBundle) take(t *testing.T, r *intake.Raw) intake.Decision {

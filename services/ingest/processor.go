@@ -1,0 +1,62 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/services/ingest/edge"
+	"github.com/throughline-dev/throughline/services/ingest/event"
+	"github.com/throughline-dev/throughline/services/ingest/intake"
+)
+
+// errNoSettings makes the runtime try the batch again: no event is to blame.
+var errNoSettings = errors.New("no settings yet: is the config service running?")
+
+// processor handles one partition of a source. It is stateless: the same records cause the same messages again.
+type processor struct {
+	source   Source
+	settings edge.Settings
+	clock    stage.Clock
+	observer edge.Observer
+	intake   *intake.Intake
+}
+
+var _ stage.Processor = (*processor)(nil)
+
+// Process decides about every record of the batch. Promise 3: a record becomes an activity, is skipped with an outcome,
+// or is dead-lettered with a reason; whatever a record holds, it causes no error.
+func (p *processor) Process(_ context.Context, batch []stage.Record, out *stage.Outbox) error {
+	view := p.settings.View()
+	if view == nil {
+		return errNoSettings
+	}
+	now := p.clock.Now()
+	for i := range batch {
+		rec := &batch[i]
+		raw := p.source.raw(rec)
+		raw.Now, raw.Received = now, arrival(rec, now)
+		d, err := p.intake.Take(view, &raw)
+		if err != nil {
+			return err
+		}
+		for _, m := range d.Messages {
+			out.Send(m)
+		}
+		if d.Rejected() {
+			out.DeadLetter(*rec, event.Code(d.Reason), d.Detail)
+		}
+		p.observer.Observe(p.source.Topic, &d)
+	}
+	return nil
+}
+
+// arrival is the broker's time of the record: deciding about it again tomorrow must come out the same. A producer that
+// sets the time itself cannot place its records in the future.
+func arrival(rec *stage.Record, now time.Time) time.Time {
+	if rec.Time.IsZero() || rec.Time.After(now) {
+		return now
+	}
+	return rec.Time
+}
