@@ -23,11 +23,10 @@ func newAssignment(spec *configv1.Assignment, object string) *assignment {
 	return &assignment{spec: spec, chain: chain, linked: object == "Task" || object == "Event"}
 }
 
-// Fields that an assignment sets.
-const (
-	whoField   = "WhoId"
-	ownerField = "OwnerId"
-)
+// WhoField is the field that links an activity to a person; an assignment sets it.
+const WhoField = "WhoId"
+
+const ownerField = "OwnerId"
 
 // assigned is what an assignment decided; empty ids mean nobody.
 type assigned struct {
@@ -46,7 +45,7 @@ func (a *assignment) fields(path string) []field {
 	}
 	fields := []field{set(ownerField, func(d assigned) string { return d.owner })}
 	if a.linked {
-		fields = append(fields, set(whoField, func(d assigned) string { return d.who }))
+		fields = append(fields, set(WhoField, func(d assigned) string { return d.who }))
 	}
 	return fields
 }

@@ -149,7 +149,7 @@ func TestOnlyActivitiesHaveAWhoId(t *testing.T) {
 	i.Actions[0].Assignment = chain(recordOwner)
 	fields, record := write(t, i, integrationtest.Document())
 	require.Equal(t, map[string]any{"A__c": "a", "OwnerId": integrationtest.RecordUser}, fields)
-	require.Empty(t, record.LockParent) // the person is a Lead
+	require.False(t, record.Activity)
 }
 
 func TestLockParentIsTheAccountThatTheRecordHangsOn(t *testing.T) {
@@ -161,7 +161,8 @@ func TestLockParentIsTheAccountThatTheRecordHangsOn(t *testing.T) {
 		want string
 	}{
 		"task of a contact": {task(chain(recordOwner), constant("Subject", "s")), changed(contact), integrationtest.AccountID},
-		"task of a lead":    {task(chain(recordOwner), constant("Subject", "s")), integrationtest.Document(), ""},
+		"task of a lead":    {task(chain(recordOwner), constant("Subject", "s")), integrationtest.Document(), integrationtest.LeadID},
+		"task of nobody":    {task(chain(documentOwner), constant("Subject", "s")), changed(noPerson), ""},
 		"row of both":       {rule(constant("A__c", "a")), integrationtest.Document(), integrationtest.AccountID},
 	} {
 		_, record := write(t, c.rule, c.in)

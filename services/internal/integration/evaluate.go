@@ -32,6 +32,8 @@ type Record struct {
 	Once bool
 	// Who and Owner are the ids the assignment chose; empty for none.
 	Who, Owner string
+	// Activity is true when the object has a WhoId that the assignment decides.
+	Activity bool
 	// LockParent is the record that Salesforce locks besides this one; empty when unknown.
 	LockParent string
 	// Warnings name fields and lengths, never values.
@@ -120,6 +122,7 @@ func (p *Program) act(f *frame, a *action) (*Record, *refusal) {
 	p.speak(f, a)
 	r := &Record{
 		Action: a.spec, Once: a.once, Who: f.assigned.who, Owner: f.assigned.owner,
+		Activity:   a.assignment != nil && a.assignment.linked,
 		LockParent: lockParent(f, a), Fields: make([]*streamv1.FieldValue, 0, len(a.fields)),
 	}
 	f.sheet = newSheet(len(a.fields))
@@ -184,13 +187,16 @@ func hasTemplate(a *configv1.Action) bool {
 	return slices.ContainsFunc(a.GetFields(), func(m *configv1.FieldMapping) bool { return m.GetTemplate() != nil })
 }
 
-// lockParent is the Account of the Contact that the record hangs on: the linked person of an activity, else whichever
-// Contact was found.
+// lockParent is what Salesforce locks besides the record: the Account of the Contact it hangs on. An activity locks the
+// person it is about where there is no Account.
 func lockParent(f *frame, a *action) string {
-	if a.assignment != nil {
-		return f.person.GetAccountId()
+	if a.assignment == nil {
+		return f.resolution.GetContact().GetAccountId()
 	}
-	return f.resolution.GetContact().GetAccountId()
+	if account := f.person.GetAccountId(); account != "" && f.assigned.who != "" {
+		return account
+	}
+	return f.assigned.who
 }
 
 // evaluate yields the field to set, or nil to leave it as it is.

@@ -67,7 +67,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 }
 
 // identify says how Salesforce can tell that the record is there already: by external id, or by a marker line that is
-// looked for among the records of one person or owner.
+// looked for among the activities of one person.
 func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 	if r.Action.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT {
 		w.Operation = streamv1.Operation_OPERATION_UPSERT
@@ -80,11 +80,9 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 	w.Operation = streamv1.Operation_OPERATION_INSERT
 	w.Marker, w.MarkerField = markerPrefix+w.GetWriteKey(), r.Action.GetMarkerField()
 	r.Mark(w.GetMarker())
-	for _, field := range [...]string{"WhoId", "OwnerId"} {
-		if at := slices.IndexFunc(r.Fields, func(f *streamv1.FieldValue) bool { return f.GetField() == field }); at >= 0 {
-			w.MarkerScopeField, w.MarkerScopeValue = field, r.Fields[at].GetText()
-			return
-		}
+	if r.Activity {
+		// Also without a person: then the record is looked for among those that are about nobody.
+		w.MarkerScopeField, w.MarkerScopeValue = integration.WhoField, r.Who
 	}
 }
 
