@@ -101,33 +101,35 @@ func List() []Recipe {
 	return slices.Clone(recipes)
 }
 
-// Params is what a workspace chooses.
+// Params is what a workspace chooses. Parse reads it from JSON.
 type Params struct {
 	// Workspace, ID and Connection are required; ID must be unique within the workspace.
-	Workspace, ID, Connection string
+	Workspace  string `json:"workspace"`
+	ID         string `json:"id"`
+	Connection string `json:"connection"`
 	// Name defaults to the recipe's title in Language.
-	Name string
+	Name string `json:"name"`
 	// Language fixes the language of generated texts: ja or en. Empty: the reader's, else the workspace's (XC-34).
-	Language string
+	Language string `json:"language"`
 	// PackageInstalled says that the org has Throughline's objects and external id fields.
-	PackageInstalled bool
+	PackageInstalled bool `json:"package_installed"`
 	// ContentIDs limits the integration to some contents; empty: all.
-	ContentIDs []string
+	ContentIDs []string `json:"content_ids"`
 	// Condition is a further condition in CEL; it must hold besides the recipe's own.
-	Condition string
+	Condition string `json:"condition"`
 
 	// Assignees is the chain of owners of a task; empty: the owner of the matched record (IMM-27 to IMM-29).
-	Assignees []configv1.Assignee
+	Assignees []configv1.Assignee `json:"-"`
 	// RequireAssignee makes no task that would belong to the integration user (IMM-34).
-	RequireAssignee bool
+	RequireAssignee bool `json:"require_assignee"`
 	// UnknownViewers tells the document's owner about viewers without an address too (IMM-36).
-	UnknownViewers bool
+	UnknownViewers bool `json:"unknown_viewers"`
 	// QueuesAllowed lets queues own tasks (IMM-30).
-	QueuesAllowed bool
+	QueuesAllowed bool `json:"queues_allowed"`
 	// TimeZone decides the day a task is due (IANA); empty: the workspace's, else the org's (IMM-25).
-	TimeZone string
+	TimeZone string `json:"time_zone"`
 	// Repeat says how often one person's visits to one document make a task; empty: EveryVisit.
-	Repeat Repeat
+	Repeat Repeat `json:"repeat"`
 }
 
 // Repeat says how often a task is made.

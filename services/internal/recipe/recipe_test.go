@@ -225,3 +225,37 @@ func TestBuildRefuses(t *testing.T) {
 	_, err = recipe.Build("video-engagement", params(withoutPackage))
 	require.ErrorContains(t, err, "install the Throughline package in the org of connection main first")
 }
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	name, p, err := recipe.Parse([]byte(`{"recipe": "document-close-task", "workspace": "acme", "id": "follow-up",
+		"connection": "main", "language": "ja", "package_installed": true, "content_ids": ["doc-1"], "condition": "true",
+		"assignees": ["content_owner", "record_owner"], "require_assignee": true, "unknown_viewers": true,
+		"queues_allowed": true, "time_zone": "Asia/Tokyo", "repeat": "once_ever", "name": "Ours"}`))
+	require.NoError(t, err)
+	require.Equal(t, "document-close-task", name)
+	require.Equal(t, recipe.Params{
+		Workspace: "acme", ID: "follow-up", Connection: "main", Language: "ja", PackageInstalled: true, Name: "Ours",
+		ContentIDs: []string{"doc-1"}, Condition: "true", RequireAssignee: true, UnknownViewers: true, QueuesAllowed: true,
+		Assignees: []configv1.Assignee{configv1.Assignee_ASSIGNEE_CONTENT_OWNER, configv1.Assignee_ASSIGNEE_RECORD_OWNER},
+		TimeZone:  "Asia/Tokyo", Repeat: recipe.OnceEver,
+	}, p)
+	for raw, want := range map[string]string{
+		`{"recipe": "x", "workspcae": "acme"}`: `unknown field "workspcae"`,
+		`{"assignees": ["somebody"]}`:          `assignees: "somebody" is not content_owner or record_owner`,
+		`{"assignees": ["unspecified"]}`:       `assignees: "unspecified"`,
+		`[]`:                                   "cannot unmarshal",
+	} {
+		_, _, err := recipe.Parse([]byte(raw))
+		require.ErrorContains(t, err, want, raw)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"recipe": "document-close-task", "assignees": ["content_owner"]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if name, p, err := recipe.Parse(raw); err == nil {
+			_, _ = recipe.Build(name, p)
+		}
+	})
+}
