@@ -1,0 +1,65 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MaxAddresses is the most addresses one query may name: more would not fit a request line.
+const MaxAddresses = 200
+
+// Config is what a user sets. Start from DefaultConfig.
+type Config struct {
+	// Timeout bounds all questions of one batch to one org. It is also the most that a dead org delays its neighbours.
+	Timeout time.Duration `yaml:"timeout"`
+	// Parallel is the most orgs asked at once, over all partitions of the process.
+	Parallel int `yaml:"parallel"`
+	// Addresses is the most addresses in one query, at most 200.
+	Addresses int `yaml:"addresses"`
+	// PositiveAge and NegativeAge are how long people found, and nobody found, are remembered: at most 10 min and 60 s
+	// (XC-42). 0 asks every time.
+	PositiveAge time.Duration `yaml:"positive_age"`
+	NegativeAge time.Duration `yaml:"negative_age"`
+	// CacheEntries is the most people remembered, over all workspaces; about 500 bytes each.
+	CacheEntries int `yaml:"cache_entries"`
+	// Failures in a row after which an org is given a rest; RestMin and RestMax bound how long.
+	Failures int           `yaml:"failures"`
+	RestMin  time.Duration `yaml:"rest_min"`
+	RestMax  time.Duration `yaml:"rest_max"`
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Timeout:      5 * time.Second,
+		Parallel:     32,
+		Addresses:    MaxAddresses,
+		PositiveAge:  10 * time.Minute,
+		NegativeAge:  time.Minute,
+		CacheEntries: 100_000,
+		Failures:     2,
+		RestMin:      5 * time.Second,
+		RestMax:      time.Minute,
+	}
+}
+
+// Validate reports every setting that is out of range, by its key.
+func (c Config) Validate() error {
+	var errs []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	need(c.Timeout > 0 && c.Timeout <= time.Minute, "timeout must be between 0s and 1m, not %s", c.Timeout)
+	need(c.Parallel > 0, "parallel must be positive, not %d", c.Parallel)
+	need(c.Addresses > 0 && c.Addresses <= MaxAddresses, "addresses must be between 1 and %d, not %d", MaxAddresses, c.Addresses)
+	need(c.PositiveAge >= 0 && c.PositiveAge <= 10*time.Minute, "positive_age must be between 0s and 10m, not %s", c.PositiveAge)
+	need(c.NegativeAge >= 0 && c.NegativeAge <= time.Minute, "negative_age must be between 0s and 1m, not %s", c.NegativeAge)
+	need(c.CacheEntries > 0, "cache_entries must be positive, not %d", c.CacheEntries)
+	need(c.Failures > 0, "failures must be positive, not %d", c.Failures)
+	need(c.RestMin > 0, "rest_min must be positive, not %s", c.RestMin)
+	need(c.RestMax >= c.RestMin, "rest_max must not be below rest_min, is %s", c.RestMax)
+	return errors.Join(errs...)
+}

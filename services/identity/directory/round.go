@@ -1,0 +1,276 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/identity/match"
+)
+
+// round is all that one Look wants to know from one org.
+type round struct {
+	dir                   *Salesforce
+	key                   string
+	workspace, connection string
+	now                   time.Time
+	members               []member
+	fields                []string
+
+	// What is known, from the caches or from the org.
+	people map[string]people
+	users  map[string][]match.User
+	owners map[string]match.User
+	// What must be asked: the key of each address. An address that does not open is in unreadable by its key.
+	viewers, contentOwners map[string]string
+	unreadable             map[string]bool
+	err                    error
+}
+
+// member is one ask's place in the round.
+type member struct {
+	index         int
+	viewer, owner string
+}
+
+func newRound(dir *Salesforce, key string, first *Ask) *round {
+	return &round{
+		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(), fields: first.Fields,
+		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
+		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
+	}
+}
+
+// add takes an ask into the round and looks up what the caches know about it.
+func (r *round) add(index int, a *Ask) {
+	m := member{index: index}
+	if a.Viewer.Key != "" {
+		m.viewer = join(r.key, a.Viewer.Key, strings.Join(r.fields, ","))
+		if _, ok := r.people[m.viewer]; !ok {
+			if p, ok := r.dir.people.Get(m.viewer, r.now); ok {
+				r.people[m.viewer] = p
+				r.dir.stats.Hits.Add(1)
+			} else {
+				r.open(m.viewer, a.Viewer, r.viewers)
+			}
+		}
+	}
+	if a.Owner.Key != "" {
+		m.owner = join(r.key, a.Owner.Key)
+		if _, ok := r.users[m.owner]; !ok {
+			if u, ok := r.dir.users.Get(m.owner, r.now); ok {
+				r.users[m.owner] = u
+			} else {
+				r.open(m.owner, a.Owner, r.contentOwners)
+			}
+		}
+	}
+	r.members = append(r.members, m)
+}
+
+// open adds the address of p to those that must be asked for.
+func (r *round) open(key string, p Party, missing map[string]string) {
+	if _, ok := missing[key]; ok || r.unreadable[key] {
+		return
+	}
+	r.dir.stats.Misses.Add(1)
+	address, err := p.Address()
+	if err != nil || address == "" {
+		r.unreadable[key] = true
+		return
+	}
+	missing[key] = address
+}
+
+// known reports whether the org need not be asked.
+func (r *round) known() bool {
+	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(r.unknownOwners()) == 0
+}
+
+// unknownOwners returns the users who own candidates and are not known yet.
+func (r *round) unknownOwners() []string {
+	var ids []string
+	for _, p := range r.people {
+		for i := range p.candidates {
+			id := p.candidates[i].OwnerID
+			if !strings.HasPrefix(id, "005") {
+				continue
+			}
+			if _, ok := r.owners[id]; ok {
+				continue
+			}
+			if u, ok := r.dir.owners.Get(join(r.key, id), r.now); ok {
+				r.owners[id] = u
+				continue
+			}
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// ask learns from the org what is missing, and remembers it.
+func (r *round) ask(ctx context.Context, org Org) error {
+	q := querier{org: org, chunk: r.dir.cfg.Addresses, sent: &r.dir.stats.Queries}
+	var leads, contacts, users []salesforce.Record
+	g, gctx := errgroup.WithContext(ctx)
+	if addresses := variants(r.viewers); len(addresses) > 0 {
+		extra := ""
+		for _, f := range r.fields {
+			extra += ", " + f
+		}
+		g.Go(func() (err error) {
+			leads, err = q.in(gctx, leadFields+extra, "Lead", "Email", addresses)
+			return err
+		})
+		g.Go(func() (err error) {
+			contacts, err = q.in(gctx, contactFields+extra, "Contact", "Email", addresses)
+			return err
+		})
+	}
+	if addresses := variants(r.contentOwners); len(addresses) > 0 {
+		g.Go(func() (err error) {
+			users, err = q.in(gctx, userFields, "User", "Email", addresses)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	found := r.byViewer(leads, contacts)
+	if err := r.follow(ctx, q, found); err != nil {
+		return err
+	}
+	r.keepPeople(found)
+	r.keepUsers(users)
+	return r.askOwners(ctx, q)
+}
+
+// byViewer assigns records to those who asked for their address. Different spellings of one address are one address.
+func (r *round) byViewer(leads, contacts []salesforce.Record) map[string][]match.Candidate {
+	keys := byAddress(r.viewers)
+	found := make(map[string][]match.Candidate, len(r.viewers))
+	for object, records := range map[string][]salesforce.Record{match.Lead: leads, match.Contact: contacts} {
+		for _, rec := range records {
+			for _, key := range keys[normalized(rec)] {
+				found[key] = append(found[key], candidate(object, rec, r.fields))
+			}
+		}
+	}
+	return found
+}
+
+// follow adds the Contacts of converted Leads, whatever address those have (IMM-35).
+func (r *round) follow(ctx context.Context, q querier, found map[string][]match.Candidate) error {
+	wanted := map[string][]string{} // contact id → who wants it
+	for key, candidates := range found {
+		for i := range candidates {
+			if c := &candidates[i]; c.Converted && c.ConvertedContactID != "" && !has(candidates, c.ConvertedContactID) {
+				wanted[c.ConvertedContactID] = append(wanted[c.ConvertedContactID], key)
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	extra := ""
+	for _, f := range r.fields {
+		extra += ", " + f
+	}
+	records, err := q.in(ctx, contactFields+extra, "Contact", "Id", sortedKeys(wanted))
+	if err != nil {
+		return err
+	}
+	for _, rec := range records {
+		c := candidate(match.Contact, rec, r.fields)
+		c.ViaConversion = true
+		for _, key := range wanted[c.ID] {
+			if !has(found[key], c.ID) {
+				found[key] = append(found[key], c)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *round) keepPeople(found map[string][]match.Candidate) {
+	for key := range r.viewers {
+		p := people{candidates: found[key], askedAt: r.now}
+		r.people[key] = p
+		r.dir.people.Put(key, p, r.dir.expiry(len(p.candidates) > 0, r.now))
+	}
+}
+
+func (r *round) keepUsers(records []salesforce.Record) {
+	keys := byAddress(r.contentOwners)
+	found := make(map[string][]match.User, len(r.contentOwners))
+	for _, rec := range records {
+		for _, key := range keys[normalized(rec)] {
+			found[key] = append(found[key], user(rec))
+		}
+	}
+	for key := range r.contentOwners {
+		r.users[key] = found[key]
+		r.dir.users.Put(key, found[key], r.dir.expiry(len(found[key]) > 0, r.now))
+	}
+}
+
+// askOwners learns about the users who own candidates.
+func (r *round) askOwners(ctx context.Context, q querier) error {
+	ids := r.unknownOwners()
+	if len(ids) == 0 {
+		return nil
+	}
+	records, err := q.in(ctx, userFields, "User", "Id", ids)
+	if err != nil {
+		return err
+	}
+	found := make(map[string]match.User, len(records))
+	for _, rec := range records {
+		found[rec.String("Id")] = user(rec)
+	}
+	for _, id := range ids {
+		u, ok := found[id]
+		r.owners[id] = u // One that is not visible is known as nobody.
+		r.dir.owners.Put(join(r.key, id), u, r.dir.expiry(ok, r.now))
+	}
+	return nil
+}
+
+// answer fills in the answers of the round's members.
+func (r *round) answer(answers []Answer) {
+	for _, m := range r.members {
+		a := &answers[m.index]
+		p, known := r.people[m.viewer]
+		users, ownerKnown := r.users[m.owner]
+		switch {
+		case m.viewer == "" || r.unreadable[m.viewer] || r.unreadable[m.owner]:
+			a.Err = ErrUnreadable
+		case !known, m.owner != "" && !ownerKnown, !r.ownersKnown(p.candidates):
+			a.Err = r.trouble()
+		default:
+			*a = Answer{Candidates: p.candidates, OwnerUsers: users, RecordOwners: r.owners, AskedAt: p.askedAt}
+		}
+	}
+}
+
+func (r *round) ownersKnown(candidates []match.Candidate) bool {
+	for i := range candidates {
+		if id := candidates[i].OwnerID; strings.HasPrefix(id, "005") {
+			if _, ok := r.owners[id]; !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *round) trouble() error {
+	return fmt.Errorf("look people up in connection %s of workspace %s: %w", r.connection, r.workspace, r.err)
+}

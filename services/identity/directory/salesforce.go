@@ -1,0 +1,152 @@
+package directory
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/identity/cache"
+	"github.com/throughline-dev/throughline/services/identity/match"
+)
+
+// Org answers queries; *salesforce.Client is one.
+type Org interface {
+	// Query returns the records of all pages.
+	Query(ctx context.Context, soql string) ([]salesforce.Record, error)
+}
+
+// Orgs finds the org behind a connection.
+type Orgs interface {
+	// Org fails for a connection that does not exist (any more).
+	Org(workspace, connection string) (Org, error)
+}
+
+// Clock tells the time.
+type Clock interface{ Now() time.Time }
+
+// Stats counts since the start. Safe for concurrent use.
+type Stats struct {
+	// Queries sent, pages of one not counted, and Failures among the rounds they belong to.
+	Queries, Failures atomic.Int64
+	// Hits and Misses of the cache of people.
+	Hits, Misses atomic.Int64
+}
+
+// Salesforce asks the orgs. Safe for concurrent use.
+type Salesforce struct {
+	cfg   Config
+	orgs  Orgs
+	clock Clock
+	stats Stats
+	slots chan struct{}
+
+	people *cache.Cache[people]
+	users  *cache.Cache[[]match.User]
+	owners *cache.Cache[match.User]
+
+	mu       sync.Mutex
+	breakers map[string]*breaker
+}
+
+// people are the candidates of one address in one org. XC-42: candidates are kept and not winners, so that the ranking is
+// made anew by the policy of the day.
+type people struct {
+	candidates []match.Candidate
+	askedAt    time.Time
+}
+
+// New returns a directory that has asked nobody yet. cfg must be valid.
+func New(cfg Config, orgs Orgs, clock Clock) *Salesforce {
+	return &Salesforce{
+		cfg: cfg, orgs: orgs, clock: clock, slots: make(chan struct{}, cfg.Parallel),
+		people:   cache.New[people](cfg.CacheEntries),
+		users:    cache.New[[]match.User](cfg.CacheEntries),
+		owners:   cache.New[match.User](cfg.CacheEntries),
+		breakers: map[string]*breaker{},
+	}
+}
+
+// Stats returns the counters.
+func (s *Salesforce) Stats() *Stats { return &s.stats }
+
+// Look answers every ask, in their order. Orgs are asked in parallel; each has at most Config.Timeout, so one that is dead
+// delays the others by no more than that, and soon by nothing (promise 6).
+func (s *Salesforce) Look(ctx context.Context, asks []Ask) []Answer {
+	answers := make([]Answer, len(asks))
+	rounds := map[string]*round{}
+	var order []*round
+	for i := range asks {
+		key := join(asks[i].Workspace, asks[i].Connection)
+		r, ok := rounds[key]
+		if !ok {
+			r = newRound(s, key, &asks[i])
+			rounds[key], order = r, append(order, r)
+		}
+		r.add(i, &asks[i])
+	}
+	var wg sync.WaitGroup
+	for _, r := range order {
+		if r.known() {
+			continue
+		}
+		wg.Go(func() { r.err = s.contact(ctx, r) })
+	}
+	wg.Wait()
+	for _, r := range order {
+		r.answer(answers)
+	}
+	return answers
+}
+
+// contact asks one org what the round does not know.
+func (s *Salesforce) contact(ctx context.Context, r *round) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b := s.breaker(r.key)
+	if !b.allow(s.clock.Now()) {
+		return ErrResting
+	}
+	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	org, err := s.orgs.Org(r.workspace, r.connection)
+	if err == nil {
+		err = r.ask(asking, org)
+	}
+	switch {
+	case err == nil:
+		b.succeeded()
+	case ctx.Err() == nil: // A stop says nothing about the org.
+		b.failed(s.clock.Now())
+		s.stats.Failures.Add(1)
+	}
+	return err
+}
+
+func (s *Salesforce) breaker(key string) *breaker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.breakers[key]
+	if !ok {
+		b = &breaker{threshold: s.cfg.Failures, rest: s.cfg.RestMin, longest: s.cfg.RestMax}
+		s.breakers[key] = b
+	}
+	return b
+}
+
+// expiry is how long an answer is remembered.
+func (s *Salesforce) expiry(found bool, now time.Time) time.Time {
+	if found {
+		return now.Add(s.cfg.PositiveAge)
+	}
+	return now.Add(s.cfg.NegativeAge)
+}
+
+// join makes a cache key. None of its parts holds a NUL.
+func join(parts ...string) string { return strings.Join(parts, "\x00") }

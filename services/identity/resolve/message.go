@@ -1,0 +1,180 @@
+package resolve
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/identity/directory"
+	"github.com/throughline-dev/throughline/services/identity/match"
+	"github.com/throughline-dev/throughline/services/internal/outcome"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+)
+
+// stageName is how outcomes name this stage.
+const stageName = "identity"
+
+// Headers of a record in the unresolved topic.
+const (
+	headerConnection = "tl_connection"
+	headerAttempt    = "tl_attempt"
+	headerDue        = "tl_due"
+	headerSince      = "tl_since"
+)
+
+const fieldEngagement = 1 // of stream.v1.Resolved
+
+// resolved builds the message that tells who was found. The engagement's bytes go into it as they came.
+func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error) {
+	connection, _ := j.workspace.Connection(j.connection)
+	rest, err := proto.Marshal(&streamv1.Resolved{
+		Connection:       j.connection,
+		Resolution:       resolution(j.policy, a),
+		OrgTimeZone:      connection.GetOrg().GetTimeZone(),
+		SettingsRevision: revision,
+	})
+	if err != nil {
+		return stage.Message{}, fmt.Errorf("encode the resolution of engagement %s of workspace %s: %w",
+			j.engagement.GetEngagementId(), j.workspace.ID(), err)
+	}
+	value := make([]byte, 0, len(j.rec.Value)+len(rest)+8)
+	value = protowire.AppendTag(value, fieldEngagement, protowire.BytesType)
+	value = protowire.AppendBytes(value, j.rec.Value)
+	value = append(value, rest...)
+	m := j.message(topic.Resolved, topic.TypeResolved)
+	m.Value = value
+	return m, nil
+}
+
+// message begins a message about the job.
+func (j *job) message(name, kind string) stage.Message {
+	return stage.Message{
+		Topic:       name,
+		Key:         topic.PersonKey(j.engagement.GetWorkspace(), j.engagement.GetSubject().GetPersonKey()),
+		ID:          j.engagement.GetEngagementId() + "-" + strconv.FormatInt(j.engagement.GetRevision(), 10) + "-" + j.connection,
+		Type:        kind,
+		Time:        j.engagement.GetVisit().GetLastActivityAt().AsTime(),
+		TraceParent: j.rec.TraceParent(),
+	}
+}
+
+// unresolved builds the message that brings the job back when it is due.
+func unresolved(j *job, due time.Time) stage.Message {
+	m := j.message(topic.Unresolved, topic.TypeEngagement)
+	m.Value = j.rec.Value
+	m.ID += "-" + strconv.Itoa(j.attempt)
+	m.Headers = []stage.Header{
+		{Key: headerConnection, Value: []byte(j.connection)},
+		{Key: headerAttempt, Value: []byte(strconv.Itoa(j.attempt))},
+		{Key: headerDue, Value: millis(due)},
+		{Key: headerSince, Value: millis(j.since)},
+	}
+	return m
+}
+
+// told builds an outcome of the engagement's visit.
+func told(e *streamv1.Engagement, status streamv1.Status, reason streamv1.Reason, now time.Time) *streamv1.Outcome {
+	return &streamv1.Outcome{
+		Workspace:        e.GetWorkspace(),
+		Status:           status,
+		Reason:           reason,
+		Stage:            stageName,
+		EventId:          e.GetVisit().GetLastEventId(),
+		VisitId:          e.GetVisit().GetVisitId(),
+		EngagementId:     e.GetEngagementId(),
+		Revision:         e.GetRevision(),
+		OccurredAt:       e.GetVisit().GetLastActivityAt(),
+		DecidedAt:        timestamppb.New(now),
+		SettingsRevision: e.GetVisit().GetSettingsRevision(),
+	}
+}
+
+// noWorkflow says that no integration takes the visit, when the visit is over.
+func noWorkflow(rec *stage.Record, e *streamv1.Engagement, view *settings.View, now time.Time) (m stage.Message, ok bool, err error) {
+	if e.GetVisit().GetState() != streamv1.VisitState_VISIT_STATE_CLOSED || e.GetVisit().GetWithdrawn() {
+		return stage.Message{}, false, nil
+	}
+	o := told(e, streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_NO_WORKFLOW, now)
+	o.Detail = "no integration applied when the visit happened; add one, with an earlier start to take in the past"
+	o.SettingsRevision = view.Revision()
+	m, err = outcome.Message(o, rec.TraceParent())
+	return m, err == nil, err
+}
+
+// gaveUp says that the org could not be asked for too long.
+func gaveUp(j *job, why *refusal, now time.Time) (stage.Message, error) {
+	o := told(j.engagement, streamv1.Status_STATUS_FAILED, why.reason, now)
+	o.Connection = j.connection
+	o.Attempts = uint32(j.attempt)
+	o.Detail = why.Error() + "; correct the cause, then replay the dead letter"
+	return outcome.Message(o, j.rec.TraceParent())
+}
+
+func resolution(p match.Policy, a *directory.Answer) *streamv1.Resolution {
+	d := match.Decide(p, a.Candidates)
+	owner, users, failure := match.DecideOwner(a.OwnerUsers)
+	r := &streamv1.Resolution{
+		Lead:    person(d.Lead, a.RecordOwners),
+		Contact: person(d.Contact, a.RecordOwners),
+		Person:  person(d.Person, a.RecordOwners),
+		Policy:  p.Name,
+		AskedAt: timestamp(a.AskedAt),
+	}
+	if d.Person == nil {
+		r.Reason = streamv1.Reason_REASON_NO_MATCH
+	}
+	for i := range d.Considered {
+		c := &d.Considered[i]
+		r.Candidates = append(r.Candidates, &streamv1.Candidate{
+			RecordId: c.ID, Object: c.Object, Chosen: c.Chosen, Rule: c.Rule,
+			LastModifiedAt: timestamp(c.LastModified), CreatedAt: timestamp(c.CreatedAt),
+		})
+	}
+	for i := range users {
+		u := &users[i]
+		r.Candidates = append(r.Candidates, &streamv1.Candidate{
+			RecordId: u.ID, Object: "User", Chosen: u.Chosen, Rule: u.Rule,
+			LastModifiedAt: timestamp(u.Modified), CreatedAt: timestamp(u.CreatedAt),
+		})
+	}
+	switch failure {
+	case match.OwnerFound:
+		r.ContentOwner = &streamv1.Person{RecordId: owner.ID, Object: "User", OwnerId: owner.ID, OwnerActive: true, OwnerLanguage: owner.Language}
+	case match.OwnerInactive:
+		r.OwnerReason = streamv1.Reason_REASON_OWNER_INACTIVE
+	case match.OwnerNotFound:
+		r.OwnerReason = streamv1.Reason_REASON_OWNER_NOT_FOUND
+	}
+	return r
+}
+
+func person(c *match.Candidate, owners map[string]match.User) *streamv1.Person {
+	if c == nil {
+		return nil
+	}
+	owner := owners[c.OwnerID]
+	return &streamv1.Person{
+		RecordId: c.ID, Object: c.Object, OwnerId: c.OwnerID, AccountId: c.AccountID,
+		OwnerActive: owner.Active, OwnerLanguage: owner.Language,
+	}
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func millis(t time.Time) []byte { return strconv.AppendInt(nil, t.UnixMilli(), 10) }
+
+// code is a reason as people see it.
+func code(r streamv1.Reason) string { return strings.TrimPrefix(r.String(), "REASON_") }

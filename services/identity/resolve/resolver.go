@@ -1,0 +1,172 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/stage"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/identity/directory"
+	"github.com/throughline-dev/throughline/services/identity/match"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+)
+
+// Directory finds people. *directory.Salesforce is one; the people table will be another.
+type Directory interface {
+	// Look answers every ask, in their order. Trouble is part of the answer.
+	Look(ctx context.Context, asks []directory.Ask) []directory.Answer
+}
+
+// Settings gives the newest settings; nil while there are none yet.
+type Settings interface{ View() *settings.View }
+
+// Clock tells the time.
+type Clock interface{ Now() time.Time }
+
+// errNoSettings is retried until there are some.
+var errNoSettings = errors.New("identity: waiting for the first settings from config")
+
+// job is one engagement revision to resolve in one connection.
+type job struct {
+	rec        *stage.Record
+	engagement *streamv1.Engagement
+	workspace  *settings.Workspace
+	connection string
+	policy     match.Policy
+	// attempt counts how often it was asked before; since is when first.
+	attempt int
+	since   time.Time
+}
+
+// refusal is why a record cannot be handled, now or ever.
+type refusal struct {
+	// permanent refusals end in the dead letters, under reason.
+	permanent bool
+	reason    streamv1.Reason
+	err       error
+}
+
+// Error returns the cause.
+func (r *refusal) Error() string { return r.err.Error() }
+
+// Unwrap returns the cause.
+func (r *refusal) Unwrap() error { return r.err }
+
+func never(reason streamv1.Reason, err error) *refusal {
+	return &refusal{permanent: true, reason: reason, err: err}
+}
+
+func later(reason streamv1.Reason, err error) *refusal { return &refusal{reason: reason, err: err} }
+
+// decode reads an engagement and refuses one that says too little to be resolved.
+func decode(value []byte) (*streamv1.Engagement, *refusal) {
+	e := new(streamv1.Engagement)
+	if err := proto.Unmarshal(value, e); err != nil {
+		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, fmt.Errorf("not an engagement: %w", err))
+	}
+	switch {
+	case e.GetEngagementId() == "":
+		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without an id"))
+	case e.GetWorkspace() == "":
+		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a workspace"))
+	case e.GetSubject().GetPersonKey() == "":
+		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a person"))
+	}
+	return e, nil
+}
+
+// place finds the workspace of an engagement and its match policy.
+func place(view *settings.View, e *streamv1.Engagement) (*settings.Workspace, match.Policy, *refusal) {
+	w, ok := view.Workspace(e.GetWorkspace())
+	if !ok {
+		err := fmt.Errorf("no settings for workspace %s at revision %d", e.GetWorkspace(), view.Revision())
+		if view.Revision() < e.GetVisit().GetSettingsRevision() {
+			return nil, match.Policy{}, later(streamv1.Reason_REASON_BAD_TENANT, err) // They are on their way.
+		}
+		return nil, match.Policy{}, never(streamv1.Reason_REASON_BAD_TENANT, err)
+	}
+	p := w.Proto().GetMatchPolicy()
+	policy, err := match.NewPolicy(p.GetName(), p.GetObjects(), p.GetOrderBy(), p == nil || p.FollowConverted == nil || p.GetFollowConverted())
+	if err != nil {
+		return nil, match.Policy{}, later(streamv1.Reason_REASON_MAPPING_INVALID, fmt.Errorf("workspace %s: %w", w.ID(), err))
+	}
+	return w, policy, nil
+}
+
+// connections returns where an engagement must be resolved: through whatever the integrations that were in force when it
+// happened write (IMM-17).
+func connections(w *settings.Workspace, e *streamv1.Engagement) []string {
+	var ids []string
+	for _, i := range w.IntegrationsAt(e.GetVisit().GetLastActivityAt().AsTime()) {
+		if applies(i, e.GetContent().GetContentId()) && !slices.Contains(ids, i.GetConnection()) {
+			ids = append(ids, i.GetConnection())
+		}
+	}
+	return ids
+}
+
+func applies(i *configv1.Integration, contentID string) bool {
+	return len(i.GetContentIds()) == 0 || slices.Contains(i.GetContentIds(), contentID)
+}
+
+// ask builds the question for a job.
+func (j *job) ask() directory.Ask {
+	a := directory.Ask{
+		Workspace:  j.workspace.ID(),
+		Connection: j.connection,
+		Viewer:     directory.Party{Key: j.engagement.GetSubject().GetPersonKey(), Address: j.opener(j.engagement.GetSubject().GetSealed())},
+		Fields:     j.policy.Fields(),
+	}
+	if content := j.engagement.GetContent(); content.GetOwnerKey() != "" {
+		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}
+	}
+	return a
+}
+
+// opener returns a function that opens sealed personal data. Promise 8: the address goes into a query and nowhere else.
+func (j *job) opener(sealed []byte) func() (string, error) {
+	return func() (string, error) {
+		plain, err := j.workspace.Keys().Open(sealed)
+		if err != nil {
+			return "", err
+		}
+		var data streamv1.PersonalData
+		if err := proto.Unmarshal(plain, &data); err != nil {
+			return "", err
+		}
+		return data.GetEmail(), nil
+	}
+}
+
+// look asks the directory about all jobs.
+func look(ctx context.Context, dir Directory, jobs []job) []directory.Answer {
+	if len(jobs) == 0 {
+		return nil
+	}
+	asks := make([]directory.Ask, len(jobs))
+	for i := range jobs {
+		asks[i] = jobs[i].ask()
+	}
+	return dir.Look(ctx, asks)
+}
+
+// refusalOf classifies the error of an answer.
+func refusalOf(err error) *refusal {
+	if errors.Is(err, directory.ErrUnreadable) {
+		return never(streamv1.Reason_REASON_BAD_SCHEMA, err)
+	}
+	var e *salesforce.Error
+	if errors.As(err, &e) {
+		if code, ok := streamv1.Reason_value["REASON_"+e.Reason]; ok && code != 0 {
+			return later(streamv1.Reason(code), err)
+		}
+	}
+	return later(streamv1.Reason_REASON_SF_UNAVAILABLE, err)
+}
