@@ -64,7 +64,7 @@ func TestStreamsRepeat(t *testing.T) {
 
 func TestStreamsHaveExactlyTheEventsAskedFor(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, 2, 17, 1000, 20_000} {
+	for _, n := range []int{1, 2, 17, 1000, 5000} {
 		count := 0
 		for range newGenerator(t, config(n)).Events() {
 			count++
@@ -110,7 +110,7 @@ type head struct {
 
 func TestWellFormedEvents(t *testing.T) {
 	t.Parallel()
-	cfg := config(20_000)
+	cfg := config(6000)
 	formats := make(map[string]int)
 	for e := range newGenerator(t, cfg).Events() {
 		if e.Malformed != generator.WellFormed {
@@ -157,7 +157,7 @@ func requireUUID(t *testing.T, id string, at time.Time) {
 
 func TestEveryMalformationOccursAndIsOne(t *testing.T) {
 	t.Parallel()
-	cfg := config(30_000)
+	cfg := config(12_000)
 	cfg.Shares.Malformed, cfg.OversizeBytes = 0.05, 4<<10
 	counts := make(map[generator.Malformation]int)
 	for e := range newGenerator(t, cfg).Events() {
@@ -202,7 +202,7 @@ func TestEveryMalformationOccursAndIsOne(t *testing.T) {
 
 func TestDistributionsAreWithinBounds(t *testing.T) {
 	t.Parallel()
-	cfg := config(60_000)
+	cfg := config(40_000)
 	s := generator.Summarize(newGenerator(t, cfg).Events())
 	share := func(n int) float64 { return float64(n) / float64(s.Events) }
 	malformed := 0
@@ -241,7 +241,7 @@ func TestDistributionsAreWithinBounds(t *testing.T) {
 
 func TestWhoIsKnown(t *testing.T) {
 	t.Parallel()
-	cfg := config(40_000)
+	cfg := config(15_000)
 	cfg.Shares.Protobuf, cfg.Shares.Binary, cfg.Shares.Malformed = 0, 0, 0
 	sessions := make(map[string]map[string]bool)
 	own, spaces := 0, 0

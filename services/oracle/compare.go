@@ -92,7 +92,9 @@ func (e *Engagement) differences(have *Record) []Difference {
 	}
 	c.moment("First_Viewed_At__c", e.First)
 	c.moment("Last_Viewed_At__c", e.Last)
-	c.oneOf("Identity_Method__c", e.Methods)
+	if !e.Disturbed {
+		c.oneOf("Identity_Method__c", e.Methods)
+	}
 	c.texts(e)
 	return c.found
 }

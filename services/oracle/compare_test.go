@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func todo(t oracle.Task, marker string) oracle.Record {
 		labels = []string{"資料名", "閲覧者", "離脱ページ", "閲覧時間", "閲覧履歴"}
 	}
 	if t.Page > 0 {
-		page = fmt.Sprint(t.Page)
+		page = strconv.Itoa(t.Page)
 	}
 	var lines []string
 	for i, value := range []string{t.Title, t.Viewer, page, spent(t), t.History + "/k3y"} {
@@ -132,8 +133,8 @@ func TestCompareFindsNothingWrongWithCorrectRecords(t *testing.T) {
 	c := setupComparison(t)
 	report := oracle.Compare(c.want, c.have)
 	require.True(t, report.OK(), report.String())
-	require.Equal(t, len(c.have), report.Expected)
-	require.Equal(t, len(c.have), report.Written)
+	require.Len(t, c.have, report.Expected)
+	require.Len(t, c.have, report.Written)
 	require.Greater(t, report.Expected, 200)
 }
 

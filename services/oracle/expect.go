@@ -38,7 +38,8 @@ type Engagement struct {
 	// Forgotten: all of the row's visits turned out to be somebody else's. The row need not exist; if it does, it counts
 	// nothing.
 	Forgotten bool
-	// Disturbed: some visit was taken for this person's for a while. Texts and times of clicks may stem from it.
+	// Disturbed: some visit was taken for this person's for a while. The identity method, and label and time of the last
+	// click, may stem from it.
 	Disturbed bool
 }
 

@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,14 +99,11 @@ func viewer(email, evidence string) string {
 }
 
 func ranges(spans ...[2]float64) string {
-	s := `,"ranges":[`
-	for i, span := range spans {
-		if i > 0 {
-			s += ","
-		}
-		s += fmt.Sprintf(`{"from":%g,"to":%g}`, span[0], span[1])
+	items := make([]string, 0, len(spans))
+	for _, span := range spans {
+		items = append(items, fmt.Sprintf(`{"from":%g,"to":%g}`, span[0], span[1]))
 	}
-	return s + "]"
+	return `,"ranges":[` + strings.Join(items, ",") + "]"
 }
 
 // one returns the only expected row.

@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func (n *nameBook) local(rnd *rand.Rand, first, last string) string {
 	case 1:
 		return f + "_" + l
 	case 2:
-		return f[:1] + l + fmt.Sprint(rnd.IntN(1000))
+		return f[:1] + l + strconv.Itoa(rnd.IntN(1000))
 	default:
 		return f + "." + l
 	}

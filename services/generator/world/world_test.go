@@ -26,7 +26,8 @@ func build(t *testing.T) *world.World {
 
 func TestWorldsRepeat(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, build(t), build(t))
+	one, two := build(t), build(t)
+	require.Equal(t, one, two)
 	fewer := config()
 	fewer.Workspaces = fewer.Workspaces[:1]
 	w, err := world.New(fewer)
