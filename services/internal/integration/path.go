@@ -52,7 +52,7 @@ var plain = map[string]reader{
 	"zone":        func(f *frame) value { return textValue(f.localZone().String()) },
 }
 
-func rootOf[M interface{ ProtoReflect() protoreflect.Message }](get func(f *frame) M) root {
+func rootOf[M protoreflect.ProtoMessage](get func(f *frame) M) root {
 	var zero M
 	return root{
 		message: zero.ProtoReflect().Descriptor(),

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -49,7 +50,8 @@ func (p *problems) add(path, format string, args ...any) {
 
 // addErr adds a problem of a text, with its place when err is a *positioned.
 func (p *problems) addErr(path string, err error) {
-	if at, ok := err.(*positioned); ok { //nolint:errorlint // never wrapped: made and consumed in this package
+	var at *positioned
+	if errors.As(err, &at) {
 		p.list = append(p.list, Problem{Path: path, Line: at.line, Column: at.column, Message: at.message})
 		return
 	}

@@ -188,7 +188,7 @@ type Write struct {
 	MarkerField string `protobuf:"bytes,22,opt,name=marker_field,json=markerField,proto3" json:"marker_field,omitempty"`
 	// INSERT: a filterable field and its value that narrow the search for the marker (Task: WhoId).
 	MarkerScopeField string `protobuf:"bytes,23,opt,name=marker_scope_field,json=markerScopeField,proto3" json:"marker_scope_field,omitempty"`
-	// INSERT: see marker_scope_field.
+	// INSERT: see marker_scope_field; empty when that field has no value.
 	MarkerScopeValue string `protobuf:"bytes,24,opt,name=marker_scope_value,json=markerScopeValue,proto3" json:"marker_scope_value,omitempty"`
 	// UNCHANGED-safe warnings from mapping, e.g. VALUE_TRUNCATED with field and lengths; no values.
 	Warnings []string `protobuf:"bytes,25,rep,name=warnings,proto3" json:"warnings,omitempty"`
