@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -273,7 +272,7 @@ func TestService(t *testing.T) {
 			Broker: stagetest.NewBroker(), Settings: viewFunc(func() *settings.View { return nil }),
 		})
 		require.NoError(t, err)
-		require.True(t, errors.Is(service.Ready(), errNoSettings))
+		require.ErrorIs(t, service.Ready(), errNoSettings)
 	})
 
 	t.Run("RefusesAConfigurationByKey", func(t *testing.T) {

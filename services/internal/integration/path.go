@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -163,7 +164,7 @@ func leafReader(leaf protoreflect.FieldDescriptor) (func(protoreflect.Value) val
 		}
 		return nil, absent, fmt.Errorf("is a whole message; name one of its fields: %s", fieldNames(leaf.Message()))
 	default:
-		return nil, absent, fmt.Errorf("is sealed or binary and cannot be written")
+		return nil, absent, errors.New("is sealed or binary and cannot be written")
 	}
 }
 

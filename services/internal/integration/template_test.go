@@ -87,7 +87,6 @@ func TestUnknownPlaceholdersAreRefused(t *testing.T) {
 
 func TestLanguage(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-34")
 	for name, c := range map[string]struct {
 		rule, reader, workspace string
 		want                    string

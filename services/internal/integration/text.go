@@ -88,7 +88,7 @@ func clean(s string, keepLines bool) (cleaned string, invalid bool) {
 }
 
 func isClean(s string, keepLines bool) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			return isCleanRunes(s[i:], keepLines)

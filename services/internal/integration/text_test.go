@@ -29,7 +29,6 @@ func awkward() *rapid.Generator[string] {
 
 func TestFit(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-37")
 	rapid.Check(t, func(t *rapid.T) {
 		s := awkward().Draw(t, "s")
 		limit := rapid.IntRange(1, 60).Draw(t, "limit")
@@ -79,7 +78,6 @@ func TestFitCutsBetweenCharactersThatPeopleSee(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-37")
 	rapid.Check(t, func(t *rapid.T) {
 		s := awkward().Draw(t, "s") + rapid.SampledFrom([]string{"", "\xff", "\xed\xa0\x80"}).Draw(t, "broken")
 		keep := rapid.Bool().Draw(t, "keep lines")

@@ -165,7 +165,6 @@ func TestTheSameChangeHasTheSameKeyHoweverOftenItIsMapped(t *testing.T) {
 
 func TestAnotherVisitIsAnotherTask(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "IMM-21")
 	b := setup(t, build(t, "document-close-task"))
 	first := b.run(t, b.seal(t, integrationtest.Document()))
 	next := integrationtest.Document()
