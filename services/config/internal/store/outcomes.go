@@ -124,6 +124,10 @@ func (s *Store) RecordOutcomes(ctx context.Context, batch []Outcome) error {
 // newestOfEach keeps the latest decision per id and sorts, so that concurrent batches lock rows in one order.
 func newestOfEach(batch []Outcome) []Outcome {
 	sorted := slices.Clone(batch)
+	for i := range sorted {
+		o := &sorted[i]
+		o.Workspace, o.ID, o.Stage = cleaned(o.Workspace), cleaned(o.ID), cleaned(o.Stage)
+	}
 	slices.SortStableFunc(sorted, func(a, b Outcome) int {
 		return cmp.Or(strings.Compare(a.Workspace, b.Workspace), strings.Compare(a.ID, b.ID), a.DecidedAt.Compare(b.DecidedAt))
 	})
@@ -192,15 +196,46 @@ func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, o *Outcome, coun
 	return err
 }
 
-// PurgeOutcomes deletes up to limit rows of any workspace decided before the given time and returns how many. Their
-// counts stay.
+// PurgeOutcomes deletes up to limit rows per workspace decided before the given time and returns the most it deleted of
+// one: less than limit means that nothing is left. Their counts stay.
 func (s *Store) PurgeOutcomes(ctx context.Context, before time.Time, limit int) (int64, error) {
-	result, err := s.write.ExecContext(ctx, `DELETE FROM outcomes WHERE (workspace, outcome_id) IN
-		(SELECT workspace, outcome_id FROM outcomes WHERE decided_at < $1 LIMIT $2)`, micros(before), limit)
+	workspaces, err := s.recordedWorkspaces(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("purge run log: %w", err)
 	}
-	return result.RowsAffected()
+	var most int64
+	for _, workspace := range workspaces {
+		result, err := s.write.ExecContext(ctx, `DELETE FROM outcomes WHERE workspace = $1 AND outcome_id IN
+			(SELECT outcome_id FROM outcomes WHERE workspace = $1 AND decided_at < $2 ORDER BY decided_at LIMIT $3)`,
+			workspace, micros(before), limit)
+		if err != nil {
+			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
+		}
+		most = max(most, n)
+	}
+	return most, nil
+}
+
+// recordedWorkspaces are those that the run log knows, whether or not they have settings.
+func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM outcome_counts")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var workspace string
+		if err := rows.Scan(&workspace); err != nil {
+			return nil, err
+		}
+		out = append(out, workspace)
+	}
+	return out, rows.Err()
 }
 
 // PurgeCounts deletes the counts of any workspace for hours before the given time.

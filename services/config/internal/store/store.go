@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -81,10 +82,13 @@ func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// nullable keeps empty ids out of the partial indexes.
+// nullable keeps absent ids NULL.
 func nullable(s string) any {
 	if s == "" {
 		return nil
 	}
-	return s
+	return cleaned(s)
 }
+
+// cleaned replaces NUL characters, which PostgreSQL cannot keep: what other services record must never get stuck here.
+func cleaned(s string) string { return strings.ReplaceAll(s, "\x00", "\uFFFD") }

@@ -141,6 +141,21 @@ func runLog(t *testing.T, open Open) {
 	})
 }
 
+func oddTexts(t *testing.T, open Open) {
+	t.Run("NeverGetStuck", func(t *testing.T) {
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		odd := outcome("ac\x00me", "a\x00", 0)
+		odd.Stage, odd.EventID, odd.RecordID = "wri\x00ter", "event\x00", "日本語 ' ; --"
+		for range 2 {
+			require.NoError(t, s.RecordOutcomes(ctx, []store.Outcome{odd}))
+		}
+		rows, err := s.Outcomes(ctx, store.OutcomeQuery{Workspace: "ac\uFFFDme", RecordID: odd.RecordID, Limit: 10})
+		require.NoError(t, err)
+		require.Equal(t, []string{"a\uFFFD"}, ids(rows))
+	})
+}
+
 func counts(t *testing.T, open Open) {
 	t.Run("CountARepeatOnce", func(t *testing.T) {
 		t.Parallel()

@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"Tokens", tokens},
 		{"RunLog", runLog},
 		{"Counts", counts},
+		{"OddTexts", oddTexts},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

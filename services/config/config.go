@@ -1,0 +1,161 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/runlog"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+)
+
+// Config is what a user sets.
+type Config struct {
+	// Listen is the address of the gRPC service.
+	Listen string `yaml:"listen"`
+	// Embedded allows connections to orgs on loopback addresses, such as the simulator's.
+	Embedded bool `yaml:"embedded"`
+	// TrustedHosts are hosts besides Salesforce's own domains that a connection may name, without a port. For development.
+	TrustedHosts []string `yaml:"trusted_hosts"`
+	// Database is where everything is kept.
+	Database Database `yaml:"database"`
+	// Callers are those who may call, each with a token.
+	Callers []Caller `yaml:"callers"`
+	// TLS protects the service. Plaintext does without it beyond loopback, where the network itself is protected.
+	TLS       TLS  `yaml:"tls"`
+	Plaintext bool `yaml:"plaintext"`
+	// AccessTokens bounds how orgs are asked for tokens.
+	AccessTokens AccessTokens `yaml:"access_tokens"`
+	// RunLog records outcomes.
+	RunLog RunLog `yaml:"run_log"`
+
+	// MaxRequestBytes is the largest request accepted.
+	MaxRequestBytes int `yaml:"max_request_bytes"`
+	// MaxStreams is the most calls one client may have under way.
+	MaxStreams uint32 `yaml:"max_streams"`
+	// PollEvery is how soon a change is found when its announcement was lost.
+	PollEvery time.Duration `yaml:"poll_every"`
+	// IntegrationHistory is how long a replaced integration version stays in snapshots, for events that come late or again.
+	IntegrationHistory time.Duration `yaml:"integration_history"`
+	// OrgTimeout bounds the question to an org when a connection is checked.
+	OrgTimeout time.Duration `yaml:"org_timeout"`
+	// StopTimeout bounds how long calls under way may take when the service stops.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+}
+
+// Caller lets somebody in.
+type Caller = auth.Token
+
+// The roles of callers.
+const (
+	RoleAdmin   = auth.RoleAdmin
+	RoleViewer  = auth.RoleViewer
+	RoleService = auth.RoleService
+)
+
+// AccessTokens bounds how orgs are asked for tokens.
+type AccessTokens = tokens.Config
+
+// Retention says how long the run log is kept.
+type Retention = runlog.Retention
+
+// Database is SQLite by a path, or PostgreSQL by a DSN.
+type Database struct {
+	// SQLitePath is a file on this machine, for one replica.
+	SQLitePath string `yaml:"sqlite_path"`
+	// PostgresDSN wins over SQLitePath.
+	PostgresDSN secret.String `yaml:"postgres_dsn"`
+	// MaxConns is the most connections to PostgreSQL.
+	MaxConns int `yaml:"max_conns"`
+	// OpenTimeout bounds opening and migrating.
+	OpenTimeout time.Duration `yaml:"open_timeout"`
+}
+
+// TLS names the files of the server's certificate.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// ClientCAFile demands client certificates of these authorities, besides tokens.
+	ClientCAFile string `yaml:"client_ca_file"`
+}
+
+// RunLog records outcomes.
+type RunLog struct {
+	// Stage is how the topic of outcomes is read.
+	Stage stage.Config `yaml:"stage"`
+	// Retention is how long they are kept.
+	Retention Retention `yaml:"retention"`
+}
+
+// DefaultConfig returns a service on loopback with a SQLite file under data. Callers are still to be set.
+func DefaultConfig() Config {
+	log := stage.DefaultConfig("runlog", topic.Outcomes)
+	// Few large transactions: each one costs a sync to disk and writes every index page it touches.
+	log.BatchRecords = 5000
+	log.BatchBytes = 4 << 20
+	log.BatchWait = 250 * time.Millisecond
+	return Config{
+		Listen:             "127.0.0.1:9090",
+		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
+		AccessTokens:       tokens.DefaultConfig(),
+		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
+		MaxRequestBytes:    4 << 20,
+		MaxStreams:         1000,
+		PollEvery:          2 * time.Second,
+		IntegrationHistory: 31 * 24 * time.Hour,
+		OrgTimeout:         30 * time.Second,
+		StopTimeout:        10 * time.Second,
+	}
+}
+
+// Validate names the keys that are wrong.
+func (c Config) Validate() error {
+	var errs []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	need(c.Database.SQLitePath != "" || !c.Database.PostgresDSN.IsEmpty(), "database: set sqlite_path or postgres_dsn")
+	need(c.Database.MaxConns >= 2, "database.max_conns: want at least 2")
+	need(c.Database.OpenTimeout > 0, "database.open_timeout: want more than 0")
+	for i, caller := range c.Callers {
+		if err := caller.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("callers[%d].%w", i, err))
+		}
+	}
+	need((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file, tls.key_file: set both or neither")
+	need(c.TLS.ClientCAFile == "" || c.TLS.CertFile != "", "tls.client_ca_file: needs tls.cert_file")
+	need(c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.Listen),
+		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
+	if err := c.AccessTokens.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
+	}
+	if err := c.RunLog.Stage.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("run_log.%w", err))
+	}
+	if err := c.RunLog.Retention.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("run_log.retention.%w", err))
+	}
+	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
+	need(c.MaxStreams >= 1, "max_streams: want at least 1")
+	need(c.PollEvery > 0 && c.PollEvery <= 4*time.Second, "poll_every: want more than 0 and at most 4s, so that changes arrive within 5s")
+	need(c.IntegrationHistory >= time.Hour, "integration_history: want at least 1h")
+	need(c.OrgTimeout > 0, "org_timeout: want more than 0")
+	need(c.StopTimeout > 0, "stop_timeout: want more than 0")
+	return errors.Join(errs...)
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+)
+
+// PutConnection implements configv1.ConfigServiceServer.
+func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionRequest) (*configv1.PutConnectionResponse, error) {
+	next := proto.CloneOf(req.GetConnection())
+	next.LoginUrl = strings.TrimSuffix(next.GetLoginUrl(), "/")
+	if err := s.requireWorkspace(ctx, next.GetWorkspace()); err != nil {
+		return nil, err
+	}
+	old, stored, err := s.oldConnection(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkConnection(next, old); err != nil {
+		return nil, err
+	}
+	sealed, err := s.sealGrant(next, stored)
+	if err != nil {
+		return nil, err
+	}
+	expected := next.GetVersion()
+	next.Version = expected + 1
+	next.Org = old.GetOrg() // output only
+	if old.GetLoginUrl() != next.GetLoginUrl() {
+		next.Org = nil // it was another org that said this
+	}
+	hideSecrets(next)
+	if err := s.save(ctx, connectionKey(next), expected, next, sealed); err != nil {
+		return nil, err
+	}
+	return &configv1.PutConnectionResponse{Connection: next}, nil
+}
+
+// oldConnection reads what an update replaces; both results are empty for a new connection.
+func (s *Server) oldConnection(ctx context.Context, next *configv1.Connection) (*configv1.Connection, store.Document, error) {
+	old := &configv1.Connection{}
+	if next.GetVersion() == 0 {
+		return old, store.Document{}, nil
+	}
+	doc, err := s.load(ctx, connectionKey(next), old)
+	return old, doc, err
+}
+
+var apiVersion = regexp.MustCompile(`^\d{2,3}\.0$`)
+
+func (s *Server) checkConnection(next, old *configv1.Connection) error {
+	var v violations
+	if err := s.deps.CheckLoginURL(next.GetLoginUrl()); err != nil {
+		v.add("connection.login_url", "%s", err)
+	} else if u, err := url.Parse(next.GetLoginUrl()); err != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		v.add("connection.login_url", "want only scheme and host, e.g. https://acme.my.salesforce.com")
+	}
+	if version := next.GetApiVersion(); version != "" && !apiVersion.MatchString(version) {
+		v.add("connection.api_version", "%q is not a version such as 66.0", version)
+	}
+	checkGrant(&v, next, old)
+	return v.err()
+}
+
+// checkGrant demands every secret, unless the stored ones stay where they are: secrets are not sent to an address they were
+// not entered for.
+func checkGrant(v *violations, next, old *configv1.Connection) {
+	same := old.GetGrant() != nil && sameGrant(next, old)
+	need := func(field, value string, missing bool) {
+		if missing && value == "" {
+			v.add("connection."+field, "enter it (again, after a change of grant, key, user or login address)")
+		}
+	}
+	switch g := next.GetGrant().(type) {
+	case *configv1.Connection_ClientCredentials:
+		need("client_credentials.client_id", g.ClientCredentials.GetClientId(), true)
+		need("client_credentials.client_secret", g.ClientCredentials.GetClientSecret(), !same)
+	case *configv1.Connection_RefreshToken:
+		need("refresh_token.client_id", g.RefreshToken.GetClientId(), true)
+		need("refresh_token.refresh_token", g.RefreshToken.GetRefreshToken(), !same)
+	case *configv1.Connection_JwtBearer:
+		need("jwt_bearer.client_id", g.JwtBearer.GetClientId(), true)
+		need("jwt_bearer.subject", g.JwtBearer.GetSubject(), true)
+		need("jwt_bearer.private_key", g.JwtBearer.GetPrivateKey(), !same)
+	default:
+		v.add("connection.grant", "say how to get access tokens: client_credentials, refresh_token or jwt_bearer")
+	}
+}
+
+// sameGrant reports whether both use the same app and user at the same address.
+func sameGrant(a, b *configv1.Connection) bool {
+	if a.GetLoginUrl() != b.GetLoginUrl() {
+		return false
+	}
+	x, y := &configv1.Connection{Grant: a.GetGrant()}, &configv1.Connection{Grant: b.GetGrant()}
+	x, y = proto.CloneOf(x), proto.CloneOf(y)
+	hideSecrets(x)
+	hideSecrets(y)
+	return proto.Equal(x, y)
+}
+
+// sealGrant returns the credentials to store, or nil if the stored ones stay. A secret left empty keeps its value where
+// only another one was entered.
+func (s *Server) sealGrant(next *configv1.Connection, stored store.Document) ([]byte, error) {
+	if !hasSecrets(next) && stored.Sealed != nil {
+		return nil, nil
+	}
+	complete := proto.CloneOf(next)
+	if stored.Sealed != nil {
+		old, err := tokens.OpenCredentials(s.deps.Installation, next.GetWorkspace(), next.GetId(), stored.Sealed)
+		switch {
+		case err == nil:
+			fillSecrets(complete, old)
+		case !errors.Is(err, seal.ErrOpen):
+			return nil, err
+		}
+		// What does not open is replaced by what was entered: that is how a lost key is recovered from.
+	}
+	return tokens.SealCredentials(s.deps.Installation, complete)
+}
+
+// GetConnection implements configv1.ConfigServiceServer.
+func (s *Server) GetConnection(ctx context.Context, req *configv1.GetConnectionRequest) (*configv1.GetConnectionResponse, error) {
+	c := &configv1.Connection{Workspace: req.GetWorkspace(), Id: req.GetConnection()}
+	_, err := s.load(ctx, connectionKey(c), c)
+	return &configv1.GetConnectionResponse{Connection: c}, err
+}
+
+// ListConnections implements configv1.ConfigServiceServer.
+func (s *Server) ListConnections(ctx context.Context, req *configv1.ListConnectionsRequest) (*configv1.ListConnectionsResponse, error) {
+	connections, err := list[configv1.Connection](ctx, s, req.GetWorkspace(), store.KindConnection)
+	return &configv1.ListConnectionsResponse{Connections: connections}, err
+}
+
+// CheckConnection implements configv1.ConfigServiceServer.
+func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnectionRequest) (*configv1.CheckConnectionResponse, error) {
+	c := &configv1.Connection{Workspace: req.GetWorkspace(), Id: req.GetConnection()}
+	key := connectionKey(c)
+	if _, err := s.load(ctx, key, c); err != nil {
+		return nil, err
+	}
+	access, err := s.deps.Tokens.Get(ctx, key.Workspace, key.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	org, err := s.deps.Orgs.Organization(ctx, c, access)
+	if err != nil {
+		return nil, err
+	}
+	if proto.Equal(c.GetOrg(), org) {
+		return &configv1.CheckConnectionResponse{Org: org}, nil
+	}
+	c.Org = org
+	expected := c.GetVersion()
+	c.Version = expected + 1
+	if err := s.save(ctx, key, expected, c, nil); err != nil {
+		return nil, err
+	}
+	return &configv1.CheckConnectionResponse{Org: org}, nil
+}
+
+// GetAccessToken implements configv1.ConfigServiceServer.
+func (s *Server) GetAccessToken(ctx context.Context, req *configv1.GetAccessTokenRequest) (*configv1.GetAccessTokenResponse, error) {
+	return s.deps.Tokens.Get(ctx, req.GetWorkspace(), req.GetConnection(), req.GetRefusedTokenHash())
+}
+
+func connectionKey(c *configv1.Connection) store.Key {
+	return store.Key{Workspace: c.GetWorkspace(), Kind: store.KindConnection, ID: c.GetId()}
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+)
+
+// encoding is deterministic, so that the history shows a change only where there is one.
+var encoding = proto.MarshalOptions{Deterministic: true}
+
+// save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there.
+func (s *Server) save(ctx context.Context, key store.Key, expected int64, body proto.Message, sealed []byte) error {
+	encoded, err := encoding.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode %s %s: %w", key.Kind, key.ID, err)
+	}
+	return s.deps.Documents.Put(ctx, store.Save{
+		Key: key, Expected: expected, Body: encoded, Sealed: sealed,
+		Author: auth.FromContext(ctx).Name, At: s.deps.Clock.Now(),
+	})
+}
+
+// load reads the newest version of a setting into out.
+func (s *Server) load(ctx context.Context, key store.Key, out proto.Message) (store.Document, error) {
+	doc, err := s.deps.Documents.Get(ctx, key)
+	if err != nil {
+		return store.Document{}, err
+	}
+	return doc, decode(doc, out)
+}
+
+func decode(doc store.Document, out proto.Message) error {
+	if err := proto.Unmarshal(doc.Body, out); err != nil {
+		return fmt.Errorf("decode %s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
+	}
+	return nil
+}
+
+// list decodes the newest versions of one kind, by id.
+func list[T any, M interface {
+	*T
+	proto.Message
+}](ctx context.Context, s *Server, workspace string, kind store.Kind,
+) ([]M, error) {
+	docs, err := s.deps.Documents.List(ctx, workspace, kind)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]M, len(docs))
+	for i, doc := range docs {
+		out[i] = new(T)
+		if err := decode(doc, out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// requireWorkspace fails with store.ErrNotFound if there is no such workspace.
+func (s *Server) requireWorkspace(ctx context.Context, workspace string) error {
+	_, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
+	return err
+}
+
+func workspaceKey(id string) store.Key {
+	return store.Key{Workspace: id, Kind: store.KindWorkspace, ID: id}
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/watch"
+)
+
+// Documents keeps versioned settings.
+type Documents interface {
+	Put(ctx context.Context, save store.Save) error
+	Get(ctx context.Context, key store.Key) (store.Document, error)
+	List(ctx context.Context, workspace string, kind store.Kind) ([]store.Document, error)
+}
+
+// Directory finds what Documents does not: all workspaces, and old versions.
+type Directory interface {
+	Workspaces(ctx context.Context) ([]store.Document, error)
+	GetVersion(ctx context.Context, key store.Key, version int64) (store.Document, error)
+}
+
+// RunLog answers what became of events.
+type RunLog interface {
+	Outcomes(ctx context.Context, q store.OutcomeQuery) ([]store.Outcome, error)
+	CountOutcomes(ctx context.Context, workspace string, from, to time.Time) ([]store.Count, error)
+}
+
+// Tokens hands out access tokens; see tokens.Custodian.
+type Tokens interface {
+	Get(ctx context.Context, workspace, connection string, refusedHash []byte) (*configv1.GetAccessTokenResponse, error)
+}
+
+// Orgs asks an org who it is.
+type Orgs interface {
+	Organization(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (*configv1.Org, error)
+}
+
+// Deps is what a Server works with; all of it is required.
+type Deps struct {
+	Documents    Documents
+	Directory    Directory
+	RunLog       RunLog
+	Tokens       Tokens
+	Orgs         Orgs
+	Hub          *watch.Hub
+	Installation *seal.Installation
+	// Compile checks an integration the way mapping will run it.
+	Compile func(*configv1.Integration) error
+	// CheckLoginURL reports why an address must not be given credentials.
+	CheckLoginURL func(address string) error
+	Clock         interface{ Now() time.Time }
+	Logger        *slog.Logger
+}
+
+// Server implements configv1.ConfigServiceServer. Its interceptors must be installed with it: handlers rely on requests
+// being authenticated, allowed and valid.
+type Server struct {
+	configv1.UnimplementedConfigServiceServer
+	deps     Deps
+	stopping chan struct{}
+}
+
+// New returns a server.
+func New(deps Deps) *Server { return &Server{deps: deps, stopping: make(chan struct{})} }
+
+// Stop ends the watches, so that the gRPC server can stop. Call it once.
+func (s *Server) Stop() { close(s.stopping) }

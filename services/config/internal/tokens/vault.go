@@ -1,0 +1,59 @@
+package tokens
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+// SealCredentials returns the sealed form of a connection's grant with its secrets. It opens for this connection only.
+func SealCredentials(inst *seal.Installation, c *configv1.Connection) ([]byte, error) {
+	plain, err := proto.Marshal(&configv1.Connection{Grant: c.GetGrant()})
+	if err != nil {
+		return nil, fmt.Errorf("seal credentials of %s: %w", c.GetId(), err)
+	}
+	return inst.Seal(plain, credentialContext(c.GetWorkspace(), c.GetId()))
+}
+
+// OpenCredentials returns the grant that SealCredentials sealed, in a Connection that holds nothing else.
+func OpenCredentials(inst *seal.Installation, workspace, connection string, sealed []byte) (*configv1.Connection, error) {
+	plain, err := inst.Open(sealed, credentialContext(workspace, connection))
+	if err != nil {
+		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, err)
+	}
+	c := &configv1.Connection{}
+	if err := proto.Unmarshal(plain, c); err != nil {
+		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, seal.ErrOpen)
+	}
+	return c, nil
+}
+
+func sealAccess(inst *seal.Installation, workspace, connection string, a *configv1.GetAccessTokenResponse) ([]byte, error) {
+	plain, err := proto.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("seal access token: %w", err)
+	}
+	return inst.Seal(plain, accessContext(workspace, connection))
+}
+
+func openAccess(inst *seal.Installation, workspace, connection string, sealed []byte) (*configv1.GetAccessTokenResponse, error) {
+	plain, err := inst.Open(sealed, accessContext(workspace, connection))
+	if err != nil {
+		return nil, err
+	}
+	a := &configv1.GetAccessTokenResponse{}
+	return a, proto.Unmarshal(plain, a)
+}
+
+// Neither part can hold a slash, so that no two connections share a context.
+
+func credentialContext(workspace, connection string) []byte {
+	return []byte("throughline/credentials/" + workspace + "/" + connection)
+}
+
+func accessContext(workspace, connection string) []byte {
+	return []byte("throughline/access-token/" + workspace + "/" + connection)
+}

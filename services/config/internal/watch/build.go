@@ -1,0 +1,83 @@
+package watch
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+)
+
+// build makes the message that watchers get. Integration versions replaced before oldest are left out: no event that
+// may still come needs them.
+func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
+	out := &configv1.Snapshot{Revision: raw.Revision}
+	byID := map[string]*configv1.WorkspaceSnapshot{}
+	for _, doc := range raw.Documents {
+		ws := byID[doc.Workspace]
+		if ws == nil {
+			ws = &configv1.WorkspaceSnapshot{}
+			byID[doc.Workspace] = ws
+			out.Workspaces = append(out.Workspaces, ws)
+		}
+		if err := add(ws, doc); err != nil {
+			return nil, err
+		}
+	}
+	integrations, err := inUse(raw.Integrations, oldest)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range integrations {
+		if ws := byID[i.GetWorkspace()]; ws != nil {
+			ws.Integrations = append(ws.Integrations, i)
+		}
+	}
+	return out, nil
+}
+
+func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
+	var into proto.Message
+	switch doc.Kind {
+	case store.KindWorkspace:
+		ws.Workspace, ws.SealedKeys = &configv1.Workspace{}, doc.Sealed
+		into = ws.Workspace
+	case store.KindConnection:
+		c := &configv1.Connection{}
+		ws.Connections, into = append(ws.Connections, c), c
+	case store.KindContent:
+		c := &configv1.ContentSetting{}
+		ws.ContentSettings, into = append(ws.ContentSettings, c), c
+	case store.KindAPIKey:
+		k := &configv1.ApiKey{}
+		ws.ApiKeys, into = append(ws.ApiKeys, k), k
+	default:
+		return nil // integrations come with their history
+	}
+	if err := proto.Unmarshal(doc.Body, into); err != nil {
+		return fmt.Errorf("%s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
+	}
+	return nil
+}
+
+// inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later.
+func inUse(docs []store.Document, oldest time.Time) ([]*configv1.Integration, error) {
+	all := make([]*configv1.Integration, len(docs))
+	for n, doc := range docs {
+		all[n] = &configv1.Integration{}
+		if err := proto.Unmarshal(doc.Body, all[n]); err != nil {
+			return nil, fmt.Errorf("integration %s of workspace %s, version %d: %w", doc.ID, doc.Workspace, doc.Version, err)
+		}
+	}
+	kept := all[:0:0]
+	for n, i := range all {
+		replaced := n+1 < len(docs) && docs[n+1].Key == docs[n].Key
+		if replaced && all[n+1].GetEffectiveFrom().AsTime().Before(oldest) {
+			continue
+		}
+		kept = append(kept, i)
+	}
+	return kept, nil
+}

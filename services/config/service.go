@@ -1,0 +1,205 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/stage"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/runlog"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/config/internal/watch"
+	"github.com/throughline-dev/throughline/services/internal/integration"
+)
+
+// Deps is what code passes in.
+type Deps struct {
+	// Installation seals credentials and wraps workspaces' keys. Required.
+	Installation *seal.Installation
+	// Broker carries outcomes. Without it the run log records nothing.
+	Broker stage.Broker
+	// DeadLetter makes the message of what is not an outcome; see stage.Deps.
+	DeadLetter func(stage.DeadLetter) (stage.Message, error)
+	// Compile checks integrations; nil for the way mapping runs them.
+	Compile func(*configv1.Integration) (*integration.Program, error)
+	Logger  *slog.Logger
+	Clock   stage.Clock
+	Tracer  trace.TracerProvider
+	Meter   metric.MeterProvider
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Compile == nil {
+		d.Compile = integration.Compile
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Clock == nil {
+		d.Clock = stage.SystemClock{}
+	}
+	return d
+}
+
+// Service is the config service.
+type Service struct {
+	cfg      Config
+	deps     Deps
+	store    *store.Store
+	hub      *watch.Hub
+	api      *api.Server
+	grpc     *grpc.Server
+	health   *health
+	listener net.Listener
+	runLog   *stage.Stage
+	cleaner  *runlog.Cleaner
+	serving  atomic.Bool
+	closing  sync.Once
+	closed   error
+}
+
+// New opens the database, migrates it and takes the address. Nothing is served before Run; a service that is never run
+// must be closed.
+func New(cfg Config, deps Deps) (_ *Service, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("config service: %w", err)
+	}
+	if deps.Installation == nil {
+		return nil, errors.New("config service: the installation's key is missing")
+	}
+	s := &Service{cfg: cfg, deps: deps.withDefaults()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("config service: %w", err), s.Close())
+		}
+	}()
+	if s.store, err = openStore(cfg.Database); err != nil {
+		return nil, err
+	}
+	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
+		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
+	s.api = s.newAPI()
+	if s.grpc, s.health, err = s.newServer(); err != nil {
+		return nil, err
+	}
+	s.cleaner = &runlog.Cleaner{
+		Retention: cfg.RunLog.Retention, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	}
+	if deps.Broker != nil {
+		if s.runLog, err = s.newRunLog(); err != nil {
+			return nil, err
+		}
+	}
+	s.listener, err = net.Listen("tcp", cfg.Listen) //nolint:noctx // a local bind does not block
+	return s, err
+}
+
+func openStore(cfg Database) (*store.Store, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.OpenTimeout)
+	defer cancel()
+	if !cfg.PostgresDSN.IsEmpty() {
+		return store.OpenPostgres(ctx, store.PostgresConfig{DSN: cfg.PostgresDSN, MaxConns: cfg.MaxConns})
+	}
+	return store.OpenSQLite(ctx, cfg.SQLitePath)
+}
+
+func (s *Service) newAPI() *api.Server {
+	custodian := tokens.New(s.cfg.AccessTokens, tokens.Deps{
+		Store: s.store, Leases: s.store, Installation: s.deps.Installation,
+		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts}, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+	return api.New(api.Deps{
+		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub,
+		Orgs: orgs{
+			timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter,
+		},
+		Installation: s.deps.Installation,
+		Compile: func(i *configv1.Integration) error {
+			_, err := s.deps.Compile(i)
+			return err
+		},
+		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
+		Clock:         s.deps.Clock,
+		Logger:        s.deps.Logger,
+	})
+}
+
+func (s *Service) newRunLog() (*stage.Stage, error) {
+	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
+		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
+		DeadLetter: s.deps.DeadLetter,
+	}, runlog.NewProcessor(s.store))
+}
+
+// Addr is the address of the gRPC service, with the port that was taken if Config.Listen names port 0.
+func (s *Service) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends, lets calls under way finish, closes everything and returns nil. An error means that the
+// service could not go on. Call it once.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		s.hub.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.cleaner.Run(ctx)
+		return nil
+	})
+	if s.runLog != nil {
+		group.Go(func() error { return s.runLog.Run(ctx) })
+	}
+	group.Go(func() error { return s.serve(ctx) })
+	return errors.Join(group.Wait(), s.Close())
+}
+
+// Ready returns nil when calls are answered and outcomes recorded, or else why not.
+func (s *Service) Ready() error {
+	if !s.serving.Load() {
+		return errors.New("config: not serving")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if err := s.store.Ping(ctx); err != nil {
+		return fmt.Errorf("config: the settings database does not answer: %w", err)
+	}
+	if s.runLog != nil {
+		if err := s.runLog.Ready(); err != nil {
+			return fmt.Errorf("config: run log: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close releases what New took. Safe to call twice, and after Run.
+func (s *Service) Close() error {
+	s.closing.Do(func() {
+		var errs []error
+		if s.grpc != nil {
+			s.grpc.Stop()
+		}
+		if s.listener != nil {
+			if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+		if s.store != nil {
+			errs = append(errs, s.store.Close())
+		}
+		s.closed = errors.Join(errs...)
+	})
+	return s.closed
+}
