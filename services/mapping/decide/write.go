@@ -89,7 +89,9 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 // encode returns a FieldValues message of the record, and the same without its volatile fields. It writes each field
 // once, instead of marshalling two messages.
 func encode(r *integration.Record) (all, stable []byte, err error) {
-	var body []byte
+	const guess = 64 // bytes per field; most are shorter
+	all, stable = make([]byte, 0, guess*len(r.Fields)), make([]byte, 0, guess*len(r.Fields))
+	body := make([]byte, 0, guess)
 	for _, f := range r.Fields {
 		if body, err = deterministic.MarshalAppend(body[:0], f); err != nil {
 			return nil, nil, err
