@@ -3,6 +3,7 @@ package accumulate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -97,6 +98,7 @@ func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbo
 		out.DeadLetter(*rec, "BAD_SCHEMA", fmt.Sprintf("the totals that visit %s belongs to: %v", v.GetVisitId(), a.problem))
 		return nil
 	}
+	heard := a.heard()
 	if rec.Offset <= a.applied || !a.totals.Apply(contribution(v), p.limits) {
 		p.stats.Repeated.Add(1)
 		return nil
@@ -107,10 +109,17 @@ func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbo
 		p.stats.Coalesced.Add(1)
 		return nil
 	}
-	if a.engagement.GetVisits() == 0 && a.engagement.GetRevision() == 0 {
-		return nil // The only visit moved on before anybody heard of it.
+	if v.GetWithdrawn() && !heard {
+		return nil // There is no record yet that would have to forget the visit.
 	}
 	return p.send(rec, a, out)
+}
+
+// heard reports whether there was ever a visit to tell of. It depends on the visits applied alone and not on what was
+// sent, so that a repetition comes to the same answer.
+func (a *account) heard() bool {
+	return a.engagement.GetRevision() > 0 || a.totals.Folded.Visits > 0 ||
+		slices.ContainsFunc(a.totals.Visits, func(c totals.Contribution) bool { return c.Visits > 0 })
 }
 
 // superseded reports whether the batch holds a newer revision of the same open visit. A closed or withdrawn revision is

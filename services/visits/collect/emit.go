@@ -62,8 +62,9 @@ func (p *Processor) close(s *sitting, out *stage.Outbox) error {
 	return nil
 }
 
-// withdraw tells the person the visit was about that it is about somebody else now (LOOM-25). The new person has got
-// nothing yet.
+// withdraw tells the person the visit was about that it is about somebody else now (LOOM-25). It does so even when that
+// person got nothing as far as the state knows: a revision may have been sent by a process that died before it saved.
+// The new person has got nothing yet.
 func (p *Processor) withdraw(s *sitting, left visit.Subject, out *stage.Outbox) error {
 	s.SentRevision = -1
 	p.stats.Moved.Add(1)

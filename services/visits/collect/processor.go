@@ -139,7 +139,7 @@ func (p *Processor) apply(s *sitting, a *visit.Activity, out *stage.Outbox) erro
 		return nil
 	}
 	s.changed, s.message = true, nil
-	if effect.Left.Known() && s.SentRevision >= 0 {
+	if effect.Left.Known() {
 		if err := p.withdraw(s, effect.Left, out); err != nil {
 			return err
 		}

@@ -169,12 +169,16 @@ func TestMoving(t *testing.T) {
 		require.Empty(t, b.take(act("e3", 40, mia)), "weaker evidence does not take it back")
 	})
 
-	t.Run("APersonWhoGotNothingIsToldNothing", func(t *testing.T) {
+	t.Run("WithdrawsEvenWhatTheStateDoesNotKnowWasSent", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		got := b.take(act("e1", 0, mia), act("e2", 31, signedIn))
-		require.Len(t, got, 1)
-		require.Equal(t, "noa", got[0].GetSubject().GetPersonKey())
+		batch := b.records(act("e1", 0, mia), act("e2", 31, signedIn))
+		require.Len(t, b.attempt(batch[:1]).Messages(), 1)
+		b.state.Rollback() // The process died after it had sent, before it saved.
+		got := visits(t, b.process(batch))
+		require.Len(t, got, 2)
+		require.True(t, got[0].GetWithdrawn())
+		require.Equal(t, "noa", got[1].GetSubject().GetPersonKey())
 	})
 
 	t.Run("WithinOneKindTheLatestWins", func(t *testing.T) {
