@@ -1,0 +1,91 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
+)
+
+// Config is what a user sets.
+type Config struct {
+	// Listen is the address of the one listener: "127.0.0.1:8700"; port 0 picks one.
+	Listen string `yaml:"listen"`
+	// Dir is where the orgs are kept; empty keeps them in memory only.
+	Dir string `yaml:"dir"`
+	// Scenario is a file that describes orgs to make at the start, unless they exist already.
+	Scenario string `yaml:"scenario"`
+	// DefaultOrg is the org that answers /services/ requests which name none, by path or host. Empty: the first org.
+	DefaultOrg string `yaml:"default_org"`
+	// DrainTimeout is how long Run waits for requests under way when it ends.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+}
+
+// DefaultConfig listens on port 8700 of this machine and keeps everything in memory.
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:8700", DrainTimeout: 5 * time.Second}
+}
+
+// Validate checks the configuration. Errors name the key.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if c.DrainTimeout <= 0 {
+		return errors.New("drain_timeout: must be above 0")
+	}
+	return nil
+}
+
+// Clock is where real time comes from.
+type Clock interface{ Now() time.Time }
+
+// Deps is what code passes in. All of it may be left out.
+type Deps struct {
+	Logger *slog.Logger
+	// Clock is the time that the simulator's own clock starts from.
+	Clock Clock
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Clock == nil {
+		d.Clock = systemClock{}
+	}
+	return d
+}
+
+type systemClock struct{}
+
+// Now returns the machine's time.
+func (systemClock) Now() time.Time { return time.Now() }
+
+// The scenario format as Go types; docs/simulator.md describes it.
+type (
+	// Scenario is a set of orgs and faults.
+	Scenario = scenario.Scenario
+	// Org describes one org.
+	Org = scenario.Org
+	// User is a user of an org.
+	User = scenario.User
+	// Queue is a group that can own records.
+	Queue = scenario.Queue
+	// App is a connected app or external client app.
+	App = scenario.App
+	// Profile limits what its users may do.
+	Profile = scenario.Profile
+	// API is what an org's edition and contract allow.
+	API = scenario.API
+	// Latency is how long requests take.
+	Latency = scenario.Latency
+	// Rows are records of one object.
+	Rows = scenario.Rows
+)
+
+// ParseScenario reads a scenario from YAML or JSON and checks it.
+func ParseScenario(data []byte) (*Scenario, error) { return scenario.Parse(data) }

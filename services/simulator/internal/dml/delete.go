@@ -1,0 +1,37 @@
+package dml
+
+import (
+	"github.com/throughline-dev/throughline/services/simulator/internal/record"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
+)
+
+func (w *Writer) delete(in *Input) Result {
+	if !w.Access.Object(in.Object).Delete {
+		return failed(refuse(codeNoAccess, "insufficient access rights on object id"))
+	}
+	rec, err := w.locate(in)
+	if err != nil {
+		return failed(err)
+	}
+	w.remove(in.Object, rec)
+	return Result{ID: rec.ID()}
+}
+
+// remove puts a record into the recycle bin, and with it the records that cannot be without it.
+func (w *Writer) remove(o *schema.Object, rec *record.Record) {
+	gone := rec.Clone(len(o.Fields))
+	gone.Values[record.SlotIsDeleted] = true
+	w.stamp(gone)
+	w.Tx.Put(w.Data.Table(o), gone)
+	if o.Name == "CampaignMember" {
+		w.count(o, rec, -1)
+	}
+	for _, c := range o.Children {
+		if !c.Field.Indexed || !(c.Field.Required || c.Object.Name == "CampaignMember") {
+			continue
+		}
+		for _, child := range w.Data.Table(c.Object).Find(c.Field.Slot, rec.ID()) {
+			w.remove(c.Object, child)
+		}
+	}
+}

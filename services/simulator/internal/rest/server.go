@@ -1,0 +1,252 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/simulator/internal/faults"
+	"github.com/throughline-dev/throughline/services/simulator/internal/oauth"
+	"github.com/throughline-dev/throughline/services/simulator/internal/org"
+	"github.com/throughline-dev/throughline/services/simulator/internal/quota"
+	"github.com/throughline-dev/throughline/services/simulator/internal/stats"
+)
+
+// Server answers everything that clients ask of one org. It is safe for concurrent use.
+type Server struct {
+	org     *org.Org
+	auth    *oauth.Server
+	quota   *quota.Quota
+	faults  *faults.Engine
+	stats   *stats.Recorder
+	latency *latency
+	cursors *cursors
+	locks   *rowLocks
+	wall    func() time.Time
+	started time.Time
+}
+
+// Deps is what a server needs from outside.
+type Deps struct {
+	Org    *org.Org
+	Auth   *oauth.Server
+	Quota  *quota.Quota
+	Faults *faults.Engine
+	Stats  *stats.Recorder
+	// Wall is real time, for what is measured rather than simulated.
+	Wall func() time.Time
+}
+
+// New returns the server of an org.
+func New(d Deps) *Server {
+	s := &Server{
+		org: d.Org, auth: d.Auth, quota: d.Quota, faults: d.Faults, stats: d.Stats, wall: d.Wall,
+		latency: newLatency(d.Org.Spec.Latency, d.Org.Key), cursors: newCursors(d.Org.ID), started: d.Org.Now(),
+	}
+	if d.Org.Spec.RowLocks {
+		s.locks = newRowLocks()
+	}
+	return s
+}
+
+// call is one request on its way through the server.
+type call struct {
+	*http.Request
+	route  route
+	caller org.Caller
+	token  string
+	body   string
+	rows   func(object string) *faults.Rule // faults of single records
+}
+
+// ServeHTTP answers a request whose path has been cut down to what an org's own host would see.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := s.wall()
+	c := &call{Request: r, route: parseRoute(r.URL.EscapedPath())}
+	name := c.route.name
+	isAuth := strings.HasPrefix(r.URL.Path, "/services/oauth2/") || strings.HasPrefix(r.URL.Path, "/id/")
+	if isAuth {
+		name = oauth.Route(r.URL.Path)
+	}
+	match := faults.Call{Org: s.org.Key, Route: name, Object: c.route.object, Method: r.Method, Now: s.org.Now()}
+	rule := s.faults.Request(match)
+	log := stats.Call{Time: match.Now, Org: s.org.Key, Method: r.Method, Path: r.URL.Path, Route: name, Object: c.route.object}
+	if rule != nil {
+		log.Fault = rule.ID
+	}
+	defer func() {
+		log.Took = s.wall().Sub(began)
+		s.stats.Call(log)
+	}()
+	if isAuth {
+		s.serveAuth(w, r, rule, &log)
+		return
+	}
+	c.rows = s.faults.Rows(match)
+	rep := s.answer(c, rule)
+	log.Records, log.Failed = rep.records, rep.failed
+	if rule != nil && (rule.Action == faults.DropAfter || rule.Action == faults.DropBefore) {
+		wait(r.Context(), rule.Wait)
+		panic(http.ErrAbortHandler)
+	}
+	log.Status = rep.status
+	log.Error = errorCode(rep)
+	s.send(w, c, rep)
+}
+
+// errorCode finds the code in an error answer, for the call log.
+func errorCode(rep reply) string {
+	if rep.status < http.StatusBadRequest {
+		return ""
+	}
+	_, rest, found := strings.Cut(string(rep.body), `"errorCode":"`)
+	if !found {
+		return ""
+	}
+	code, _, _ := strings.Cut(rest, `"`)
+	return code
+}
+
+// answer takes a call through faults, limits and sign-in to its resource.
+func (s *Server) answer(c *call, rule *faults.Rule) reply {
+	if rule != nil {
+		if rep, done := s.befall(c, rule); done {
+			return rep
+		}
+	}
+	if rep, failed := s.readBody(c); failed {
+		return rep
+	}
+	if c.route.name == routeVersions {
+		return versions()
+	}
+	if rep, failed := s.admit(c); failed {
+		return rep
+	}
+	if c.route.version < firstVersion {
+		return failure(http.StatusGone, "UNSUPPORTED_API_VERSION", "API version "+c.route.path()[len("/services/data/v"):]+" has been retired")
+	}
+	if c.route.version > currentVersion {
+		return notFound()
+	}
+	end, admitted := s.quota.Begin(s.wall())
+	if !admitted {
+		return failure(http.StatusForbidden, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.")
+	}
+	defer end()
+	return s.locked(c, func() reply { return s.dispatch(c) })
+}
+
+// befall does what a fault rule says before the request takes effect. It reports true when the answer is settled.
+func (s *Server) befall(c *call, rule *faults.Rule) (reply, bool) {
+	switch rule.Action {
+	case faults.Status:
+		status := rule.Status
+		if rule.Body != "" {
+			return reply{status: status, body: []byte(rule.Body), html: !strings.HasPrefix(rule.Body, "[") && !strings.HasPrefix(rule.Body, "{")}, true
+		}
+		if rule.Code == "" {
+			return unexpectedAs(status), true
+		}
+		return failure(status, rule.Code, rule.Message), true
+	case faults.Maintenance:
+		return reply{status: http.StatusServiceUnavailable, body: []byte(maintenancePage), html: true, uncount: true}, true
+	case faults.QuotaExceeded:
+		return failure(http.StatusForbidden, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), true
+	case faults.DropBefore:
+		return reply{}, true
+	case faults.ExpireSession:
+		s.auth.Expire(bearer(c.Request))
+	case faults.Delay:
+		wait(c.Context(), rule.Wait)
+	}
+	return reply{}, false
+}
+
+func unexpectedAs(status int) reply {
+	rep := unexpected()
+	if status == http.StatusServiceUnavailable {
+		rep = failure(status, "SERVER_UNAVAILABLE", "Server Unavailable")
+	}
+	rep.status = status
+	return rep
+}
+
+const maintenancePage = `<!DOCTYPE html><html><head><title>Down for Maintenance</title></head><body><h1>Down For Maintenance</h1>` +
+	`<p>Sorry for the inconvenience. We'll be back shortly.</p></body></html>`
+
+// admit checks session, API access and quota.
+func (s *Server) admit(c *call) (reply, bool) {
+	header := c.Header.Get("Authorization")
+	scheme, token, found := strings.Cut(header, " ")
+	if header != "" && (!found || !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "OAuth")) {
+		return failure(http.StatusUnauthorized, "INVALID_AUTH_HEADER", "INVALID_AUTH_HEADER"), true
+	}
+	invalid := failure(http.StatusUnauthorized, "INVALID_SESSION_ID", "Session expired or invalid")
+	invalid.uncount = true
+	session, ok := s.auth.Session(strings.TrimSpace(token))
+	if !ok {
+		return invalid, true
+	}
+	user, ok := s.org.UserByID(c.Context(), session.UserID)
+	if !ok || !user.Active {
+		return invalid, true
+	}
+	var api bool
+	if c.caller, api = s.org.Caller(user); !api {
+		return failure(http.StatusForbidden, "API_CURRENTLY_DISABLED", "API is disabled for this User"), true
+	}
+	if s.org.Spec.API.Disabled {
+		return failure(http.StatusForbidden, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner"), true
+	}
+	if !s.quota.Add(s.org.Now(), 1) {
+		return failure(http.StatusForbidden, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), true
+	}
+	return reply{}, false
+}
+
+func bearer(r *http.Request) string {
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token)
+}
+
+func (s *Server) serveAuth(w http.ResponseWriter, r *http.Request, rule *faults.Rule, log *stats.Call) {
+	c := &call{Request: r}
+	if rule != nil {
+		if rep, done := s.befall(c, rule); done {
+			if rule.Action == faults.DropBefore {
+				wait(r.Context(), rule.Wait)
+				panic(http.ErrAbortHandler)
+			}
+			log.Status = rep.status
+			s.send(w, c, rep)
+			return
+		}
+	}
+	s.latency.wait(r.Context())
+	rec := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	if rule != nil && rule.Action == faults.DropAfter {
+		s.auth.Serve(&discard{header: http.Header{}}, r)
+		wait(r.Context(), rule.Wait)
+		panic(http.ErrAbortHandler)
+	}
+	if _, found := s.auth.Serve(rec, r); !found {
+		rec.status = http.StatusNotFound
+		http.NotFound(w, r)
+	}
+	log.Status = rec.status
+}
+
+// wait sleeps for d, or until the client is gone.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

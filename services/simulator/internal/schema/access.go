@@ -1,0 +1,40 @@
+package schema
+
+import "strings"
+
+// ObjectAccess is what a user may do with an object.
+type ObjectAccess struct{ Read, Create, Edit, Delete bool }
+
+// Access is what one profile may see and do. The zero value and nil may do everything. It must not be changed once in use.
+type Access struct {
+	// Objects lists the objects with restricted access, by lower-case API name.
+	Objects map[string]ObjectAccess
+	// Hidden and ReadOnly list fields as "lead.phone", in lower case.
+	Hidden, ReadOnly map[string]bool
+}
+
+// Object returns what the profile may do with o.
+func (a *Access) Object(o *Object) ObjectAccess {
+	full := ObjectAccess{Read: true, Create: !o.ReadOnly, Edit: !o.ReadOnly, Delete: !o.ReadOnly}
+	if a == nil {
+		return full
+	}
+	limited, ok := a.Objects[strings.ToLower(o.Name)]
+	if !ok {
+		return full
+	}
+	return ObjectAccess{
+		Read: limited.Read, Create: full.Create && limited.Create,
+		Edit: full.Edit && limited.Edit, Delete: full.Delete && limited.Delete,
+	}
+}
+
+// Visible reports whether the profile sees the field at all.
+func (a *Access) Visible(o *Object, f *Field) bool {
+	return a == nil || len(a.Hidden) == 0 || !a.Hidden[strings.ToLower(o.Name+"."+f.Name)]
+}
+
+// Editable reports whether the profile may write the field, where the field can be written.
+func (a *Access) Editable(o *Object, f *Field) bool {
+	return a == nil || len(a.ReadOnly) == 0 || !a.ReadOnly[strings.ToLower(o.Name+"."+f.Name)]
+}

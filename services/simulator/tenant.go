@@ -1,0 +1,98 @@
+package simulator
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/simulator/internal/journal"
+	"github.com/throughline-dev/throughline/services/simulator/internal/oauth"
+	"github.com/throughline-dev/throughline/services/simulator/internal/org"
+	"github.com/throughline-dev/throughline/services/simulator/internal/quota"
+	"github.com/throughline-dev/throughline/services/simulator/internal/rest"
+	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
+)
+
+// tenant is one org with everything that serves it.
+type tenant struct {
+	org     *org.Org
+	auth    *oauth.Server
+	quota   *quota.Quota
+	rest    *rest.Server
+	spec    scenario.Org // as it was given, with records
+	ordinal int
+}
+
+func (s *Simulator) tenant(o *org.Org, spec scenario.Org, ordinal int) *tenant {
+	t := &tenant{org: o, spec: spec, ordinal: ordinal, quota: newQuota(o.Spec)}
+	t.quota.Use(s.clock.Now(), o.Spec.API.Used)
+	t.auth = oauth.New(oauth.Deps{Org: o, Known: s.knowsApp, Keep: s.keeper(o.Key)})
+	t.rest = rest.New(rest.Deps{
+		Org: o, Auth: t.auth, Quota: t.quota, Faults: s.faults, Stats: s.stats, Wall: s.deps.Clock.Now,
+	})
+	return t
+}
+
+func (s *Simulator) knowsApp(clientID string) bool {
+	for _, t := range s.all() {
+		if t.auth.HasApp(clientID) {
+			return true
+		}
+	}
+	return false
+}
+
+func tokenKey(org, name string) string { return "token/" + org + "/" + name }
+
+// keeper stores tokens; it returns nil when nothing is kept.
+func (s *Simulator) keeper(key string) func(name string, value []byte) {
+	if s.journal == nil {
+		return nil
+	}
+	return func(name string, value []byte) {
+		ticket := s.journal.Append(journal.Batch{Entries: []journal.Entry{{Key: tokenKey(key, name), Value: value}}})
+		if err := ticket.Wait(context.Background()); err != nil {
+			s.deps.Logger.Error("a token is not kept", "org", key, "error", err)
+		}
+	}
+}
+
+// restore takes back the tokens that were kept.
+func (t *tenant) restore(ctx context.Context, j *journal.Journal) error {
+	prefix := tokenKey(t.org.Key, "")
+	return j.Entries(ctx, prefix, func(key string, value []byte) error {
+		return t.auth.Restore(strings.TrimPrefix(key, prefix), value)
+	})
+}
+
+// Allowances by edition, as documented by Salesforce.
+const (
+	developerCalls    = 15_000
+	baseCalls         = 100_000
+	licenceCalls      = 1_000
+	unlimitedLicence  = 5_000
+	fullSandboxCalls  = 5_000_000
+	longRequests      = 25
+	longRequestsSmall = 5
+	longAfter         = 20 * time.Second
+)
+
+func newQuota(spec scenario.Org) *quota.Quota {
+	edition := strings.ToLower(spec.Edition)
+	small := strings.Contains(edition, "developer") || strings.Contains(edition, "trial")
+	calls := baseCalls + licenceCalls*spec.API.Licences
+	switch {
+	case spec.Sandbox:
+		calls = fullSandboxCalls
+	case small:
+		calls = developerCalls
+	case strings.Contains(edition, "unlimited"), strings.Contains(edition, "performance"):
+		calls = baseCalls + unlimitedLicence*spec.API.Licences
+	}
+	long := longRequests
+	if small {
+		long = longRequestsSmall
+	}
+	return quota.New(cmp.Or(spec.API.DailyLimit, calls), cmp.Or(spec.API.LongRequests, long), cmp.Or(spec.API.LongAfter, longAfter))
+}
