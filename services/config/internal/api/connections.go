@@ -40,6 +40,9 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 		next.Org = nil // it was another org that said this
 	}
 	hideSecrets(next)
+	if same, err := s.unchanged(next, old, stored, sealed); same || err != nil {
+		return &configv1.PutConnectionResponse{Connection: old}, err
+	}
 	if err := s.save(ctx, connectionKey(next), expected, next, sealed); err != nil {
 		return nil, err
 	}
@@ -107,6 +110,28 @@ func sameGrant(a, b *configv1.Connection) bool {
 	hideSecrets(x)
 	hideSecrets(y)
 	return proto.Equal(x, y)
+}
+
+// unchanged reports whether a save would change nothing, secrets included. It then makes no version, so that applying the
+// same file again changes nothing; the caller could not tell, because secrets cannot be read.
+func (s *Server) unchanged(next, old *configv1.Connection, stored store.Document, sealed []byte) (bool, error) {
+	if old.GetVersion() == 0 || next.GetVersion() != old.GetVersion()+1 {
+		return false, nil
+	}
+	as := proto.CloneOf(next)
+	as.Version = old.GetVersion()
+	if !proto.Equal(as, old) || sealed == nil {
+		return sealed == nil && proto.Equal(as, old), nil
+	}
+	before, err := tokens.OpenCredentials(s.deps.Installation, old.GetWorkspace(), old.GetId(), stored.Sealed)
+	if errors.Is(err, seal.ErrOpen) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	after, err := tokens.OpenCredentials(s.deps.Installation, old.GetWorkspace(), old.GetId(), sealed)
+	return err == nil && proto.Equal(before, after), err
 }
 
 // sealGrant returns the credentials to store, or nil if the stored ones stay. A secret left empty keeps its value where

@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
@@ -61,9 +64,12 @@ func list[T any, M interface {
 	return out, nil
 }
 
-// requireWorkspace fails with store.ErrNotFound if there is no such workspace.
+// requireWorkspace fails with NOT_FOUND if there is no such workspace.
 func (s *Server) requireWorkspace(ctx context.Context, workspace string) error {
 	_, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
+	if errors.Is(err, store.ErrNotFound) {
+		return status.Errorf(codes.NotFound, "there is no workspace %q: create it first", workspace)
+	}
 	return err
 }
 

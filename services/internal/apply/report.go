@@ -1,0 +1,111 @@
+package apply
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// Report is what became of every document, in the order in which they were applied.
+type Report struct {
+	Results []Result
+}
+
+// Changed reports whether anything was, or in a dry run would be, created or updated.
+func (r Report) Changed() bool {
+	return slices.ContainsFunc(r.Results, func(x Result) bool { return x.Action != Unchanged })
+}
+
+// Write prints a table, each change below its row, and the secrets of new API keys, which nothing shows again.
+func (r Report) Write(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "KIND\tWORKSPACE\tID\tACTION")
+	for _, x := range r.Results {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", x.Kind, x.Workspace, x.ID, x.Action)
+		for _, change := range x.Changes {
+			fmt.Fprintf(table, "  %s\t\t\t\n", change)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, x := range r.Results {
+		if x.Secret.IsEmpty() {
+			continue
+		}
+		_, err := fmt.Fprintf(w, "\nAPI key %s of workspace %s, shown only now:\n  %s\n", x.ID, x.Workspace, x.Secret.Reveal())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changes lists the fields in which two messages differ, by path.
+func changes(before, after proto.Message) []string {
+	old, wanted := flat(before), flat(after)
+	paths := slices.Sorted(maps.Keys(old))
+	for path := range wanted {
+		if _, ok := old[path]; !ok {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	var out []string
+	for _, path := range paths {
+		if old[path] != wanted[path] {
+			out = append(out, fmt.Sprintf("%s: %s → %s", path, orNone(old[path]), orNone(wanted[path])))
+		}
+	}
+	return out
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "(none)"
+	}
+	return value
+}
+
+// flat returns a message's fields as JSON values by path.
+func flat(m proto.Message) map[string]string {
+	out := map[string]string{}
+	encoded, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return out
+	}
+	var value any
+	if err := json.Unmarshal(encoded, &value); err != nil {
+		return out
+	}
+	flatten(out, "", value)
+	return out
+}
+
+func flatten(out map[string]string, path string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			at := key
+			if path != "" {
+				at = path + "." + key
+			}
+			flatten(out, at, inner)
+		}
+	case []any:
+		for i, inner := range v {
+			flatten(out, fmt.Sprintf("%s[%d]", path, i), inner)
+		}
+	default:
+		encoded, err := json.Marshal(v)
+		if err == nil {
+			out[path] = string(encoded)
+		}
+	}
+}
