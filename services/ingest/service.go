@@ -144,7 +144,8 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return st.Run(ctx) })
 	}
 	if s.serves() {
-		group.Go(func() error { return edge.Serve(ctx, s.cfg.HTTP, s.handler, s.deps.Listener, s.deps.Logger) })
+		server := edge.Server{Config: s.cfg.HTTP, Handler: s.handler, Logger: s.deps.Logger, Listener: s.deps.Listener}
+		group.Go(func() error { return server.Run(ctx) })
 	}
 	// A service without sources and endpoint has nothing to do, but is not at its end.
 	group.Go(func() error {

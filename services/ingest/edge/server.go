@@ -17,44 +17,61 @@ const (
 	idleTimeout    = 2 * time.Minute
 )
 
-// Serve serves handler until ctx ends, then lets requests in flight finish within cfg.DrainTimeout. listener may be nil:
-// then it listens on cfg.Addr. The error is a certificate or an address that cannot be used.
-func Serve(ctx context.Context, cfg Config, handler http.Handler, listener net.Listener, logger *slog.Logger) error {
+// Server serves the endpoint. All fields are required except Listener.
+type Server struct {
+	Config  Config
+	Handler http.Handler
+	Logger  *slog.Logger
+	// Listener takes the place of Config.Addr.
+	Listener net.Listener
+}
+
+// Run serves until ctx ends, then lets requests in flight finish within Config.DrainTimeout. The error is a certificate or
+// an address that cannot be used.
+func (s Server) Run(ctx context.Context) error {
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: cfg.ReadTimeout, ReadTimeout: cfg.ReadTimeout,
-		WriteTimeout: cfg.ReadTimeout + cfg.RequestTimeout + time.Second, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}
-	if listener == nil {
-		var err error
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr); err != nil {
-			return fmt.Errorf("listen for events: %w", err)
-		}
-	}
-	if cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return errors.Join(fmt.Errorf("use http.cert_file: %w", err), listener.Close())
-		}
-		listener = tls.NewListener(listener, &tls.Config{
-			Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		})
+		Handler: s.Handler, ReadHeaderTimeout: s.Config.ReadTimeout, ReadTimeout: s.Config.ReadTimeout,
+		WriteTimeout: s.Config.ReadTimeout + s.Config.RequestTimeout + time.Second, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
 	}
 	drained := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(drained)
 		// The requests' own contexts live on: they end with their answers, not with the service.
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Config.DrainTimeout)
 		defer cancel()
 		if server.Shutdown(bounded) != nil {
 			_ = server.Close()
 		}
 	})
-	err := server.Serve(listener)
-	if !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serve events: %w", err)
 	}
 	<-drained
 	return nil
+}
+
+func (s Server) listen(ctx context.Context) (net.Listener, error) {
+	listener := s.Listener
+	if listener == nil {
+		var err error
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.Config.Addr); err != nil {
+			return nil, fmt.Errorf("listen for events: %w", err)
+		}
+	}
+	if s.Config.CertFile == "" {
+		return listener, nil
+	}
+	cert, err := tls.LoadX509KeyPair(s.Config.CertFile, s.Config.KeyFile)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("use http.cert_file: %w", err), listener.Close())
+	}
+	return tls.NewListener(listener, &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+	}), nil
 }
