@@ -89,7 +89,8 @@ func (r *round) open(key string, p Party, missing map[string]string) {
 
 // known reports whether the org need not be asked.
 func (r *round) known() bool {
-	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(r.unknownOwners()) == 0
+	unknownOwners := r.unknownOwners() // It also notes those who are remembered, which the answers need.
+	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(unknownOwners) == 0
 }
 
 // unknownOwners returns the users who own candidates and are not known yet.
