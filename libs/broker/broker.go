@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -57,6 +58,7 @@ func Start(cfg Config) (*Broker, error) {
 		kfake.Ports(port),
 		kfake.DefaultNumPartitions(cfg.Partitions),
 		kfake.ClusterID("throughline"),
+		kfake.GroupMinSessionTimeout(time.Second),
 	}
 	if cfg.Logger != nil {
 		opts = append(opts, kfake.WithLogger(logger{cfg.Logger}))

@@ -106,7 +106,7 @@ func (c *committer) commitLocked(offsets map[int]int64) error {
 		if !errors.Is(err, ErrFenced) {
 			c.stage.deps.Logger.Warn("commit failed; joining the group again, some records will come twice", "error", err)
 		}
-		c.lose(err)
+		c.lose(&lostError{err})
 		return err
 	}
 	c.confirmed = start
@@ -116,6 +116,12 @@ func (c *committer) commitLocked(offsets map[int]int64) error {
 	}
 	return nil
 }
+
+// lostError is why the work on a generation ends at once, without a drain: nothing could be committed any more.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return "the assignment is lost: " + e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
 
 // fence makes sure that the group still counts this member as the owner of a partition that is settled up to next. A worker
 // calls it before it writes state: a process that was frozen past its session must not overwrite what the new owner

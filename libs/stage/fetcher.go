@@ -54,7 +54,11 @@ func (f *fetcher) run(ctx context.Context) {
 // fetch waits for records. A small catch is given Config.BatchWait to grow: at low rates that turns many small batches into
 // one, at high rates it never waits.
 func (f *fetcher) fetch(ctx context.Context) (chunk, error) {
-	got, err := f.ask(ctx, f.offset, 1, longPoll)
+	wait := longPoll
+	if f.part.end.Load() < 0 {
+		wait = 0 // tells at once how far behind the partition is
+	}
+	got, err := f.ask(ctx, f.offset, 1, wait)
 	if err != nil {
 		return chunk{}, err
 	}
@@ -84,6 +88,7 @@ func (f *fetcher) ask(ctx context.Context, offset int64, minBytes int, wait time
 		return f.reposition(offset, got), nil
 	}
 	if err == nil {
+		p.committed.CompareAndSwap(-1, max(got.Start, 0))
 		p.end.Store(got.End)
 	}
 	return got, err

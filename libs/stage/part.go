@@ -48,7 +48,7 @@ func newPart(s *Stage, a Assignment, c *committer) *part {
 		logger: s.deps.Logger.With("partition", a.Partition), next: a.Offset,
 	}
 	p.end.Store(-1)
-	p.committed.Store(a.Offset)
+	p.committed.Store(max(-1, a.Offset))
 	p.progress.Store(time.Now().UnixNano())
 	return p
 }
@@ -156,13 +156,14 @@ func (p *part) settle(next int64) {
 	p.commit.settled(p.id, next)
 }
 
-// drainContext returns a context for work in flight: it outlives ctx by the drain timeout, but not a generation that was
-// lost, because another member works on the partition then.
+// drainContext returns a context for work in flight: it outlives ctx by the drain timeout, but not a commit that failed,
+// because another member may work on the partition then.
 func (p *part) drainContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(context.Cause(ctx), ErrFenced) {
-			cancel(context.Cause(ctx))
+		var lost *lostError
+		if errors.As(context.Cause(ctx), &lost) {
+			cancel(lost)
 			return
 		}
 		t := time.AfterFunc(p.cfg.DrainTimeout, func() { cancel(errDrainTimeout) })

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/throughline-dev/throughline/libs/stage/internal/fault"
 )
 
 // port is a sink's Port. Calls that come while another batch is on its way are written together in the next one.
@@ -151,6 +153,9 @@ func (p *port) writeOnce(calls []*call) error {
 		b.Messages = append(b.Messages, c.messages...)
 	}
 	err := w.retry(p.life, "producing", func() error { return w.produce(p.life, b) })
+	if err == nil {
+		err = w.hook(fault.Produced, w.id)
+	}
 	if err != nil {
 		return err
 	}
@@ -177,5 +182,5 @@ func (p *port) writeOnce(calls []*call) error {
 	for _, e := range entries {
 		w.table.Apply(e)
 	}
-	return nil
+	return w.hook(fault.Saved, w.id)
 }

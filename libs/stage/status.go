@@ -11,7 +11,7 @@ import (
 // counters count what a partition did. Safe for concurrent use.
 type counters struct {
 	in, outCount, dead atomic.Int64
-	// end is the partition's end as of the last fetch, committed the last offset committed, -1 where unknown.
+	// end is the partition's end as of the last fetch, committed the next offset after what is committed; -1 if unknown.
 	end, committed atomic.Int64
 	// progress is when a record was settled last, in Unix nanoseconds.
 	progress atomic.Int64
@@ -23,11 +23,12 @@ func (c *counters) add(o *counters) {
 	c.dead.Add(o.dead.Load())
 }
 
-// lag is how many offsets are not committed yet, 0 where that is unknown.
+// lag is how many offsets are not committed yet. As long as that is unknown it is 1, so that a stage which has just started
+// does not seem to have caught up.
 func (c *counters) lag() int64 {
 	end, done := c.end.Load(), c.committed.Load()
 	if end < 0 || done < 0 {
-		return max(0, end)
+		return 1
 	}
 	return max(0, end-done)
 }
@@ -43,7 +44,7 @@ type Stats struct {
 // PartitionStats describes one assigned partition.
 type PartitionStats struct {
 	ID int
-	// Lag is how many offsets are not committed yet.
+	// Lag is how many offsets are not committed yet; 1 while that is unknown, before the first fetch.
 	Lag int64
 	// Paused says that the retry budget is used up; Trouble is why, or what else keeps the partition from working.
 	Paused  bool

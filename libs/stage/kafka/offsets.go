@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,11 +20,11 @@ func (c *Client) offsets(ctx context.Context, topic string, partition int) (firs
 }
 
 func (c *Client) listOffsets(ctx context.Context, topic string, reqs ...kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
-	defer cancel()
-	resp, err := c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		IsolationLevel: kafka.ReadCommitted,
-		Topics:         map[string][]kafka.OffsetRequest{topic: reqs},
+	resp, err := ask(ctx, c, func(ctx context.Context) (*kafka.ListOffsetsResponse, error) {
+		return c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+			IsolationLevel: kafka.ReadCommitted,
+			Topics:         map[string][]kafka.OffsetRequest{topic: reqs},
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: asking for offsets of %s: %w", topic, err)
@@ -98,10 +99,10 @@ func (c *Client) Lag(ctx context.Context, group, topic string) ([]PartitionLag, 
 }
 
 func (c *Client) committed(ctx context.Context, group, topic string, partitions []int) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
-	defer cancel()
-	resp, err := c.admin.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
-		GroupID: group, Topics: map[string][]int{topic: partitions},
+	resp, err := ask(ctx, c, func(ctx context.Context) (*kafka.OffsetFetchResponse, error) {
+		return c.admin.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
+			GroupID: group, Topics: map[string][]int{topic: partitions},
+		})
 	})
 	if err == nil {
 		err = resp.Error
@@ -122,4 +123,18 @@ func (c *Client) committed(ctx context.Context, group, topic string, partitions 
 		}
 	}
 	return out, nil
+}
+
+// ask makes a request that changes nothing, and makes it again if its connection was dead: kafka-go notices that a broker
+// has closed an idle connection only when it uses it, one connection after the other.
+func ask[R any](ctx context.Context, c *Client, request func(context.Context) (R, error)) (R, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		res, err := request(ctx)
+		var refused kafka.Error
+		if err == nil || errors.As(err, &refused) || sleep(ctx, wait) != nil {
+			return res, err
+		}
+	}
 }
