@@ -20,12 +20,12 @@ func (s *Simulator) Handler() http.Handler {
 		}
 		t, r := s.route(r)
 		switch {
-		case t == nil:
-			pages.ServeHTTP(w, r)
+		case t == nil || r.URL.Path == "/style.css":
+			pages.Orgs(w, r)
 		case isAPI(r.URL.Path):
 			t.rest.ServeHTTP(w, r)
 		default:
-			pages.ServeHTTP(w, withTenant(r, t))
+			pages.Org(w, r, s.page(t))
 		}
 	})
 }

@@ -1,11 +1,9 @@
 package simulator
 
 import (
-	"context"
-	"errors"
 	"net/http"
 
-	"github.com/throughline-dev/throughline/services/simulator/internal/site"
+	"github.com/throughline-dev/throughline/services/simulator/internal/web"
 )
 
 // convert makes a contact of a lead; see Convert.
@@ -34,17 +32,21 @@ func (s *Simulator) merge(w http.ResponseWriter, r *http.Request) {
 	writeError(w, err)
 }
 
-var errPages = errors.New("pages")
+// pageCalls is how many of the latest calls an org's page may show.
+const pageCalls = 20
 
-type tenantKey struct{}
-
-func withTenant(r *http.Request, t *tenant) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), tenantKey{}, t))
+// pages shows the list of orgs.
+func (s *Simulator) pages() *web.Server {
+	return web.New(func() []web.Tenant {
+		var list []web.Tenant
+		for _, t := range s.all() {
+			list = append(list, s.page(t))
+		}
+		return list
+	})
 }
 
-func (s *Simulator) pages() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = site.Base(r)
-		http.Error(w, errPages.Error(), http.StatusNotFound)
-	})
+func (s *Simulator) page(t *tenant) web.Tenant {
+	used, limit := t.quota.Usage(s.clock.Now())
+	return web.Tenant{Org: t.org, Used: used, Limit: limit, Calls: s.stats.Last(t.org.Key, pageCalls)}
 }
