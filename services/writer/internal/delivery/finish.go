@@ -51,11 +51,11 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 	if err := l.h.port.Publish(ctx, messages...); err != nil {
 		return fmt.Errorf("publish outcomes: %w", err)
 	}
-	if len(offsets) > 0 {
-		l.h.port.Settle(offsets...)
-	}
 	for _, o := range outcomes {
 		l.h.deps.Tally.Ended(l.org(), o)
+	}
+	if len(offsets) > 0 {
+		l.h.port.Settle(offsets...)
 	}
 	return nil
 }

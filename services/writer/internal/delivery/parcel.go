@@ -113,10 +113,14 @@ func aboutOwner(e *salesforce.Error) bool {
 	return e.Reason == salesforce.ReasonOwnerInactive || slices.Contains(e.Fields, ownerField)
 }
 
-// hasPerson reports whether the record is about a person. Mapping names the person as what Salesforce locks or as the
-// scope of the marker; without either there is nobody the record would be found by.
-func hasPerson(it *queue.Item) bool {
-	return it.Write.GetMarkerScopeValue() != "" || it.Write.GetLockParent() != ""
+// personFields are the fields that link a record to a person.
+var personFields = []string{"WhoId", "LeadId", "ContactId", "Lead__c", "Contact__c"}
+
+// hasPerson reports whether the record is about a person, by whom it would be found without an owner too.
+func (p *parcel) hasPerson() bool {
+	return slices.ContainsFunc(p.fields, func(f salesforce.Field) bool {
+		return slices.Contains(personFields, f.Name) && f.Value != nil && f.Value != ""
+	})
 }
 
 var namedColumn = regexp.MustCompile(`(?:No such column '|fields: )([A-Za-z][A-Za-z0-9_]*)`)

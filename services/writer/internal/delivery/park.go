@@ -84,9 +84,9 @@ func (h *Handler) publishParks(ctx context.Context, parks []park) error {
 	if err := h.port.Publish(ctx, messages...); err != nil {
 		return err
 	}
-	h.port.Settle(offsets...)
 	for _, o := range outcomes {
 		h.deps.Tally.Ended(tally.Org{Workspace: o.GetWorkspace(), Connection: o.GetConnection()}, o)
 	}
+	h.port.Settle(offsets...)
 	return nil
 }

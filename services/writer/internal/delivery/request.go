@@ -97,7 +97,7 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 			continue
 		}
 		locked = locked || r.Err.Class == salesforce.ClassLock
-		l.failedRecord(parcels[i].item, r.Err, &answer.Call, res)
+		l.failedRecord(&parcels[i], r.Err, &answer.Call, res)
 	}
 	l.adjust(func() {
 		if locked {
@@ -162,14 +162,14 @@ func (l *lane) bisect(ctx context.Context, client *salesforce.Client, g queue.Gr
 ) {
 	if len(parcels) == 1 || aboutTarget(e) {
 		for i := range parcels {
-			l.failedRecord(parcels[i].item, e, call, res)
+			l.failedRecord(&parcels[i], e, call, res)
 		}
 		return
 	}
 	// An unknown field is named: those that set it fail at once, instead of by halves with twice as many calls as records.
 	if guilty, rest := blame(parcels, e); len(guilty) > 0 {
 		for i := range guilty {
-			l.failedRecord(guilty[i].item, e, call, res)
+			l.failedRecord(&guilty[i], e, call, res)
 		}
 		l.send(ctx, client, g, rest, res)
 		return
@@ -202,7 +202,8 @@ func (l *lane) confirmed(it *queue.Item, r *salesforce.RecordResult, call *sales
 }
 
 // failedRecord deals with one record that Salesforce refused.
-func (l *lane) failedRecord(it *queue.Item, e *salesforce.Error, call *salesforce.Call, res *result) {
+func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Call, res *result) {
+	it := p.item
 	switch {
 	case e.Reason == salesforce.ReasonAlreadyMember:
 		// Wanted and there: a success with a note (IMM-39).
@@ -222,7 +223,7 @@ func (l *lane) failedRecord(it *queue.Item, e *salesforce.Error, call *salesforc
 			l.again(it, e, call, res)
 			return
 		}
-	case aboutOwner(e) && !it.WithoutOwner && hasPerson(it):
+	case aboutOwner(e) && !it.WithoutOwner && p.hasPerson():
 		// IMM-30: once more without the owner, since the record has a person to belong to.
 		it.WithoutOwner = true
 		it.Notes = append(it.Notes, "OWNER_REFUSED")
