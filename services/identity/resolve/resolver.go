@@ -78,6 +78,8 @@ func decode(value []byte) (*streamv1.Engagement, *refusal) {
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a workspace"))
 	case e.GetSubject().GetPersonKey() == "":
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a person"))
+	case e.GetVisit().GetVisitId() == "":
+		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without the visit that changed it"))
 	}
 	return e, nil
 }
