@@ -52,6 +52,8 @@ type loginPolicy struct {
 	trusted  []string
 }
 
+var errPath = errors.New("want only scheme and host, e.g. https://acme.my.salesforce.com")
+
 var errLoopback = errors.New("a loopback address is accepted only in embedded mode")
 
 func (p loginPolicy) check(address string) error {
@@ -68,8 +70,14 @@ func (p loginPolicy) check(address string) error {
 	}
 	host := strings.ToLower(u.Hostname())
 	ip := net.ParseIP(host)
-	if loopback := host == "localhost" || ip != nil && ip.IsLoopback(); loopback && !p.embedded && !slices.Contains(p.trusted, host) {
+	trusted := slices.Contains(p.trusted, host)
+	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
+	if loopback && !p.embedded && !trusted {
 		return errLoopback
+	}
+	// A simulator keeps several orgs behind one address, each under a path of its own; Salesforce never does.
+	if u.RawQuery != "" || u.Fragment != "" || u.Path != "" && !loopback && !trusted {
+		return errPath
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -65,8 +64,6 @@ func (s *Server) checkConnection(next, old *configv1.Connection) error {
 	var v violations
 	if err := s.deps.CheckLoginURL(next.GetLoginUrl()); err != nil {
 		v.add("connection.login_url", "%s", err)
-	} else if u, err := url.Parse(next.GetLoginUrl()); err != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		v.add("connection.login_url", "want only scheme and host, e.g. https://acme.my.salesforce.com")
 	}
 	if version := next.GetApiVersion(); version != "" && !apiVersion.MatchString(version) {
 		v.add("connection.api_version", "%q is not a version such as 66.0", version)

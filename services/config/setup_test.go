@@ -1,0 +1,203 @@
+package config_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/stage/stagetest"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+
+// The tokens of the callers every test's service knows.
+const (
+	adminToken   = "admin-token-0123456789"
+	acmeToken    = "acme-admin-token-0123456789"
+	viewerToken  = "viewer-token-0123456789"
+	acmeViewer   = "acme-viewer-token-0123456789"
+	serviceToken = "service-token-0123456789"
+)
+
+type testBundle struct {
+	cfg   config.Config
+	deps  config.Deps
+	clock *stagetest.ManualClock
+	svc   *config.Service
+	org   *fakeOrg
+	stop  func()
+
+	admin, service configv1.ConfigServiceClient
+}
+
+// prepare makes a configuration that nothing runs with yet.
+func prepare(t *testing.T) *testBundle {
+	t.Helper()
+	inst, err := seal.NewInstallation()
+	require.NoError(t, err)
+	cfg := config.DefaultConfig()
+	cfg.Listen, cfg.Embedded = "127.0.0.1:0", true
+	cfg.Database.SQLitePath = filepath.Join(t.TempDir(), "config.db")
+	cfg.Callers = []config.Caller{
+		{Name: "root", Role: config.RoleAdmin, Token: secret.New(adminToken)},
+		{Name: "aoi", Role: config.RoleAdmin, Workspace: "acme", Token: secret.New(acmeToken)},
+		{Name: "auditor", Role: config.RoleViewer, Token: secret.New(viewerToken)},
+		{Name: "ren", Role: config.RoleViewer, Workspace: "acme", Token: secret.New(acmeViewer)},
+		{Name: "writer", Role: config.RoleService, Token: secret.New(serviceToken)},
+	}
+	clock := stagetest.NewClock(epoch)
+	return &testBundle{cfg: cfg, clock: clock, deps: config.Deps{Installation: inst, Clock: clock}, org: newFakeOrg(t)}
+}
+
+// start runs the service until the test ends or stop is called.
+func (b *testBundle) start(t *testing.T) {
+	t.Helper()
+	svc, err := config.New(b.cfg, b.deps)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- svc.Run(ctx) }()
+	b.svc = svc
+	b.stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-done) })
+	t.Cleanup(b.stop)
+	b.admin, b.service = b.client(t, adminToken), b.client(t, serviceToken)
+}
+
+func setup(t *testing.T) *testBundle {
+	t.Helper()
+	b := prepare(t)
+	b.start(t)
+	return b
+}
+
+func (b *testBundle) dial(t *testing.T, token string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := settings.Dial(settings.Config{Target: b.svc.Addr(), Token: secret.New(token)}, settings.Deps{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return conn
+}
+
+func (b *testBundle) client(t *testing.T, token string) configv1.ConfigServiceClient {
+	t.Helper()
+	return configv1.NewConfigServiceClient(b.dial(t, token))
+}
+
+// workspace creates one with a connection to the fake org.
+func (b *testBundle) workspace(t *testing.T, id string) *configv1.Connection {
+	t.Helper()
+	_, err := b.admin.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{Workspace: &configv1.Workspace{Id: id, Name: id}})
+	require.NoError(t, err)
+	resp, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: b.connection(id)})
+	require.NoError(t, err)
+	return resp.GetConnection()
+}
+
+func (b *testBundle) connection(workspace string) *configv1.Connection {
+	return &configv1.Connection{
+		Workspace: workspace, Id: "main", LoginUrl: b.org.server.URL,
+		Grant: &configv1.Connection_ClientCredentials{ClientCredentials: &configv1.ClientCredentials{
+			ClientId: "consumer", ClientSecret: "consumer-secret",
+		}},
+	}
+}
+
+func rule(workspace string) *configv1.Integration {
+	return &configv1.Integration{
+		Workspace: workspace, Id: "rule", Name: "Rule", Connection: "main", Enabled: true,
+		Trigger: configv1.Trigger_TRIGGER_VISIT_CLOSED,
+		Actions: []*configv1.Action{{
+			Name: "task", Object: "Task", Operation: configv1.ActionOperation_ACTION_OPERATION_INSERT,
+			Scope: configv1.Scope_SCOPE_VISIT, MarkerField: "Description",
+			Fields: []*configv1.FieldMapping{{
+				Field: "Subject", Source: &configv1.FieldMapping_Constant{
+					Constant: &configv1.Constant{Value: &configv1.Constant_Text{Text: "Hello"}},
+				},
+			}},
+		}},
+	}
+}
+
+// fieldsOf returns the fields named by an INVALID_ARGUMENT error.
+func fieldsOf(t *testing.T, err error) []string {
+	t.Helper()
+	var fields []string
+	for _, d := range status.Convert(err).Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range bad.GetFieldViolations() {
+				fields = append(fields, v.GetField())
+			}
+		}
+	}
+	return fields
+}
+
+// fakeOrg is a token endpoint and the one query that a check makes.
+type fakeOrg struct {
+	server *httptest.Server
+	mu     sync.Mutex
+	issued int
+	refuse string
+}
+
+func newFakeOrg(t *testing.T) *fakeOrg {
+	t.Helper()
+	o := &fakeOrg{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /services/oauth2/token", o.token)
+	mux.HandleFunc("GET /services/data/v66.0/query", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"totalSize":1,"done":true,"records":[{"Id":"00D000000000001EAA","Name":"Acme KK",
+			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`)
+	})
+	o.server = httptest.NewServer(mux)
+	t.Cleanup(o.server.Close)
+	return o
+}
+
+func (o *fakeOrg) token(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.refuse != "" || r.FormValue("client_secret") != "consumer-secret" {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": cmp.Or(o.refuse, "invalid_client"), "error_description": "no"})
+		return
+	}
+	o.issued++
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{
+		"access_token": fmt.Sprintf("00Dtoken%d", o.issued), "instance_url": o.server.URL, "token_type": "Bearer",
+		"issued_at": "1772355600000",
+	})
+}
+
+func (o *fakeOrg) refuseWith(code string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refuse = code
+}
+
+func (o *fakeOrg) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.issued
+}
