@@ -107,12 +107,15 @@ func (c *Client) committed(ctx context.Context, group, topic string, partitions 
 	if err == nil {
 		err = resp.Error
 	}
-	if err != nil {
-		return nil, fmt.Errorf("kafka: asking for the offsets of group %s: %w", group, err)
-	}
 	out := make([]int64, len(partitions))
 	for i := range out {
 		out[i] = -1
+	}
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return out, nil // a group that was never joined has committed nothing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kafka: asking for the offsets of group %s: %w", group, err)
 	}
 	for _, p := range resp.Topics[topic] {
 		if p.Error != nil {

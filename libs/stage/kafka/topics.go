@@ -105,3 +105,20 @@ func (s TopicSpec) config() kafka.TopicConfig {
 	}
 	return t
 }
+
+// DeleteTopics deletes topics. One that does not exist is no error.
+func (c *Client) DeleteTopics(ctx context.Context, names ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
+	defer cancel()
+	resp, err := c.admin.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("kafka: deleting topics: %w", err)
+	}
+	for topic, err := range resp.Errors {
+		c.forget(topic)
+		if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return fmt.Errorf("kafka: deleting topic %s: %w", topic, err)
+		}
+	}
+	return nil
+}
