@@ -188,9 +188,9 @@ func decode(d *event.Decoder, raw *Raw) (*sourcev1.ViewingEvent, error) {
 	}
 }
 
-// Claim returns the workspace that an event names, however broken the event is otherwise; "" if it names none.
+// Claim returns the workspace that an event names, even if the event is broken otherwise; "" if it names none.
 func Claim(d *event.Decoder, raw *Raw) string {
-	decoded, _ := decode(d, raw) //nolint:errcheck // a broken event may name its workspace all the same
+	decoded, _ := decode(d, raw)
 	_, workspace := d.Claims(decoded)
 	return workspace
 }

@@ -111,7 +111,7 @@ func viewerOf(v *sourcev1.Viewer) (address, event.Warnings, error) {
 	}
 	email, err := parse(v.GetEmail())
 	if err != nil {
-		return address{}, event.AddressDropped, nil
+		return address{}, event.AddressDropped, nil //nolint:nilerr // it makes the viewer unknown, not the event bad
 	}
 	return address{email: email, name: v.GetName(), evidence: evidence}, 0, nil
 }

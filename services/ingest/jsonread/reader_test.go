@@ -103,7 +103,7 @@ func TestReaderReads(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`{}`:                                   "{ }",
-		` [ ] `:                                "[ ]",
+		"\t[ ]\n":                              "[ ]",
 		`null`:                                 "null",
 		`{"a":1,"b":[true,false,null,-0.5e2]}`: `{ "a" 1 "b" [ true false null -50 ] }`,
 		`"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"`: strconv.Quote("\"\\/\b\f\n\r\té😀"),

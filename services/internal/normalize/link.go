@@ -76,7 +76,7 @@ func webLink(raw string) string {
 		s = clean(s)
 	}
 	for _, scheme := range [...]string{"https://", "http://"} {
-		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) && 
+		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) &&
 			!strings.ContainsAny(s, " <>\"") && strings.IndexByte("/?#", s[len(scheme)]) < 0 {
 			return s
 		}
