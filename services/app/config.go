@@ -1,0 +1,109 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/libs/telemetry"
+	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/console"
+	"github.com/throughline-dev/throughline/services/identity"
+	"github.com/throughline-dev/throughline/services/ingest"
+	"github.com/throughline-dev/throughline/services/internal/orgs"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/mapping"
+	"github.com/throughline-dev/throughline/services/visits"
+	"github.com/throughline-dev/throughline/services/writer"
+)
+
+// Config is a process's whole configuration; every service reads its own section.
+type Config struct {
+	// Telemetry configures logs, traces and metrics.
+	Telemetry telemetry.Config `yaml:"telemetry"`
+	// Admin serves health, metrics and the configuration in force.
+	Admin AdminConfig `yaml:"admin"`
+	// StopTimeout bounds how long one service may take to drain.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	// InstallationKeyFile holds the key that wraps all others. `throughline init` makes it.
+	InstallationKeyFile string `yaml:"installation_key_file"`
+	// Kafka is how to reach the brokers.
+	Kafka kafka.Config `yaml:"kafka"`
+	// Topics says how `throughline init` creates the pipeline's topics.
+	Topics TopicsConfig `yaml:"topics"`
+	// Settings is how services reach the config service.
+	Settings settings.Config `yaml:"settings"`
+	// Orgs is how services reach Salesforce.
+	Orgs orgs.Config `yaml:"orgs"`
+
+	Config   config.Config   `yaml:"config"`
+	Console  console.Config  `yaml:"console"`
+	Ingest   ingest.Config   `yaml:"ingest"`
+	Visits   visits.Config   `yaml:"visits"`
+	Identity identity.Config `yaml:"identity"`
+	Mapping  mapping.Config  `yaml:"mapping"`
+	Writer   writer.Config   `yaml:"writer"`
+}
+
+// AdminConfig is the listener for operators.
+type AdminConfig struct {
+	// Listen is its address; empty: none.
+	Listen string `yaml:"listen"`
+}
+
+// TopicsConfig says how topics are created.
+type TopicsConfig struct {
+	// Partitions of every topic of the pipeline. Equal for all, because people and engagements are joined by partition;
+	// fixed for the life of a topic, because revisions are offsets.
+	Partitions int `yaml:"partitions"`
+	// ReplicationFactor of every topic; 0 leaves it to the brokers.
+	ReplicationFactor int `yaml:"replication_factor"`
+	// Retention of activities, visits, engagements, resolved, writes and outcomes.
+	Retention time.Duration `yaml:"retention"`
+	// DeadLetterRetention is how long what could not be handled is kept for replay.
+	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
+}
+
+// DefaultConfig returns the defaults of a process that finds Kafka and config on its own machine.
+func DefaultConfig() Config {
+	return Config{
+		Telemetry:           telemetry.DefaultConfig(),
+		Admin:               AdminConfig{Listen: ":9100"},
+		StopTimeout:         30 * time.Second,
+		InstallationKeyFile: "data/installation.key",
+		Kafka:               kafka.DefaultConfig("127.0.0.1:9092"),
+		Topics:              TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
+		Settings:            settings.DefaultConfig(),
+		Orgs:                orgs.DefaultConfig(),
+		Config:              config.DefaultConfig(),
+		Console:             console.DefaultConfig(),
+		Ingest:              ingest.DefaultConfig(),
+		Visits:              visits.DefaultConfig(),
+		Identity:            identity.DefaultConfig(),
+		Mapping:             mapping.DefaultConfig(),
+		Writer:              writer.DefaultConfig(),
+	}
+}
+
+// Validate checks what concerns the process as a whole; every service checks its own section when it is built, so that a
+// process that runs one service needs only that one's settings.
+func (c *Config) Validate() error {
+	errs := []error{c.Telemetry.Validate()}
+	if c.StopTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("stop_timeout: %s is not positive", c.StopTimeout))
+	}
+	if c.InstallationKeyFile == "" {
+		errs = append(errs, errors.New("installation_key_file: missing"))
+	}
+	if c.Topics.Partitions < 1 || c.Topics.Partitions > 10_000 {
+		errs = append(errs, fmt.Errorf("topics.partitions: %d is not between 1 and 10000", c.Topics.Partitions))
+	}
+	if c.Topics.Retention < time.Hour {
+		errs = append(errs, fmt.Errorf("topics.retention: %s is less than an hour", c.Topics.Retention))
+	}
+	if c.Topics.DeadLetterRetention < time.Hour {
+		errs = append(errs, fmt.Errorf("topics.dead_letter_retention: %s is less than an hour", c.Topics.DeadLetterRetention))
+	}
+	return errors.Join(errs...)
+}

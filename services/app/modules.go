@@ -1,0 +1,130 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/console"
+	"github.com/throughline-dev/throughline/services/identity"
+	"github.com/throughline-dev/throughline/services/ingest"
+	"github.com/throughline-dev/throughline/services/internal/deadletter"
+	"github.com/throughline-dev/throughline/services/internal/orgs"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/trace"
+	"github.com/throughline-dev/throughline/services/mapping"
+	"github.com/throughline-dev/throughline/services/visits"
+	"github.com/throughline-dev/throughline/services/writer"
+)
+
+// Names of the modules that the process treats in a special way.
+const (
+	configModule   = "config"
+	settingsModule = "settings"
+)
+
+// module is one service and how to build it.
+type module struct {
+	name  string
+	build func(*shared) (Service, error)
+	// internal modules are not services a user can name; they run where they are needed.
+	internal bool
+}
+
+// modules is everything a process can run, in order of start: the end of the flow first.
+var modules = []module{
+	{name: configModule, build: buildConfig},
+	{name: settingsModule, build: buildSettings, internal: true},
+	{name: "console", build: buildConsole},
+	{name: "writer", build: buildWriter},
+	{name: "mapping", build: buildMapping},
+	{name: "identity", build: buildIdentity},
+	{name: "visits", build: buildVisits},
+	{name: "ingest", build: buildIngest},
+}
+
+// Names lists the services that can be served.
+func Names() []string {
+	var names []string
+	for _, m := range modules {
+		if !m.internal {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// open makes what services share.
+func (s *shared) open() error {
+	var err error
+	if s.installation, err = seal.LoadOrCreateInstallation(s.cfg.InstallationKeyFile); err != nil {
+		return fmt.Errorf("installation_key_file: %w", err)
+	}
+	s.deadLetter = deadletter.Encode(s.installation)
+	s.kafka, err = kafka.New(s.cfg.Kafka, kafka.Deps{Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter})
+	if err != nil {
+		return err
+	}
+	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
+		Installation: s.installation, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+	})
+	if err != nil {
+		return err
+	}
+	s.orgs, err = orgs.New(s.cfg.Orgs, orgs.Deps{
+		Tokens: s.settings.Service(), Settings: s.settings, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+	})
+	return err
+}
+
+func buildSettings(s *shared) (Service, error) { return s.settings, nil }
+
+func buildConfig(s *shared) (Service, error) {
+	return config.New(s.cfg.Config, config.Deps{
+		Broker: s.kafka, Installation: s.installation,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	})
+}
+
+func buildConsole(s *shared) (Service, error) {
+	return console.New(s.cfg.Console, console.Deps{
+		Settings: s.settings.Service(), Logger: s.tel.Logger,
+		Tracer: &trace.Finder{Log: topicLog{s.kafka}, Outcomes: s.settings.Service()},
+	})
+}
+
+func buildWriter(s *shared) (Service, error) {
+	return writer.New(s.cfg.Writer, writer.Deps{
+		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	})
+}
+
+func buildMapping(s *shared) (Service, error) {
+	return mapping.New(s.cfg.Mapping, mapping.Deps{
+		Broker: s.kafka, Settings: s.settings,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	})
+}
+
+func buildIdentity(s *shared) (Service, error) {
+	return identity.New(s.cfg.Identity, identity.Deps{
+		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	})
+}
+
+func buildVisits(s *shared) (Service, error) {
+	return visits.New(s.cfg.Visits, visits.Deps{
+		Broker: s.kafka, Settings: s.settings,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	})
+}
+
+func buildIngest(s *shared) (Service, error) {
+	return ingest.New(s.cfg.Ingest, ingest.Deps{
+		Broker: s.kafka, Publisher: s.kafka, Settings: s.settings, Sealer: s.installation,
+		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+	})
+}

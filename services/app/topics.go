@@ -1,0 +1,28 @@
+package app
+
+import (
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+)
+
+// deadLetterHeadroom lets a dead letter hold the largest record plus its own frame.
+const deadLetterHeadroom = 12 << 20
+
+// Specs lists the topics that must exist before the pipeline runs. Customer topics are the customer's to create.
+func (t TopicsConfig) Specs() []kafka.TopicSpec {
+	var specs []kafka.TopicSpec
+	add := func(s kafka.TopicSpec) {
+		s.Partitions, s.ReplicationFactor = t.Partitions, t.ReplicationFactor
+		specs = append(specs, s)
+	}
+	for _, name := range []string{
+		topic.Activities, topic.Visits, topic.Engagements, topic.Unresolved, topic.Resolved, topic.Writes, topic.Parked, topic.Outcomes,
+	} {
+		add(kafka.TopicSpec{Name: name, Retention: t.Retention})
+	}
+	add(kafka.TopicSpec{Name: topic.DeadLetters, Retention: t.DeadLetterRetention, MaxMessageBytes: deadLetterHeadroom})
+	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger} {
+		add(kafka.TopicSpec{Name: name, Compacted: true})
+	}
+	return specs
+}

@@ -1,0 +1,147 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/throughline-dev/throughline/services/oracle"
+	"github.com/throughline-dev/throughline/services/visits"
+)
+
+// Options is what a user chooses.
+type Options struct {
+	// Dir keeps everything, so that a run that was killed can go on; empty: a temporary folder, removed at the end.
+	Dir string
+	// Events to send, and the Seed they are made from.
+	Events int
+	Seed   uint64
+	// Rate limits how many events are sent per second; 0: as fast as it goes.
+	Rate int
+	// Stay keeps everything running after the summary until ctx ends.
+	Stay bool
+	// Version is the program's.
+	Version string
+	// Out takes the progress and the summary; Live draws the progress in place, for a terminal.
+	Out  io.Writer
+	Live bool
+}
+
+// customerTopic is where the demo's platform sends its events.
+const customerTopic = "viewing-events"
+
+// Run sends the stream through, waits until everything is written, and compares. An error means that the demo could not
+// be run; what was lost or doubled is in the summary.
+func Run(ctx context.Context, opts Options) (Summary, error) {
+	if opts.Dir == "" {
+		dir, err := os.MkdirTemp("", "throughline-demo-")
+		if err != nil {
+			return Summary{}, err
+		}
+		defer os.RemoveAll(dir)
+		opts.Dir = dir
+	}
+	env, err := start(ctx, opts)
+	if err != nil {
+		return Summary{}, err
+	}
+	summary, err := env.run(ctx)
+	return summary, errors.Join(err, env.stop())
+}
+
+func (e *environment) run(ctx context.Context) (Summary, error) {
+	began := time.Now()
+	feed := &feeder{client: e.kafka, topic: customerTopic, perSecond: e.opts.Rate}
+	show := newProgress(e, feed)
+	stopShowing := show.start(ctx)
+	if err := e.drive(ctx, feed); err != nil {
+		stopShowing()
+		return Summary{}, err
+	}
+	elapsed := time.Since(began)
+	stopShowing()
+
+	report, tally, err := e.judge(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	summary, reasons, err := e.summarise(ctx, report, tally, elapsed)
+	if err != nil {
+		return Summary{}, err
+	}
+	summary.render(e.opts.Out, reasons)
+	if !report.OK() {
+		fmt.Fprintln(e.opts.Out, report)
+	}
+	if e.opts.Stay {
+		e.invite(ctx)
+		<-ctx.Done()
+	}
+	return summary, nil
+}
+
+// drive sends all events, waits until they are in visits, moves the clock so that visits nobody closed end, and waits until
+// everything that follows from that is in Salesforce.
+func (e *environment) drive(ctx context.Context, feed *feeder) error {
+	if err := feed.feed(ctx, e.traffic.Events()); err != nil {
+		return err
+	}
+	if err := awaitQuiet(ctx, e.kafka, e.entrance()); err != nil {
+		return err
+	}
+	e.clock.advance(silence + time.Minute)
+	// Visits look around by themselves for who has been silent; they are done when a while has closed no more.
+	for closed := int64(-1); closed != e.closed(); {
+		closed = e.closed()
+		if err := pause(ctx, settleFor); err != nil {
+			return err
+		}
+	}
+	return awaitQuiet(ctx, e.kafka, e.flow())
+}
+
+// closed counts the visits that ended since this process started.
+func (e *environment) closed() int64 {
+	v, ok := e.process.Service("visits").(*visits.Service)
+	if !ok {
+		return 0
+	}
+	st := v.Stats()
+	return st.Closed + st.Anonymous
+}
+
+// pause waits for a while or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// judge lets the oracle read the stream and compares what it expects with what the orgs hold.
+func (e *environment) judge(ctx context.Context) (*oracle.Report, *oracle.Expectation, error) {
+	o, err := oracle.New(e.traffic.World(), oracle.DefaultOptions())
+	if err != nil {
+		return nil, nil, err
+	}
+	for event := range e.traffic.Events() {
+		raw := oracle.Raw{Value: event.Value}
+		for _, h := range event.Headers {
+			raw.Headers = append(raw.Headers, oracle.Header(h))
+		}
+		o.Observe(raw)
+	}
+	expected := o.Expect()
+	actual, err := e.records(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return oracle.Compare(expected, actual), expected, nil
+}

@@ -1,0 +1,239 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/throughline-dev/throughline/libs/broker"
+	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/generator"
+	"github.com/throughline-dev/throughline/services/ingest"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/simulator"
+)
+
+const (
+	// partitions of every topic: enough for two cores to work in parallel, few enough to be cheap.
+	partitions = 4
+	// silence is the workspaces' default silence limit.
+	silence = 30 * time.Minute
+	// tickEvery is how often visits look for what is due.
+	tickEvery = 100 * time.Millisecond
+	// settleFor is longer than visits take to find out that a partition is quiet: some ticks and one more second.
+	settleFor   = 1500 * time.Millisecond
+	stopTimeout = 30 * time.Second
+	readyWithin = time.Minute
+)
+
+// environment is everything that runs during a demo.
+type environment struct {
+	opts    Options
+	state   *state
+	clock   *clock
+	logger  *slog.Logger
+	traffic *generator.Generator
+	tokens  tokens
+
+	broker    *broker.Broker
+	simulator *simulator.Simulator
+	process   *app.Process
+	kafka     *kafka.Client
+	config    configv1.ConfigServiceClient
+
+	cancel context.CancelFunc
+	// ended receives what each part that runs in the background ended with.
+	ended   []chan error
+	closers []func() error
+}
+
+// start brings everything up, empty or as an earlier run left it.
+func start(ctx context.Context, opts Options) (_ *environment, err error) {
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	st, err := loadState(opts.Dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	e := &environment{opts: opts, state: st, clock: &clock{}}
+	e.logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.stop())
+		}
+	}()
+	cfg := generator.DefaultConfig()
+	cfg.Seed, cfg.Events, cfg.Now = st.Seed, st.Events, st.Now
+	if e.traffic, err = generator.New(cfg); err != nil {
+		return nil, err
+	}
+	if e.tokens, err = loadTokens(opts.Dir); err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	e.cancel = cancel
+	for _, step := range []func(context.Context) error{e.startBroker, e.startSimulator, e.startProcess, e.seed} {
+		if err := step(run); err != nil {
+			return nil, err
+		}
+	}
+	return e, e.awaitReady(ctx)
+}
+
+func (e *environment) path(name string) string { return filepath.Join(e.opts.Dir, name) }
+
+// background runs a part until the environment stops.
+func (e *environment) background(ctx context.Context, run func(context.Context) error) {
+	done := make(chan error, 1)
+	e.ended = append(e.ended, done)
+	go func() { done <- run(ctx) }()
+}
+
+func (e *environment) startBroker(ctx context.Context) error {
+	var err error
+	e.broker, err = broker.Start(broker.Config{Dir: e.path("kafka"), Listen: e.state.Kafka, Partitions: partitions, Logger: e.logger})
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, func() error { e.broker.Close(); return nil })
+	if e.kafka, err = kafka.New(e.kafkaConfig(), kafka.Deps{Logger: e.logger}); err != nil {
+		return err
+	}
+	e.closers = append(e.closers, func() error { e.kafka.Close(); return nil })
+	specs := append(e.topics().Specs(), kafka.TopicSpec{Name: customerTopic, Partitions: partitions})
+	return e.kafka.EnsureTopics(ctx, specs...)
+}
+
+func (e *environment) kafkaConfig() kafka.Config { return kafka.DefaultConfig(e.broker.Addr()...) }
+
+func (e *environment) topics() app.TopicsConfig {
+	t := app.DefaultConfig().Topics
+	t.Partitions = partitions
+	return t
+}
+
+func (e *environment) startSimulator(ctx context.Context) error {
+	cfg := simulator.DefaultConfig()
+	cfg.Listen, cfg.Dir = e.state.Simulator, e.path("salesforce")
+	var err error
+	if e.simulator, err = simulator.New(cfg, simulator.Deps{Logger: e.logger}); err != nil {
+		return err
+	}
+	if err := e.simulator.Listen(ctx); err != nil {
+		return err
+	}
+	data, err := generator.Scenario(e.traffic.World(), e.access)
+	if err != nil {
+		return err
+	}
+	scenario, err := simulator.ParseScenario(data)
+	if err != nil {
+		return err
+	}
+	if err := e.simulator.Seed(ctx, scenario); err != nil {
+		return err
+	}
+	e.background(ctx, e.simulator.Run)
+	return nil
+}
+
+// access is how the workspace's connection gets into its org.
+func (e *environment) access(workspace string) generator.Access {
+	return generator.Access{
+		LoginURL: e.simulator.BaseURL(workspace), ClientID: "throughline-" + workspace, ClientSecret: e.tokens.org.Reveal(),
+	}
+}
+
+func (e *environment) startProcess(ctx context.Context) error {
+	cfg := e.processConfig()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	var err error
+	if e.process, err = app.New(ctx, &cfg, []string{"all"}, app.Options{Version: e.opts.Version, Clock: e.clock}); err != nil {
+		return err
+	}
+	e.background(ctx, e.process.Run)
+	admin := cfg.Settings
+	admin.Token = e.tokens.admin
+	installation, err := seal.LoadOrCreateInstallation(cfg.InstallationKeyFile)
+	if err != nil {
+		return err
+	}
+	conn, err := settings.Dial(admin, settings.Deps{Installation: installation})
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, conn.Close)
+	e.config = configv1.NewConfigServiceClient(conn)
+	return nil
+}
+
+func (e *environment) processConfig() app.Config {
+	cfg := app.DefaultConfig()
+	cfg.Telemetry.Log.Level, cfg.Telemetry.Log.Format = slog.LevelWarn, "text"
+	cfg.Admin.Listen = e.state.Admin
+	cfg.InstallationKeyFile = e.path("installation.key")
+	cfg.Kafka, cfg.Topics = e.kafkaConfig(), e.topics()
+	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.SavePath = e.state.Config, e.tokens.service, e.path("settings.snapshot")
+	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = e.state.Config, true, e.path("config.db")
+	cfg.Config.Callers = []config.Caller{
+		{Name: "demo", Role: config.RoleAdmin, Token: e.tokens.admin}, {Name: "services", Role: config.RoleService, Token: e.tokens.service},
+	}
+	cfg.Console.Listen, cfg.Console.Token, cfg.Console.SecureCookie = e.state.Console, e.tokens.admin, false
+	cfg.Ingest.Sources = []ingest.Source{{Topic: customerTopic}}
+	cfg.Ingest.HTTP.Addr = e.state.Ingest
+	cfg.Ingest.TraceRatio = cfg.Telemetry.SampleRatio
+	cfg.Visits.Activities.TickEvery = tickEvery
+	return cfg
+}
+
+// awaitReady waits until every service is ready, a minute at most.
+func (e *environment) awaitReady(ctx context.Context) error {
+	deadline := time.Now().Add(readyWithin)
+	for {
+		err := e.process.Ready()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready after %s: %w", readyWithin, err)
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// stop ends everything, the services first, in the order that lets them drain.
+func (e *environment) stop() error {
+	if e.cancel != nil {
+		e.cancel()
+	}
+	var errs []error
+	for i := len(e.ended) - 1; i >= 0; i-- {
+		errs = append(errs, <-e.ended[i])
+	}
+	if e.process != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, e.process.Close(ctx))
+	}
+	for i := len(e.closers) - 1; i >= 0; i-- {
+		errs = append(errs, e.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// tokens are the demo's credentials, made once per folder.
+type tokens struct{ admin, service, org secret.String }

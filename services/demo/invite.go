@@ -1,0 +1,43 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// invite says where to look while everything stays up.
+func (e *environment) invite(ctx context.Context) {
+	out := e.opts.Out
+	fmt.Fprintf(out, "\nLook around; Ctrl-C ends it.\n\n")
+	for _, w := range e.traffic.World().Workspaces {
+		fmt.Fprintf(out, "  %-22s %s\n", w.Org.Name, e.simulator.BaseURL(w.ID))
+	}
+	fmt.Fprintf(out, "  %-22s http://%s/?token=%s\n", "Console", e.state.Console, e.tokens.admin.Reveal())
+	fmt.Fprintf(out, "  %-22s http://%s/metrics\n", "Metrics", e.state.Admin)
+	fmt.Fprintf(out, "  %-22s http://%s/v1/events\n", "Send events", e.state.Ingest)
+	if workspace, event := e.sample(ctx); event != "" {
+		fmt.Fprintf(out, "\nThe way of one event:\n\n  bin/throughline trace --dir %s --workspace %s %s\n  http://%s/workspaces/%s/events/%s\n\n",
+			e.opts.Dir, workspace, event, e.state.Console, workspace, event)
+	}
+}
+
+// sample finds an event that became a record, for people to follow.
+func (e *environment) sample(ctx context.Context) (workspace, event string) {
+	for _, w := range e.traffic.World().Workspaces {
+		answer, err := e.config.ListOutcomes(ctx, &configv1.ListOutcomesRequest{
+			Workspace: w.ID, Status: streamv1.Status_STATUS_WRITTEN, PageSize: 50,
+		})
+		if err != nil {
+			continue
+		}
+		for _, o := range answer.GetOutcomes() {
+			if o.GetObject() == "Task" && o.GetEventId() != "" {
+				return w.ID, o.GetEventId()
+			}
+		}
+	}
+	return "", ""
+}

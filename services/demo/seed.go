@@ -1,0 +1,91 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/throughline-dev/throughline/libs/secret"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/generator"
+)
+
+// loadTokens reads the folder's credentials, or makes them.
+func loadTokens(dir string) (tokens, error) {
+	var t tokens
+	for name, target := range map[string]*secret.String{"admin.token": &t.admin, "service.token": &t.service, "org.secret": &t.org} {
+		value, err := loadToken(filepath.Join(dir, name))
+		if err != nil {
+			return tokens{}, err
+		}
+		*target = value
+	}
+	return t, nil
+}
+
+func loadToken(path string) (secret.String, error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return secret.New(strings.TrimSpace(string(data))), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret.String{}, err
+	}
+	value := rand.Text()
+	return secret.New(value), writeFile(path, []byte(value+"\n"))
+}
+
+// seed saves the settings of the demo's customers and checks their connections. What an earlier run saved stays.
+func (e *environment) seed(ctx context.Context) error {
+	s, err := generator.NewSettings(e.traffic.World(), e.access)
+	if err != nil {
+		return err
+	}
+	save := func(what, id string, err error) error {
+		// The version sent is 0: "create". A run before this one has created it already.
+		if code := status.Code(err); code == codes.Aborted || code == codes.AlreadyExists {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("save %s %s: %w", what, id, err)
+		}
+		return nil
+	}
+	for _, w := range s.Workspaces {
+		_, err := e.config.PutWorkspace(ctx, &configv1.PutWorkspaceRequest{Workspace: w})
+		if err := save("workspace", w.GetId(), err); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.Connections {
+		_, err := e.config.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: c})
+		if err := save("connection", c.GetId(), err); err != nil {
+			return err
+		}
+		req := &configv1.CheckConnectionRequest{Workspace: c.GetWorkspace(), Connection: c.GetId()}
+		if _, err := e.config.CheckConnection(ctx, req); err != nil {
+			return fmt.Errorf("check connection %s of workspace %s: %w", c.GetId(), c.GetWorkspace(), err)
+		}
+	}
+	for _, i := range s.Integrations {
+		_, err := e.config.PutIntegration(ctx, &configv1.PutIntegrationRequest{Integration: i})
+		if err := save("integration", i.GetId(), err); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.ContentSettings {
+		_, err := e.config.PutContentSetting(ctx, &configv1.PutContentSettingRequest{Setting: c})
+		if err := save("content setting", c.GetContentId(), err); err != nil {
+			return err
+		}
+	}
+	return nil
+}

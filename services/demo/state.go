@@ -1,0 +1,75 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// state is what a demo must find again when it is started on a folder once more: the same stream at the same moment, and the
+// same addresses, because saved settings and clients remember them.
+type state struct {
+	Seed      uint64    `json:"seed"`
+	Events    int       `json:"events"`
+	Now       time.Time `json:"now"`
+	Kafka     string    `json:"kafka"`
+	Config    string    `json:"config"`
+	Simulator string    `json:"simulator"`
+	Console   string    `json:"console"`
+	Admin     string    `json:"admin"`
+	Ingest    string    `json:"ingest"`
+}
+
+const stateFile = "demo.json"
+
+// loadState reads the folder's state, or makes and saves one.
+func loadState(dir string, opts Options) (*state, error) {
+	path := filepath.Join(dir, stateFile)
+	data, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		s := &state{}
+		if err := json.Unmarshal(data, s); err != nil {
+			return nil, fmt.Errorf("%s: %w; remove the folder to start afresh", path, err)
+		}
+		if s.Seed != opts.Seed || s.Events != opts.Events {
+			return nil, fmt.Errorf("%s holds a run of %d events with seed %d; ask for the same, or choose another --dir", dir, s.Events, s.Seed)
+		}
+		return s, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	s := &state{Seed: opts.Seed, Events: opts.Events, Now: time.Now().UTC().Truncate(time.Millisecond)}
+	for _, addr := range []*string{&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest} {
+		if *addr, err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	if data, err = json.MarshalIndent(s, "", "  "); err != nil {
+		return nil, err
+	}
+	return s, writeFile(path, data)
+}
+
+// freeAddress finds a loopback port that is free now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// writeFile replaces a file whole, so that a kill leaves the old or the new one.
+func writeFile(path string, data []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
