@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -166,6 +167,9 @@ func refusalOf(err error) *refusal {
 	}
 	var e *salesforce.Error
 	if errors.As(err, &e) {
+		if e.Code == "INVALID_FIELD" && strings.Contains(e.Detail, "can not be filtered") {
+			return later(streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, err) // Until an administrator decrypts it.
+		}
 		if code, ok := streamv1.Reason_value["REASON_"+e.Reason]; ok && code != 0 {
 			return later(streamv1.Reason(code), err)
 		}
