@@ -86,15 +86,15 @@ func (w *Writer) reference(f *schema.Field, rec, old *record.Record) *Error {
 	if old != nil && old.Text(f.Slot) == id {
 		return nil
 	}
-	target, target2 := w.target(f, id)
+	target, kind := w.target(f, id)
 	switch {
-	case target2 == nil:
+	case kind == nil:
 		return refuse(codeMalformedID, strings.TrimSuffix(f.Label, " ID")+" ID: id value of incorrect type: "+text, f.Name)
 	case target == nil:
-		return refuse(codeCrossReference, "invalid cross reference id")
+		return crossReferenceError()
 	case target.Deleted():
 		return deletedError()
-	case target2.Name == "Lead" && !w.Import && target.True(target2.Slot("IsConverted")):
+	case kind.Name == "Lead" && !w.Import && target.True(kind.Slot("IsConverted")):
 		return refuse(codeConverted, "cannot reference converted lead", f.Name)
 	}
 	return nil

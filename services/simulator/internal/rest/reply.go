@@ -57,16 +57,23 @@ func ok(v any) reply {
 	return reply{status: http.StatusOK, body: body}
 }
 
+// refusal is one element of the error array of a refused record: it always lists its fields.
+type refusal struct {
+	Message   string   `json:"message"`
+	ErrorCode string   `json:"errorCode"`
+	Fields    []string `json:"fields"`
+}
+
 // refusals turns the errors of a single write into an answer.
 func refusals(errs []*dml.Error) reply {
 	status := http.StatusBadRequest
-	list := make([]apiError, len(errs))
+	list := make([]refusal, len(errs))
 	for i, e := range errs {
 		fields := e.Fields
 		if fields == nil {
 			fields = []string{}
 		}
-		list[i] = apiError{Message: e.Message, ErrorCode: e.Code, Fields: fields}
+		list[i] = refusal{Message: e.Message, ErrorCode: e.Code, Fields: fields}
 		switch e.Code {
 		case "ENTITY_IS_DELETED":
 			status = http.StatusNotFound
