@@ -77,7 +77,7 @@ func (c Config) Validate() error {
 	}
 	need(c.Name != "", "name is missing")
 	need(c.Topic != "", "topic is missing")
-	need(c.Topic != c.StateTopic, "state_topic must differ from topic")
+	need(c.StateTopic == "" || c.Topic != c.StateTopic, "state_topic must differ from topic")
 	need(c.BatchRecords > 0, "batch_records must be positive, not %d", c.BatchRecords)
 	need(c.BatchBytes > 0 && c.BatchBytes <= 64<<20, "batch_bytes must be between 1 and 64 MiB, not %d", c.BatchBytes)
 	need(c.BatchWait >= 0 && c.BatchWait <= 5*time.Second, "batch_wait must be between 0s and 5s, not %s", c.BatchWait)
