@@ -128,12 +128,12 @@ func TestRuntime(t *testing.T) {
 
 	test("StartsOverWhenACommitFails", func(t *testing.T, b *testBundle) {
 		var failures atomic.Int64
-		b.Fault = func(op stagetest.Operation) error {
+		b.Fail(func(op stagetest.Operation) error {
 			if op.Kind == "commit" && failures.Add(1) <= 3 {
 				return errors.New("connection reset")
 			}
 			return nil
-		}
+		})
 		s, stop := b.run(stagetest.Copy("out"))
 		b.fill(100)
 		time.Sleep(10 * time.Second)
@@ -145,12 +145,12 @@ func TestRuntime(t *testing.T) {
 
 	test("RetriesOutputsWithoutHandlingTheBatchAgain", func(t *testing.T, b *testBundle) {
 		var failures atomic.Int64
-		b.Fault = func(op stagetest.Operation) error {
+		b.Fail(func(op stagetest.Operation) error {
 			if (op.Kind == "produce" || op.Kind == "save") && failures.Add(1)%3 != 0 {
 				return errors.New("broker away")
 			}
 			return nil
-		}
+		})
 		var calls atomic.Int64
 		s, stop := b.run(func(_ stage.Partition, state *stage.Table) (stage.Processor, error) {
 			return process(func(_ context.Context, batch []stage.Record, out *stage.Outbox) error {

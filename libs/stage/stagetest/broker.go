@@ -13,10 +13,8 @@ import (
 // Broker is a stage.Broker in memory, for tests of what runs on one. A group has one member. It works inside a
 // testing/synctest bubble. Safe for concurrent use.
 type Broker struct {
-	// Fault, if set before use, is asked before every operation; its error becomes the operation's.
-	Fault func(Operation) error
-
 	mu      sync.Mutex
+	faulty  func(Operation) error
 	topics  map[string][][]stage.Record
 	groups  map[string]map[int]int64
 	members map[string]*member
@@ -112,11 +110,21 @@ func (b *Broker) Fence(group string) {
 	}
 }
 
+// Fail has faulty asked before every operation; its error becomes the operation's.
+func (b *Broker) Fail(faulty func(Operation) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faulty = faulty
+}
+
 func (b *Broker) fault(kind, topic string) error {
-	if b.Fault == nil {
+	b.mu.Lock()
+	faulty := b.faulty
+	b.mu.Unlock()
+	if faulty == nil {
 		return nil
 	}
-	return b.Fault(Operation{Kind: kind, Topic: topic})
+	return faulty(Operation{Kind: kind, Topic: topic})
 }
 
 // Consume gives all partitions to the one member, generation after generation.
