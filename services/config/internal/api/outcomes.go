@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -114,7 +116,11 @@ func decodePage(filters uint64, token string) (store.OutcomePosition, error) {
 	if n <= 0 || len(b) == 8+n {
 		return store.OutcomePosition{}, errPageToken
 	}
-	return store.OutcomePosition{DecidedAt: time.UnixMicro(at).UTC(), ID: string(b[8+n:])}, nil
+	id := string(b[8+n:])
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+		return store.OutcomePosition{}, errPageToken
+	}
+	return store.OutcomePosition{DecidedAt: time.UnixMicro(at).UTC(), ID: id}, nil
 }
 
 // CountOutcomes implements configv1.ConfigServiceServer.

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+)
+
+func TestPageTokenComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	at := store.OutcomePosition{DecidedAt: time.UnixMicro(1772355600123456).UTC(), ID: "outcome"}
+	got, err := decodePage(7, encodePage(7, at))
+	require.NoError(t, err)
+	require.Equal(t, at, got)
+	_, err = decodePage(8, encodePage(7, at))
+	require.ErrorIs(t, err, errOtherQuery)
+}
+
+func FuzzDecodePage(f *testing.F) {
+	f.Add(uint64(7), encodePage(7, store.OutcomePosition{DecidedAt: time.UnixMicro(1), ID: "x"}))
+	f.Add(uint64(0), "AAAAAAAAAAD_____________AQ")
+	f.Fuzz(func(t *testing.T, filters uint64, token string) {
+		at, err := decodePage(filters, token)
+		if err != nil {
+			return
+		}
+		again, err := decodePage(filters, encodePage(filters, at))
+		require.NoError(t, err)
+		require.Equal(t, at, again)
+	})
+}
