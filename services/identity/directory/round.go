@@ -122,16 +122,12 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	var leads, contacts, users []salesforce.Record
 	g, gctx := errgroup.WithContext(ctx)
 	if addresses := variants(r.viewers); len(addresses) > 0 {
-		extra := ""
-		for _, f := range r.fields {
-			extra += ", " + f
-		}
 		g.Go(func() (err error) {
-			leads, err = q.in(gctx, leadFields+extra, "Lead", "Email", addresses)
+			leads, err = q.in(gctx, r.with(leadFields), "Lead", "Email", addresses)
 			return err
 		})
 		g.Go(func() (err error) {
-			contacts, err = q.in(gctx, contactFields+extra, "Contact", "Email", addresses)
+			contacts, err = q.in(gctx, r.with(contactFields), "Contact", "Email", addresses)
 			return err
 		})
 	}
@@ -151,6 +147,11 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	r.keepPeople(found)
 	r.keepUsers(users)
 	return r.askOwners(ctx, q)
+}
+
+// with adds the fields that the ranking needs to those that are read anyway.
+func (r *round) with(fields string) string {
+	return strings.Join(append([]string{fields}, r.fields...), ", ")
 }
 
 // byViewer assigns records to those who asked for their address. Different spellings of one address are one address.
@@ -180,11 +181,7 @@ func (r *round) follow(ctx context.Context, q querier, found map[string][]match.
 	if len(wanted) == 0 {
 		return nil
 	}
-	extra := ""
-	for _, f := range r.fields {
-		extra += ", " + f
-	}
-	records, err := q.in(ctx, contactFields+extra, "Contact", "Id", sortedKeys(wanted))
+	records, err := q.in(ctx, r.with(contactFields), "Contact", "Id", sortedKeys(wanted))
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,6 @@ func TestLook(t *testing.T) {
 
 	t.Run("FindsLeadsContactsOwnersAndTheContentOwner", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "IMM-27")
-		t.Attr("requirement", "IMM-28")
 		t.Attr("requirement", "IMM-31")
 		b := setup(t)
 		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "Mia@Example.com"})

@@ -78,7 +78,6 @@ func TestProcessor(t *testing.T) {
 
 	t.Run("AsksOnlyWhereAnIntegrationAppliedWhenItHappened", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "IMM-17")
 		b := setup(t, func(s *settingstest.Builder) {
 			off := rule("off", "prod")
 			off.Enabled = false

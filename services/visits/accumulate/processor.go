@@ -50,8 +50,8 @@ type account struct {
 	engagement *streamv1.Engagement
 	applied    int64
 	changed    bool
-	// problem is why the state entry cannot be read; the engagement must not be touched then.
-	problem error
+	// problem is why the state entry cannot be read, "" if it can; the engagement must not be touched then.
+	problem string
 }
 
 // New builds the processor of one partition on top of what its state holds.
@@ -94,8 +94,8 @@ func (p *Processor) read(batch []stage.Record, out *stage.Outbox) {
 
 func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
 	a := p.account(v)
-	if a.problem != nil {
-		out.DeadLetter(*rec, "BAD_SCHEMA", fmt.Sprintf("the totals that visit %s belongs to: %v", v.GetVisitId(), a.problem))
+	if a.problem != "" {
+		out.DeadLetter(*rec, "BAD_SCHEMA", "the totals that visit "+v.GetVisitId()+" belongs to: "+a.problem)
 		return nil
 	}
 	heard := a.heard()
@@ -191,7 +191,7 @@ func (p *Processor) account(v *streamv1.Visit) *account {
 	if value, ok := p.state.Get(id); ok {
 		var err error
 		if a, err = decodeState(value); err != nil {
-			a = &account{problem: err, engagement: &streamv1.Engagement{}}
+			a = &account{problem: err.Error(), engagement: &streamv1.Engagement{}}
 		}
 	}
 	a.engagement.EngagementId, a.engagement.Workspace = id, v.GetWorkspace()

@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -50,8 +49,8 @@ type sitting struct {
 	changed bool
 	// message is the stream's form of the visit as it stands, nil when it was not needed yet.
 	message *streamv1.Visit
-	// problem is why the state entry cannot be read; the visit must not be touched then.
-	problem error
+	// problem is why the state entry cannot be read, "" if it can; the visit must not be touched then.
+	problem string
 }
 
 // Deps is what code passes in.
@@ -77,7 +76,7 @@ func (p *Processor) restore() error {
 	var s sitting
 	var failed error
 	p.state.Range(func(id string, value []byte) bool {
-		if err := p.decode(&s, id, value); err != nil {
+		if !s.decode(id, value) {
 			p.stats.Unreadable.Add(1)
 			return true
 		}
@@ -119,8 +118,8 @@ func (p *Processor) take(rec *stage.Record, out *stage.Outbox) error {
 	if err != nil {
 		return err
 	}
-	if s.problem != nil {
-		out.DeadLetter(*rec, "BAD_SCHEMA", fmt.Sprintf("visit %s: %v", s.ID, s.problem))
+	if s.problem != "" {
+		out.DeadLetter(*rec, "BAD_SCHEMA", "visit "+s.ID+": "+s.problem)
 		return nil
 	}
 	return p.apply(s, a, out)
@@ -200,7 +199,7 @@ func (p *Processor) sitting(a *visit.Activity) (*sitting, error) {
 	}
 	s.rules = rules
 	if value, ok := p.state.Get(s.ID); ok {
-		s.problem = p.decode(s, s.ID, value)
+		s.decode(s.ID, value)
 	} else {
 		p.stats.Opened.Add(1)
 	}
@@ -209,14 +208,18 @@ func (p *Processor) sitting(a *visit.Activity) (*sitting, error) {
 	return s, nil
 }
 
-// decode reads a state entry.
-func (p *Processor) decode(s *sitting, id string, value []byte) error {
+// decode reads a state entry. It returns false, and notes the problem, when the entry cannot be read.
+func (s *sitting) decode(id string, value []byte) bool {
 	err := wire.DecodeState(id, value, &s.Visit)
-	var newer *wire.VersionError
-	if err != nil && !errors.As(err, &newer) {
-		return fmt.Errorf("%w: delete the entry from the state topic, then replay", err)
+	if err == nil {
+		return true
 	}
-	return err
+	s.problem = err.Error()
+	var newer *wire.VersionError
+	if !errors.As(err, &newer) {
+		s.problem += ": delete the entry from the state topic, then replay"
+	}
+	return false
 }
 
 // blank returns an empty sitting, from an earlier batch if there is one.
@@ -233,7 +236,7 @@ func (p *Processor) blank() *sitting {
 func (p *Processor) release() {
 	for _, s := range p.order {
 		s.Reset("", "", "")
-		s.changed, s.message, s.problem = false, nil, nil
+		s.changed, s.message, s.problem = false, nil, ""
 	}
 	p.free = append(p.free, p.order...)
 	clear(p.order)

@@ -36,7 +36,6 @@ func TestReporting(t *testing.T) {
 
 	t.Run("TellsOfAVisitWhenItsPersonBecomesKnown", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "IMM-19")
 		t.Attr("requirement", "LOOM-23")
 		b := setup(t)
 		require.Empty(t, b.take(act("e1", 0), act("e2", 5, watched(0, 5))))
@@ -120,7 +119,6 @@ func TestReporting(t *testing.T) {
 	t.Run("SaysThatNobodyWasKnown", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "LOOM-26")
-		t.Attr("requirement", "IMM-36")
 		b := setup(t, settle(0))
 		messages := b.process(b.records(act("e1", 0), act("e2", 4, ended)))
 		require.Len(t, messages, 1)

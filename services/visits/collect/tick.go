@@ -84,7 +84,7 @@ func (p *Processor) load(id string) (s *sitting, ok bool, err error) {
 	}
 	s = p.blank()
 	p.order = append(p.order, s)
-	if p.decode(s, id, value) != nil {
+	if !s.decode(id, value) {
 		return nil, false, nil
 	}
 	s.rules, err = p.rules.Rules(s.Workspace)
