@@ -34,6 +34,8 @@ type Config struct {
 	Topics TopicsConfig `yaml:"topics"`
 	// Settings is how services reach the config service.
 	Settings settings.Config `yaml:"settings"`
+	// AdminTokenFile holds the token of an administrator, for the commands that people run: apply, trace, outcomes.
+	AdminTokenFile string `yaml:"admin_token_file"`
 	// Orgs is how services reach Salesforce.
 	Orgs orgs.Config `yaml:"orgs"`
 
@@ -65,13 +67,23 @@ type TopicsConfig struct {
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
 }
 
-// DefaultConfig returns the defaults of a process that finds Kafka and config on its own machine.
+// Files that `throughline init` makes.
+const (
+	defaultInstallationKey = "data/installation.key"
+	defaultServiceToken    = "data/service.token"
+	defaultAdminToken      = "data/admin.token"
+	defaultSnapshot        = "data/settings.snapshot"
+)
+
+// DefaultConfig returns the defaults of a process that finds Kafka and config on its own machine, and keys and tokens
+// where `throughline init` puts them.
 func DefaultConfig() Config {
-	return Config{
+	cfg := Config{
 		Telemetry:           telemetry.DefaultConfig(),
 		Admin:               AdminConfig{Listen: ":9100"},
 		StopTimeout:         30 * time.Second,
-		InstallationKeyFile: "data/installation.key",
+		InstallationKeyFile: defaultInstallationKey,
+		AdminTokenFile:      defaultAdminToken,
 		Kafka:               kafka.DefaultConfig("127.0.0.1:9092"),
 		Topics:              TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
 		Settings:            settings.DefaultConfig(),
@@ -84,6 +96,13 @@ func DefaultConfig() Config {
 		Mapping:             mapping.DefaultConfig(),
 		Writer:              writer.DefaultConfig(),
 	}
+	cfg.Settings.TokenFile, cfg.Settings.SavePath = defaultServiceToken, defaultSnapshot
+	cfg.Console.TokenFile = defaultAdminToken
+	cfg.Config.Callers = []config.Caller{
+		{Name: "administrator", Role: config.RoleAdmin, TokenFile: defaultAdminToken},
+		{Name: "services", Role: config.RoleService, TokenFile: defaultServiceToken},
+	}
+	return cfg
 }
 
 // Validate checks what concerns the process as a whole; every service checks its own section when it is built, so that a

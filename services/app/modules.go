@@ -73,7 +73,7 @@ func (s *shared) open() error {
 		return err
 	}
 	s.orgs, err = orgs.New(s.cfg.Orgs, orgs.Deps{
-		Tokens: s.settings.Service(), Settings: s.settings, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+		Tokens: s.settings.Service(), Settings: s.settings, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
 	return err
 }
@@ -83,48 +83,48 @@ func buildSettings(s *shared) (Service, error) { return s.settings, nil }
 func buildConfig(s *shared) (Service, error) {
 	return config.New(s.cfg.Config, config.Deps{
 		Broker: s.kafka, Installation: s.installation,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildConsole(s *shared) (Service, error) {
 	return console.New(s.cfg.Console, console.Deps{
 		Settings: s.settings.Service(), Logger: s.tel.Logger,
-		Tracer: &trace.Finder{Log: topicLog{s.kafka}, Outcomes: s.settings.Service()},
+		Tracer: &trace.Finder{Log: TopicLog{s.kafka}, Outcomes: s.settings.Service()},
 	})
 }
 
 func buildWriter(s *shared) (Service, error) {
 	return writer.New(s.cfg.Writer, writer.Deps{
 		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildMapping(s *shared) (Service, error) {
 	return mapping.New(s.cfg.Mapping, mapping.Deps{
 		Broker: s.kafka, Settings: s.settings,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildIdentity(s *shared) (Service, error) {
 	return identity.New(s.cfg.Identity, identity.Deps{
 		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildVisits(s *shared) (Service, error) {
 	return visits.New(s.cfg.Visits, visits.Deps{
-		Broker: s.kafka, Settings: s.settings,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Broker: s.kafka, Settings: s.settings, Clock: s.silence,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildIngest(s *shared) (Service, error) {
 	return ingest.New(s.cfg.Ingest, ingest.Deps{
 		Broker: s.kafka, Publisher: s.kafka, Settings: s.settings, Sealer: s.installation,
-		Logger: s.tel.Logger, Clock: s.clock, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
 }

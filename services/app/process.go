@@ -19,8 +19,9 @@ import (
 type Options struct {
 	// Version is the program's, for telemetry.
 	Version string
-	// Clock tells stages the time; nil for the system's. The demo moves it.
-	Clock stage.Clock
+	// Silence is the clock by which visits notice that somebody has gone; nil for the system's. The demo moves it ahead
+	// instead of waiting. Everything else runs on real time.
+	Silence stage.Clock
 }
 
 // Process is a set of services that share a process.
@@ -38,7 +39,7 @@ type Process struct {
 type shared struct {
 	cfg          *Config
 	tel          *telemetry.Telemetry
-	clock        stage.Clock
+	silence      stage.Clock
 	kafka        *kafka.Client
 	installation *seal.Installation
 	settings     *settings.Client
@@ -53,7 +54,7 @@ func New(ctx context.Context, cfg *Config, names []string, opts Options) (*Proce
 	if err != nil {
 		return nil, err
 	}
-	tel, err := telemetry.New(ctx, cfg.Telemetry, "throughline-"+strings.Join(names, "-"), opts.Version)
+	tel, err := telemetry.New(ctx, cfg.Telemetry, "throughline-"+strings.Join(names, "-"), opts.Version, opts.Telemetry...)
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +85,7 @@ func resolve(names []string) ([]string, error) {
 }
 
 func (p *Process) build(ctx context.Context, opts Options) error {
-	clock := opts.Clock
-	if clock == nil {
-		clock = stage.SystemClock{}
-	}
-	p.shared = shared{cfg: p.cfg, tel: p.tel, clock: clock}
+	p.shared = shared{cfg: p.cfg, tel: p.tel, silence: opts.Silence}
 	if err := p.shared.open(); err != nil {
 		return err
 	}
@@ -123,6 +120,14 @@ func (p *Process) Run(ctx context.Context) error { return p.group.run(ctx) }
 
 // Ready reports nil, or which services are not ready and why.
 func (p *Process) Ready() error { return p.group.ready() }
+
+// Revision is that of the newest settings that the services of this process work with, 0 while there are none.
+func (p *Process) Revision() int64 {
+	if view := p.shared.settings.View(); view != nil {
+		return view.Revision()
+	}
+	return 0
+}
 
 // Service returns the service with the name, or nil when this process does not run it.
 func (p *Process) Service(name string) Service { return p.services[name] }

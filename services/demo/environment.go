@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/broker"
-	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -160,17 +159,13 @@ func (e *environment) startProcess(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if e.process, err = app.New(ctx, &cfg, []string{"all"}, app.Options{Version: e.opts.Version, Clock: e.clock}); err != nil {
+	if e.process, err = app.New(ctx, &cfg, []string{"all"}, app.Options{Version: e.opts.Version, Silence: e.clock}); err != nil {
 		return err
 	}
 	e.background(ctx, e.process.Run)
 	admin := cfg.Settings
-	admin.Token = e.tokens.admin
-	installation, err := seal.LoadOrCreateInstallation(cfg.InstallationKeyFile)
-	if err != nil {
-		return err
-	}
-	conn, err := settings.Dial(admin, settings.Deps{Installation: installation})
+	admin.TokenFile = e.path(adminToken)
+	conn, err := settings.Dial(admin, settings.Deps{})
 	if err != nil {
 		return err
 	}
@@ -185,12 +180,14 @@ func (e *environment) processConfig() app.Config {
 	cfg.Admin.Listen = e.state.Admin
 	cfg.InstallationKeyFile = e.path("installation.key")
 	cfg.Kafka, cfg.Topics = e.kafkaConfig(), e.topics()
-	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.SavePath = e.state.Config, e.tokens.service, e.path("settings.snapshot")
+	cfg.Settings.Target, cfg.Settings.SavePath = e.state.Config, e.path("settings.snapshot")
+	cfg.Settings.TokenFile = e.path(serviceToken)
 	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = e.state.Config, true, e.path("config.db")
 	cfg.Config.Callers = []config.Caller{
-		{Name: "demo", Role: config.RoleAdmin, Token: e.tokens.admin}, {Name: "services", Role: config.RoleService, Token: e.tokens.service},
+		{Name: "demo", Role: config.RoleAdmin, TokenFile: e.path(adminToken)},
+		{Name: "services", Role: config.RoleService, TokenFile: e.path(serviceToken)},
 	}
-	cfg.Console.Listen, cfg.Console.Token, cfg.Console.SecureCookie = e.state.Console, e.tokens.admin, false
+	cfg.Console.Listen, cfg.Console.TokenFile, cfg.Console.SecureCookie = e.state.Console, e.path(adminToken), false
 	cfg.Ingest.Sources = []ingest.Source{{Topic: customerTopic}}
 	cfg.Ingest.HTTP.Addr = e.state.Ingest
 	cfg.Ingest.TraceRatio = cfg.Telemetry.SampleRatio
@@ -235,5 +232,12 @@ func (e *environment) stop() error {
 	return errors.Join(errs...)
 }
 
-// tokens are the demo's credentials, made once per folder.
-type tokens struct{ admin, service, org secret.String }
+// tokens are the demo's credentials, made once per folder. The services read theirs from its file.
+type tokens struct{ admin, org secret.String }
+
+// Files of the folder that hold them.
+const (
+	adminToken   = "admin.token"
+	serviceToken = "service.token"
+	orgSecret    = "org.secret"
+)

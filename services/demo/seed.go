@@ -2,45 +2,28 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/generator"
 )
 
 // loadTokens reads the folder's credentials, or makes them.
 func loadTokens(dir string) (tokens, error) {
 	var t tokens
-	for name, target := range map[string]*secret.String{"admin.token": &t.admin, "service.token": &t.service, "org.secret": &t.org} {
-		value, err := loadToken(filepath.Join(dir, name))
-		if err != nil {
+	for name, target := range map[string]*secret.String{adminToken: &t.admin, serviceToken: new(secret.String), orgSecret: &t.org} {
+		var err error
+		if *target, err = app.LoadOrCreateToken(filepath.Join(dir, name)); err != nil {
 			return tokens{}, err
 		}
-		*target = value
 	}
 	return t, nil
-}
-
-func loadToken(path string) (secret.String, error) {
-	data, err := os.ReadFile(path)
-	if err == nil {
-		return secret.New(strings.TrimSpace(string(data))), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return secret.String{}, err
-	}
-	value := rand.Text()
-	return secret.New(value), writeFile(path, []byte(value+"\n"))
 }
 
 // seed saves the settings of the demo's customers and checks their connections. What an earlier run saved stays.

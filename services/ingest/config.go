@@ -28,7 +28,7 @@ type Config struct {
 	// while. Default 32768.
 	SubjectCache int `yaml:"subject_cache"`
 	// TraceRatio is the share of events, 0 to 1, whose trace is marked as sampled when they bring no trace context of
-	// their own. Default 1.
+	// their own. Default 0.01.
 	TraceRatio float64 `yaml:"trace_ratio"`
 }
 
@@ -65,7 +65,7 @@ func DefaultConfig() Config {
 	limits := intake.DefaultLimits()
 	return Config{
 		Stage: stage.DefaultConfig(intake.Stage, ""), HTTP: edge.DefaultConfig(),
-		MaxEventBytes: limits.EventBytes, MaxAhead: limits.Ahead, SubjectCache: 32 << 10, TraceRatio: 1,
+		MaxEventBytes: limits.EventBytes, MaxAhead: limits.Ahead, SubjectCache: 32 << 10, TraceRatio: 0.01,
 	}
 }
 

@@ -48,8 +48,9 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		&cobra.Group{ID: "look", Title: "Set it up and look into it:"}, &cobra.Group{ID: "measure", Title: "Measure it:"},
 	)
 	root.AddCommand(
-		newRun(), newDemo(), newGenerate(),
-		newServe(), newHealth(),
+		newRun(), newDemo(), newGenerate(), newSimulate(),
+		newServe(), newInit(), newHealth(),
+		newApply(), newTrace(), newOutcomes(),
 	)
 	return root
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/spf13/cobra"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/apply"
+)
+
+func newApply() *cobra.Command {
+	var t target
+	var files []string
+	var opts apply.Options
+	cmd := &cobra.Command{
+		Use:     "apply -f <file>...",
+		GroupID: "look",
+		Short:   "Save workspaces, connections, integrations and switches from YAML or JSON",
+		Long: `Compares each document with what is saved and saves what differs. Applying the same file twice changes nothing.
+
+${NAME} in a file is replaced by the environment variable, so that secrets need not be written down; one that is not set is an
+error. Documents are told apart by kind: Workspace, Connection, Integration, ContentSetting, ApiKey; or name a recipe. See
+docs/recipes.md and docs/integrations.md.`,
+		Example: `  throughline apply -f acme.yaml
+  throughline apply -f acme.yaml --dry-run
+  SALESFORCE_SECRET=… throughline apply -f - < acme.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			docs, err := readDocuments(cmd.InOrStdin(), files)
+			if err != nil {
+				return err
+			}
+			_, conn, err := t.dial()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			report, err := apply.Run(cmd.Context(), configv1.NewConfigServiceClient(conn), docs, opts)
+			return errors.Join(report.Write(cmd.OutOrStdout()), err)
+		},
+	}
+	t.register(cmd)
+	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "`file` with documents separated by ---, or - for standard input; may be repeated")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would change")
+	if err := cmd.MarkFlagRequired("file"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+// maxSettingsFile is far more than anybody writes by hand.
+const maxSettingsFile = 16 << 20
+
+func readDocuments(stdin io.Reader, files []string) ([]apply.Document, error) {
+	var docs []apply.Document
+	for _, name := range files {
+		data, err := readSettings(stdin, name)
+		if err != nil {
+			return nil, err
+		}
+		if data, err = expandEnv(name, data); err != nil {
+			return nil, err
+		}
+		parsed, err := apply.Parse(name, data)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, parsed...)
+	}
+	return docs, nil
+}
+
+func readSettings(stdin io.Reader, name string) ([]byte, error) {
+	in := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxSettingsFile+1))
+	if err == nil && len(data) > maxSettingsFile {
+		err = fmt.Errorf("%s is larger than %d MiB", name, maxSettingsFile>>20)
+	}
+	return data, err
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expandEnv replaces ${NAME} by the environment variable. A bare $ stays: templates and CEL may use it.
+func expandEnv(name string, data []byte) ([]byte, error) {
+	var errs []error
+	out := variable.ReplaceAllFunc(data, func(match []byte) []byte {
+		key := string(match[2 : len(match)-1])
+		value, ok := os.LookupEnv(key)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: the environment variable %s is not set", name, key))
+		}
+		return []byte(value)
+	})
+	return out, errors.Join(errs...)
+}
