@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -70,16 +71,36 @@ type Telemetry struct {
 	closers []func(context.Context) error
 }
 
+// Option changes where a process reports to.
+type Option func(*outlets)
+
+type outlets struct {
+	log   io.Writer
+	spans []sdktrace.SpanExporter
+}
+
+// WithLogWriter sends log lines to w instead of standard error.
+func WithLogWriter(w io.Writer) Option { return func(o *outlets) { o.log = w } }
+
+// WithSpanExporter sends every sampled span to e as soon as it ends, besides a collector's endpoint.
+func WithSpanExporter(e sdktrace.SpanExporter) Option {
+	return func(o *outlets) { o.spans = append(o.spans, e) }
+}
+
 // New starts reporting for a process that runs the named service. Close flushes what is still buffered.
-func New(ctx context.Context, cfg Config, service, version string) (*Telemetry, error) {
+func New(ctx context.Context, cfg Config, service, version string, options ...Option) (*Telemetry, error) {
+	out := outlets{log: os.Stderr}
+	for _, o := range options {
+		o(&out)
+	}
 	level := new(slog.LevelVar)
 	level.Set(cfg.Log.Level)
-	t := &Telemetry{Logger: newLogger(os.Stderr, cfg.Log.Format, level), Level: level, Registry: prometheus.NewRegistry()}
+	t := &Telemetry{Logger: newLogger(out.log, cfg.Log.Format, level), Level: level, Registry: prometheus.NewRegistry()}
 	res := resource.NewSchemaless(attribute.String("service.name", service), attribute.String("service.version", version))
 	if err := t.startMetrics(res); err != nil {
 		return nil, err
 	}
-	if err := t.startTraces(ctx, cfg, res); err != nil {
+	if err := t.startTraces(ctx, cfg, res, out.spans); err != nil {
 		return nil, errors.Join(err, t.Close(ctx))
 	}
 	return t, nil
@@ -97,12 +118,15 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	return nil
 }
 
-func (t *Telemetry) startTraces(ctx context.Context, cfg Config, res *resource.Resource) error {
+func (t *Telemetry) startTraces(ctx context.Context, cfg Config, res *resource.Resource, exporters []sdktrace.SpanExporter) error {
 	limits := sdktrace.NewSpanLimits()
 	limits.LinkCountLimit = maxLinks
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res), sdktrace.WithRawSpanLimits(limits),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))),
+	}
+	for _, e := range exporters {
+		options = append(options, sdktrace.WithSyncer(e))
 	}
 	if cfg.OTLPEndpoint != "" {
 		client := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(cfg.OTLPEndpoint)}

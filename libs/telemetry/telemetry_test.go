@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -50,6 +51,22 @@ func TestTelemetry(t *testing.T) {
 
 	require.NoError(t, tel.Close(context.Background()))
 	require.NoError(t, tel.Close(context.Background()), "closing twice is safe")
+}
+
+func TestReportsGoWhereTheCallerWants(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	spans := tracetest.NewInMemoryExporter()
+	cfg := DefaultConfig()
+	cfg.SampleRatio = 1
+	tel, err := New(t.Context(), cfg, "test", "v0", WithLogWriter(&log), WithSpanExporter(spans))
+	require.NoError(t, err)
+	tel.Logger.Info("hello")
+	_, span := tel.Tracer.Tracer("t").Start(t.Context(), "work")
+	span.End()
+	require.Contains(t, log.String(), "hello")
+	require.Len(t, spans.GetSpans(), 1)
+	require.NoError(t, tel.Close(context.Background()))
 }
 
 func TestASampledParentStaysSampled(t *testing.T) {

@@ -22,6 +22,8 @@ type Options struct {
 	// Silence is the clock by which visits notice that somebody has gone; nil for the system's. The demo moves it ahead
 	// instead of waiting. Everything else runs on real time.
 	Silence stage.Clock
+	// Telemetry says where logs and spans go, if not where the configuration sends them.
+	Telemetry []telemetry.Option
 }
 
 // Process is a set of services that share a process.
