@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -28,7 +29,8 @@ type Config struct {
 	Retry resolve.Config `yaml:"retry"`
 }
 
-// DefaultConfig reads the pipeline's topics. Batches are smaller than elsewhere, because a batch waits for its answers.
+// DefaultConfig reads the pipeline's topics. Batches are smaller than elsewhere, because a batch waits for its answers, and
+// wait longer for more, because a thin stream would otherwise cost a query for every single person.
 func DefaultConfig() Config {
 	cfg := Config{
 		Engagements: stage.DefaultConfig("identity", topic.Engagements),
@@ -37,6 +39,7 @@ func DefaultConfig() Config {
 		Retry:       resolve.DefaultConfig(),
 	}
 	cfg.Engagements.BatchRecords = 1000
+	cfg.Engagements.BatchWait = 200 * time.Millisecond
 	cfg.Engagements.DeadLetterTopic, cfg.Unresolved.DeadLetterTopic = topic.DeadLetters, topic.DeadLetters
 	return cfg
 }
