@@ -1,0 +1,255 @@
+package kafka_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
+)
+
+// another returns a client of another make, to check ours against.
+func another(t *testing.T, c *kafkatest.Cluster, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.Brokers...))...)
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestInterop(t *testing.T) {
+	t.Parallel()
+
+	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		t.Run("OtherClientsReadWhatWePublishWith_"+codec, func(t *testing.T) {
+			t.Parallel()
+			base := kafkatest.New(t)
+			cfg := kafka.DefaultConfig(base.Brokers...)
+			cfg.Compression = codec
+			c := kafkatest.At(t, cfg)
+			topic := c.Topic("t", 6)
+			var messages []stage.Message
+			for i := range 500 {
+				messages = append(messages, stage.Message{
+					Topic: topic, Key: fmt.Appendf(nil, "key-%d", i%40), Value: fmt.Appendf(nil, "%d", i),
+					ID: fmt.Sprint(i), Type: "test.v1", Time: time.Unix(int64(i), 0),
+				})
+			}
+			c.Send(messages...)
+			reader := another(t, c, kgo.ConsumeTopics(topic))
+			seen := 0
+			for ctx := t.Context(); seen < 500; {
+				fetches := reader.PollFetches(ctx)
+				require.Empty(t, fetches.Errors())
+				fetches.EachRecord(func(r *kgo.Record) {
+					seen++
+					require.EqualValues(t, c.PartitionFor(r.Key, 6), r.Partition)
+					require.Equal(t, "ce_specversion", r.Headers[0].Key)
+				})
+			}
+		})
+	}
+
+	for name, codec := range map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	} {
+		t.Run("WeReadWhatOthersProduceWith_"+name, func(t *testing.T) {
+			t.Parallel()
+			c := kafkatest.New(t)
+			topic := c.Topic("t", 3)
+			writer := another(t, c, kgo.ProducerBatchCompression(codec), kgo.DefaultProduceTopic(topic))
+			for i := range 300 {
+				r := kgo.KeySliceRecord(fmt.Appendf(nil, "key-%d", i%10), []byte(strings.Repeat("v", i)))
+				writer.Produce(t.Context(), r, nil)
+			}
+			require.NoError(t, writer.Flush(t.Context()))
+			records := c.Records(topic)
+			require.Len(t, records, 300)
+			for _, r := range records {
+				// Both clients must send a key to the same partition, or a customer's producer would split a session.
+				require.Equal(t, c.PartitionFor(r.Key, 3), r.Partition)
+			}
+		})
+	}
+
+	t.Run("TransactionsThatWereRolledBackStayUnseen", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Topic("t", 1)
+		writer := another(t, c, kgo.TransactionalID(c.Name("tx")), kgo.DefaultProduceTopic(topic))
+		for i, end := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit, kgo.TryAbort} {
+			require.NoError(t, writer.BeginTransaction())
+			for range 10 {
+				require.NoError(t, writer.ProduceSync(t.Context(), kgo.StringRecord(fmt.Sprint(i))).FirstErr())
+			}
+			require.NoError(t, writer.EndTransaction(t.Context(), end))
+		}
+		records := c.Records(topic)
+		require.Len(t, records, 10)
+		for _, r := range records {
+			require.Equal(t, "1", string(r.Value))
+		}
+		// The partition ends in a marker; a reader must get past it.
+		c.Send(stage.Message{Topic: topic, Value: []byte("after")})
+		require.Len(t, c.Records(topic), 11)
+	})
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+
+	t.Run("SplitsLargePublishes", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Topic("t", 2)
+		messages := make([]stage.Message, 60)
+		for i := range messages {
+			messages[i] = stage.Message{Topic: topic, Key: []byte{byte(i % 2)}, Value: make([]byte, 200_000), ID: fmt.Sprint(i)}
+		}
+		c.Send(messages...)
+		require.Len(t, c.Records(topic), 60)
+	})
+
+	t.Run("HalvesBatchesThatATopicFindsTooLarge", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Create(kafka.TopicSpec{Name: "small", Partitions: 1, MaxMessageBytes: 2000})
+		messages := make([]stage.Message, 50)
+		for i := range messages {
+			messages[i] = stage.Message{Topic: topic, Key: []byte("k"), Value: fmt.Appendf(nil, "%0300d", i)}
+		}
+		c.Send(messages...)
+		for i, r := range c.Records(topic) {
+			require.Equal(t, fmt.Sprintf("%0300d", i), string(r.Value), "the order is kept")
+		}
+		var large *stage.TooLargeError
+		err := c.Publish(t.Context(), stage.Message{Topic: topic, ID: "big", Value: make([]byte, 5000)})
+		require.ErrorAs(t, err, &large)
+		require.Equal(t, "big", large.ID)
+		require.Equal(t, topic, large.Topic)
+	})
+
+	t.Run("ScansFromATime", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Topic("t", 3)
+		send := func(from, to int) {
+			for i := from; i < to; i++ {
+				c.Send(stage.Message{Topic: topic, Key: fmt.Append(nil, i), Value: fmt.Append(nil, i)})
+			}
+		}
+		send(0, 20)
+		last := c.Records(topic)
+		var newest time.Time
+		for _, r := range last {
+			if r.Time.After(newest) {
+				newest = r.Time
+			}
+		}
+		require.Eventually(t, func() bool { return time.Now().After(newest.Add(5 * time.Millisecond)) }, time.Second, time.Millisecond)
+		from := newest.Add(time.Millisecond)
+		send(20, 30)
+		var seen, stopped atomic.Int64
+		require.NoError(t, c.Scan(t.Context(), kafka.ScanRequest{Topic: topic, From: from, Visit: func(r stage.Record) bool {
+			require.False(t, r.Time.Before(from))
+			seen.Add(1)
+			return true
+		}}))
+		require.EqualValues(t, 10, seen.Load())
+		require.NoError(t, c.Scan(t.Context(), kafka.ScanRequest{Topic: topic, Visit: func(stage.Record) bool {
+			return stopped.Add(1) < 5
+		}}))
+		require.EqualValues(t, 5, stopped.Load())
+		seen.Store(0)
+		require.NoError(t, c.Scan(t.Context(), kafka.ScanRequest{Topic: topic, Until: newest, Visit: func(stage.Record) bool {
+			seen.Add(1)
+			return true
+		}}))
+		require.EqualValues(t, 20, seen.Load())
+	})
+
+	t.Run("EnsuresTopicsOnce", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		spec := kafka.TopicSpec{Name: c.Name("t"), Partitions: 3, ReplicationFactor: 1, Retention: time.Hour}
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		spec.Partitions = 4
+		var mismatch *kafka.PartitionCountError
+		require.ErrorAs(t, c.EnsureTopics(t.Context(), spec), &mismatch)
+		require.NoError(t, c.DeleteTopics(t.Context(), spec.Name, c.Name("never")))
+	})
+
+	t.Run("TellsLag", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Topic("t", 2)
+		for i := range 10 {
+			c.Send(stage.Message{Topic: topic, Key: fmt.Append(nil, i), Value: []byte("v")})
+		}
+		lags, err := c.Lag(t.Context(), c.Name("group"), topic)
+		require.NoError(t, err)
+		require.Len(t, lags, 2)
+		require.EqualValues(t, -1, lags[0].Committed)
+		require.EqualValues(t, 10, lags[0].Records()+lags[1].Records())
+	})
+
+	t.Run("GivesUpPublishingWhenNobodyAnswers", func(t *testing.T) {
+		t.Parallel()
+		cfg := kafka.DefaultConfig("127.0.0.1:1")
+		cfg.ProduceTimeout = 300 * time.Millisecond
+		c, err := kafka.New(cfg, kafka.Deps{})
+		require.NoError(t, err)
+		defer c.Close()
+		require.Error(t, c.Publish(t.Context(), stage.Message{Topic: "t", Value: []byte("x")}))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		require.Error(t, c.EnsureTopics(ctx, kafka.TopicSpec{Name: "t", Partitions: 1}))
+		c.Close()
+	})
+}
+
+func TestConfigNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for key, spoil := range map[string]func(*kafka.Config){
+		"brokers":         func(c *kafka.Config) { c.Brokers = nil },
+		"compression":     func(c *kafka.Config) { c.Compression = "rar" },
+		"max_batch_bytes": func(c *kafka.Config) { c.MaxBatchBytes = 1 },
+		"tls.key_file":    func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CertFile: "c"} },
+		"tls.enabled":     func(c *kafka.Config) { c.TLS.CAFile = "ca" },
+		"tls.ca_file":     func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CAFile: "/does/not/exist"} },
+		"sasl.mechanism":  func(c *kafka.Config) { c.SASL.Mechanism = "GSSAPI" },
+		"username":        func(c *kafka.Config) { c.SASL.Mechanism = "SCRAM-SHA-512" },
+		"in clear":        func(c *kafka.Config) { c.SASL = kafka.SASL{Mechanism: "PLAIN", Username: "u", Password: "p"} },
+		"password_file": func(c *kafka.Config) {
+			c.SASL = kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "u", PasswordFile: "/does/not/exist"}
+		},
+	} {
+		cfg := kafka.DefaultConfig("127.0.0.1:9092")
+		require.NoError(t, cfg.Validate())
+		spoil(&cfg)
+		_, err := kafka.New(cfg, kafka.Deps{})
+		require.ErrorContains(t, err, key)
+	}
+}
+
+func TestPasswordsAreNeverPrinted(t *testing.T) {
+	t.Parallel()
+	cfg := kafka.DefaultConfig("127.0.0.1:9092")
+	cfg.SASL.Password = "hunter2"
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(format, cfg), "hunter2")
+	}
+	text, err := cfg.SASL.Password.MarshalText()
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "hunter2")
+}
