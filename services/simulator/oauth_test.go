@@ -174,7 +174,7 @@ func TestWebServerFlow(t *testing.T) {
 		b := setupWith(t, oauthScenario(simulator.App{ClientID: "web", ClientSecret: "s", RedirectURIs: []string{callback}}))
 		var tokens []string
 		for range 6 {
-			b.clock.now = b.clock.now.Add(time.Minute)
+			b.clock.advance(time.Minute)
 			_, answer := b.exchange(redeem(b.authorize(ask()).Get("code")))
 			tokens = append(tokens, answer["refresh_token"])
 		}
@@ -195,7 +195,7 @@ func TestJWTBearer(t *testing.T) {
 	b := setupWith(t, oauthScenario(simulator.App{ClientID: "jwt", ClientSecret: "s", Certificate: cert, AdminApproved: []string{"int@acme.example"}}))
 	sign := func(sub, aud string, signer *rsa.PrivateKey) url.Values {
 		head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"}`))
-		body := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"jwt","sub":%q,"aud":%q,"exp":%d}`, sub, aud, b.clock.now.Add(3*time.Minute).Unix()))
+		body := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"jwt","sub":%q,"aud":%q,"exp":%d}`, sub, aud, b.clock.Now().Add(3*time.Minute).Unix()))
 		sum := sha256.Sum256([]byte(head + "." + body))
 		sig, err := rsa.SignPKCS1v15(rand.Reader, signer, crypto.SHA256, sum[:])
 		require.NoError(t, err)
@@ -230,13 +230,13 @@ func TestSessionsEnd(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, status, "a token of another org opens nothing")
 
 	b.token = mine
-	b.clock.now = b.clock.now.Add(90 * time.Minute)
+	b.clock.advance(90 * time.Minute)
 	status, _ = b.call(http.MethodGet, "/limits", "")
 	require.Equal(t, http.StatusOK, status)
-	b.clock.now = b.clock.now.Add(90 * time.Minute)
+	b.clock.advance(90 * time.Minute)
 	status, _ = b.call(http.MethodGet, "/limits", "")
 	require.Equal(t, http.StatusOK, status, "use keeps a session alive")
-	b.clock.now = b.clock.now.Add(3 * time.Hour)
+	b.clock.advance(3 * time.Hour)
 	status, _ = b.call(http.MethodGet, "/limits", "")
 	require.Equal(t, http.StatusUnauthorized, status)
 

@@ -93,7 +93,7 @@ func TestSingleRecords(t *testing.T) {
 		require.Equal(t, "/services/data/v67.0/sobjects/Lead/"+made.ID, res.Header.Get("Location"))
 		require.Regexp(t, `^api-usage=\d+/100000$`, res.Header.Get("Sforce-Limit-Info"))
 
-		b.clock.now = b.clock.now.Add(time.Hour)
+		b.clock.advance(time.Hour)
 		status, body := b.call(http.MethodPatch, "/sobjects/Lead/"+made.ID[:15], `{"Email":null,"Title":"CTO"}`)
 		require.Equal(t, http.StatusNoContent, status, body)
 		rows := b.query("SELECT LastName, Email, Title, Status, Owner.Username, CreatedDate, LastModifiedDate FROM Lead WHERE Id = '" + made.ID + "'")

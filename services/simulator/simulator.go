@@ -256,21 +256,38 @@ func (s *Simulator) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
 	s.deps.Logger.InfoContext(ctx, "the Salesforce simulator is up", "address", s.Addr())
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
-		defer cancel()
-		if server.Shutdown(drain) != nil {
-			err = server.Close()
-		}
-		<-served
-	}
+	err := s.serve(ctx, server, served)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
 	return errors.Join(err, s.Close())
+}
+
+// quotaEvery is how often call counters are stored.
+const quotaEvery = time.Second
+
+// serve waits until ctx or the server ends.
+func (s *Simulator) serve(ctx context.Context, server *http.Server, served <-chan error) error {
+	ticker := time.NewTicker(quotaEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-served:
+			return err
+		case <-ticker.C:
+			s.keepQuotas()
+			continue
+		case <-ctx.Done():
+		}
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
+		defer cancel()
+		err := server.Shutdown(drain)
+		if err != nil {
+			err = server.Close()
+		}
+		<-served
+		return err
+	}
 }
 
 // Close writes what is waiting to be written and closes the store. Run does it; it is for use with Handler alone.
@@ -280,5 +297,6 @@ func (s *Simulator) Close() error {
 	if s.journal == nil {
 		return nil
 	}
+	s.keepQuotas()
 	return s.journal.Close()
 }

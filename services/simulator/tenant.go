@@ -3,6 +3,7 @@ package simulator
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type tenant struct {
 	rest    *rest.Server
 	spec    scenario.Org // as it was given, with records
 	ordinal int
+	saved   quota.State // used by Run's goroutine and by Close after it
 }
 
 func (s *Simulator) tenant(o *org.Org, spec scenario.Org, ordinal int) *tenant {
@@ -58,8 +60,38 @@ func (s *Simulator) keeper(key string) func(name string, value []byte) {
 	}
 }
 
-// restore takes back the tokens that were kept.
+func quotaKey(org string) string { return "quota/" + org }
+
+// keepQuotas stores the call counters that have changed since they were last stored.
+func (s *Simulator) keepQuotas() {
+	if s.journal == nil {
+		return
+	}
+	for _, t := range s.all() {
+		state := t.quota.Save()
+		if state == t.saved {
+			continue
+		}
+		t.saved = state
+		if value, err := json.Marshal(state); err == nil {
+			s.journal.Append(journal.Batch{Entries: []journal.Entry{{Key: quotaKey(t.org.Key), Value: value}}})
+		}
+	}
+}
+
+// restore takes back the tokens and the call counters that were kept.
 func (t *tenant) restore(ctx context.Context, j *journal.Journal) error {
+	err := j.Entries(ctx, quotaKey(t.org.Key), func(key string, value []byte) error {
+		var state quota.State
+		if key != quotaKey(t.org.Key) || json.Unmarshal(value, &state) != nil {
+			return nil // of another org, or of an older program: counting starts anew
+		}
+		t.quota.Restore(state)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	prefix := tokenKey(t.org.Key, "")
 	return j.Entries(ctx, prefix, func(key string, value []byte) error {
 		return t.auth.Restore(strings.TrimPrefix(key, prefix), value)

@@ -79,6 +79,12 @@ func (p *parser) value(depth int) (Value, error) {
 	if p.i >= len(p.s) {
 		return Value{}, p.unexpected("expected a value")
 	}
+	v, err := p.kind(depth)
+	v.End = p.i
+	return v, err
+}
+
+func (p *parser) kind(depth int) (Value, error) {
 	pos := p.i
 	switch c := p.s[p.i]; {
 	case c == '{':

@@ -25,8 +25,8 @@ type Value struct {
 	Kind Kind
 	// True is the content of a Bool.
 	True bool
-	// Pos is the offset of the value's first byte in the body.
-	Pos int
+	// Pos is the offset of the value's first byte in the body, End that of the first byte after it.
+	Pos, End int
 	// Text is a String's content or a Number's digits.
 	Text string
 	// Members are an Object's members in order, or an Array's items with empty keys.
@@ -52,7 +52,7 @@ func (v *Value) Get(key string) (*Value, bool) {
 	return nil, false
 }
 
-// Text of the member key, or "" when it is absent or no string.
+// GetText returns the text of the member key, or "" when it is absent or no string.
 func (v *Value) GetText(key string) string {
 	if m, ok := v.Get(key); ok && m.Kind == String {
 		return m.Text

@@ -106,3 +106,26 @@ func (q *Quota) Begin(now time.Time) (end func(), ok bool) {
 		delete(q.running, &now)
 	}, true
 }
+
+// State is a quota's memory.
+type State struct {
+	Counts [buckets]int
+	Newest int64
+}
+
+// Save returns the quota's memory.
+func (q *Quota) Save() State {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return State{Counts: q.counts, Newest: q.newest}
+}
+
+// Restore takes a memory back.
+func (q *Quota) Restore(s State) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.counts, q.newest, q.total = s.Counts, s.Newest, 0
+	for _, n := range s.Counts {
+		q.total += n
+	}
+}

@@ -59,20 +59,40 @@ func (s *Server) one(c *call, o *schema.Object, op dml.Op) (dml.Input, *reply) {
 // write runs a change with the call's options and faults, and counts what came of it.
 func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []dml.Input, op dml.Op) ([]dml.Result, error) {
 	var results []dml.Result
-	err := s.org.Write(c.Context(), c.caller, func(w *dml.Writer) {
-		if c.rows != nil {
-			w.Fault = func(in *dml.Input) *dml.Error { return rowFault(c.rows(in.Object.Name), in) }
-		}
+	release, busy, err := s.lock(c, inputs, op)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	err = s.org.Write(c.Context(), c.caller, func(w *dml.Writer) {
+		w.Fault = c.refuse(busy)
 		if allow, found := headerOption(c.Header.Get("Sforce-Duplicate-Rule-Header"), "allowSave"); found {
 			w.AllowDuplicates = strings.EqualFold(allow, "true")
 		}
 		results = change(w)
 	})
+	s.count(results, inputs, op)
+	return results, err
+}
+
+// refuse puts together what may refuse single records: scripted faults and locks that could not be had. It is nil when
+// there is neither.
+func (c *call) refuse(busy func(*dml.Input) *dml.Error) func(*dml.Input) *dml.Error {
+	if c.rows == nil {
+		return busy
+	}
+	return func(in *dml.Input) *dml.Error {
+		if err := rowFault(c.rows(in.Object.Name), in); err != nil || busy == nil {
+			return err
+		}
+		return busy(in)
+	}
+}
+
+// count adds what became of records to the statistics.
+func (s *Server) count(results []dml.Result, inputs []dml.Input, op dml.Op) {
 	counts := map[string]stats.Records{}
 	for i := range results {
-		if inputs[i].Object == nil {
-			continue
-		}
 		n := counts[inputs[i].Object.Name]
 		switch {
 		case results[i].Failed():
@@ -89,7 +109,6 @@ func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []
 	for object, n := range counts {
 		s.stats.Records(s.org.Key, object, n)
 	}
-	return results, err
 }
 
 // rowFault turns a rule into a record's refusal.

@@ -45,7 +45,7 @@ func New(d Deps) *Server {
 		latency: newLatency(d.Org.Spec.Latency, d.Org.Key), cursors: newCursors(d.Org.ID), started: d.Org.Now(),
 	}
 	if d.Org.Spec.RowLocks {
-		s.locks = newRowLocks()
+		s.locks = newRowLocks(d.Org.Spec.LockWait)
 	}
 	return s
 }

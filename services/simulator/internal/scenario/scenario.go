@@ -39,14 +39,17 @@ type Org struct {
 	// TaskQueues allows queues to own tasks.
 	TaskQueues bool `yaml:"task_queues,omitempty"`
 
-	API       API       `yaml:"api,omitempty"`
-	Latency   Latency   `yaml:"latency,omitempty"`
-	RowLocks  bool      `yaml:"row_locks,omitempty"`
-	Apps      []App     `yaml:"apps,omitempty"`
-	Profiles  []Profile `yaml:"profiles,omitempty"`
-	Users     []User    `yaml:"users,omitempty"`
-	Queues    []Queue   `yaml:"queues,omitempty"`
-	Picklists Picklists `yaml:"picklists,omitempty"`
+	API     API     `yaml:"api,omitempty"`
+	Latency Latency `yaml:"latency,omitempty"`
+	// RowLocks lets writes lock their records and parents for as long as they take, so that others wait; one that waits
+	// longer than LockWait, default 10 s, fails with UNABLE_TO_LOCK_ROW.
+	RowLocks  bool          `yaml:"row_locks,omitempty"`
+	LockWait  time.Duration `yaml:"lock_wait,omitempty"`
+	Apps      []App         `yaml:"apps,omitempty"`
+	Profiles  []Profile     `yaml:"profiles,omitempty"`
+	Users     []User        `yaml:"users,omitempty"`
+	Queues    []Queue       `yaml:"queues,omitempty"`
+	Picklists Picklists     `yaml:"picklists,omitempty"`
 	// Encrypted gives fields ("Lead.Email") an encryption: probabilistic, deterministic or deterministic_ci.
 	Encrypted map[string]string `yaml:"encrypted,omitempty"`
 	// Objects adds objects and fields.
