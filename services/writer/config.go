@@ -25,9 +25,12 @@ type Config struct {
 	LedgerSweep time.Duration `yaml:"ledger_sweep"`
 	// DrainTimeout bounds what a stop or a rebalance waits for requests in flight.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	// SessionTimeout is how long the consumer group waits for a silent member before it gives its partitions away.
+	SessionTimeout time.Duration `yaml:"session_timeout"`
 }
 
-// DefaultConfig returns the defaults of the parts, 45 days of ledger, a sweep every hour and 20 s to drain.
+// DefaultConfig returns the defaults of the parts, 45 days of ledger, a sweep every hour, 20 s to drain and 10 s
+// until a silent member is given up.
 func DefaultConfig() Config {
 	return Config{
 		Lanes:        delivery.DefaultConfig(),
@@ -35,7 +38,7 @@ func DefaultConfig() Config {
 		Gate:         gate.DefaultConfig(),
 		LedgerKeep:   45 * 24 * time.Hour,
 		LedgerSweep:  time.Hour,
-		DrainTimeout: 20 * time.Second,
+		DrainTimeout: 20 * time.Second, SessionTimeout: 10 * time.Second,
 	}
 }
 
@@ -57,6 +60,8 @@ func (c Config) Validate() error {
 		return errors.New("ledger_sweep: must be above 0")
 	case c.DrainTimeout <= 0:
 		return errors.New("drain_timeout: must be above 0")
+	case c.SessionTimeout < time.Second:
+		return errors.New("session_timeout: must be at least 1s")
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 func (s *Service) writesConfig() stage.Config {
 	cfg := stage.DefaultConfig("writer", topic.Writes)
 	cfg.StateTopic = topic.Ledger
-	cfg.DrainTimeout = s.cfg.DrainTimeout
+	cfg.DrainTimeout, cfg.SessionTimeout = s.cfg.DrainTimeout, s.cfg.SessionTimeout
 	// Lanes bound themselves; this leaves room for requests in flight, overtaken writes and parks on their way.
 	cfg.MaxUnsettled = 4 * s.cfg.Lanes.HeldRecords
 	return cfg
@@ -124,7 +124,7 @@ func (s *Service) writesConfig() stage.Config {
 
 func (s *Service) parkedConfig() stage.Config {
 	cfg := stage.DefaultConfig("writer-parked", topic.Parked)
-	cfg.DrainTimeout = s.cfg.DrainTimeout
+	cfg.DrainTimeout, cfg.SessionTimeout = s.cfg.DrainTimeout, s.cfg.SessionTimeout
 	cfg.MaxUnsettled = 16 * s.cfg.Parking.HeldPerOrg
 	// Parked writes wait for hours by design: standing still is no reason not to be ready.
 	cfg.StallAfter = 2 * s.cfg.Parking.KeepFor
