@@ -31,7 +31,7 @@ import (
 
 // testBundle is a handler between a port that records and an org.
 type testBundle struct {
-	t       *testing.T
+	t       testing.TB
 	org     *orgtest.Org
 	other   *orgtest.Org
 	view    *settings.View
@@ -55,7 +55,7 @@ func (o orgs) Client(_, connection string) (*salesforce.Client, error) {
 	return nil, errors.New("no such connection")
 }
 
-func setup(t *testing.T, change ...func(*delivery.Config)) *testBundle {
+func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 	t.Helper()
 	b := &testBundle{t: t, org: orgtest.New(t), other: orgtest.New(t), table: stage.NewTable(), tally: tally.Discard()}
 	b.view = settingstest.New(t).Workspace("acme").Connection("main").Connection("other").
