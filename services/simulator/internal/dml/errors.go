@@ -7,6 +7,16 @@ type Error struct {
 	Code    string
 	Message string
 	Fields  []string
+	// Duplicate says what a duplicate rule found; nil for other refusals.
+	Duplicate *Duplicate
+}
+
+// Duplicate is what a duplicate rule found.
+type Duplicate struct {
+	Rule, Object string
+	// AllowSave says that the rule only alerts: a request may ask to save all the same.
+	AllowSave bool
+	IDs       []string
 }
 
 // Error returns code and message.

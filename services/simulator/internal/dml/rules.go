@@ -1,6 +1,7 @@
 package dml
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
@@ -54,44 +55,55 @@ func (r *Rules) validate(w *Writer, o *schema.Object, rec, old *record.Record) [
 	}
 	for i := range r.Duplicates {
 		d := &r.Duplicates[i]
-		if strings.EqualFold(d.Object, o.Name) && (d.Block || !w.AllowDuplicates) && d.matches(w, o, rec) {
-			message := d.Message
-			if message == "" {
-				message = "Use one of these records?"
-			}
-			return []*Error{refuse("DUPLICATES_DETECTED", message)}
+		if !strings.EqualFold(d.Object, o.Name) || (!d.Block && w.AllowDuplicates) {
+			continue
+		}
+		if ids := d.matches(w, o, rec); len(ids) > 0 {
+			return []*Error{d.refusal(o, ids)}
 		}
 	}
 	return nil
 }
 
-// matches looks for another record through the first indexed field of the rule.
-func (d *DuplicateRule) matches(w *Writer, o *schema.Object, rec *record.Record) bool {
+func (d *DuplicateRule) refusal(o *schema.Object, ids []string) *Error {
+	e := refuse("DUPLICATES_DETECTED", cmp.Or(d.Message, "Use one of these records?"))
+	e.Duplicate = &Duplicate{Rule: cmp.Or(d.Name, o.Name+"_Duplicate_Rule"), Object: o.Name, AllowSave: !d.Block, IDs: ids}
+	return e
+}
+
+// maxMatches is how many other records a duplicate rule names.
+const maxMatches = 10
+
+// matches looks for other records, through the first indexed field of the rule if there is one.
+func (d *DuplicateRule) matches(w *Writer, o *schema.Object, rec *record.Record) []string {
 	t := w.Data.Table(o)
 	fields := make([]*schema.Field, 0, len(d.Fields))
 	for _, name := range d.Fields {
 		f, ok := o.Field(name)
 		if !ok || rec.Values[f.Slot] == nil {
-			return false
+			return nil
 		}
 		fields = append(fields, f)
+	}
+	var ids []string
+	take := func(other *record.Record) bool {
+		if !other.Deleted() && same(fields, rec, other) {
+			ids = append(ids, other.ID())
+		}
+		return len(ids) < maxMatches
 	}
 	for _, f := range fields {
 		if t.Indexed(f.Slot) {
 			for _, other := range t.Find(f.Slot, f.Key(rec.Values[f.Slot])) {
-				if same(fields, rec, other) {
-					return true
+				if !take(other) {
+					break
 				}
 			}
-			return false
+			return ids
 		}
 	}
-	found := false
-	t.All(func(other *record.Record) bool {
-		found = !other.Deleted() && other.Num != rec.Num && same(fields, rec, other)
-		return !found
-	})
-	return found
+	t.All(take)
+	return ids
 }
 
 func same(fields []*schema.Field, a, b *record.Record) bool {

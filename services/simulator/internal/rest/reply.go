@@ -65,7 +65,10 @@ type refusal struct {
 }
 
 // refusals turns the errors of a single write into an answer.
-func refusals(errs []*dml.Error) reply {
+func refusals(errs []*dml.Error, path string) reply {
+	if errs[0].Duplicate != nil {
+		return duplicates(errs[0], path)
+	}
 	status := http.StatusBadRequest
 	list := make([]refusal, len(errs))
 	for i, e := range errs {

@@ -135,7 +135,7 @@ func (s *Server) single(c *call, in *dml.Input, op dml.Op) (dml.Result, *reply) 
 		return dml.Result{}, &rep
 	}
 	if results[0].Failed() {
-		rep := refusals(results[0].Errors)
+		rep := refusals(results[0].Errors, c.route.path())
 		return results[0], &rep
 	}
 	return results[0], nil
