@@ -145,7 +145,7 @@ func (q *Queue) Wake(now time.Time, rules Rules) (time.Time, bool) {
 		}
 	}
 	for _, g := range q.groups {
-		if n, oldest := q.ready(g, now, len(g.items)); n > 0 {
+		if n, oldest := q.ready(g, now, 8); n > 0 {
 			consider(oldest.Add(rules.Linger(g.Group)))
 		}
 		for _, it := range g.items {

@@ -1,0 +1,176 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+)
+
+var start = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+
+// org answers probes and counts calls.
+type org struct {
+	mu     sync.Mutex
+	err    error
+	limits map[string]salesforce.Allocation
+	usage  salesforce.Usage
+	calls  int64
+	probes int
+}
+
+func (o *org) Limits(context.Context) (map[string]salesforce.Allocation, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.probes++
+	return o.limits, o.err
+}
+
+func (o *org) Usage() (salesforce.Usage, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.usage, o.usage.Max > 0
+}
+
+func (o *org) Calls() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.calls
+}
+
+func (o *org) set(f func(*org)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f(o)
+}
+
+func setup(t *testing.T) (*gate.Gate, *org, *configv1.Connection) {
+	t.Helper()
+	o, c := new(org), &configv1.Connection{QuotaPercent: 10}
+	g := gate.New(t.Context(), gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) { return c, o, nil })
+	return g, o, c
+}
+
+// probe lets a closed gate ask the org, and waits until it has.
+func probe(t *testing.T, g *gate.Gate, o *org, at time.Time) {
+	t.Helper()
+	o.mu.Lock()
+	before := o.probes
+	o.mu.Unlock()
+	g.State(at)
+	require.Eventually(t, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.probes > before
+	}, 5*time.Second, time.Millisecond)
+}
+
+func auth() *salesforce.Error {
+	return &salesforce.Error{Class: salesforce.ClassAuth, Reason: "SF_APP_BLOCKED", Detail: "blocked"}
+}
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+
+	t.Run("ClosesAtOnceWhenTheOrgLocksUsOutAndOpensAfterAProbe", func(t *testing.T) {
+		t.Parallel()
+		g, o, _ := setup(t)
+		require.True(t, g.State(start).Open)
+		g.Failed(auth(), start)
+		s := g.State(start)
+		require.False(t, s.Open)
+		require.Equal(t, streamv1.Reason_REASON_SF_APP_BLOCKED, s.Reason)
+		require.Equal(t, "blocked", s.Detail)
+		opened := g.Opened()
+		probe(t, g, o, start.Add(2*time.Second))
+		<-opened
+		require.True(t, g.State(start.Add(2*time.Second)).Open)
+	})
+
+	t.Run("WaitsLongerAfterEveryFailedProbe", func(t *testing.T) {
+		t.Parallel()
+		g, o, _ := setup(t)
+		o.set(func(o *org) { o.err = auth() })
+		g.Failed(auth(), start)
+		at := start.Add(2 * time.Second)
+		probe(t, g, o, at)
+		require.Eventually(t, func() bool { return !g.State(at.Add(3 * time.Second)).Open }, time.Second, time.Millisecond)
+		require.Equal(t, 1, o.probes, "4 s have not passed")
+		probe(t, g, o, at.Add(4*time.Second))
+	})
+
+	t.Run("BearsSomePassingTrouble", func(t *testing.T) {
+		t.Parallel()
+		g, _, _ := setup(t)
+		trouble := &salesforce.Error{Class: salesforce.ClassTransient, Reason: "SF_UNAVAILABLE"}
+		g.Failed(trouble, start)
+		g.Failed(trouble, start)
+		g.Succeeded()
+		g.Failed(trouble, start)
+		g.Failed(trouble, start)
+		require.True(t, g.State(start).Open)
+		g.Failed(trouble, start)
+		require.False(t, g.State(start).Open)
+	})
+
+	t.Run("RecordTroubleIsNotTheOrgs", func(t *testing.T) {
+		t.Parallel()
+		g, _, _ := setup(t)
+		for range 100 {
+			g.Failed(&salesforce.Error{Class: salesforce.ClassLock}, start)
+			g.Failed(&salesforce.Error{Class: salesforce.ClassData}, start)
+			g.Failed(&salesforce.Error{Class: salesforce.ClassConfig, Status: 400}, start)
+		}
+		require.True(t, g.State(start).Open)
+		g.Failed(&salesforce.Error{Class: salesforce.ClassConfig, Code: salesforce.CodeForeignHost, Reason: "SF_REJECTED"}, start)
+		require.False(t, g.State(start).Open)
+	})
+
+	t.Run("OurShareOfADayIsACeilingThatMoves", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-9")
+		g, o, _ := setup(t)
+		o.set(func(o *org) { o.usage, o.calls = salesforce.Usage{Max: 1000}, 50 })
+		require.InDelta(t, 0.5, g.Share(start), 1e-9)
+		o.set(func(o *org) { o.calls = 100 })
+		s := g.State(start.Add(time.Hour))
+		require.False(t, s.Open)
+		require.Equal(t, streamv1.Reason_REASON_SF_LIMIT, s.Reason)
+		require.InDelta(t, 0.5, g.Share(start.Add(24*time.Hour)), 1e-9, "the first hour's calls left the window")
+		require.Zero(t, g.Share(start.Add(100*time.Hour)))
+	})
+
+	t.Run("GivesWayWhenOthersUseTheAllocation", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-9")
+		g, o, _ := setup(t)
+		o.set(func(o *org) { o.usage = salesforce.Usage{Used: 900, Max: 1000} })
+		require.False(t, g.State(start).Open)
+		o.set(func(o *org) {
+			o.usage = salesforce.Usage{Used: 100, Max: 1000}
+			o.limits = map[string]salesforce.Allocation{"DailyApiRequests": {Max: 1000, Remaining: 50}}
+		})
+		probe(t, g, o, start.Add(time.Minute))
+		require.False(t, g.State(start.Add(time.Minute)).Open, "the limits resource still says used up")
+	})
+
+	t.Run("FollowsTheSettings", func(t *testing.T) {
+		t.Parallel()
+		g, _, c := setup(t)
+		c.Paused = true
+		require.Contains(t, g.State(start).Detail, "paused")
+		gone := gate.New(t.Context(), gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) {
+			return nil, nil, errors.New("no")
+		})
+		require.Equal(t, streamv1.Reason_REASON_SF_AUTH_REVOKED, gone.State(start).Reason)
+		require.Zero(t, gone.Share(start))
+	})
+}

@@ -1,0 +1,288 @@
+package queue_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+)
+
+var start = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+
+func send(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{}, nil }
+
+func rules(records int) queue.Rules {
+	return queue.Rules{
+		Records: records, Bytes: 1 << 20, Linger: func(g queue.Group) time.Duration {
+			if g.Bulk() {
+				return time.Minute
+			}
+			return time.Second
+		},
+	}
+}
+
+func upsert(key string, revision int64, change ...func(*streamv1.Write)) *queue.Item {
+	w := &streamv1.Write{
+		WriteKey: key, Revision: revision, Object: "Engagement__c", Operation: streamv1.Operation_OPERATION_UPSERT,
+		ExternalIdField: "External_Id__c", ExternalId: key,
+	}
+	for _, f := range change {
+		f(w)
+	}
+	it := &queue.Item{Write: w, Accepted: start}
+	it.Record.Offset = revision
+	return it
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+
+	t.Run("ARequestWaitsForCompanyOrTime", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		q.Push(upsert("a", 1))
+		b, _, err := q.Next(start, rules(2))
+		require.NoError(t, err)
+		require.Nil(t, b)
+		at, ok := q.Wake(start, rules(2))
+		require.True(t, ok)
+		require.Equal(t, start.Add(time.Second), at)
+		q.Push(upsert("b", 2))
+		b, _, _ = q.Next(start, rules(2))
+		require.Len(t, b.Items, 2)
+		q.Push(upsert("c", 3))
+		b, _, _ = q.Next(start.Add(time.Second), rules(2))
+		require.Len(t, b.Items, 1)
+		require.Zero(t, q.Len())
+	})
+
+	t.Run("ObjectsOperationsAndPrioritiesDoNotMixAndTheUrgentGoFirst", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		q.Push(upsert("bulk", 1, func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_BULK }))
+		q.Push(upsert("task", 2, func(w *streamv1.Write) { w.Object = "Task" }))
+		q.Push(upsert("plain", 3))
+		q.Push(upsert("person waits", 4, func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_INTERACTIVE }))
+		var order []string
+		for {
+			b, _, _ := q.Next(start.Add(time.Second), rules(9))
+			if b == nil {
+				break
+			}
+			require.Len(t, b.Items, 1)
+			order = append(order, b.Items[0].Write.GetWriteKey())
+		}
+		require.Equal(t, []string{"person waits", "task", "plain"}, order, "bulk lingers longer")
+	})
+
+	t.Run("ARepetitionOfAPendingRevisionIsSettledWithIt", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		first, twin := upsert("a", 1), upsert("a", 1)
+		twin.Record.Offset = 9
+		require.Nil(t, q.Push(first))
+		require.Nil(t, q.Push(twin))
+		require.Equal(t, 1, q.Len())
+		require.Equal(t, []int64{1, 9}, first.Offsets())
+	})
+
+	t.Run("AReturnedItemIsOvertakenByANewerPendingOne", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		old := upsert("a", 1)
+		q.Push(old)
+		b, _, _ := q.Next(start.Add(time.Second), rules(1))
+		q.Push(upsert("a", 2))
+		next, _, _ := q.Next(start.Add(time.Second), rules(1))
+		require.Nil(t, next, "the record is in flight")
+		q.Done(b)
+		require.Same(t, old, q.Return(old))
+		next, _, _ = q.Next(start.Add(time.Second), rules(1))
+		require.EqualValues(t, 2, next.Items[0].Write.GetRevision())
+	})
+
+	t.Run("AnItemThatWaitsHoldsBackItsRecordAndNothingElse", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		once := func(w *streamv1.Write) { w.Once = true }
+		waiting := upsert("a", 1, once)
+		waiting.NotBefore = start.Add(time.Hour)
+		q.Push(waiting)
+		q.Push(upsert("a", 2, once))
+		q.Push(upsert("b", 3, once))
+		b, _, _ := q.Next(start.Add(time.Second), rules(10))
+		require.Len(t, b.Items, 1)
+		require.Equal(t, "b", b.Items[0].Write.GetWriteKey())
+	})
+
+	t.Run("WhatTheLedgerKnowsNeedsNoRequest", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {
+			switch w.GetWriteKey() {
+			case "known":
+				return ledger.Verdict{Step: ledger.Skip, Reason: streamv1.Reason_REASON_SUPERSEDED}, nil
+			case "doubtful":
+				return ledger.Verdict{Step: ledger.Look, Entry: &ledger.Entry{}}, nil
+			}
+			return ledger.Verdict{}, nil
+		})
+		doubtful := upsert("doubtful", 2)
+		q.Push(upsert("known", 1))
+		q.Push(doubtful)
+		q.Push(upsert("new", 3))
+		b, skipped, err := q.Next(start.Add(time.Second), rules(10))
+		require.NoError(t, err)
+		require.Len(t, b.Items, 2)
+		require.Contains(t, b.Look, doubtful)
+		require.Len(t, skipped, 1)
+		require.Zero(t, q.Len())
+	})
+
+	t.Run("AWriteTheLedgerCannotJudgeStays", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(func(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{}, errors.New("unreadable") })
+		q.Push(upsert("a", 1))
+		q.Push(upsert("b", 2))
+		_, _, err := q.Next(start.Add(time.Second), rules(10))
+		require.Error(t, err)
+		require.Equal(t, 2, q.Len())
+		require.Len(t, q.TakeAll(), 2)
+	})
+
+	t.Run("BytesBoundARequest", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		for i := range 10 {
+			q.Push(upsert(fmt.Sprint(i), int64(i+1), func(w *streamv1.Write) { w.SealedFields = make([]byte, 1000) }))
+		}
+		r := rules(10)
+		r.Bytes = 2500
+		b, _, _ := q.Next(start.Add(time.Second), r)
+		require.Len(t, b.Items, 3)
+		require.Equal(t, 7, q.Len())
+	})
+}
+
+// model is what the queue must never break, whatever comes in whatever order.
+type model struct {
+	q       *queue.Queue
+	now     time.Time
+	flying  []*queue.Batch
+	confirm map[string]int64 // newest confirmed revision per write key
+	in, out int
+	next    int64
+}
+
+func TestQueueProperties(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-5")
+	t.Attr("requirement", "XC-12")
+	rapid.Check(t, func(t *rapid.T) {
+		m := &model{now: start, confirm: map[string]int64{}}
+		m.q = queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {
+			if c := m.confirm[w.GetWriteKey()]; c > 0 && (ledger.Once(w) || w.GetRevision() < c) {
+				return ledger.Verdict{Step: ledger.Skip}, nil
+			}
+			return ledger.Verdict{}, nil
+		})
+		t.Repeat(map[string]func(*rapid.T){
+			"push": func(t *rapid.T) { m.push(t) },
+			"next": func(t *rapid.T) { m.take(t) },
+			"finish": func(t *rapid.T) {
+				if len(m.flying) > 0 {
+					m.finish(t)
+				}
+			},
+			"wait": func(*rapid.T) { m.now = m.now.Add(300 * time.Millisecond) },
+			"": func(t *rapid.T) {
+				flying := 0
+				for _, b := range m.flying {
+					flying += len(b.Items)
+				}
+				require.Equal(t, m.in, m.out+flying+m.q.Len(), "an item was lost or doubled")
+			},
+		})
+	})
+}
+
+func (m *model) push(t *rapid.T) {
+	m.next++
+	revision := m.next
+	if rapid.Bool().Draw(t, "older") {
+		revision = rapid.Int64Range(1, m.next).Draw(t, "revision")
+	}
+	it := upsert(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "key"), revision, func(w *streamv1.Write) {
+		w.LockParent = rapid.SampledFrom([]string{"", "", "p", "q"}).Draw(t, "parent")
+		w.Once = w.GetWriteKey() == "e"
+	})
+	it.Accepted = m.now
+	before := m.q.Len()
+	m.in++
+	switch overtaken := m.q.Push(it); {
+	case overtaken != nil:
+		m.out++
+		require.Equal(t, before, m.q.Len())
+	case m.q.Len() == before:
+		m.out++ // joined a twin
+	}
+}
+
+func (m *model) take(t *rapid.T) {
+	b, skipped, err := m.q.Next(m.now, rules(rapid.IntRange(1, 4).Draw(t, "records")))
+	require.NoError(t, err)
+	m.out += len(skipped)
+	if b == nil {
+		return
+	}
+	for _, it := range b.Items {
+		for _, other := range m.flying {
+			for _, o := range other.Items {
+				require.NotEqual(t, o.Write.GetExternalId(), it.Write.GetExternalId(), "a record in two requests")
+				if p := it.Write.GetLockParent(); p != "" {
+					require.NotEqual(t, o.Write.GetLockParent(), p, "a lock parent in two requests")
+				}
+			}
+		}
+		require.GreaterOrEqual(t, it.Write.GetRevision(), m.confirm[it.Write.GetWriteKey()], "older after newer")
+	}
+	seen := map[string]bool{}
+	for i, it := range b.Items {
+		require.False(t, seen[it.Write.GetExternalId()], "a record twice in a request")
+		seen[it.Write.GetExternalId()] = true
+		if i > 0 {
+			require.GreaterOrEqual(t, it.Write.GetLockParent(), b.Items[i-1].Write.GetLockParent(), "not sorted by parent")
+		}
+	}
+	m.flying = append(m.flying, b)
+}
+
+func (m *model) finish(t *rapid.T) {
+	i := rapid.IntRange(0, len(m.flying)-1).Draw(t, "batch")
+	b := m.flying[i]
+	m.flying = append(m.flying[:i:i], m.flying[i+1:]...)
+	var again []*queue.Item
+	for _, it := range b.Items {
+		if rapid.Bool().Draw(t, "failed") {
+			it.NotBefore = m.now.Add(time.Second)
+			again = append(again, it)
+			continue
+		}
+		m.confirm[it.Write.GetWriteKey()] = it.Write.GetRevision()
+		m.out++
+	}
+	m.q.Done(b)
+	for _, it := range again {
+		before := m.q.Len()
+		if overtaken := m.q.Return(it); overtaken != nil || m.q.Len() == before {
+			m.out++
+		}
+	}
+}
