@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -191,4 +192,24 @@ func TestFirstContact(t *testing.T) {
 	status, body = b.call(http.MethodGet, "/sobjects/Engagement__c/describe", "")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, `"name":"External_Id__c"`)
+}
+
+// TestDocumentedScenarioIsAccepted makes the orgs of the example in docs/simulator.md.
+func TestDocumentedScenarioIsAccepted(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/simulator.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(doc), "```yaml\n")
+	require.True(t, found)
+	example, _, found := strings.Cut(rest, "```")
+	require.True(t, found)
+	sc, err := simulator.ParseScenario([]byte(example))
+	require.NoError(t, err)
+	require.Equal(t, 150*time.Millisecond, sc.Orgs[0].Latency.Median)
+	sim, err := simulator.New(simulator.DefaultConfig(), simulator.Deps{})
+	require.NoError(t, err)
+	require.NoError(t, sim.Seed(t.Context(), sc))
+	var out strings.Builder
+	require.NoError(t, sim.Export(t.Context(), &out, simulator.Selection{Org: "acme", Object: "Lead"}))
+	require.Contains(t, out.String(), `"ConvertedContactId":"0035TA000000001`)
 }
