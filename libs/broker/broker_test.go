@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestKeepsWhatItAcknowledgedWhenKilled(t *testing.T) {
 		var next int64
 		require.NoError(t, c.Scan(t.Context(), kafka.ScanRequest{Topic: "t", Visit: func(r stage.Record) bool {
 			require.Equal(t, next, r.Offset)
-			require.Equal(t, fmt.Sprint(next), string(r.Value))
+			require.Equal(t, strconv.FormatInt(next, 10), string(r.Value))
 			next++
 			return true
 		}}))

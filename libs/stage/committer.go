@@ -53,17 +53,21 @@ func (c *committer) signal() {
 	}
 }
 
-// run commits until stop.
-func (c *committer) run() {
+// run commits until stop, also after ctx has ended.
+func (c *committer) run(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for range c.wake {
 		c.mu.Lock()
 		stopped := c.stopped
 		c.mu.Unlock()
-		_ = c.commit()
+		_ = c.commit(ctx)
 		if stopped {
 			return
 		}
-		time.Sleep(commitEvery)
+		rest.Reset(commitEvery)
+		<-rest.C
 	}
 }
 
@@ -75,7 +79,7 @@ func (c *committer) stop() {
 	c.signal()
 }
 
-func (c *committer) commit() error {
+func (c *committer) commit(ctx context.Context) error {
 	c.commitMu.Lock()
 	defer c.commitMu.Unlock()
 	c.mu.Lock()
@@ -87,14 +91,14 @@ func (c *committer) commit() error {
 			delete(offsets, p)
 		}
 	}
-	return c.commitLocked(offsets)
+	return c.commitLocked(ctx, offsets)
 }
 
-func (c *committer) commitLocked(offsets map[int]int64) error {
+func (c *committer) commitLocked(ctx context.Context, offsets map[int]int64) error {
 	if c.failed != nil || len(offsets) == 0 {
 		return c.failed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.stage.cfg.SessionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.stage.cfg.SessionTimeout)
 	defer cancel()
 	ctx, span := c.stage.tel.startCommit(ctx)
 	start := time.Now()
@@ -127,7 +131,7 @@ func (e *lostError) Unwrap() error { return e.err }
 // calls it before it writes state: a process that was frozen past its session must not overwrite what the new owner
 // saved. A recent commit is proof enough; otherwise the settled offset is committed (again), which the broker refuses
 // when the generation is over.
-func (c *committer) fence(partition int, next int64) error {
+func (c *committer) fence(ctx context.Context, partition int, next int64) error {
 	c.commitMu.Lock()
 	defer c.commitMu.Unlock()
 	if c.failed != nil {
@@ -136,5 +140,5 @@ func (c *committer) fence(partition int, next int64) error {
 	if next < 0 || time.Since(c.confirmed) < c.stage.cfg.SessionTimeout/3 {
 		return nil
 	}
-	return c.commitLocked(map[int]int64{partition: max(next, c.committed[partition])})
+	return c.commitLocked(ctx, map[int]int64{partition: max(next, c.committed[partition])})
 }

@@ -70,11 +70,10 @@ func (f *fetcher) fetch(ctx context.Context) (chunk, error) {
 	if !pause(ctx, cfg.BatchWait) {
 		return c, nil
 	}
-	more, err := f.ask(ctx, c.next, 0, 0)
-	if err != nil {
-		return c, nil // the next fetch will meet the same error
+	// If this fails, the next fetch will meet the same error.
+	if more, err := f.ask(ctx, c.next, 0, 0); err == nil {
+		c.records, c.next = append(c.records, more.Records...), more.Next
 	}
-	c.records, c.next = append(c.records, more.Records...), more.Next
 	return c, nil
 }
 

@@ -72,27 +72,27 @@ func (w *pipeline) chunk(ctx, work context.Context, c chunk) bool {
 
 // handle processes and settles records. It returns an error only if work has ended.
 func (w *pipeline) handle(work context.Context, records []Record) error {
-	b := w.stage.tel.startBatch(work, w.part, records)
-	err := w.retry(b.ctx, "handling a batch", func() error { return w.attempt(b, records) })
+	ctx, b := w.stage.tel.startBatch(work, w.part, records)
+	err := w.retry(ctx, "handling a batch", func() error { return w.attempt(ctx, records) })
 	if err == nil {
-		err = w.deliver(b)
+		err = w.deliver(ctx, b)
 	}
 	if reason, ok := PermanentReason(err); ok {
-		b.end(err)
+		b.end(ctx, err)
 		return w.isolate(work, records, reason, err)
 	}
 	if err == nil {
 		w.settle(records[len(records)-1].Offset + 1)
 		w.in.Add(int64(len(records)))
 	}
-	b.end(err)
+	b.end(ctx, err)
 	return err
 }
 
 // attempt calls the handler. After an error nothing that it did remains.
-func (w *pipeline) attempt(b *batchTrace, records []Record) error {
+func (w *pipeline) attempt(ctx context.Context, records []Record) error {
 	w.out.Reset()
-	err := guard(func() error { return w.proc.Process(b.ctx, records, &w.out) })
+	err := guard(func() error { return w.proc.Process(ctx, records, &w.out) })
 	if err == nil {
 		err = w.hook(fault.Handled, w.id)
 	}
@@ -120,10 +120,10 @@ func (w *pipeline) isolate(work context.Context, records []Record, reason string
 		}
 		return w.handle(work, records[half:])
 	}
-	b := w.stage.tel.startBatch(work, w.part, records)
-	defer func() { b.end(cause) }()
+	ctx, b := w.stage.tel.startBatch(work, w.part, records)
+	defer func() { b.end(ctx, cause) }()
 	w.out.DeadLetter(records[0], reason, detailOf(cause))
-	if err := w.deliver(b); err != nil {
+	if err := w.deliver(ctx, b); err != nil {
 		return err
 	}
 	w.settle(records[0].Offset + 1)
@@ -133,29 +133,29 @@ func (w *pipeline) isolate(work context.Context, records []Record, reason string
 
 // deliver makes the effects of a handled batch permanent: first its outputs, then its state. A crash in between repeats
 // outputs and loses none.
-func (w *pipeline) deliver(b *batchTrace) error {
+func (w *pipeline) deliver(ctx context.Context, b *batchTrace) error {
 	w.batch.Source = w.cfg.Name
 	w.batch.Messages = append(w.batch.Messages[:0], w.out.messages...)
 	b.continueTraces(w.batch.Messages)
-	dead, err := w.buryAll(b.ctx, w.out.dead)
+	dead, err := w.buryAll(ctx, w.out.dead)
 	if err != nil {
 		return err
 	}
 	w.batch.Messages = append(w.batch.Messages, dead...)
 	// Promise 2: the batch is settled only after every output is acknowledged by all in-sync replicas.
-	err = w.retry(b.ctx, "producing", func() error { return w.produce(b.ctx, w.batch) })
+	err = w.retry(ctx, "producing", func() error { return w.produce(ctx, w.batch) })
 	if err == nil {
 		err = w.hook(fault.Produced, w.id)
 	}
 	if err == nil {
-		err = w.save(b.ctx)
+		err = w.save(ctx)
 	}
 	clear(w.batch.Messages)
 	if err != nil {
 		return err
 	}
 	w.outCount.Add(int64(len(w.out.messages)))
-	w.countDead(w.out.dead)
+	w.countDead(ctx, w.out.dead)
 	w.out.Reset()
 	return w.hook(fault.Saved, w.id)
 }
@@ -168,7 +168,7 @@ func (w *pipeline) save(ctx context.Context) error {
 	entries := w.table.Staged()
 	if len(entries) > 0 {
 		err := w.retry(ctx, "saving the state", func() error {
-			if err := w.commit.fence(w.id, w.next); err != nil {
+			if err := w.commit.fence(ctx, w.id, w.next); err != nil {
 				return err
 			}
 			return w.produce(ctx, ProduceBatch{StateTopic: w.cfg.StateTopic, StatePartition: w.id, Entries: entries})
@@ -219,19 +219,19 @@ func (w *pipeline) tick(work context.Context) bool {
 	if w.ticker == nil {
 		return true
 	}
-	b := w.stage.tel.startBatch(work, w.part, nil)
-	err := w.retry(b.ctx, "handling a tick", func() error {
+	ctx, b := w.stage.tel.startBatch(work, w.part, nil)
+	err := w.retry(ctx, "handling a tick", func() error {
 		w.out.Reset()
-		err := guard(func() error { return w.ticker.Tick(b.ctx, w.deps.Clock.Now(), &w.out) })
+		err := guard(func() error { return w.ticker.Tick(ctx, w.deps.Clock.Now(), &w.out) })
 		if err != nil {
 			w.rollback()
 		}
 		return err
 	})
 	if err == nil {
-		err = w.deliver(b)
+		err = w.deliver(ctx, b)
 	}
-	b.end(err)
+	b.end(ctx, err)
 	if isPermanent(err) {
 		w.rollback()
 		w.logger.Error("gave up a tick, the next one will try again", "error", err)

@@ -12,6 +12,7 @@ import (
 type port struct {
 	sink *sink
 	// life ends when the partition is given up; a write in flight is abandoned then.
+	//nolint:containedctx // it is the life of the port, which no call of it bounds
 	life   context.Context
 	cancel context.CancelFunc
 
@@ -85,7 +86,7 @@ func (p *port) DeadLetter(ctx context.Context, rec Record, reason, detail string
 	if err := p.do(ctx, &call{messages: messages, done: make(chan error, 1)}); err != nil {
 		return err
 	}
-	p.sink.countDead([]DeadLetter{d})
+	p.sink.countDead(ctx, []DeadLetter{d})
 	return nil
 }
 
@@ -171,7 +172,7 @@ func (p *port) writeOnce(calls []*call) error {
 		w.mu.Lock()
 		next := w.next
 		w.mu.Unlock()
-		if err := w.commit.fence(w.id, next); err != nil {
+		if err := w.commit.fence(p.life, w.id, next); err != nil {
 			return err
 		}
 		return w.produce(p.life, b)

@@ -55,7 +55,7 @@ func TestPort(t *testing.T) {
 				mu.Lock()
 				writes++
 				mu.Unlock()
-				time.Sleep(10 * time.Millisecond)
+				pass(10 * time.Millisecond)
 			}
 			return nil
 		})

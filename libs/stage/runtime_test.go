@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,9 +41,12 @@ func setup(t *testing.T) *testBundle {
 
 func (b *testBundle) fill(n int) {
 	for i := range n {
-		b.Append("in", i%2, record(fmt.Sprint(i)))
+		b.Append("in", i%2, record(strconv.Itoa(i)))
 	}
 }
+
+// pass lets virtual time pass.
+func pass(d time.Duration) { <-time.After(d) }
 
 func record(id string) stage.Record {
 	return stage.Record{
@@ -84,17 +88,17 @@ func TestRuntime(t *testing.T) {
 		faulty.Fail(true)
 		s, stop := b.run(faulty.Wrap(stagetest.Copy("out")))
 		b.fill(2)
-		time.Sleep(50 * time.Second)
+		pass(50 * time.Second)
 		require.NoError(t, s.Ready(), "within the budget")
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		require.ErrorIs(t, s.Ready(), stagetest.ErrTransient)
 		require.ErrorContains(t, s.Ready(), "paused")
 		before := faulty.Calls()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.Greater(t, faulty.Calls(), before+1000, "it keeps trying")
 		require.Less(t, faulty.Calls(), before+3000, "but not often")
 		faulty.Fail(false)
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		require.NoError(t, s.Ready())
 		require.EqualValues(t, 2, b.Committed(group))
 		stop()
@@ -112,13 +116,13 @@ func TestRuntime(t *testing.T) {
 			}), nil
 		})
 		b.Append("in", 0, record("a"))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Len(t, b.Records("state"), 1)
 		b.Append("in", 0, record("b"))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		b.Fence(group)
 		close(frozen)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		// The first attempt was refused before it wrote; the generation that followed wrote once.
 		require.Len(t, b.Records("state"), 2)
 		require.EqualValues(t, 2, b.Committed(group))
@@ -136,7 +140,7 @@ func TestRuntime(t *testing.T) {
 		})
 		s, stop := b.run(stagetest.Copy("out"))
 		b.fill(100)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.EqualValues(t, 100, b.Committed(group))
 		require.GreaterOrEqual(t, len(b.Records("out")), 100)
 		require.NoError(t, s.Ready())
@@ -161,7 +165,7 @@ func TestRuntime(t *testing.T) {
 			}), nil
 		})
 		b.Append("in", 0, record("1"), record("2"))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.EqualValues(t, 1, calls.Load())
 		require.Len(t, b.Records("out"), 1)
 		require.Len(t, b.Records("state"), 1)
@@ -186,7 +190,7 @@ func TestRuntime(t *testing.T) {
 			return nil
 		}))
 		b.Append("in", 0, record("1"))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Len(t, b.Records("dead"), 1)
 		require.EqualValues(t, 1, b.Committed(group))
 		stop()
@@ -197,11 +201,11 @@ func TestRuntime(t *testing.T) {
 		b.deps.Clock = clock
 		p := &clockwork{}
 		_, stop := b.run(func(stage.Partition, *stage.Table) (stage.Processor, error) { return p, nil })
-		time.Sleep(3500 * time.Millisecond)
+		pass(3500 * time.Millisecond)
 		require.GreaterOrEqual(t, p.ticks.Load(), int64(3))
 		require.Empty(t, b.Records("out"), "every tick panics so far")
 		clock.Set(time.Unix(2000, 0))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		require.NotEmpty(t, b.Records("out"))
 		require.Equal(t, "2000", string(b.Records("out")[0].Value))
 		stop()
@@ -210,14 +214,14 @@ func TestRuntime(t *testing.T) {
 	test("GoesOnFromWhatTheBrokerHasWhenOffsetsAreGone", func(t *testing.T, b *testBundle) {
 		b.fill(10)
 		s, stop := b.run(stagetest.Copy("out"))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.EqualValues(t, 10, s.Stats().In)
 		stop()
 		b.Create("in", 2) // the log is empty again
 		s, stop = b.run(stagetest.Copy("out"))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		b.fill(4)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		require.EqualValues(t, 4, s.Stats().In)
 		stop()
 	})
@@ -229,9 +233,9 @@ func TestRuntime(t *testing.T) {
 			return nil
 		}))
 		b.fill(2)
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		require.NoError(t, s.Ready())
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		require.ErrorContains(t, s.Ready(), "no progress for")
 		close(release)
 		stop()
@@ -245,7 +249,7 @@ func TestRuntime(t *testing.T) {
 		require.ErrorContains(t, s.Ready(), "not running")
 		b.fill(4)
 		again := b.start(s)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		again()
 		require.EqualValues(t, 4, s.Stats().In)
 	})
@@ -256,7 +260,7 @@ func TestRuntime(t *testing.T) {
 			return ctx.Err()
 		}))
 		b.fill(2)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		start := time.Now()
 		stop()
 		require.Equal(t, b.cfg.DrainTimeout, time.Since(start).Round(time.Second))

@@ -131,7 +131,7 @@ func (s *Stage) serve(ctx context.Context, gen Generation) {
 	s.deps.Logger.Debug("partitions assigned", "partitions", len(assigned))
 
 	var committing, working sync.WaitGroup
-	committing.Go(c.run)
+	committing.Go(func() { c.run(ctx) })
 	for _, p := range parts {
 		working.Go(func() { p.run(ctx) })
 	}

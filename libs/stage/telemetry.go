@@ -129,10 +129,10 @@ func errorKind(err error) string {
 	}
 }
 
-func (p *part) countDead(dead []DeadLetter) {
+func (p *part) countDead(ctx context.Context, dead []DeadLetter) {
 	p.dead.Add(int64(len(dead)))
 	for _, d := range dead {
-		p.stage.tel.dead.Add(context.Background(), 1, metric.WithAttributes(
+		p.stage.tel.dead.Add(ctx, 1, metric.WithAttributes(
 			attrStage.String(p.cfg.Name), attrReason.String(d.Reason)))
 	}
 }

@@ -38,7 +38,7 @@ func handle(t *testing.T, b *testBundle, root sdktrace.Sampler, records ...stage
 	b.deps.Tracer = provider
 	b.Append("in", 0, records...)
 	_, stop := b.run(stagetest.Copy("out"))
-	time.Sleep(time.Second)
+	pass(time.Second)
 	stop()
 	return spans.GetSpans()
 }
@@ -91,7 +91,7 @@ func TestTracing(t *testing.T) {
 	test("CostsNothingWithoutATracer", func(t *testing.T, b *testBundle) {
 		b.Append("in", 0, record("1"), traced("2", sampledParent))
 		_, stop := b.run(stagetest.Copy("out"))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		var parents []string
 		for _, r := range b.Records("out") {
@@ -125,7 +125,7 @@ func TestMetrics(t *testing.T) {
 		}}
 		b.fill(20)
 		_, stop := b.run(faulty.Wrap(stagetest.Copy("out")))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 
 		var rm metricdata.ResourceMetrics
 		require.NoError(t, reader.Collect(t.Context(), &rm))

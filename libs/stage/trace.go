@@ -12,10 +12,10 @@ import (
 // it, and for each of those a span in its own trace, so that an event can be followed from end to end. Records whose
 // trace is not sampled cost a look at one byte.
 type batchTrace struct {
-	ctx   context.Context
 	tel   *telemetry
 	start time.Time
-	span  trace.Span
+	// span is nil if no record is sampled.
+	span trace.Span
 	// children holds the spans of the sampled records, by the traceparent they came with.
 	children map[string]trace.Span
 }
@@ -25,14 +25,14 @@ const maxLinks = 128
 
 // startBatch begins the tracing of records. Records that carry no trace context begin a trace here: they get a header, so
 // that the handler passes it on like any other.
-func (t *telemetry) startBatch(ctx context.Context, p *part, records []Record) *batchTrace {
-	b := &batchTrace{ctx: ctx, tel: t, start: time.Now(), span: trace.SpanFromContext(nil)}
+func (t *telemetry) startBatch(ctx context.Context, p *part, records []Record) (context.Context, *batchTrace) {
+	b := &batchTrace{tel: t, start: time.Now()}
 	var links []trace.Link
 	for i := range records {
 		r := &records[i]
 		tp := r.Header(HeaderTraceParent)
 		if tp == nil {
-			t.beginTrace(r)
+			t.beginTrace(ctx, r)
 			tp = r.Header(HeaderTraceParent)
 		}
 		if !sampled(tp) {
@@ -42,25 +42,25 @@ func (t *telemetry) startBatch(ctx context.Context, p *part, records []Record) *
 		if !ok {
 			continue
 		}
-		b.child(r, sc)
+		b.child(ctx, r, sc)
 		if len(links) < maxLinks {
 			links = append(links, trace.Link{SpanContext: sc})
 		}
 	}
 	if len(links) == 0 {
-		return b
+		return ctx, b
 	}
-	b.ctx, b.span = t.tracer.Start(ctx, "process "+t.topic,
+	ctx, b.span = t.tracer.Start(ctx, "process "+t.topic,
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...), trace.WithTimestamp(b.start),
 		trace.WithAttributes(attrSystem.String("kafka"), attrOperation.String("process"), attrOpType.String("process"),
 			attrDestination.String(t.topic), attrGroup.String(t.group), attrStage.String(t.stage),
 			attrPartition.String(strconv.Itoa(p.id)), attrBatchCount.Int(len(records))))
-	return b
+	return ctx, b
 }
 
 // beginTrace starts a trace for a record that has none. Without a tracer it does nothing.
-func (t *telemetry) beginTrace(r *Record) {
-	_, span := t.tracer.Start(context.Background(), "receive "+t.topic,
+func (t *telemetry) beginTrace(ctx context.Context, r *Record) {
+	_, span := t.tracer.Start(ctx, "receive "+t.topic,
 		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindClient))
 	if sc := span.SpanContext(); sc.IsValid() {
 		r.Headers = append(r.Headers[:len(r.Headers):len(r.Headers)],
@@ -69,8 +69,8 @@ func (t *telemetry) beginTrace(r *Record) {
 	span.End()
 }
 
-func (b *batchTrace) child(r *Record, sc trace.SpanContext) {
-	_, span := b.tel.tracer.Start(trace.ContextWithRemoteSpanContext(context.Background(), sc), "process "+b.tel.topic,
+func (b *batchTrace) child(ctx context.Context, r *Record, sc trace.SpanContext) {
+	_, span := b.tel.tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sc), "process "+b.tel.topic,
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(b.start),
 		trace.WithAttributes(attrSystem.String("kafka"), attrOperation.String("process"), attrOpType.String("process"),
 			attrDestination.String(b.tel.topic), attrGroup.String(b.tel.group), attrStage.String(b.tel.stage),
@@ -94,14 +94,14 @@ func (b *batchTrace) continueTraces(messages []Message) {
 	}
 }
 
-func (b *batchTrace) end(err error) {
+func (b *batchTrace) end(ctx context.Context, err error) {
 	for _, span := range b.children {
 		endSpan(span, err)
 	}
-	if len(b.children) > 0 {
+	if b.span != nil {
 		endSpan(b.span, err)
 	}
-	b.tel.processed(b.ctx, b.start, err)
+	b.tel.processed(ctx, b.start, err)
 }
 
 // traceParentSize is the length of a W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,7 +142,7 @@ func TestFailure(t *testing.T) {
 		newProcessor := func(p stage.Partition, state *stage.Table) (stage.Processor, error) {
 			if builds.Add(1) <= partitions {
 				state.Put("half", []byte("built"))
-				return nil, fmt.Errorf("a processor that cannot be built yet")
+				return nil, errors.New("a processor that cannot be built yet")
 			}
 			return newCounter(b.out)(p, state)
 		}

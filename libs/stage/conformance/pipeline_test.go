@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestPipeline(t *testing.T) {
 
 		next := map[string]int{}
 		for _, r := range b.Records(b.out) {
-			require.Equal(t, fmt.Sprint(next[string(r.Key)]), string(r.Value))
+			require.Equal(t, strconv.Itoa(next[string(r.Key)]), string(r.Value))
 			next[string(r.Key)]++
 		}
 		require.Len(t, next, 50)
@@ -101,7 +102,7 @@ func TestPipeline(t *testing.T) {
 		b := setup(t)
 		value := make([]byte, 900_000)
 		for i := range 5 {
-			b.Send(stage.Message{Topic: b.in, Key: []byte{byte(i)}, Value: value, ID: fmt.Sprint(i), Type: "test.v1"})
+			b.Send(stage.Message{Topic: b.in, Key: []byte{byte(i)}, Value: value, ID: strconv.Itoa(i), Type: "test.v1"})
 		}
 		s := b.run(b.config(), stagetest.Copy(b.out))
 		s.await("all records", func(st stage.Stats) bool { return st.In == 5 })

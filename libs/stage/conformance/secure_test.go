@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/throughline-dev/throughline/libs/broker"
+	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
@@ -41,7 +42,7 @@ func TestSecure(t *testing.T) {
 			t.Parallel()
 			cfg := kafka.DefaultConfig(b.Addr()...)
 			cfg.TLS = kafka.TLS{Enabled: true, CAFile: pki.caFile, CertFile: pki.certFile, KeyFile: pki.keyFile}
-			cfg.SASL = kafka.SASL{Mechanism: u.Mechanism, Username: u.Name, Password: kafka.Secret(u.Password)}
+			cfg.SASL = kafka.SASL{Mechanism: u.Mechanism, Username: u.Name, Password: secret.New(u.Password)}
 			bundle := setupAt(t, kafkatest.At(t, cfg))
 			bundle.send(5, 0, 10)
 			s := bundle.run(bundle.stateful(), newCounter(bundle.out))
@@ -52,7 +53,7 @@ func TestSecure(t *testing.T) {
 	}
 
 	refused := map[string]func(*kafka.Config){
-		"AWrongPassword":      func(c *kafka.Config) { c.SASL.Password = "wrong" },
+		"AWrongPassword":      func(c *kafka.Config) { c.SASL.Password = secret.New("wrong") },
 		"NoClientCertificate": func(c *kafka.Config) { c.TLS.CertFile, c.TLS.KeyFile = "", "" },
 		"AnUnknownAuthority":  func(c *kafka.Config) { c.TLS.CAFile = pki.otherCAFile },
 	}
@@ -61,7 +62,7 @@ func TestSecure(t *testing.T) {
 			t.Parallel()
 			cfg := kafka.DefaultConfig(b.Addr()...)
 			cfg.TLS = kafka.TLS{Enabled: true, CAFile: pki.caFile, CertFile: pki.certFile, KeyFile: pki.keyFile}
-			cfg.SASL = kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "scram512", Password: "p3"}
+			cfg.SASL = kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "scram512", Password: secret.New("p3")}
 			cfg.ProduceTimeout = time.Second
 			spoil(&cfg)
 			client, err := kafka.New(cfg, kafka.Deps{})

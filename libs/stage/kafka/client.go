@@ -38,7 +38,7 @@ type Client struct {
 	dialer    *kafka.Dialer
 	codec     compress.Compression
 
-	ctx    context.Context // ends in Close; bounds what the transport does in the background
+	// cancel ends what the transport does in the background.
 	cancel context.CancelFunc
 
 	topics  sync.Map // name → *topicInfo
@@ -93,7 +93,6 @@ func New(cfg Config, deps Deps) (*Client, error) {
 			TLS: tlsConfig, SASLMechanism: mechanism,
 		},
 		codec:  codec,
-		ctx:    ctx,
 		cancel: cancel,
 	}, nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
+
+	"github.com/throughline-dev/throughline/libs/secret"
 )
 
 // Config is what a user sets to reach a Kafka cluster.
@@ -49,26 +51,14 @@ type TLS struct {
 // SASL authenticates the client. The zero value does not.
 type SASL struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; "" is no authentication. PLAIN needs TLS.
-	Mechanism string `yaml:"mechanism"`
-	Username  string `yaml:"username"`
-	Password  Secret `yaml:"password"`
+	Mechanism string        `yaml:"mechanism"`
+	Username  string        `yaml:"username"`
+	Password  secret.String `yaml:"password"`
 	// PasswordFile is read when Password is empty; a trailing newline is cut.
 	PasswordFile string `yaml:"password_file"`
 	// AllowPlaintext permits PLAIN without TLS, on a loopback or a mesh that encrypts.
 	AllowPlaintext bool `yaml:"allow_plaintext"`
 }
-
-// Secret is a string that prints as [REDACTED].
-type Secret string
-
-// String hides the secret.
-func (Secret) String() string { return "[REDACTED]" }
-
-// GoString hides the secret from %#v.
-func (Secret) GoString() string { return "[REDACTED]" }
-
-// MarshalText hides the secret from JSON, YAML and slog.
-func (Secret) MarshalText() ([]byte, error) { return []byte("[REDACTED]"), nil }
 
 // DefaultConfig returns the defaults for a cluster.
 func DefaultConfig(brokers ...string) Config {
@@ -140,7 +130,7 @@ func (s SASL) validate(encrypted bool) error {
 	default:
 		return fmt.Errorf("kafka: sasl.mechanism must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, not %q", s.Mechanism)
 	}
-	if s.Username == "" || (s.Password == "" && s.PasswordFile == "") {
+	if s.Username == "" || (s.Password.IsEmpty() && s.PasswordFile == "") {
 		return errors.New("kafka: sasl needs username, and password or password_file")
 	}
 	return nil
@@ -150,7 +140,7 @@ func (s SASL) mechanism() (sasl.Mechanism, error) {
 	if s.Mechanism == "" {
 		return nil, nil
 	}
-	password := string(s.Password)
+	password := s.Password.Reveal()
 	if password == "" {
 		raw, err := os.ReadFile(s.PasswordFile)
 		if err != nil {

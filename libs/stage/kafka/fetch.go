@@ -127,6 +127,8 @@ type fetchAnswer struct {
 }
 
 // ApiKey makes it a protocol.Message.
+//
+//nolint:revive // the interface that names it so is kafka-go's
 func (*fetchAnswer) ApiKey() protocol.ApiKey { return protocol.Fetch }
 
 func (a *fetchAnswer) decode(req stage.FetchRequest) (stage.Fetched, error) {

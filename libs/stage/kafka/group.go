@@ -22,7 +22,10 @@ func (c *Client) Consume(ctx context.Context, m stage.Membership, serve func(con
 	if m.State == nil {
 		m.State = func(error) {}
 	}
-	if err := c.awaitTopics(ctx, m); err != nil || ctx.Err() != nil {
+	if err := c.awaitTopics(ctx, m); err != nil {
+		if ctx.Err() != nil {
+			err = nil
+		}
 		return err
 	}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
@@ -47,7 +50,7 @@ func (c *Client) Consume(ctx context.Context, m stage.Membership, serve func(con
 	}()
 	for {
 		// Not ctx: Close makes Next return once the member has left, and the last generation must have ended by then.
-		gen, err := group.Next(context.Background())
+		gen, err := group.Next(context.WithoutCancel(ctx))
 		switch {
 		case errors.Is(err, kafka.ErrGroupClosed):
 			return nil
@@ -70,7 +73,7 @@ func (c *Client) serve(ctx context.Context, gen *kafka.Generation, m stage.Membe
 	served := make(chan struct{})
 	partitions := c.partitionsNow(ctx, m.Topic)
 	gen.Start(func(ended context.Context) {
-		c.awaitEnd(ended, served, m.Topic, partitions)
+		c.awaitEnd(ctx, ended, served, topicSize{m.Topic, partitions})
 		cancel()
 		beat := time.NewTicker(m.SessionTimeout / 5)
 		defer beat.Stop()
@@ -79,7 +82,7 @@ func (c *Client) serve(ctx context.Context, gen *kafka.Generation, m stage.Membe
 			case <-served:
 				return
 			case <-beat.C:
-				c.heartbeat(gen)
+				c.heartbeat(ctx, gen)
 			}
 		}
 	})
@@ -89,7 +92,7 @@ func (c *Client) serve(ctx context.Context, gen *kafka.Generation, m stage.Membe
 
 // awaitEnd returns when the generation has ended, when serve has returned, or when the topic has got more partitions,
 // which ends the generation.
-func (c *Client) awaitEnd(ended context.Context, served <-chan struct{}, topic string, partitions int) {
+func (c *Client) awaitEnd(ctx, ended context.Context, served <-chan struct{}, topic topicSize) {
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
 	for {
@@ -101,11 +104,16 @@ func (c *Client) awaitEnd(ended context.Context, served <-chan struct{}, topic s
 		case <-watch.C:
 			// kafka-go's own watcher ends the generation on every failed look-up, and joins in a tight loop when there is no
 			// such topic.
-			if now := c.partitionsNow(c.ctx, topic); now != partitions && now != 0 {
+			if now := c.partitionsNow(ctx, topic.name); now != topic.partitions && now != 0 {
 				return
 			}
 		}
 	}
+}
+
+type topicSize struct {
+	name       string
+	partitions int
 }
 
 func (c *Client) partitionsNow(ctx context.Context, topic string) int {
@@ -118,15 +126,16 @@ func (c *Client) partitionsNow(ctx context.Context, topic string) int {
 
 // heartbeat keeps a draining member in the group. Its answer says "rebalance in progress", which is known, or that the
 // member was expelled, which the commit will find out.
-func (c *Client) heartbeat(gen *kafka.Generation) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.RequestTimeout)
+func (c *Client) heartbeat(ctx context.Context, gen *kafka.Generation) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.RequestTimeout)
 	defer cancel()
 	_, _ = c.admin.Heartbeat(ctx, &kafka.HeartbeatRequest{
 		GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID,
 	})
 }
 
-// awaitTopics waits for the topics of a membership, and fails if their partition counts can never work together.
+// awaitTopics waits for the topics of a membership. It fails if their partition counts can never work together, or if ctx
+// ends.
 func (c *Client) awaitTopics(ctx context.Context, m stage.Membership) error {
 	for {
 		n, err := c.Partitions(ctx, m.Topic)
@@ -144,8 +153,8 @@ func (c *Client) awaitTopics(ctx context.Context, m stage.Membership) error {
 			return nil
 		}
 		m.State(err)
-		if sleep(ctx, joinBackoff) != nil {
-			return nil
+		if err := sleep(ctx, joinBackoff); err != nil {
+			return err
 		}
 	}
 }

@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config, w io.Writer) (Result, error) {
 	}
 	defer client.Close()
 	m := &bench{cfg: cfg, client: client, w: w, run: fmt.Sprintf("bench-%d", time.Now().UnixNano())}
-	defer m.clean()
+	defer m.clean(ctx)
 	res, err := m.measure(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("bench stage: %w", err)
@@ -203,8 +203,8 @@ func (m *bench) topic(ctx context.Context, name string) (string, error) {
 	return name, m.client.EnsureTopics(ctx, kafka.TopicSpec{Name: name, Partitions: m.cfg.Partitions, ReplicationFactor: 1})
 }
 
-func (m *bench) clean() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (m *bench) clean(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	_ = m.client.DeleteTopics(ctx, m.topics...)
 }

@@ -82,7 +82,7 @@ func (c *copier) partition(ctx context.Context, a kafka.PartitionAssignment) err
 	if err != nil {
 		return fmt.Errorf("dialling: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := conn.Seek(max(0, a.Offset), kafka.SeekStart); err != nil {
 		return err
 	}
