@@ -96,7 +96,7 @@ func (s *Simulator) load(ctx context.Context) error {
 	s.journal = j
 	slices.SortFunc(loaded, func(a, b org.Loaded) int { return a.Ordinal - b.Ordinal })
 	for _, l := range loaded {
-		t := s.tenant(l.Org, l.Spec, l.Ordinal)
+		t := s.tenant(l.Org, l.Spec, l.Ordinal) //nolint:contextcheck // tokens are kept whatever becomes of the request that made them
 		if err := t.restore(ctx, j); err != nil {
 			return errors.Join(err, j.Close())
 		}
@@ -143,7 +143,7 @@ func (s *Simulator) create(ctx context.Context, spec scenario.Org) error {
 	if err != nil {
 		return err
 	}
-	s.add(s.tenant(o, spec, ordinal))
+	s.add(s.tenant(o, spec, ordinal)) //nolint:contextcheck // as in load
 	return nil
 }
 
@@ -256,11 +256,15 @@ func (s *Simulator) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
 	s.deps.Logger.InfoContext(ctx, "the Salesforce simulator is up", "address", s.Addr())
-	err := s.serve(ctx, server, served)
+	return errors.Join(s.serve(ctx, server, served), s.Close())
+}
+
+// notClosed leaves out the error of a server that was asked to stop.
+func notClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+		return nil
 	}
-	return errors.Join(err, s.Close())
+	return err
 }
 
 // quotaEvery is how often call counters are stored.
@@ -285,8 +289,7 @@ func (s *Simulator) serve(ctx context.Context, server *http.Server, served <-cha
 		if err != nil {
 			err = server.Close()
 		}
-		<-served
-		return err
+		return errors.Join(err, notClosed(<-served))
 	}
 }
 

@@ -132,7 +132,13 @@ func (b *bundle) call(method, path, body string) (int, string) {
 	return res.StatusCode, text
 }
 
-func (b *bundle) do(method, address, body string) (*http.Response, string) {
+// head is an answer without its body.
+type head struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func (b *bundle) do(method, address, body string) (head, string) {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, address, strings.NewReader(body))
 	require.NoError(b.t, err)
@@ -143,7 +149,7 @@ func (b *bundle) do(method, address, body string) (*http.Response, string) {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	require.NoError(b.t, err)
-	return res, string(text)
+	return head{res.StatusCode, res.Header}, string(text)
 }
 
 // query runs SOQL and returns the records.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -83,8 +84,11 @@ func (s *Simulator) keepQuotas() {
 func (t *tenant) restore(ctx context.Context, j *journal.Journal) error {
 	err := j.Entries(ctx, quotaKey(t.org.Key), func(key string, value []byte) error {
 		var state quota.State
-		if key != quotaKey(t.org.Key) || json.Unmarshal(value, &state) != nil {
-			return nil // of another org, or of an older program: counting starts anew
+		if key != quotaKey(t.org.Key) {
+			return nil
+		}
+		if err := json.Unmarshal(value, &state); err != nil {
+			return fmt.Errorf("read call counters: %w", err)
 		}
 		t.quota.Restore(state)
 		return nil

@@ -16,7 +16,7 @@ func (w *Writer) finish(in *Input, rec, old *record.Record) []*Error {
 			return []*Error{err}
 		}
 	}
-	if missing := w.missing(in.Object, rec, in); len(missing) > 0 {
+	if missing := missing(in.Object, rec); len(missing) > 0 {
 		return []*Error{refusef(codeRequired, missing, "Required fields are missing: [%s]", strings.Join(missing, ", "))}
 	}
 	if errs := w.references(in, rec, old); len(errs) > 0 {
@@ -44,7 +44,7 @@ func (w *Writer) resolve(rec *record.Record, l *link) *Error {
 }
 
 // missing lists the required fields that are empty.
-func (w *Writer) missing(o *schema.Object, rec *record.Record, in *Input) []string {
+func missing(o *schema.Object, rec *record.Record) []string {
 	var names []string
 	for _, f := range o.Fields {
 		if f.Required && rec.Values[f.Slot] == nil {

@@ -1,7 +1,7 @@
 package dml
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/jsonin"
@@ -157,7 +157,7 @@ func (b *Binder) mismatch(f *schema.Field, v *jsonin.Value) error {
 	}[f.Storage]
 	shown := v.Text
 	if v.Kind == jsonin.Bool {
-		shown = fmt.Sprint(v.True)
+		shown = strconv.FormatBool(v.True)
 	}
 	return refusef("JSON_PARSER_ERROR", nil,
 		"Cannot deserialize instance of %s from %s value %s or request may be missing a required field at [line:%d, column:%d]",

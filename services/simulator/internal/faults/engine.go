@@ -23,7 +23,7 @@ type Engine struct {
 	rules []*state
 }
 
-// Status of a rule: how often it matched and how often it hit.
+// Counted is a rule with how often it matched and how often it hit.
 type Counted struct {
 	Rule
 	Matched int `json:"matched"`

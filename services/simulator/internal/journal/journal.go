@@ -75,7 +75,7 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	ready := &Ticket{done: make(chan struct{})}
 	close(ready.done)
 	j := &Journal{db: db, queue: make(chan *Ticket, queueLength), done: make(chan struct{}), last: ready}
-	go j.work()
+	go j.work() //nolint:contextcheck // the worker ends with Close, not with the context of Open
 	return j, nil
 }
 

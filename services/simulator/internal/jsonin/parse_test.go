@@ -2,6 +2,7 @@ package jsonin_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -73,6 +74,6 @@ func FuzzParse(f *testing.F) {
 
 // outOfRange reports whether encoding/json refused a number that is well written but too large for a float64.
 func outOfRange(err error) bool {
-	_, ok := err.(*json.UnmarshalTypeError)
-	return ok
+	var mismatch *json.UnmarshalTypeError
+	return errors.As(err, &mismatch)
 }

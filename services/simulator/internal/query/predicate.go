@@ -126,7 +126,7 @@ func (e *Env) comparison(q *soql.Query, o *schema.Object, x *soql.Comparison) (p
 	}
 	switch x.Op {
 	case "=", "!=":
-		return equality(o, c, want, x.Op == "="), nil
+		return equality(c, want, x.Op == "="), nil
 	}
 	if c.field.Storage == schema.StoreBool || (c.field.Encryption != "" && want != nil) {
 		return predicate{}, q.Invalid(x.Path.Pos, "INVALID_QUERY_FILTER_OPERATOR", "invalid operator")
@@ -151,7 +151,7 @@ func ordered(v, want record.Value, op string) bool {
 	}
 }
 
-func equality(o *schema.Object, c *column, want record.Value, positive bool) predicate {
+func equality(c *column, want record.Value, positive bool) predicate {
 	same := matcher(c.field, want)
 	p := predicate{holds: func(r *record.Record) bool { return same(c.value(r)) == positive }}
 	if positive && want != nil && c.direct() && indexed(c.field) {

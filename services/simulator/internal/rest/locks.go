@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -84,7 +85,7 @@ func (l *rowLocks) release(mine map[string]chan struct{}) {
 
 // locked runs a call after its simulated time has passed. Writes spend that time later, while they hold their locks.
 func (s *Server) locked(c *call, run func() reply) reply {
-	if s.locks == nil || c.Method == "GET" || c.Method == "HEAD" {
+	if s.locks == nil || c.Method == http.MethodGet || c.Method == http.MethodHead {
 		s.latency.wait(c.Context())
 	}
 	return run()

@@ -84,7 +84,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.rows = s.faults.Rows(match)
-	rep := s.answer(c, rule)
+	rep := s.answer(c, rule) //nolint:contextcheck // a call carries its request and so its context
 	log.Records, log.Failed = rep.records, rep.failed
 	if rule != nil && (rule.Action == faults.DropAfter || rule.Action == faults.DropBefore) {
 		wait(r.Context(), rule.Wait)
@@ -214,7 +214,7 @@ func bearer(r *http.Request) string {
 func (s *Server) serveAuth(w http.ResponseWriter, r *http.Request, rule *faults.Rule, log *stats.Call) {
 	c := &call{Request: r}
 	if rule != nil {
-		if rep, done := s.befall(c, rule); done {
+		if rep, done := s.befall(c, rule); done { //nolint:contextcheck // a call carries its request and so its context
 			if rule.Action == faults.DropBefore {
 				wait(r.Context(), rule.Wait)
 				panic(http.ErrAbortHandler)

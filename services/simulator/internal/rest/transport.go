@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/throughline-dev/throughline/services/simulator/internal/site"
 )
 
 const (
@@ -139,6 +137,3 @@ func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // WriteHeader does nothing.
 func (d *discard) WriteHeader(int) {}
-
-// base is the org's address as the client sees it.
-func (c *call) base() string { return site.Base(c.Request) }

@@ -133,14 +133,14 @@ func (p *parser) query(nested bool) (*Query, error) {
 	if q.From, err = p.name(); err != nil {
 		return nil, err
 	}
-	if err := p.alias(q); err != nil {
+	if err := p.alias(); err != nil {
 		return nil, err
 	}
 	return q, p.clauses(q)
 }
 
-// alias reads the optional alias of the object and takes it out of the paths of the select list.
-func (p *parser) alias(q *Query) error {
+// alias refuses what may stand between the object and the first clause.
+func (p *parser) alias() error {
 	if p.tok.is(",") {
 		return p.unsupported("more than one object in FROM")
 	}

@@ -2,6 +2,7 @@ package table_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,16 +50,17 @@ func TestRollbackRestoresRowsAndIndexes(t *testing.T) {
 }
 
 func dump(tb *table.Table, email int) string {
-	out := fmt.Sprintln(tb.Live())
+	var out strings.Builder
+	fmt.Fprintln(&out, tb.Live())
 	tb.All(func(r *record.Record) bool {
 		_, found := tb.Get(r.ID())
-		out += fmt.Sprintln(r.Num, r.ID(), r.Deleted(), r.Text(email), found)
+		fmt.Fprintln(&out, r.Num, r.ID(), r.Deleted(), r.Text(email), found)
 		return true
 	})
 	for _, key := range []string{"a@x.y", "b@x.y"} {
 		for _, r := range tb.Find(email, key) {
-			out += fmt.Sprint(key, r.Num, " ")
+			fmt.Fprintln(&out, key, r.Num)
 		}
 	}
-	return out
+	return out.String()
 }
