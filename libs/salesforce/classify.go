@@ -90,6 +90,8 @@ var codeTable = map[string]verdict{
 	"TEXT_DATA_OUTSIDE_SUPPORTED_CHARSET":     {ClassData, ReasonTypeMismatch, false},
 	"JSON_PARSER_ERROR":                       {ClassData, ReasonTypeMismatch, true},
 	"MALFORMED_ID":                            {ClassData, ReasonRejected, false},
+	"MISSING_ARGUMENT":                        {ClassData, ReasonRejected, false},
+	"INVALID_INPUT":                           {ClassData, ReasonRejected, true},
 	"MALFORMED_QUERY":                         {ClassData, ReasonRejected, false},
 	"QUERY_TOO_COMPLICATED":                   {ClassData, ReasonRejected, true},
 	"EXCEEDED_ID_LIMIT":                       {ClassData, ReasonRejected, true},

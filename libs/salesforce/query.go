@@ -18,10 +18,16 @@ func QueryFits(soql string) bool { return len(url.QueryEscape(soql)) <= MaxQuery
 // Query runs a SOQL query and returns the records of all its pages. Without ORDER BY their order is not defined.
 // More than Config.MaxQueryRecords records are an error, not a cut.
 func (c *Client) Query(ctx context.Context, soql string) ([]Record, error) {
-	r := &call{
-		method: http.MethodGet, path: "/query", template: "/query", api: "rest",
-		query: url.Values{"q": {soql}},
-	}
+	return c.query(ctx, "/query", soql)
+}
+
+// QueryAll is Query over deleted, merged and archived records too; ask for IsDeleted to tell them apart.
+func (c *Client) QueryAll(ctx context.Context, soql string) ([]Record, error) {
+	return c.query(ctx, "/queryAll", soql)
+}
+
+func (c *Client) query(ctx context.Context, path, soql string) ([]Record, error) {
+	r := &call{method: http.MethodGet, path: path, template: path, api: "rest", query: url.Values{"q": {soql}}}
 	var records []Record
 	for {
 		page, err := c.queryPage(ctx, r)
@@ -41,7 +47,7 @@ func (c *Client) Query(ctx context.Context, soql string) ([]Record, error) {
 		if !strings.HasPrefix(page.NextRecordsURL, "/services/data/") {
 			return nil, unparseable(r, http.StatusOK)
 		}
-		r = &call{method: http.MethodGet, path: page.NextRecordsURL, template: "/query/{locator}", api: "rest"}
+		r = &call{method: http.MethodGet, path: page.NextRecordsURL, template: path + "/{locator}", api: "rest"}
 	}
 }
 

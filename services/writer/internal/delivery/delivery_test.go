@@ -112,6 +112,11 @@ func (b *testBundle) restart() {
 	})
 }
 
+// patient waits until a request is full, so that a slow machine does not change how many there are.
+func patient(records int) func(*delivery.Config) {
+	return func(c *delivery.Config) { c.BatchRecords, c.Linger = records, c.MaxLinger }
+}
+
 func (b *testBundle) drain() {
 	b.t.Helper()
 	require.NoError(b.t, b.handler.Drain(b.t.Context()))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/marker"
@@ -56,7 +57,7 @@ func (l *lane) look(ctx context.Context, client *salesforce.Client, parcels []pa
 	search := l.search(parcels, entries)
 	var records []salesforce.Record
 	for _, soql := range search.Queries() {
-		found, err := client.Query(ctx, soql)
+		found, err := client.QueryAll(ctx, soql)
 		l.h.deps.Tally.Request(l.org(), "rest", resultOf(err))
 		if err != nil {
 			l.cannotLook(ctx, parcels, asError(err), res)
@@ -70,6 +71,14 @@ func (l *lane) look(ctx context.Context, client *salesforce.Client, parcels []pa
 		f, ok := matches[p.item.Write.GetWriteKey()]
 		if !ok {
 			missing = append(missing, p)
+			continue
+		}
+		if f.Deleted {
+			// Somebody did not want it: a retry must not bring it back (XC-4).
+			res.endings = append(res.endings, ending{
+				item: p.item, status: streamv1.Status_STATUS_FAILED, reason: streamv1.Reason_REASON_SF_RECORD_GONE,
+				recordID: f.RecordID, detail: "the record was made and then deleted in Salesforce; nothing was made again",
+			})
 			continue
 		}
 		l.confirmed(p.item, &salesforce.RecordResult{ID: f.RecordID, Created: true}, nil, res)

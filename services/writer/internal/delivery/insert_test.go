@@ -126,6 +126,21 @@ func TestInsert(t *testing.T) {
 		require.Contains(t, b.all()[0].GetNotes(), "MARKER_ON_SEVERAL_RECORDS")
 	})
 
+	t.Run("ARecordThatSomebodyDeletedIsNotMadeAgain", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-4")
+		b := setup(t)
+		w := b.insert(write{key: "k", who: "1"})
+		intent, err := ledger.Intend(w, nil, time.Now())
+		require.NoError(t, err)
+		b.table.Apply(intent)
+		b.org.Add("Task", time.Now(), map[string]any{"WhoId": "0031", "Description": "Throughline: k", "IsDeleted": true})
+		b.accept(w)
+		b.settled(1)
+		require.Equal(t, map[string]string{"k/1": "FAILED SF_RECORD_GONE"}, b.outcomes())
+		require.Empty(t, b.org.Requests())
+	})
+
 	t.Run("WhatCannotBeLookedForIsNotCreatedBlindly", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-4")

@@ -54,7 +54,7 @@ func TestTrouble(t *testing.T) {
 	t.Run("LockedRowsComeAgainInSmallerRequests", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-11")
-		b := setup(t, func(c *delivery.Config) { c.Linger = 200 * time.Millisecond; c.Attempts = 50 })
+		b := setup(t, patient(200), func(c *delivery.Config) { c.Attempts = 50 })
 		var locks atomic.Int64
 		b.org.Refuse = func(map[string]any) (string, string) {
 			if locks.Add(1) <= 250 {

@@ -18,7 +18,7 @@ func TestUpsert(t *testing.T) {
 	t.Run("FullRequestsCarryTwoHundredRecordsEach", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-12")
-		b := setup(t, func(c *delivery.Config) { c.Linger = 500 * time.Millisecond })
+		b := setup(t, patient(200))
 		for i := range 1000 {
 			b.accept(b.upsert(write{key: fmt.Sprint("k", i)}))
 		}
@@ -38,7 +38,7 @@ func TestUpsert(t *testing.T) {
 	t.Run("TheNewestRevisionWinsHoweverTheyArrive", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-5")
-		b := setup(t, func(c *delivery.Config) { c.Linger = 100 * time.Millisecond })
+		b := setup(t, func(c *delivery.Config) { c.Linger = time.Second })
 		b.accept(b.upsert(write{key: "k", revision: 3}), b.upsert(write{key: "k", revision: 7}), b.upsert(write{key: "k", revision: 5}))
 		b.settled(3)
 		b.accept(b.upsert(write{key: "k", revision: 6}))
@@ -119,7 +119,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("ARequestRefusedAsAWholeIsBisected", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(c *delivery.Config) { c.Linger = 200 * time.Millisecond })
+		b := setup(t, patient(128))
 		b.org.Fault = func(r orgtest.Request) *orgtest.Fault {
 			for _, rec := range r.Records {
 				if rec["External_Id__c"] == "k77" {
@@ -139,7 +139,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("AnUnknownFieldFailsOnlyItsRecordsAndWithFewCalls", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(c *delivery.Config) { c.Linger = 200 * time.Millisecond })
+		b := setup(t, patient(100))
 		b.org.Fault = func(r orgtest.Request) *orgtest.Fault {
 			for _, rec := range r.Records {
 				if rec["Gone__c"] != nil {

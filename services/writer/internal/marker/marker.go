@@ -33,7 +33,8 @@ type Search struct {
 	Sought []Sought
 }
 
-// Queries returns the SOQL of the search, each query short enough to be sent. Records come oldest first.
+// Queries returns the SOQL of the search, each query short enough to be sent, to be asked over deleted records too. Records
+// come oldest first.
 func (s Search) Queries() []string {
 	var scopes []string
 	unscoped := s.ScopeField == ""
@@ -68,15 +69,17 @@ func (s Search) Queries() []string {
 const maxScopes = 200
 
 func (s Search) query(narrow string) string {
-	return "SELECT Id, CreatedDate, " + s.Field + " FROM " + s.Object +
+	return "SELECT Id, CreatedDate, IsDeleted, " + s.Field + " FROM " + s.Object +
 		" WHERE " + narrow + "CreatedDate >= " + salesforce.DateTime(s.Since) + " ORDER BY CreatedDate, Id"
 }
 
 // Found is a record that carries a marker.
 type Found struct {
 	RecordID string
-	// Others is how many more records carry the same marker. The one found is the oldest.
+	// Others is how many more records carry the same marker. The one found is the oldest that is not deleted.
 	Others int
+	// Deleted: somebody deleted it, and every other one.
+	Deleted bool
 }
 
 // Match picks, for every key, the oldest record that carries its marker. records may come from several queries.
@@ -107,10 +110,14 @@ func (s Search) Match(records []salesforce.Record) map[string]Found {
 				continue
 			}
 			f, again := found[key]
-			if again {
+			deleted := rec.Bool("IsDeleted")
+			switch {
+			case !again:
+				f = Found{RecordID: id, Deleted: deleted}
+			case f.Deleted && !deleted:
+				f = Found{RecordID: id, Others: f.Others + 1}
+			default:
 				f.Others++
-			} else {
-				f = Found{RecordID: id}
 			}
 			found[key] = f
 			break

@@ -20,8 +20,8 @@ func search(sought ...marker.Sought) marker.Search {
 func TestQueries(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
-		"SELECT Id, CreatedDate, Description FROM Task WHERE WhoId IN ('0031','0032') AND CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
-		"SELECT Id, CreatedDate, Description FROM Task WHERE WhoId = NULL AND CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
+		"SELECT Id, CreatedDate, IsDeleted, Description FROM Task WHERE WhoId IN ('0031','0032') AND CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
+		"SELECT Id, CreatedDate, IsDeleted, Description FROM Task WHERE WhoId = NULL AND CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
 	}, search(
 		marker.Sought{Key: "a", Marker: "m-a", ScopeValue: "0032"}, marker.Sought{Key: "b", Marker: "m-b", ScopeValue: "0031"},
 		marker.Sought{Key: "c", Marker: "m-c", ScopeValue: "0031"}, marker.Sought{Key: "d", Marker: "m-d"},
@@ -38,7 +38,7 @@ func TestQueries(t *testing.T) {
 	s := search(marker.Sought{Key: "a", Marker: "m"})
 	s.ScopeField = ""
 	require.Equal(t, []string{
-		"SELECT Id, CreatedDate, Description FROM Task WHERE CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
+		"SELECT Id, CreatedDate, IsDeleted, Description FROM Task WHERE CreatedDate >= 2026-08-01T00:00:00Z ORDER BY CreatedDate, Id",
 	}, s.Queries())
 }
 
@@ -58,4 +58,11 @@ func TestMatch(t *testing.T) {
 		rec("", "", "Throughline: ab"),
 	})
 	require.Equal(t, map[string]marker.Found{"a": {RecordID: "00T2", Others: 1}}, found)
+
+	deleted := rec("00T2", "2026-08-01T09:00:00.000+0000", "Throughline: a")
+	deleted["IsDeleted"] = true
+	require.Equal(t, map[string]marker.Found{"a": {RecordID: "00T2", Deleted: true}}, s.Match([]salesforce.Record{deleted}))
+	require.Equal(t, map[string]marker.Found{"a": {RecordID: "00T3", Others: 1}}, s.Match([]salesforce.Record{
+		deleted, rec("00T3", "2026-08-01T10:00:00.000+0000", "Throughline: a"),
+	}))
 }

@@ -156,7 +156,7 @@ func (o *Org) serve(w http.ResponseWriter, r *http.Request) {
 	switch path := regexp.MustCompile(`^/services/data/v\d+\.0`).ReplaceAllString(r.URL.Path, ""); {
 	case path == "/limits":
 		o.serveLimits(w)
-	case path == "/query":
+	case path == "/queryAll":
 		soql := r.URL.Query().Get("q")
 		if o.QueryFault != nil {
 			if f := o.QueryFault(soql); f != nil {

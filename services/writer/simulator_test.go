@@ -1,0 +1,215 @@
+package writer_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
+	"github.com/throughline-dev/throughline/libs/secret"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/simulator"
+)
+
+const scenario = `
+orgs:
+  - key: main
+    package: true
+    api: {daily_limit: 100000}
+    apps: [{client_id: app, client_secret: secret, run_as: integration@acme.example}]
+    users: [{username: integration@acme.example, last_name: Integration}, {username: gone@acme.example, last_name: Gone, inactive: true}]
+    records:
+      Lead:
+        - {ref: taro, LastName: 山田, Company: 東洋, Email: taro@toyo.example}
+        - {ref: hanako, LastName: 佐藤, Company: 東洋, Email: hanako@toyo.example}
+`
+
+// simBundle is a whole writer against the simulated org.
+type simBundle struct {
+	*testBundle
+	sim   *simulator.Simulator
+	org   *salesforce.Client
+	leads []string
+}
+
+func setupSimulator(t *testing.T) *simBundle {
+	t.Helper()
+	b := &simBundle{testBundle: setup(t)}
+	sc, err := simulator.ParseScenario([]byte(scenario))
+	require.NoError(t, err)
+	b.sim, err = simulator.New(simulator.DefaultConfig(), simulator.Deps{})
+	require.NoError(t, err)
+	require.NoError(t, b.sim.Seed(t.Context(), sc))
+	server := httptest.NewServer(b.sim.Handler())
+	t.Cleanup(server.Close)
+	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+	b.client["main"] = b.org
+	b.cfg.Lanes.LookAfter = 10 * time.Millisecond
+	leads, err := b.org.Query(t.Context(), "SELECT Id FROM Lead ORDER BY LastName")
+	require.NoError(t, err)
+	for _, l := range leads {
+		b.leads = append(b.leads, l.String("Id"))
+	}
+	return b
+}
+
+func (b *simBundle) task(key, who string, change ...func(*streamv1.Write, *streamv1.FieldValues)) *streamv1.Write {
+	b.t.Helper()
+	text := func(name, v string) *streamv1.FieldValue {
+		return &streamv1.FieldValue{Field: name, Value: &streamv1.FieldValue_Text{Text: v}}
+	}
+	fields := &streamv1.FieldValues{Fields: []*streamv1.FieldValue{
+		text("Description", "資料を閲覧\nThroughline: "+key), text("Subject", "資料を閲覧"), text("WhoId", who),
+	}}
+	w := b.write("main", key, 1)
+	w.Object, w.Operation, w.ExternalIdField, w.ExternalId = "Task", streamv1.Operation_OPERATION_INSERT, "", ""
+	w.Marker, w.MarkerField, w.MarkerScopeField, w.MarkerScopeValue = "Throughline: "+key, "Description", "WhoId", who
+	for _, f := range change {
+		f(w, fields)
+	}
+	plain, err := proto.Marshal(fields)
+	require.NoError(b.t, err)
+	ws, _ := b.views.View().Workspace("acme")
+	w.SealedFields, err = ws.Keys().Seal(plain)
+	require.NoError(b.t, err)
+	return w
+}
+
+// row is an engagement as the package's object knows it.
+func (b *simBundle) row(key string, revision int64) *streamv1.Write {
+	b.t.Helper()
+	w := b.write("main", key, revision)
+	plain, err := proto.Marshal(&streamv1.FieldValues{Fields: []*streamv1.FieldValue{
+		{Field: "Title__c", Value: &streamv1.FieldValue_Text{Text: "製品資料"}},
+		{Field: "View_Count__c", Value: &streamv1.FieldValue_Number{Number: float64(revision)}},
+	}})
+	require.NoError(b.t, err)
+	ws, _ := b.views.View().Workspace("acme")
+	w.SealedFields, err = ws.Keys().Seal(plain)
+	require.NoError(b.t, err)
+	w.ContentHash = ws.Keys().Hash(plain)
+	return w
+}
+
+func (b *simBundle) ended(n int) {
+	b.t.Helper()
+	b.eventually(func() bool {
+		ended := 0
+		for _, outcome := range b.final() {
+			if outcome != "RETRYING" && len(outcome) > 6 && outcome[:6] != "PARKED" && outcome[:6] != "RETRYI" {
+				ended++
+			}
+		}
+		return ended >= n
+	}, "all writes end")
+}
+
+func TestAgainstTheSimulator(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string][]simulator.Fault{
+		"NoFaults": nil,
+		"ServerErrors": {
+			{Route: "collections.*", Action: "status", Status: 500, Code: "UNKNOWN_EXCEPTION", Message: "An unexpected error", Nth: []int{1, 4}},
+			{Route: "collections.*", Action: "maintenance", Nth: []int{2}},
+		},
+		"AnswersLostAfterCommit": {{Route: "collections.*", Action: "drop_after", Nth: []int{1, 3}}},
+		"ConnectionsLostBefore":  {{Route: "collections.*", Action: "drop_before", Nth: []int{1, 3}}},
+		"SessionsExpire":         {{Route: "collections.*", Action: "expire_session", Nth: []int{1, 2, 4}}},
+		"RowsLocked":             {{Route: "collections.*", Action: "lock_row", Every: 3, Times: 150}},
+		"QuotaForAMoment":        {{Action: "quota_exceeded", Times: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Attr("requirement", "XC-4")
+			b := setupSimulator(t)
+			_, err := b.sim.AddFaults(faults...)
+			require.NoError(t, err)
+			s, stop := b.start()
+			defer stop()
+			for i := range 200 {
+				b.send(b.task(fmt.Sprint("task", i), b.leads[i%len(b.leads)]), b.row(fmt.Sprint("row", i%50), int64(i+1)))
+			}
+			b.ended(400)
+			b.sim.RemoveFaults("")
+
+			tasks, err := b.org.Query(t.Context(), "SELECT Id, Description, Status FROM Task")
+			require.NoError(t, err)
+			markers := map[string]bool{}
+			for _, task := range tasks {
+				markers[task.String("Description")] = true
+			}
+			require.Len(t, tasks, 200, "lost or doubled")
+			require.Len(t, markers, 200)
+			require.NotEmpty(t, tasks[0].String("Status"), "the org's own default (IMM-26)")
+			rows, err := b.org.Query(t.Context(), "SELECT External_Id__c, View_Count__c FROM Engagement__c")
+			require.NoError(t, err)
+			require.Len(t, rows, 50)
+			for _, row := range rows {
+				require.Greater(t, row.Float("View_Count__c"), 150.0, "an older revision came last")
+			}
+			require.Empty(t, s.Stats().Failed)
+			b.eventually(func() bool { return b.broker.Committed("tl-writer") == int64(len(b.broker.Records(topic.Writes))) }, "settled")
+		})
+	}
+
+	t.Run("RefusalsAreToldInSalesforcesWords", func(t *testing.T) {
+		t.Parallel()
+		b := setupSimulator(t)
+		_, stop := b.start()
+		defer stop()
+		gone, err := b.org.Query(t.Context(), "SELECT Id FROM User WHERE IsActive = FALSE")
+		require.NoError(t, err)
+		b.send(
+			b.task("owner", b.leads[0], func(_ *streamv1.Write, f *streamv1.FieldValues) {
+				f.Fields = append(f.Fields, &streamv1.FieldValue{Field: "OwnerId", Value: &streamv1.FieldValue_Text{Text: gone[0].String("Id")}})
+			}),
+			b.task("field", b.leads[0], func(_ *streamv1.Write, f *streamv1.FieldValues) {
+				f.Fields = append(f.Fields, &streamv1.FieldValue{Field: "Nope__c", Value: &streamv1.FieldValue_Text{Text: "x"}})
+			}),
+			b.task("person", "00QS00zzzzzzzzz"),
+			b.task("good", b.leads[1]),
+		)
+		b.ended(4)
+		require.Equal(t, map[string]string{
+			"owner/1": "WRITTEN", "field/1": "FAILED SF_FIELD_GONE", "person/1": "FAILED SF_RECORD_GONE", "good/1": "WRITTEN",
+		}, b.final())
+		require.Len(t, b.broker.Records(topic.DeadLetters), 2)
+	})
+}
+
+// grant gets a token from the simulator by client credentials, and another one after every refusal.
+type grant struct {
+	url   string
+	mu    sync.Mutex
+	token salesforce.Token
+}
+
+func (g *grant) Token(ctx context.Context) (salesforce.Token, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.token.AccessToken.IsEmpty() {
+		return g.token, nil
+	}
+	t, err := oauth.ClientCredentials(ctx, oauth.Request{LoginURL: g.url, ClientID: "app", ClientSecret: secret.New("secret")})
+	if err != nil {
+		return salesforce.Token{}, err
+	}
+	g.token = salesforce.Token{AccessToken: t.AccessToken, InstanceURL: t.InstanceURL}
+	return g.token, nil
+}
+
+func (g *grant) Refused(_ context.Context, token salesforce.Token) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.token.AccessToken.Equal(token.AccessToken) {
+		g.token = salesforce.Token{}
+	}
+}
