@@ -6,7 +6,8 @@
 #   run-kafka.sh status [--dir D]                   print its address, or fail
 #   run-kafka.sh stop   [--dir D]                   stop it; its data stays in D
 #   run-kafka.sh exec   [--port N] -- command …     start one with a fresh directory, run command with KAFKA_BROKERS
-#                                                   set, stop it, and exit as the command did
+#                                                   set, stop it, and exit as the command did. If KAFKA_BROKERS is
+#                                                   set already, only run the command
 #
 # --port defaults to 19092; the controller listens on the next one. --dir defaults to .build/kafka in the repository; the
 # jars are kept in .build/kafka-jars. KAFKA_HEAP sets the heap (default 512m).
@@ -19,7 +20,7 @@ port=19092
 dir=$root/.build/kafka
 
 usage() {
-	sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -146,6 +147,7 @@ stop) stop ;;
 status) status ;;
 exec)
 	[[ $# -ge 1 ]] || usage
+	[[ -z ${KAFKA_BROKERS:-} ]] || exec "$@"
 	[[ -n $given_dir ]] || dir=$(mktemp -d)
 	trap 'stop; [[ -n $given_dir ]] || rm -rf "$dir"' EXIT
 	start

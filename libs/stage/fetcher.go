@@ -29,16 +29,19 @@ func (f *fetcher) run(ctx context.Context) {
 	defer close(f.out)
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = f.part.cfg.RetryMin, f.part.cfg.RetryMax
+	failing := false
 	for ctx.Err() == nil {
 		c, err := f.fetch(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				f.part.logger.Warn("fetching failed, trying again", "error", err)
+			if !failing && ctx.Err() == nil { // once per trouble, not once per attempt
+				f.part.logger.Warn("fetching failed, trying until it works", "error", err)
+				failing = true
 			}
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
 		wait.Reset()
+		failing = false
 		if c.next == f.offset && len(c.records) == 0 {
 			continue
 		}

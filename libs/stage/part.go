@@ -25,6 +25,8 @@ type part struct {
 	table  *Table
 	counters
 
+	// ending is closed when the assignment ends and what is in hand should be finished.
+	ending <-chan struct{}
 	// next is the first offset not settled yet, -1 before anything is known. Only the worker writes it.
 	next int64
 
@@ -55,6 +57,7 @@ func newPart(s *Stage, a Assignment, c *committer) *part {
 
 // run restores the state, then works until ctx ends.
 func (p *part) run(ctx context.Context) {
+	p.ending = ctx.Done()
 	w := p.stage.newWork(p)
 	err := p.retry(ctx, "restoring the state", func() error {
 		if err := p.restore(ctx); err != nil {
@@ -108,11 +111,11 @@ func (p *part) restore(ctx context.Context) error {
 	return nil
 }
 
-// retry calls f until it succeeds, fails permanently, or ctx ends. Once it has failed for longer than the budget, the
+// retry calls f until it succeeds, fails for good, or ctx ends. Once it has failed for longer than the budget, the
 // partition is paused: not ready, and still trying. Promise 3: nothing is skipped because it fails.
 func (p *part) retry(ctx context.Context, doing string, f func() error) error {
 	err := f()
-	if err == nil || isPermanent(err) {
+	if err == nil || isFinal(err) {
 		return err
 	}
 	wait := backoff.NewExponentialBackOff()
@@ -127,7 +130,7 @@ func (p *part) retry(ctx context.Context, doing string, f func() error) error {
 		if !pause(ctx, wait.NextBackOff()) {
 			return fmt.Errorf("%s: %w", doing, errors.Join(err, context.Cause(ctx)))
 		}
-		if err = f(); err == nil || isPermanent(err) {
+		if err = f(); err == nil || isFinal(err) {
 			p.setPhase(before, nil)
 			return err
 		}
@@ -173,6 +176,30 @@ func (p *part) drainContext(ctx context.Context) (context.Context, context.Cance
 }
 
 var errDrainTimeout = errors.New("the drain timeout is over")
+
+// endingError is a failure of a handler whose partition is about to go. It is not retried: a drain finishes work, and the
+// records come back.
+type endingError struct{ err error }
+
+func (e *endingError) Error() string { return e.err.Error() }
+func (e *endingError) Unwrap() error { return e.err }
+
+// unlessEnding makes err final if the assignment has ended.
+func (p *part) unlessEnding(err error) error {
+	select {
+	case <-p.ending:
+		if !isPermanent(err) {
+			return &endingError{err}
+		}
+	default:
+	}
+	return err
+}
+
+func isFinal(err error) bool {
+	var ending *endingError
+	return isPermanent(err) || errors.As(err, &ending)
+}
 
 func isPermanent(err error) bool {
 	_, ok := PermanentReason(err)

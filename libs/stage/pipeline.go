@@ -98,8 +98,9 @@ func (w *pipeline) attempt(ctx context.Context, records []Record) error {
 	}
 	if err != nil {
 		w.rollback()
+		return w.unlessEnding(err)
 	}
-	return err
+	return nil
 }
 
 func (w *pipeline) rollback() {
@@ -225,8 +226,9 @@ func (w *pipeline) tick(work context.Context) bool {
 		err := guard(func() error { return w.ticker.Tick(ctx, w.deps.Clock.Now(), &w.out) })
 		if err != nil {
 			w.rollback()
+			return w.unlessEnding(err)
 		}
-		return err
+		return nil
 	})
 	if err == nil {
 		err = w.deliver(ctx, b)

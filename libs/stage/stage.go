@@ -106,11 +106,11 @@ func (s *Stage) Run(ctx context.Context) error {
 }
 
 func (s *Stage) setJoined(err error) {
-	if err != nil {
-		s.deps.Logger.Warn("waiting for the broker", "error", err)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && (s.joined == nil || s.joined.Error() != err.Error()) {
+		s.deps.Logger.Warn("waiting for the broker", "error", err)
+	}
 	s.joined = err
 }
 

@@ -13,6 +13,8 @@ import (
 
 const (
 	joinBackoff = time.Second
+	// leaveTimeout is how long a member that stops waits for its goodbye to be heard.
+	leaveTimeout = 5 * time.Second
 	// watchEvery is how often a member looks for added partitions.
 	watchEvery = 15 * time.Second
 )
@@ -46,7 +48,7 @@ func (c *Client) Consume(ctx context.Context, m stage.Membership, serve func(con
 	stop := context.AfterFunc(ctx, func() { _ = group.Close() })
 	defer func() {
 		stop()
-		_ = group.Close()
+		c.leave(group)
 	}()
 	for {
 		// Not ctx: Close makes Next return once the member has left, and the last generation must have ended by then.
@@ -60,6 +62,23 @@ func (c *Client) Consume(ctx context.Context, m stage.Membership, serve func(con
 			m.State(nil)
 			c.serve(ctx, gen, m, serve)
 		}
+	}
+}
+
+// leave closes a group, which makes the member leave it, and waits a while for that. kafka-go cannot interrupt a join, which
+// may wait as long as a rebalance; a member that could not say goodbye is dropped after its session.
+func (c *Client) leave(group *kafka.ConsumerGroup) {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_ = group.Close()
+	}()
+	patience := time.NewTimer(leaveTimeout)
+	defer patience.Stop()
+	select {
+	case <-left:
+	case <-patience.C:
+		c.logger.Warn("left a consumer group without a goodbye; its partitions move on after the session timeout")
 	}
 }
 
