@@ -57,12 +57,14 @@ type Binder struct {
 	Access *schema.Access
 	// Body is the request's text; positions in it are named in errors.
 	Body string
+	// Key is the field whose value finds the records of an upsert; it goes to Input.KeyValue. Nil for other operations.
+	Key *schema.Field
 }
 
 // Bind reads the members of a JSON object. A member that no field can take fails the whole request, as it does in
 // Salesforce, and is the returned error; whatever is wrong with this record alone goes to Input.Errors.
 func (b *Binder) Bind(o *schema.Object, v *jsonin.Value, op Op) (Input, error) {
-	in := Input{Object: o, cells: make([]cell, 0, len(v.Members))}
+	in := Input{Object: o, Key: b.Key, cells: make([]cell, 0, len(v.Members))}
 	for i := range v.Members {
 		m := &v.Members[i]
 		if strings.EqualFold(m.Key, "attributes") {
@@ -85,6 +87,10 @@ func (b *Binder) member(in *Input, m *jsonin.Member, op Op) error {
 	}
 	if !b.Access.Visible(in.Object, f) {
 		return noColumn(m.Key, in.Object)
+	}
+	if f == b.Key {
+		in.KeyValue = strings.Clone(strings.TrimSpace(m.Value.Text))
+		return nil
 	}
 	if f.Type == schema.ID {
 		in.ID = m.Value.Text

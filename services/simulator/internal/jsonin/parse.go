@@ -10,6 +10,9 @@ import (
 // MaxDepth is how deep arrays and objects may nest.
 const MaxDepth = 64
 
+// Bounds of the room that is made for an object's members before they are read.
+const minWidth, maxWidth = 2, 64
+
 // SyntaxError says what is wrong with a body and where. Line and Column count from 1.
 type SyntaxError struct {
 	Message      string
@@ -45,6 +48,8 @@ func Parse(body string) (Value, error) {
 type parser struct {
 	s string
 	i int
+	// width is how many members the last object had: the next one of a list has as many.
+	width int
 }
 
 func (p *parser) fail(pos int, format string, args ...any) error {
@@ -133,10 +138,11 @@ func (p *parser) object(depth int) (Value, error) {
 			return v, err
 		}
 		if v.Members == nil {
-			v.Members = make([]Member, 0, 8)
+			v.Members = make([]Member, 0, max(p.width, minWidth))
 		}
 		v.Members = append(v.Members, m)
 		if done, err := p.separator('}'); done || err != nil {
+			p.width = min(len(v.Members), maxWidth)
 			return v, err
 		}
 	}

@@ -96,6 +96,9 @@ func collected(results []dml.Result, upsert bool) reply {
 
 func (s *Server) bindAll(c *call, list *jsonin.Value, target *upsertTarget, op dml.Op) ([]dml.Input, *reply) {
 	binder := s.binder(c)
+	if target != nil {
+		binder.Key = target.key
+	}
 	inputs := make([]dml.Input, len(list.Members))
 	for i := range list.Members {
 		v := &list.Members[i].Value
@@ -103,34 +106,13 @@ func (s *Server) bindAll(c *call, list *jsonin.Value, target *upsertTarget, op d
 		if failed != nil {
 			return nil, failed
 		}
-		in, err := bindRecord(binder, o, v, target, op)
+		in, err := binder.Bind(o, v, op)
 		if err != nil {
 			return nil, bound(err)
 		}
 		inputs[i] = in
 	}
 	return inputs, nil
-}
-
-// bindRecord binds one record; for an upsert it takes the key out of it.
-func bindRecord(b *dml.Binder, o *schema.Object, v *jsonin.Value, target *upsertTarget, op dml.Op) (dml.Input, error) {
-	if target == nil {
-		return b.Bind(o, v, op)
-	}
-	rest := *v
-	rest.Members = make([]jsonin.Member, 0, len(v.Members))
-	key := ""
-	for i := range v.Members {
-		m := v.Members[i]
-		if strings.EqualFold(m.Key, target.key.Name) {
-			key = strings.Clone(strings.TrimSpace(m.Value.Text))
-			continue
-		}
-		rest.Members = append(rest.Members, m)
-	}
-	in, err := b.Bind(o, &rest, op)
-	in.Key, in.KeyValue = target.key, key
-	return in, err
 }
 
 // objectOf finds the object of a record: what its attributes say, or that of the upsert.
