@@ -152,7 +152,7 @@ func FuzzAnswers(f *testing.F) {
 		results, err := decodeResults(r, a, Upsert)
 		if err == nil {
 			require.Len(t, results, 1)
-			require.True(t, (results[0].Err == nil) == (results[0].ID != ""))
+			require.Equal(t, results[0].Err == nil, results[0].ID != "")
 		}
 	})
 }

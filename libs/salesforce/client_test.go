@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -103,12 +104,12 @@ func TestCollections(t *testing.T) {
 			Records   []map[string]any `json:"records"`
 		}
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
-			require.Equal(t, "PATCH", r.Method)
-			require.Equal(t, "/services/data/v66.0/composite/sobjects/Engagement__c/External_Id__c", r.URL.Path)
-			require.Equal(t, "Bearer token-1", r.Header.Get("Authorization"))
-			require.Equal(t, "FALSE", r.Header.Get("Sforce-Auto-Assign"))
-			require.Equal(t, "client=throughline", r.Header.Get("Sforce-Call-Options"))
-			require.NoError(t, json.NewDecoder(r.Body).Decode(&got))
+			assert.Equal(t, "PATCH", r.Method)
+			assert.Equal(t, "/services/data/v66.0/composite/sobjects/Engagement__c/External_Id__c", r.URL.Path)
+			assert.Equal(t, "Bearer token-1", r.Header.Get("Authorization"))
+			assert.Equal(t, "FALSE", r.Header.Get("Sforce-Auto-Assign"))
+			assert.Equal(t, "client=throughline", r.Header.Get("Sforce-Call-Options"))
+			assert.NoError(t, json.NewDecoder(r.Body).Decode(&got))
 			w.Header().Set("Sforce-Limit-Info", "api-usage=18/15000, per-app-api-usage=17/250(appName=x)")
 			_, _ = io.WriteString(w, `[{"id":"a00000000000001AAA","success":true,"errors":[],"created":true},
 				{"success":false,"errors":[{"statusCode":"STRING_TOO_LONG","message":"Title: data value too large: Taro Yamada (max length=80)","fields":["Title__c"]}]}]`)
@@ -332,13 +333,13 @@ func TestQuery(t *testing.T) {
 		t.Parallel()
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/services/data/v66.0/query" {
-				require.Equal(t, "SELECT Id FROM Lead WHERE Email = 'o\\'hara@example.com'", r.URL.Query().Get("q"))
+				assert.Equal(t, "SELECT Id FROM Lead WHERE Email = 'o\\'hara@example.com'", r.URL.Query().Get("q"))
 				reply(200, `{"totalSize":2,"done":false,"nextRecordsUrl":"/services/data/v66.0/query/01g-1",
 					"records":[{"attributes":{"type":"Lead"},"Id":"00Q1","IsConverted":true,"Owner":{"IsActive":true,"Name":"花子"},
 					"LastModifiedDate":"2026-08-10T09:00:00.000+0000","Score":1.5}]}`)(w, r)
 				return
 			}
-			require.Equal(t, "/services/data/v66.0/query/01g-1", r.URL.Path)
+			assert.Equal(t, "/services/data/v66.0/query/01g-1", r.URL.Path)
 			reply(200, `{"totalSize":2,"done":true,"records":[{"Id":"00Q2","Owner":null}]}`)(w, r)
 		})
 		records, err := b.client.Query(t.Context(), "SELECT Id FROM Lead WHERE Email = "+salesforce.Quote("o'hara@example.com"))
@@ -436,12 +437,12 @@ func TestLimitsOfTheClient(t *testing.T) {
 			body := r.Body
 			if r.Header.Get("Content-Encoding") == "gzip" {
 				z, err := gzip.NewReader(r.Body)
-				require.NoError(t, err)
+				assert.NoError(t, err)
 				body = z
 			}
 			var req struct{ Records []map[string]any }
-			require.NoError(t, json.NewDecoder(body).Decode(&req))
-			require.Len(t, req.Records, 50)
+			assert.NoError(t, json.NewDecoder(body).Decode(&req))
+			assert.Len(t, req.Records, 50)
 			var results []string
 			for range 50 {
 				results = append(results, `{"id":"a00000000000001AAA","success":true,"errors":[]}`)

@@ -123,7 +123,8 @@ func (req CollectionRequest) call() (*call, error) {
 			return nil, err
 		}
 	}
-	r.body = append(body, `]}`...)
+	body = append(body, `]}`...)
+	r.body = body
 	return r, nil
 }
 

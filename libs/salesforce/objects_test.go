@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
@@ -32,7 +33,7 @@ func TestSingleRecords(t *testing.T) {
 		case "PATCH /services/data/v66.0/sobjects/Lead/Ext__c/k-2":
 			reply(300, `["/services/data/v66.0/sobjects/Lead/1","/services/data/v66.0/sobjects/Lead/2"]`)(w, r)
 		case "GET /services/data/v66.0/sobjects/Lead/00QSM000000pQrS2AU":
-			require.Equal(t, "Id,Name", r.URL.Query().Get("fields"))
+			assert.Equal(t, "Id,Name", r.URL.Query().Get("fields"))
 			reply(200, `{"attributes":{"type":"Lead"},"Id":"00QSM000000pQrS2AU","Name":"花子"}`)(w, r)
 		default:
 			reply(404, `[{"errorCode":"NOT_FOUND","message":"Provided external ID field does not exist or is not accessible: 00Q9"}]`)(w, r)

@@ -67,7 +67,8 @@ func (c *Client) change(ctx context.Context, fields Fields, r *call) (RecordResu
 	if err != nil {
 		return RecordResult{}, err
 	}
-	r.body = append(body, '}')
+	body = append(body, '}')
+	r.body = body
 	r.header = http.Header{"Sforce-Auto-Assign": {"FALSE"}}
 	ans, _, err := c.do(ctx, r)
 	if err != nil {

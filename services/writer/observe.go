@@ -114,6 +114,6 @@ func (s *Service) expire(ctx context.Context, port stage.Port, rec *stage.Record
 	if err := port.Publish(ctx, m); err != nil {
 		return err
 	}
-	s.tally.Ended(tally.Org{Workspace: w.GetWorkspace(), Connection: w.GetConnection()}, o)
+	s.tally.Ended(ctx, tally.Org{Workspace: w.GetWorkspace(), Connection: w.GetConnection()}, o)
 	return nil
 }

@@ -96,7 +96,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	life, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.gates = gate.NewRegistry(life, cfg.Gate, s.connection)
+	s.gates = gate.NewRegistry(func(work func(context.Context)) { go work(life) }, cfg.Gate, s.connection)
 	if err := s.observe(); err != nil {
 		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}

@@ -36,7 +36,7 @@ func newTokenCache(cfg Config, deps Deps, k key) *tokenCache {
 
 // Token implements salesforce.TokenSource.
 func (c *tokenCache) Token(ctx context.Context) (salesforce.Token, error) {
-	if token, err, known := c.cached(); known {
+	if token, known, err := c.cached(); known {
 		return token, err
 	}
 	select {
@@ -45,26 +45,26 @@ func (c *tokenCache) Token(ctx context.Context) (salesforce.Token, error) {
 		return salesforce.Token{}, ctx.Err()
 	}
 	defer func() { <-c.asking }()
-	if token, err, known := c.cached(); known {
+	if token, known, err := c.cached(); known {
 		return token, err
 	}
 	return c.ask(ctx)
 }
 
 // cached returns what is known without asking: a usable token, or a failure that is too young to ask again.
-func (c *tokenCache) cached() (token salesforce.Token, failure error, known bool) {
+func (c *tokenCache) cached() (token salesforce.Token, known bool, failure error) {
 	now := c.deps.Clock.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	usable := !c.token.AccessToken.IsEmpty() &&
 		(c.token.ExpiresAt.IsZero() || now.Before(c.token.ExpiresAt.Add(-c.cfg.TokenMargin)))
 	if usable {
-		return c.token, nil, true
+		return c.token, true, nil
 	}
 	if c.failure != nil && now.Before(c.retryAt) {
-		return salesforce.Token{}, c.failure, true
+		return salesforce.Token{}, true, c.failure
 	}
-	return salesforce.Token{}, nil, false
+	return salesforce.Token{}, false, nil
 }
 
 func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {

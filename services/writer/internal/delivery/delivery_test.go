@@ -86,7 +86,7 @@ func (b *testBundle) restart() {
 	gates.RetryMin = 20 * time.Millisecond
 	ws, ok := b.view.Workspace("acme")
 	require.True(b.t, ok)
-	b.gates = gate.NewRegistry(b.t.Context(), gates, func(_, connection string) gate.Connection {
+	b.gates = gate.NewRegistry(func(work func(context.Context)) { go work(b.t.Context()) }, gates, func(_, connection string) gate.Connection {
 		return func() (*configv1.Connection, gate.Client, error) {
 			c, ok := ws.Connection(connection)
 			client, err := b.orgs.Client("", connection)

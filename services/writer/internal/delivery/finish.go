@@ -52,7 +52,7 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 		return fmt.Errorf("publish outcomes: %w", err)
 	}
 	for _, o := range outcomes {
-		l.h.deps.Tally.Ended(l.org(), o)
+		l.h.deps.Tally.Ended(ctx, l.org(), o)
 	}
 	if len(offsets) > 0 {
 		l.h.port.Settle(offsets...)

@@ -58,7 +58,7 @@ func (l *lane) look(ctx context.Context, client *salesforce.Client, parcels []pa
 	var records []salesforce.Record
 	for _, soql := range search.Queries() {
 		found, err := client.QueryAll(ctx, soql)
-		l.h.deps.Tally.Request(l.org(), "rest", resultOf(err))
+		l.h.deps.Tally.Request(ctx, l.org(), "rest", resultOf(err))
 		if err != nil {
 			l.cannotLook(ctx, parcels, asError(err), res)
 			return nil

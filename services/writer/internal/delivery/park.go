@@ -85,7 +85,7 @@ func (h *Handler) publishParks(ctx context.Context, parks []park) error {
 		return err
 	}
 	for _, o := range outcomes {
-		h.deps.Tally.Ended(tally.Org{Workspace: o.GetWorkspace(), Connection: o.GetConnection()}, o)
+		h.deps.Tally.Ended(ctx, tally.Org{Workspace: o.GetWorkspace(), Connection: o.GetConnection()}, o)
 	}
 	h.port.Settle(offsets...)
 	return nil

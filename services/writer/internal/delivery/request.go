@@ -83,7 +83,7 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 		return
 	}
 	answer, err := client.Collections(ctx, collection(g, parcels))
-	l.h.deps.Tally.Request(l.org(), "collections", resultOf(err))
+	l.h.deps.Tally.Request(ctx, l.org(), "collections", resultOf(err))
 	if err != nil {
 		l.refused(ctx, client, g, parcels, asError(err), &answer.Call, res)
 		return

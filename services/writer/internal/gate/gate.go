@@ -76,7 +76,7 @@ type State struct {
 type Gate struct {
 	cfg     Config
 	connect Connection
-	probes  context.Context //nolint:containedctx // the life of probes, which outlive the call that starts them
+	spawn   Spawn
 
 	mu       sync.Mutex
 	closed   bool
@@ -90,9 +90,13 @@ type Gate struct {
 	changed  chan struct{}
 }
 
-// New returns an open gate. Probes end with ctx.
-func New(ctx context.Context, cfg Config, connect Connection) *Gate {
-	return &Gate{cfg: cfg, connect: connect, probes: ctx, changed: make(chan struct{})}
+// Spawn runs work in a goroutine of its own, with a context that ends with the program: a probe outlives the call that
+// starts it.
+type Spawn func(work func(ctx context.Context))
+
+// New returns an open gate.
+func New(spawn Spawn, cfg Config, connect Connection) *Gate {
+	return &Gate{cfg: cfg, connect: connect, spawn: spawn, changed: make(chan struct{})}
 }
 
 // State tells whether writes may go out at now. A closed gate whose wait is over starts a probe, which opens it later.
@@ -116,7 +120,7 @@ func (g *Gate) State(now time.Time) State {
 	}
 	if !g.probing && !now.Before(g.retryAt) {
 		g.probing = true
-		go g.probe(settings, client, now)
+		g.spawn(func(ctx context.Context) { g.probe(ctx, settings, client, now) })
 	}
 	return State{Reason: g.reason, Detail: g.detail}
 }
@@ -148,7 +152,7 @@ func (g *Gate) shareLocked(settings *configv1.Connection, client Client, now tim
 	return max(own, all)
 }
 
-// Succeeded: a request went through.
+// Succeeded tells that a request went through.
 func (g *Gate) Succeeded() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -158,7 +162,7 @@ func (g *Gate) Succeeded() {
 	}
 }
 
-// Failed: a request as a whole failed, for the error's reason. The gate may close.
+// Failed tells that a request as a whole failed, for the error's reason. The gate may close.
 func (g *Gate) Failed(e *salesforce.Error, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -195,8 +199,8 @@ func (g *Gate) backOffLocked(least time.Duration, now time.Time) {
 }
 
 // probe asks the org one cheap question, which also tells what is left of its allocation.
-func (g *Gate) probe(settings *configv1.Connection, client Client, now time.Time) {
-	ctx, cancel := context.WithTimeout(g.probes, g.cfg.ProbeTimeout)
+func (g *Gate) probe(ctx context.Context, settings *configv1.Connection, client Client, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.ProbeTimeout)
 	defer cancel()
 	limits, err := client.Limits(ctx)
 	g.mu.Lock()

@@ -55,7 +55,7 @@ func (o *org) set(f func(*org)) {
 func setup(t *testing.T) (*gate.Gate, *org, *configv1.Connection) {
 	t.Helper()
 	o, c := new(org), &configv1.Connection{QuotaPercent: 10}
-	g := gate.New(t.Context(), gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) { return c, o, nil })
+	g := gate.New(func(work func(context.Context)) { go work(t.Context()) }, gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) { return c, o, nil })
 	return g, o, c
 }
 
@@ -167,7 +167,7 @@ func TestGate(t *testing.T) {
 		g, _, c := setup(t)
 		c.Paused = true
 		require.Contains(t, g.State(start).Detail, "paused")
-		gone := gate.New(t.Context(), gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) {
+		gone := gate.New(func(work func(context.Context)) { go work(t.Context()) }, gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) {
 			return nil, nil, errors.New("no")
 		})
 		require.Equal(t, streamv1.Reason_REASON_SF_AUTH_REVOKED, gone.State(start).Reason)

@@ -1,14 +1,13 @@
 package gate
 
 import (
-	"context"
 	"maps"
 	"sync"
 )
 
 // Registry keeps one gate per connection. Safe for concurrent use.
 type Registry struct {
-	life    context.Context //nolint:containedctx // see Gate.probes
+	spawn   Spawn
 	cfg     Config
 	connect func(workspace, connection string) Connection
 
@@ -16,9 +15,9 @@ type Registry struct {
 	gates map[[2]string]*Gate
 }
 
-// NewRegistry returns an empty registry. Probes end with ctx.
-func NewRegistry(ctx context.Context, cfg Config, connect func(workspace, connection string) Connection) *Registry {
-	return &Registry{life: ctx, cfg: cfg, connect: connect, gates: map[[2]string]*Gate{}}
+// NewRegistry returns an empty registry.
+func NewRegistry(spawn Spawn, cfg Config, connect func(workspace, connection string) Connection) *Registry {
+	return &Registry{spawn: spawn, cfg: cfg, connect: connect, gates: map[[2]string]*Gate{}}
 }
 
 // Gate returns the connection's gate.
@@ -28,7 +27,7 @@ func (r *Registry) Gate(workspace, connection string) *Gate {
 	k := [2]string{workspace, connection}
 	g := r.gates[k]
 	if g == nil {
-		g = New(r.life, r.cfg, r.connect(workspace, connection))
+		g = New(r.spawn, r.cfg, r.connect(workspace, connection))
 		r.gates[k] = g
 	}
 	return g

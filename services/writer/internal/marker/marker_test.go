@@ -2,6 +2,7 @@ package marker_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestQueries(t *testing.T) {
 	).Queries())
 	var many []marker.Sought
 	for i := range 450 {
-		many = append(many, marker.Sought{Key: fmt.Sprint(i), ScopeValue: fmt.Sprintf("003SM0000012xY%04d", i)})
+		many = append(many, marker.Sought{Key: strconv.Itoa(i), ScopeValue: fmt.Sprintf("003SM0000012xY%04d", i)})
 	}
 	queries := search(many...).Queries()
 	require.Len(t, queries, 3)

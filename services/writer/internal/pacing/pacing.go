@@ -54,23 +54,23 @@ func (p *Pace) Requests() int { return max(1, int(p.requests)) }
 // Records is how many one request may carry.
 func (p *Pace) Records() int { return max(1, int(p.records)) }
 
-// Smooth: a request went through, with no record locked.
+// Smooth tells that a request went through, with no record locked.
 func (p *Pace) Smooth() {
 	// One more request per round of requests: as fast as the org proves it can take it.
 	p.requests = min(float64(p.limits.Parallelism), p.requests+1/p.requests)
 	p.records = min(float64(p.limits.BatchRecords), p.records+max(1, p.records/10))
 }
 
-// Trouble: a request failed for a reason that passes.
+// Trouble tells that a request failed for a reason that passes.
 func (p *Pace) Trouble() { p.requests = max(1, p.requests/2) }
 
-// Locked: some of a request's records were locked by somebody else.
+// Locked tells that some of a request's records were locked by somebody else.
 func (p *Pace) Locked() {
 	p.records = max(float64(p.limits.MinBatch), p.records/2)
 	p.requests = max(1, p.requests-1)
 }
 
-// TooBig: a request was refused or took too long for its size.
+// TooBig tells that a request was refused or took too long for its size.
 func (p *Pace) TooBig() { p.records = max(float64(p.limits.MinBatch), p.records/2) }
 
 // Linger is how long the oldest record of an incomplete request may wait. Calls are spent freely up to half of what is

@@ -2,7 +2,7 @@ package queue_test
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -161,7 +161,7 @@ func TestQueue(t *testing.T) {
 		t.Parallel()
 		q := queue.New(send)
 		for i := range 10 {
-			q.Push(upsert(fmt.Sprint(i), int64(i+1), func(w *streamv1.Write) { w.SealedFields = make([]byte, 1000) }))
+			q.Push(upsert(strconv.Itoa(i), int64(i+1), func(w *streamv1.Write) { w.SealedFields = make([]byte, 1000) }))
 		}
 		r := rules(10)
 		r.Bytes = 2500

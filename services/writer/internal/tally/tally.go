@@ -73,7 +73,7 @@ func (o Org) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
 }
 
 // Ended counts one write's outcome.
-func (t *Tally) Ended(org Org, o *streamv1.Outcome) {
+func (t *Tally) Ended(ctx context.Context, org Org, o *streamv1.Outcome) {
 	switch o.GetStatus() {
 	case streamv1.Status_STATUS_WRITTEN:
 		t.written.Add(1)
@@ -90,15 +90,15 @@ func (t *Tally) Ended(org Org, o *streamv1.Outcome) {
 		t.retried.Add(1)
 	default:
 	}
-	t.records.Add(context.Background(), 1, org.attributes(
+	t.records.Add(ctx, 1, org.attributes(
 		attribute.String("status", o.GetStatus().String()[len("STATUS_"):]),
 		attribute.String("reason", o.GetReason().String()[len("REASON_"):])))
 }
 
 // Request counts one request.
-func (t *Tally) Request(org Org, api, result string) {
+func (t *Tally) Request(ctx context.Context, org Org, api, result string) {
 	t.calls.Add(1)
-	t.requests.Add(context.Background(), 1, org.attributes(
+	t.requests.Add(ctx, 1, org.attributes(
 		attribute.String("salesforce.api", api), attribute.String("result", result)))
 }
 
