@@ -30,7 +30,7 @@ const statusWritten = 1
 
 // Outcomes returns the newest rows that match, newest first.
 func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error) {
-	where, args := q.conditions()
+	where, args := q.conditions(s.dialect.bucketed)
 	args = append(args, q.Limit)
 	query := fmt.Sprintf("SELECT %s FROM outcomes WHERE %s ORDER BY decided_at DESC, outcome_id DESC LIMIT $%d",
 		outcomeColumns, where, len(args))
@@ -58,7 +58,7 @@ func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error)
 }
 
 // conditions builds the WHERE clause; every value is a parameter. Promise 9: the workspace always comes first.
-func (q *OutcomeQuery) conditions() (string, []any) {
+func (q *OutcomeQuery) conditions(bucketed bool) (string, []any) {
 	where, args := []string{"workspace = $1"}, []any{q.Workspace}
 	add := func(condition string, values ...any) {
 		for _, v := range values {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,23 +32,33 @@ func (o *Outcome) key() outcomeID { return outcomeID{o.Workspace, o.ID} }
 const outcomeColumns = "workspace, outcome_id, decided_at, stage, status, reason, " +
 	"event_id, visit_id, engagement_id, write_key, record_id, body"
 
-// hashColumns follow outcomeColumns in an insert.
-const hashColumns = "event_hash, visit_hash, engagement_hash, write_hash, record_hash"
+// hashColumns follow outcomeColumns in an insert, and placeColumns follow these.
+const (
+	hashColumns  = "event_hash, visit_hash, engagement_hash, write_hash, record_hash"
+	placeColumns = "id_hash, bucket"
+	outcomeArgs  = 19
+)
 
-const outcomeArgs = 17
+// place is where a row is kept: under which hash of its id, in which bucket.
+type place struct{ hash, bucket int64 }
 
-func (o *Outcome) args(args []any) []any {
+func (o *Outcome) args(args []any, at place) []any {
 	return append(args, o.Workspace, o.ID, micros(o.DecidedAt), o.Stage, o.Status, o.Reason,
 		nullable(o.EventID), nullable(o.VisitID), nullable(o.EngagementID), nullable(o.WriteKey), nullable(o.RecordID), o.Body,
 		refHash(o.Workspace, o.EventID), refHash(o.Workspace, o.VisitID), refHash(o.Workspace, o.EngagementID),
-		refHash(o.Workspace, o.WriteKey), refHash(o.Workspace, o.RecordID))
+		refHash(o.Workspace, o.WriteKey), refHash(o.Workspace, o.RecordID), at.hash, at.bucket)
 }
 
-// refHash leads to the rows of an id: FNV-1a of workspace and id, NULL for none. It is stored; never change it.
+// refHash leads to the rows of an id; NULL for none.
 func refHash(workspace, id string) any {
 	if id == "" {
 		return nil
 	}
+	return idHash(workspace, id)
+}
+
+// idHash is FNV-1a of workspace and id. It is stored; never change it.
+func idHash(workspace, id string) int64 {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
 	for i := range len(workspace) {
@@ -78,7 +89,7 @@ func (s *Store) prepare(ctx context.Context) error {
 
 func (s *Store) insertOutcomes(rows int) string {
 	var q strings.Builder
-	q.WriteString("INSERT INTO outcomes (" + outcomeColumns + ", " + hashColumns + ") VALUES ")
+	q.WriteString("INSERT INTO outcomes (" + outcomeColumns + ", " + hashColumns + ", " + placeColumns + ") VALUES ")
 	for row := range rows {
 		q.WriteString("(")
 		for col := range outcomeArgs {
@@ -92,7 +103,7 @@ func (s *Store) insertOutcomes(rows int) string {
 			q.WriteByte(',')
 		}
 	}
-	q.WriteString(" ON CONFLICT DO NOTHING RETURNING workspace, outcome_id")
+	q.WriteString(" ON CONFLICT DO NOTHING")
 	return q.String()
 }
 
@@ -103,22 +114,108 @@ func (s *Store) RecordOutcomes(ctx context.Context, batch []Outcome) error {
 		return nil
 	}
 	batch = newestOfEach(batch)
-	return s.inTx(ctx, "record outcomes", func(tx *sql.Tx) error {
-		counts := counter{}
-		added, err := s.addOutcomes(ctx, tx, batch)
-		if err != nil {
-			return err
-		}
-		for i := range batch {
-			o := &batch[i]
-			if _, ok := added[o.key()]; ok {
-				counts.add(o, 1)
-			} else if err := s.replaceOutcome(ctx, tx, o, counts); err != nil {
-				return err
+	bucket, err := s.bucket.take(ctx, s, len(batch))
+	if err != nil {
+		return fmt.Errorf("record outcomes: %w", err)
+	}
+	err = s.inTx(ctx, "record outcomes", func(tx *sql.Tx) error { return s.addAll(ctx, tx, batch, bucket) })
+	if !errors.Is(err, errRepeated) {
+		return err
+	}
+	return s.inTx(ctx, "record outcomes", func(tx *sql.Tx) error { return s.addOrReplace(ctx, tx, batch, bucket) })
+}
+
+// errRepeated means that some outcome of a batch is there already.
+var errRepeated = errors.New("an outcome is there already")
+
+// addAll is the usual case: all are new. It inserts many rows at a time.
+func (s *Store) addAll(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket int64) error {
+	counts := counter{}
+	for i := range batch {
+		counts.add(&batch[i], 1)
+	}
+	args := make([]any, 0, insertSizes[0]*outcomeArgs)
+	for _, size := range insertSizes {
+		stmt := tx.StmtContext(ctx, s.insert[size])
+		for ; len(batch) >= size; batch = batch[size:] {
+			args = args[:0]
+			for i := range size {
+				o := &batch[i]
+				args = o.args(args, place{idHash(o.Workspace, o.ID), bucket})
+			}
+			if added, err := insertedBy(ctx, stmt, args); err != nil || added < int64(size) {
+				return cmp.Or(err, errRepeated)
 			}
 		}
-		return counts.apply(ctx, tx)
-	})
+	}
+	return counts.apply(ctx, tx)
+}
+
+// addOrReplace is what happens after a crash or a rebalance: it looks at each outcome alone.
+func (s *Store) addOrReplace(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket int64) error {
+	counts := counter{}
+	insert := tx.StmtContext(ctx, s.insert[1])
+	for i := range batch {
+		o := &batch[i]
+		// Another outcome under the same hash moves this one on to the next.
+		for at := (place{idHash(o.Workspace, o.ID), bucket}); ; at.hash++ {
+			added, err := insertedBy(ctx, insert, o.args(nil, at))
+			if err != nil {
+				return err
+			}
+			if added == 1 {
+				counts.add(o, 1)
+				break
+			}
+			if same, err := s.replaceOutcome(ctx, tx, replacement{o, at.hash, counts}); err != nil {
+				return err
+			} else if same {
+				break
+			}
+		}
+	}
+	return counts.apply(ctx, tx)
+}
+
+func insertedBy(ctx context.Context, stmt *sql.Stmt, args []any) (int64, error) {
+	result, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// replacement is an outcome with the row that is there under its hash.
+type replacement struct {
+	outcome *Outcome
+	hash    int64
+	counts  counter
+}
+
+// replaceOutcome reports whether the row is this very outcome's, and replaces it by a later decision.
+func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, r replacement) (bool, error) {
+	o := r.outcome
+	var old Outcome
+	var decided, bucket int64
+	err := tx.QueryRowContext(ctx, `SELECT workspace, outcome_id, bucket, decided_at, stage, status, reason FROM outcomes
+		WHERE id_hash = $1`+s.dialect.lockRows, r.hash).
+		Scan(&old.Workspace, &old.ID, &bucket, &decided, &old.Stage, &old.Status, &old.Reason)
+	if err != nil {
+		return false, err
+	}
+	if old.key() != o.key() {
+		return false, nil
+	}
+	if old.DecidedAt = fromMicros(decided); micros(o.DecidedAt) <= decided {
+		return true, nil // the same one again, or an older waypoint
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE outcomes SET workspace = $1, outcome_id = $2, decided_at = $3, stage = $4,
+		status = $5, reason = $6, event_id = $7, visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11,
+		body = $12, event_hash = $13, visit_hash = $14, engagement_hash = $15, write_hash = $16, record_hash = $17,
+		bucket = $19 WHERE id_hash = $18`, o.args(nil, place{r.hash, bucket})...)
+	r.counts.add(&old, -1)
+	r.counts.add(o, 1)
+	return true, err
 }
 
 // newestOfEach keeps the latest decision per id and sorts, so that concurrent batches lock rows in one order.
@@ -138,111 +235,4 @@ func newestOfEach(batch []Outcome) []Outcome {
 		}
 	}
 	return kept
-}
-
-// addOutcomes inserts the rows whose ids are new and returns those ids.
-func (s *Store) addOutcomes(ctx context.Context, tx *sql.Tx, batch []Outcome) (map[outcomeID]struct{}, error) {
-	added := make(map[outcomeID]struct{}, len(batch))
-	args := make([]any, 0, insertSizes[0]*outcomeArgs)
-	for _, size := range insertSizes {
-		stmt := tx.StmtContext(ctx, s.insert[size])
-		for ; len(batch) >= size; batch = batch[size:] {
-			args = args[:0]
-			for i := range size {
-				args = batch[i].args(args)
-			}
-			if err := collectAdded(ctx, stmt, args, added); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return added, nil
-}
-
-func collectAdded(ctx context.Context, stmt *sql.Stmt, args []any, added map[outcomeID]struct{}) error {
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var id outcomeID
-		if err := rows.Scan(&id.workspace, &id.id); err != nil {
-			return err
-		}
-		added[id] = struct{}{}
-	}
-	return rows.Err()
-}
-
-func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, o *Outcome, counts counter) error {
-	old := Outcome{Workspace: o.Workspace, ID: o.ID}
-	var decided int64
-	err := tx.QueryRowContext(ctx, `SELECT decided_at, stage, status, reason FROM outcomes
-		WHERE workspace = $1 AND outcome_id = $2`+s.dialect.lockRows, o.Workspace, o.ID).
-		Scan(&decided, &old.Stage, &old.Status, &old.Reason)
-	if err != nil {
-		return err
-	}
-	if old.DecidedAt = fromMicros(decided); micros(o.DecidedAt) <= decided {
-		return nil // the same one again, or an older waypoint
-	}
-	_, err = tx.ExecContext(ctx, `UPDATE outcomes SET decided_at = $3, stage = $4, status = $5, reason = $6, event_id = $7,
-		visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11, body = $12, event_hash = $13, visit_hash = $14,
-		engagement_hash = $15, write_hash = $16, record_hash = $17
-		WHERE workspace = $1 AND outcome_id = $2`, o.args(nil)...)
-	counts.add(&old, -1)
-	counts.add(o, 1)
-	return err
-}
-
-// PurgeOutcomes deletes up to limit rows per workspace decided before the given time and returns the most it deleted of
-// one: less than limit means that nothing is left. Their counts stay.
-func (s *Store) PurgeOutcomes(ctx context.Context, before time.Time, limit int) (int64, error) {
-	workspaces, err := s.recordedWorkspaces(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("purge run log: %w", err)
-	}
-	var most int64
-	for _, workspace := range workspaces {
-		result, err := s.write.ExecContext(ctx, `DELETE FROM outcomes WHERE workspace = $1 AND outcome_id IN
-			(SELECT outcome_id FROM outcomes WHERE workspace = $1 AND decided_at < $2 ORDER BY decided_at LIMIT $3)`,
-			workspace, micros(before), limit)
-		if err != nil {
-			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
-		}
-		most = max(most, n)
-	}
-	return most, nil
-}
-
-// recordedWorkspaces are those that the run log knows, whether or not they have settings.
-func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM outcome_counts")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var out []string
-	for rows.Next() {
-		var workspace string
-		if err := rows.Scan(&workspace); err != nil {
-			return nil, err
-		}
-		out = append(out, workspace)
-	}
-	return out, rows.Err()
-}
-
-// PurgeCounts deletes the counts of any workspace for hours before the given time.
-func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
-	_, err := s.write.ExecContext(ctx, "DELETE FROM outcome_counts WHERE hour < $1", hourOf(before))
-	if err != nil {
-		return fmt.Errorf("purge run log counts: %w", err)
-	}
-	return nil
 }

@@ -46,6 +46,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 			name:        "sqlite",
 			placeholder: func(int) string { return "?" },
 			snapshot:    &sql.TxOptions{ReadOnly: true},
+			bucketed:    true,
 		},
 	}
 	return s, s.prepare(ctx)

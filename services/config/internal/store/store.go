@@ -24,6 +24,7 @@ type Store struct {
 	listen      func(ctx context.Context, changed func()) error
 	saved       func()
 	insert      map[int]*sql.Stmt
+	bucket      bucketCounter
 }
 
 // dialect is what the two databases do not agree on.
@@ -36,6 +37,8 @@ type dialect struct {
 	// announce runs in a saving transaction and wakes the listeners of other processes once it has committed; "" if there
 	// are none.
 	announce string
+	// bucketed is set where the indexes of outcomes begin with the bucket.
+	bucketed bool
 	// lockRows is appended to a SELECT whose rows will be updated.
 	lockRows string
 }

@@ -1,9 +1,14 @@
 -- +goose Up
 
--- What became of events and writes. body is the outcome as it came; the columns beside it are for finding it.
--- Ids are found through 64-bit hashes of workspace and id: an index of random text would be four times as large, and
--- writing it is what recording an outcome costs. Absent ids are NULL and not in any index.
+-- What became of events and writes. body is the outcome as it came; the columns beside it are for finding it. Ids are
+-- found through 64-bit hashes of workspace and id, which make an index a quarter as large as the texts would; what is
+-- found is compared with the text. Absent ids are NULL and not in any index. id_hash is the hash of the outcome's own id,
+-- plus one for every other outcome that was there first.
+--
+-- bucket numbers groups of rows in the order in which they came; only SQLite's indexes make use of it.
 CREATE TABLE outcomes (
+    id_hash         BIGINT NOT NULL UNIQUE,
+    bucket          BIGINT NOT NULL,
     workspace       TEXT COLLATE "C" NOT NULL,
     outcome_id      TEXT COLLATE "C" NOT NULL,
     decided_at      BIGINT NOT NULL,
@@ -20,9 +25,9 @@ CREATE TABLE outcomes (
     engagement_hash BIGINT,
     write_hash      BIGINT,
     record_hash     BIGINT,
-    body            BYTEA NOT NULL,
-    PRIMARY KEY (workspace, outcome_id)
+    body            BYTEA NOT NULL
 );
+CREATE TABLE outcome_buckets (bucket BIGINT PRIMARY KEY);
 CREATE INDEX outcomes_by_time ON outcomes (workspace, decided_at);
 CREATE INDEX outcomes_by_event ON outcomes (event_hash) WHERE event_hash IS NOT NULL;
 CREATE INDEX outcomes_by_visit ON outcomes (visit_hash) WHERE visit_hash IS NOT NULL;

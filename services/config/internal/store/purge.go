@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// PurgeOutcomes deletes up to limit rows per workspace decided before the given time and returns the most it deleted of
+// one: less than limit means that nothing is left. Their counts stay.
+func (s *Store) PurgeOutcomes(ctx context.Context, before time.Time, limit int) (int64, error) {
+	workspaces, err := s.recordedWorkspaces(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("purge run log: %w", err)
+	}
+	var most int64
+	for _, workspace := range workspaces {
+		result, err := s.write.ExecContext(ctx, `DELETE FROM outcomes WHERE id_hash IN
+			(SELECT id_hash FROM outcomes WHERE workspace = $1 AND decided_at < $2 ORDER BY decided_at LIMIT $3)`,
+			workspace, micros(before), limit)
+		if err != nil {
+			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return 0, fmt.Errorf("purge run log of %s: %w", workspace, err)
+		}
+		most = max(most, n)
+	}
+	return most, nil
+}
+
+// recordedWorkspaces are those that the run log knows, whether or not they have settings.
+func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM outcome_counts")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var workspace string
+		if err := rows.Scan(&workspace); err != nil {
+			return nil, err
+		}
+		out = append(out, workspace)
+	}
+	return out, rows.Err()
+}
+
+// PurgeCounts deletes the counts of any workspace for hours before the given time.
+func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
+	_, err := s.write.ExecContext(ctx, "DELETE FROM outcome_counts WHERE hour < $1", hourOf(before))
+	if err != nil {
+		return fmt.Errorf("purge run log counts: %w", err)
+	}
+	return nil
+}
