@@ -176,6 +176,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 // can never work.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.stop()
+	if !s.awaitSettings(ctx) {
+		return nil
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.writes.Run(ctx) })
 	g.Go(func() error { return s.parked.Run(ctx) })
@@ -183,6 +186,20 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("writer: %w", err)
 	}
 	return nil
+}
+
+// awaitSettings waits for the first settings: without any, every connection would look unknown and its writes be parked.
+func (s *Service) awaitSettings(ctx context.Context) bool {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for s.deps.Settings.View() == nil {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // Ready returns nil when both stages work. An org that cannot be written to does not make the writer unready.

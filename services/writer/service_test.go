@@ -198,6 +198,20 @@ func TestService(t *testing.T) {
 		b.eventually(func() bool { return b.final()["a/1"] == "WRITTEN" }, "written after the pause")
 	})
 
+	t.Run("NothingIsJudgedBeforeTheFirstSettings", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		w := b.write("main", "a", 1)
+		b.views.Store(nil)
+		s, stop := b.start()
+		defer stop()
+		b.send(w)
+		require.Error(t, s.Ready())
+		b.views.Store(b.build.View())
+		b.eventually(func() bool { return b.final()["a/1"] == "WRITTEN" }, "written")
+		require.Zero(t, s.Stats().Parked)
+	})
+
 	t.Run("WhatIsParkedTooLongFailsWithADeadLetter", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-13")
