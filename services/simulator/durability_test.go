@@ -118,7 +118,6 @@ func upsert(base, token string, round int) bool {
 
 func TestKilledProcessKeepsWhatItAnsweredAsSaved(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-46")
 	dir := t.TempDir()
 	saved, session := 0, ""
 	for range 3 {

@@ -86,7 +86,6 @@ func TestTokenRefusals(t *testing.T) {
 
 func TestWebServerFlow(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-46")
 	app := simulator.App{ClientID: "web", ClientSecret: "s", RedirectURIs: []string{callback}, PKCE: true, RotateRefreshTokens: true}
 	verifier := "a-verifier-of-enough-length-0123456789-0123456789"
 	sum := sha256.Sum256([]byte(verifier))

@@ -20,7 +20,6 @@ import (
 // and {campaign} stand for ids of the scenario.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-46")
 	for _, tc := range []struct {
 		name, method, path, body string
 		status                   int

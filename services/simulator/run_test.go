@@ -42,7 +42,8 @@ func TestRun(t *testing.T) {
 	t.Run("CallCountersAndTokensOutliveTheProcess", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		session, used := "", ""
+		session := ""
+		var used []string
 		for range 2 {
 			sim, err := simulator.New(childConfig(dir), simulator.Deps{})
 			require.NoError(t, err)
@@ -62,11 +63,11 @@ func TestRun(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, res.Body.Close())
 			require.Equal(t, http.StatusOK, res.StatusCode)
-			used += res.Header.Get("Sforce-Limit-Info") + " "
+			used = append(used, res.Header.Get("Sforce-Limit-Info"))
 			server.Close()
 			require.NoError(t, sim.Close())
 		}
-		require.Equal(t, "api-usage=1/100000 api-usage=2/100000 ", used)
+		require.Equal(t, []string{"api-usage=1/100000", "api-usage=2/100000"}, used)
 	})
 
 	t.Run("PackageFieldsAreReadBack", func(t *testing.T) {

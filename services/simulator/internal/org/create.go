@@ -90,8 +90,11 @@ func (o *Org) Add(ctx context.Context, spec scenario.Org) error {
 	return ticket.Wait(ctx)
 }
 
-// Drop forgets the org in the journal.
+// Drop forgets the org in the journal. What is still on its way to it fails with ErrGone.
 func (o *Org) Drop(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gone = true
 	if o.journal == nil {
 		return nil
 	}
@@ -127,16 +130,25 @@ func Load(ctx context.Context, deps Deps) ([]Loaded, error) {
 	var out []Loaded
 	for _, s := range kept {
 		deps.Ordinal = s.Ordinal
-		o, err := build(s.Spec, deps)
-		if err == nil {
-			err = o.load(ctx)
-		}
+		o, err := Reread(ctx, s.Spec, deps)
 		if err != nil {
-			return nil, fmt.Errorf("org %s: %w", s.Spec.Key, err)
+			return nil, err
 		}
 		out = append(out, Loaded{Org: o, Ordinal: s.Ordinal, Spec: s.Spec})
 	}
 	return out, nil
+}
+
+// Reread makes an org and fills it with the records that the journal keeps for its key.
+func Reread(ctx context.Context, spec scenario.Org, deps Deps) (*Org, error) {
+	o, err := build(spec, deps)
+	if err == nil {
+		err = o.load(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("org %s: %w", spec.Key, err)
+	}
+	return o, nil
 }
 
 // load reads the records. Fields are found by name, so that a program with other fields reads what an older one kept.

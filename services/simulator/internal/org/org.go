@@ -2,6 +2,7 @@ package org
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -35,7 +36,11 @@ type Org struct {
 
 	mu     sync.RWMutex
 	tables map[*schema.Object]*table.Table
+	gone   bool
 }
+
+// ErrGone says that the org was deleted or reset while a request was under way; nothing was changed.
+var ErrGone = errors.New("the org is gone")
 
 // Deps is what an org needs from outside. Journal may be nil.
 type Deps struct {
@@ -118,6 +123,9 @@ func (o *Org) Write(ctx context.Context, caller Caller, change func(*dml.Writer)
 func (o *Org) commit(caller Caller, change func(*dml.Writer) error, extra ...journal.Entry) (*journal.Ticket, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.gone {
+		return nil, ErrGone
+	}
 	w := &dml.Writer{
 		Schema: o.Schema, Data: o, Access: caller.Access, Rules: o.rules, User: caller.UserID,
 		Now: record.NewDateTime(o.clock.Now()), Tx: &table.Tx{},
