@@ -30,10 +30,7 @@ const statusWritten = 1
 
 // Outcomes returns the newest rows that match, newest first.
 func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error) {
-	where, args := q.conditions(s.dialect.bucketed)
-	args = append(args, q.Limit)
-	query := fmt.Sprintf("SELECT %s FROM outcomes WHERE %s ORDER BY decided_at DESC, outcome_id DESC LIMIT $%d",
-		outcomeColumns, where, len(args))
+	query, args := q.sql(s.dialect.bucketed)
 	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read run log of %s: %w", q.Workspace, err)
@@ -57,8 +54,44 @@ func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error)
 	return out, rows.Err()
 }
 
+func (q *OutcomeQuery) sql(bucketed bool) (string, []any) {
+	where, args := q.conditions()
+	from := "outcomes"
+	if index := q.index(); bucketed && index != "" {
+		// Named, because SQLite would rather read the index by time, which is in the order of the answer.
+		from += " INDEXED BY " + index
+		where += " AND bucket IN (SELECT bucket FROM outcome_buckets)"
+	}
+	args = append(args, q.Limit)
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY decided_at DESC, outcome_id DESC LIMIT $%d",
+		outcomeColumns, from, where, len(args)), args
+}
+
+// ids are the columns by which rows are found, the one with the fewest rows per id first.
+func (q *OutcomeQuery) ids() []idFilter {
+	return []idFilter{
+		{"event_id", "event_hash", "outcomes_by_event", q.EventID},
+		{"write_key", "write_hash", "outcomes_by_write", q.WriteKey},
+		{"record_id", "record_hash", "outcomes_by_record", q.RecordID},
+		{"visit_id", "visit_hash", "outcomes_by_visit", q.VisitID},
+		{"engagement_id", "engagement_hash", "outcomes_by_engagement", q.EngagementID},
+	}
+}
+
+type idFilter struct{ column, hash, index, value string }
+
+// index is the one to look up, or "" when no id is given.
+func (q *OutcomeQuery) index() string {
+	for _, id := range q.ids() {
+		if id.value != "" {
+			return id.index
+		}
+	}
+	return ""
+}
+
 // conditions builds the WHERE clause; every value is a parameter. Promise 9: the workspace always comes first.
-func (q *OutcomeQuery) conditions(bucketed bool) (string, []any) {
+func (q *OutcomeQuery) conditions() (string, []any) {
 	where, args := []string{"workspace = $1"}, []any{q.Workspace}
 	add := func(condition string, values ...any) {
 		for _, v := range values {
@@ -67,15 +100,9 @@ func (q *OutcomeQuery) conditions(bucketed bool) (string, []any) {
 		}
 		where = append(where, condition)
 	}
-	for _, id := range []struct{ column, value string }{
-		{"event_id", q.EventID},
-		{"visit_id", q.VisitID},
-		{"engagement_id", q.EngagementID},
-		{"write_key", q.WriteKey},
-		{"record_id", q.RecordID},
-	} {
+	for _, id := range q.ids() {
 		if id.value != "" {
-			add(id.column+" = ?", id.value)
+			add(id.hash+" = ? AND "+id.column+" = ?", refHash(q.Workspace, id.value), id.value)
 		}
 	}
 	if q.Status != 0 {

@@ -54,7 +54,7 @@ func refHash(workspace, id string) any {
 	if id == "" {
 		return nil
 	}
-	return idHash(workspace, id)
+	return idHash(workspace, cleaned(id))
 }
 
 // idHash is FNV-1a of workspace and id. It is stored; never change it.

@@ -153,6 +153,9 @@ func oddTexts(t *testing.T, open Open) {
 		rows, err := s.Outcomes(ctx, store.OutcomeQuery{Workspace: "ac\uFFFDme", RecordID: odd.RecordID, Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, []string{"a\uFFFD"}, ids(rows))
+		rows, err = s.Outcomes(ctx, store.OutcomeQuery{Workspace: "ac\uFFFDme", EventID: "event\uFFFD", Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
 	})
 }
 
