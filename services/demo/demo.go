@@ -52,7 +52,24 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	return summary, errors.Join(err, env.stop())
 }
 
+// open starts all services in one process and saves the customers' settings.
+func (e *environment) open(ctx context.Context) error {
+	if err := e.serve(ctx, "all"); err != nil {
+		return err
+	}
+	if err := e.connect(); err != nil {
+		return err
+	}
+	if err := e.seed(ctx); err != nil {
+		return err
+	}
+	return e.awaitReady(ctx)
+}
+
 func (e *environment) run(ctx context.Context) (Summary, error) {
+	if err := e.open(ctx); err != nil {
+		return Summary{}, err
+	}
 	began := time.Now()
 	feed := &feeder{client: e.kafka, topic: customerTopic, perSecond: e.opts.Rate}
 	show := newProgress(e, feed)
@@ -64,11 +81,11 @@ func (e *environment) run(ctx context.Context) (Summary, error) {
 	elapsed := time.Since(began)
 	stopShowing()
 
-	report, tally, err := e.judge(ctx)
+	report, err := e.judge(ctx)
 	if err != nil {
 		return Summary{}, err
 	}
-	summary, reasons, err := e.summarise(ctx, report, tally, elapsed)
+	summary, reasons, err := e.summarise(ctx, report, elapsed)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -83,8 +100,7 @@ func (e *environment) run(ctx context.Context) (Summary, error) {
 	return summary, nil
 }
 
-// drive sends all events, waits until they are in visits, moves the clock so that visits nobody closed end, and waits until
-// everything that follows from that is in Salesforce.
+// drive sends all events, waits until they are in visits, and finishes.
 func (e *environment) drive(ctx context.Context, feed *feeder) error {
 	if err := feed.feed(ctx, e.traffic.Events()); err != nil {
 		return err
@@ -92,6 +108,11 @@ func (e *environment) drive(ctx context.Context, feed *feeder) error {
 	if err := awaitQuiet(ctx, e.kafka, e.entrance()); err != nil {
 		return err
 	}
+	return e.finish(ctx)
+}
+
+// finish moves the clock so that visits nobody closed end, and waits until all that follows is in Salesforce.
+func (e *environment) finish(ctx context.Context) error {
 	e.clock.advance(silence + time.Minute)
 	// Visits look around by themselves for who has been silent; they are done when a while has closed no more.
 	for closed := int64(-1); closed != e.closed(); {
@@ -105,7 +126,7 @@ func (e *environment) drive(ctx context.Context, feed *feeder) error {
 
 // closed counts the visits that ended since this process started.
 func (e *environment) closed() int64 {
-	v, ok := e.process.Service("visits").(*visits.Service)
+	v, ok := e.service("visits").(*visits.Service)
 	if !ok {
 		return 0
 	}
@@ -126,10 +147,10 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // judge lets the oracle read the stream and compares what it expects with what the orgs hold.
-func (e *environment) judge(ctx context.Context) (*oracle.Report, *oracle.Expectation, error) {
+func (e *environment) judge(ctx context.Context) (*oracle.Report, error) {
 	o, err := oracle.New(e.traffic.World(), oracle.DefaultOptions())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for event := range e.traffic.Events() {
 		raw := oracle.Raw{Value: event.Value}
@@ -138,10 +159,9 @@ func (e *environment) judge(ctx context.Context) (*oracle.Report, *oracle.Expect
 		}
 		o.Observe(raw)
 	}
-	expected := o.Expect()
 	actual, err := e.records(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return oracle.Compare(expected, actual), expected, nil
+	return oracle.Compare(o.Expect(), actual), nil
 }

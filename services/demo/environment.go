@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/broker"
@@ -45,17 +46,22 @@ type environment struct {
 
 	broker    *broker.Broker
 	simulator *simulator.Simulator
-	process   *app.Process
+	processes []*app.Process
 	kafka     *kafka.Client
 	config    configv1.ConfigServiceClient
 
-	cancel context.CancelFunc
-	// ended receives what each part that runs in the background ended with.
-	ended   []chan error
+	// parts run in the background, in the order in which they were started.
+	parts   []part
 	closers []func() error
 }
 
-// start brings everything up, empty or as an earlier run left it.
+// part is something that runs in the background until it is cancelled.
+type part struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start brings Kafka and Salesforce up, empty or as an earlier run left them.
 func start(ctx context.Context, opts Options) (_ *environment, err error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, err
@@ -79,23 +85,20 @@ func start(ctx context.Context, opts Options) (_ *environment, err error) {
 	if e.tokens, err = loadTokens(opts.Dir); err != nil {
 		return nil, err
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	e.cancel = cancel
-	for _, step := range []func(context.Context) error{e.startBroker, e.startSimulator, e.startProcess, e.seed} {
-		if err := step(run); err != nil {
-			return nil, err
-		}
+	if err := e.startBroker(ctx); err != nil {
+		return nil, err
 	}
-	return e, e.awaitReady(ctx)
+	return e, e.startSimulator(ctx)
 }
 
 func (e *environment) path(name string) string { return filepath.Join(e.opts.Dir, name) }
 
-// background runs a part until the environment stops.
+// background runs a part until the environment stops; it outlives ctx.
 func (e *environment) background(ctx context.Context, run func(context.Context) error) {
-	done := make(chan error, 1)
-	e.ended = append(e.ended, done)
-	go func() { done <- run(ctx) }()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := part{cancel: cancel, done: make(chan error, 1)}
+	e.parts = append(e.parts, p)
+	go func() { p.done <- run(ctx) }()
 }
 
 func (e *environment) startBroker(ctx context.Context) error {
@@ -153,24 +156,44 @@ func (e *environment) access(workspace string) generator.Access {
 	}
 }
 
-func (e *environment) startProcess(ctx context.Context) error {
+// serve starts services; the first process that is started also serves operators.
+func (e *environment) serve(ctx context.Context, names ...string) error {
 	cfg := e.processConfig()
+	if len(e.processes) > 0 {
+		cfg.Admin.Listen = ""
+	}
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	var err error
-	if e.process, err = app.New(ctx, &cfg, []string{"all"}, app.Options{Version: e.opts.Version, Silence: e.clock}); err != nil {
+	p, err := app.New(ctx, &cfg, names, app.Options{Version: e.opts.Version, Silence: e.clock})
+	if err != nil {
 		return err
 	}
-	e.background(ctx, e.process.Run)
-	admin := cfg.Settings
-	admin.TokenFile = e.path(adminToken)
-	conn, err := settings.Dial(admin, settings.Deps{})
+	e.processes = append(e.processes, p)
+	e.background(ctx, p.Run)
+	return nil
+}
+
+// connect opens the administrator's way into the config service.
+func (e *environment) connect() error {
+	cfg := e.processConfig().Settings
+	cfg.TokenFile = e.path(adminToken)
+	conn, err := settings.Dial(cfg, settings.Deps{})
 	if err != nil {
 		return err
 	}
 	e.closers = append(e.closers, conn.Close)
 	e.config = configv1.NewConfigServiceClient(conn)
+	return nil
+}
+
+// service finds a service among the processes.
+func (e *environment) service(name string) app.Service {
+	for _, p := range e.processes {
+		if s := p.Service(name); s != nil {
+			return s
+		}
+	}
 	return nil
 }
 
@@ -199,7 +222,11 @@ func (e *environment) processConfig() app.Config {
 func (e *environment) awaitReady(ctx context.Context) error {
 	deadline := time.Now().Add(readyWithin)
 	for {
-		err := e.process.Ready()
+		var errs []error
+		for _, p := range e.processes {
+			errs = append(errs, p.Ready())
+		}
+		err := errors.Join(errs...)
 		if err == nil {
 			return nil
 		}
@@ -214,20 +241,18 @@ func (e *environment) awaitReady(ctx context.Context) error {
 
 // stop ends everything, the services first, in the order that lets them drain.
 func (e *environment) stop() error {
-	if e.cancel != nil {
-		e.cancel()
-	}
 	var errs []error
-	for i := len(e.ended) - 1; i >= 0; i-- {
-		errs = append(errs, <-e.ended[i])
+	for _, p := range slices.Backward(e.parts) {
+		p.cancel()
+		errs = append(errs, <-p.done)
 	}
-	if e.process != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		errs = append(errs, e.process.Close(ctx))
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	for _, p := range e.processes {
+		errs = append(errs, p.Close(ctx))
 	}
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i]())
+	for _, closeOne := range slices.Backward(e.closers) {
+		errs = append(errs, closeOne())
 	}
 	return errors.Join(errs...)
 }

@@ -96,15 +96,15 @@ func (p *progress) look(ctx context.Context, final bool) {
 
 func (p *progress) snapshot(ctx context.Context) (snapshot, error) {
 	s := snapshot{Sent: p.feed.sent.Load(), Of: p.env.state.Events}
-	if in, ok := p.env.process.Service("ingest").(*ingest.Service); ok {
+	if in, ok := p.env.service("ingest").(*ingest.Service); ok {
 		st := in.Stats()
 		s.In = st.In
 		s.Rejected, s.Skipped = sum(st.Rejected), sum(st.Skipped)
 	}
-	if v, ok := p.env.process.Service("visits").(*visits.Service); ok {
+	if v, ok := p.env.service("visits").(*visits.Service); ok {
 		s.Engagements = v.Stats().Engagements
 	}
-	if w, ok := p.env.process.Service("writer").(*writer.Service); ok {
+	if w, ok := p.env.service("writer").(*writer.Service); ok {
 		st := w.Stats()
 		s.Written, s.Skipped, s.Failed, s.Parked = st.Written, s.Skipped+sum(st.Skipped), sum(st.Failed), st.ParkedNow
 	}

@@ -48,7 +48,7 @@ func (e *environment) records(ctx context.Context) ([]oracle.Record, error) {
 }
 
 // summarise puts the figures together.
-func (e *environment) summarise(ctx context.Context, report *oracle.Report, expected *oracle.Expectation, elapsed time.Duration) (Summary, map[string]int64, error) {
+func (e *environment) summarise(ctx context.Context, report *oracle.Report, elapsed time.Duration) (Summary, map[string]int64, error) {
 	status, reasons, err := e.outcomeCount(ctx)
 	if err != nil {
 		return Summary{}, nil, err
@@ -61,8 +61,12 @@ func (e *environment) summarise(ctx context.Context, report *oracle.Report, expe
 	if err != nil {
 		return Summary{}, nil, err
 	}
+	events, err := e.eventsIn(ctx)
+	if err != nil {
+		return Summary{}, nil, err
+	}
 	s := Summary{
-		EventsIn:        int64(expected.Tally.Events),
+		EventsIn:        events,
 		Engagements:     engagements,
 		Written:         int64(report.Written),
 		Skipped:         status[streamv1.Status_STATUS_SKIPPED],
@@ -77,6 +81,19 @@ func (e *environment) summarise(ctx context.Context, report *oracle.Report, expe
 		s.EventsPerS = float64(s.EventsIn) / s.ElapsedS
 	}
 	return s, reasons, nil
+}
+
+// eventsIn counts what ingest has read and settled of the customer topic.
+func (e *environment) eventsIn(ctx context.Context) (int64, error) {
+	partitions, err := e.kafka.Lag(ctx, "tl-ingest-"+customerTopic, customerTopic)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, p := range partitions {
+		n += p.Committed - p.Start
+	}
+	return n, nil
 }
 
 // engagements counts the distinct engagements that there are totals for.

@@ -51,6 +51,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
 		newApply(), newTrace(), newOutcomes(),
+		newBench(),
 	)
 	return root
 }

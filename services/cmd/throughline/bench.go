@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"runtime/pprof"
+
+	"github.com/spf13/cobra"
+
+	"github.com/throughline-dev/throughline/services/bench/stagebench"
+	"github.com/throughline-dev/throughline/services/demo"
+)
+
+func newBench() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "bench",
+		GroupID: "measure",
+		Short:   "Measure on this machine, against a baseline of the same run",
+		Long:    "Each benchmark prints its figures and, as the last line, one JSON object with name, value, unit, ratio and against.",
+	}
+	cmd.AddCommand(newBenchStage(), newBenchPipeline())
+	return cmd
+}
+
+func newBenchStage() *cobra.Command {
+	cfg := stagebench.DefaultConfig()
+	var profile string
+	cmd := &cobra.Command{
+		Use:     "stage",
+		Short:   "One stage against a bare consume-produce copy on the same broker",
+		Example: "  throughline bench stage\n  throughline bench stage --brokers localhost:9092 --events 1000000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return profiled(profile, func() error {
+				_, err := stagebench.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&cfg.Brokers, "brokers", nil, "brokers of a cluster; default: one embedded in this process")
+	cmd.Flags().IntVar(&cfg.Events, "events", cfg.Events, "events per round")
+	cmd.Flags().IntVar(&cfg.Rounds, "rounds", cfg.Rounds, "rounds; the median counts")
+	cmd.Flags().IntVar(&cfg.Partitions, "partitions", cfg.Partitions, "partitions of the topics")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	return cmd
+}
+
+func newBenchPipeline() *cobra.Command {
+	opts := demo.BenchOptions{Events: 300_000, Seed: 1}
+	var profile string
+	cmd := &cobra.Command{
+		Use:   "pipeline",
+		Short: "Raw JSON in, Salesforce records out, everything in one process",
+		Long: `Puts a stream into the customer topic, starts the pipeline on it and measures until every event has had its effect and the
+records it caused are in the simulated orgs. Then lets the oracle check every record; what was lost or doubled fails the run.`,
+		Example: "  throughline bench pipeline\n  throughline bench pipeline --events 1000000 --cpuprofile cpu.prof",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.Out = cmd.OutOrStdout()
+			return profiled(profile, func() error {
+				result, err := demo.Bench(cmd.Context(), opts)
+				if err == nil && (result.Lost > 0 || result.Duplicates > 0) {
+					err = errNotClean
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&opts.Events, "events", opts.Events, "how many")
+	cmd.Flags().Uint64Var(&opts.Seed, "seed", opts.Seed, "seed of the stream")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	return cmd
+}
+
+// profiled runs f, with a CPU profile if a file is named.
+func profiled(file string, f func() error) error {
+	if file == "" {
+		return f()
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, out.Close())
+}
