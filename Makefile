@@ -30,7 +30,7 @@ build: ## The one binary, at bin/throughline
 test: ## All tests that need nothing installed, with the race detector
 	$(RACE) go test -race -shuffle=on ./proto/... ./libs/... ./services/...
 test-kafka: ## The Kafka suites against Apache Kafka (KAFKA_BROKERS, or a broker started for it)
-	deploy/kafka/with-kafka.sh $(MAKE) --no-print-directory test-kafka-run
+	deploy/kafka/run-kafka.sh exec -- $(MAKE) --no-print-directory test-kafka-run
 .PHONY: test-kafka-run
 test-kafka-run:
 	go test -count=1 -timeout 15m ./libs/stage/... ./services/e2e/...

@@ -36,6 +36,8 @@ type Config struct {
 	Settings settings.Config `yaml:"settings"`
 	// AdminTokenFile holds the token of an administrator, for the commands that people run: apply, trace, outcomes.
 	AdminTokenFile string `yaml:"admin_token_file"`
+	// ViewerTokenFile holds the token the console looks with: it may read settings and outcomes and change nothing.
+	ViewerTokenFile string `yaml:"viewer_token_file"`
 	// Orgs is how services reach Salesforce.
 	Orgs orgs.Config `yaml:"orgs"`
 
@@ -65,6 +67,8 @@ type TopicsConfig struct {
 	Retention time.Duration `yaml:"retention"`
 	// DeadLetterRetention is how long what could not be handled is kept for replay.
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
+	// CreateSources also creates the topics of ingest.sources. They are the producers' to create; this is for trying out.
+	CreateSources bool `yaml:"create_sources"`
 }
 
 // Files that `throughline init` makes.
@@ -72,6 +76,7 @@ const (
 	defaultInstallationKey = "data/installation.key"
 	defaultServiceToken    = "data/service.token"
 	defaultAdminToken      = "data/admin.token"
+	defaultViewerToken     = "data/viewer.token"
 	defaultSnapshot        = "data/settings.snapshot"
 )
 
@@ -84,6 +89,7 @@ func DefaultConfig() Config {
 		StopTimeout:         30 * time.Second,
 		InstallationKeyFile: defaultInstallationKey,
 		AdminTokenFile:      defaultAdminToken,
+		ViewerTokenFile:     defaultViewerToken,
 		Kafka:               kafka.DefaultConfig("127.0.0.1:9092"),
 		Topics:              TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
 		Settings:            settings.DefaultConfig(),
@@ -101,6 +107,7 @@ func DefaultConfig() Config {
 	cfg.Config.Callers = []config.Caller{
 		{Name: "administrator", Role: config.RoleAdmin, TokenFile: defaultAdminToken},
 		{Name: "services", Role: config.RoleService, TokenFile: defaultServiceToken},
+		{Name: "console", Role: config.RoleViewer, TokenFile: defaultViewerToken},
 	}
 	return cfg
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
 	"github.com/throughline-dev/throughline/services/console"
 	"github.com/throughline-dev/throughline/services/identity"
@@ -87,10 +89,18 @@ func buildConfig(s *shared) (Service, error) {
 	})
 }
 
+// buildConsole gives the console a caller of its own, which may look and change nothing.
 func buildConsole(s *shared) (Service, error) {
+	viewer := s.cfg.Settings
+	viewer.Token, viewer.TokenFile = secret.String{}, s.cfg.ViewerTokenFile
+	conn, err := settings.Dial(viewer, settings.Deps{Tracer: s.tel.Tracer, Meter: s.tel.Meter})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, conn.Close)
+	client := configv1.NewConfigServiceClient(conn)
 	return console.New(s.cfg.Console, console.Deps{
-		Settings: s.settings.Service(), Logger: s.tel.Logger,
-		Tracer: &trace.Finder{Log: TopicLog{s.kafka}, Outcomes: s.settings.Service()},
+		Settings: client, Tracer: &trace.Finder{Log: TopicLog{s.kafka}, Outcomes: client}, Logger: s.tel.Logger,
 	})
 }
 

@@ -15,7 +15,7 @@ func Prepare(ctx context.Context, cfg *Config, done func(step string)) error {
 		return fmt.Errorf("installation_key_file: %w", err)
 	}
 	done("installation key  " + cfg.InstallationKeyFile)
-	for _, path := range []string{cfg.Settings.TokenFile, cfg.AdminTokenFile} {
+	for _, path := range []string{cfg.Settings.TokenFile, cfg.AdminTokenFile, cfg.ViewerTokenFile} {
 		if path == "" {
 			continue
 		}
@@ -29,7 +29,7 @@ func Prepare(ctx context.Context, cfg *Config, done func(step string)) error {
 		return err
 	}
 	defer client.Close()
-	specs := cfg.Topics.Specs()
+	specs := cfg.topicSpecs()
 	if err := client.EnsureTopics(ctx, specs...); err != nil {
 		return err
 	}

@@ -47,6 +47,8 @@ type shared struct {
 	settings     *settings.Client
 	orgs         *orgs.Pool
 	deadLetter   func(stage.DeadLetter) (stage.Message, error)
+	// closers end connections that single services opened.
+	closers []func() error
 }
 
 // New builds the named services ("all" means every one) and what they share. Nothing of it runs yet but the admin
@@ -149,6 +151,10 @@ func (p *Process) Close(ctx context.Context) error {
 		errs = append(errs, p.admin.close())
 		p.admin = nil
 	}
+	for _, closeOne := range p.shared.closers {
+		errs = append(errs, closeOne())
+	}
+	p.shared.closers = nil
 	if p.shared.kafka != nil {
 		p.shared.kafka.Close()
 		p.shared.kafka = nil

@@ -204,11 +204,12 @@ func (e *environment) processConfig() app.Config {
 	cfg.InstallationKeyFile = e.path("installation.key")
 	cfg.Kafka, cfg.Topics = e.kafkaConfig(), e.topics()
 	cfg.Settings.Target, cfg.Settings.SavePath = e.state.Config, e.path("settings.snapshot")
-	cfg.Settings.TokenFile = e.path(serviceToken)
+	cfg.Settings.TokenFile, cfg.ViewerTokenFile = e.path(serviceToken), e.path(viewerToken)
 	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = e.state.Config, true, e.path("config.db")
 	cfg.Config.Callers = []config.Caller{
 		{Name: "demo", Role: config.RoleAdmin, TokenFile: e.path(adminToken)},
 		{Name: "services", Role: config.RoleService, TokenFile: e.path(serviceToken)},
+		{Name: "console", Role: config.RoleViewer, TokenFile: e.path(viewerToken)},
 	}
 	cfg.Console.Listen, cfg.Console.TokenFile, cfg.Console.SecureCookie = e.state.Console, e.path(adminToken), false
 	cfg.Ingest.Sources = []ingest.Source{{Topic: customerTopic}}
@@ -264,5 +265,6 @@ type tokens struct{ admin, org secret.String }
 const (
 	adminToken   = "admin.token"
 	serviceToken = "service.token"
+	viewerToken  = "viewer.token"
 	orgSecret    = "org.secret"
 )

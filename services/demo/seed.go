@@ -17,7 +17,10 @@ import (
 // loadTokens reads the folder's credentials, or makes them.
 func loadTokens(dir string) (tokens, error) {
 	var t tokens
-	for name, target := range map[string]*secret.String{adminToken: &t.admin, serviceToken: new(secret.String), orgSecret: &t.org} {
+	files := map[string]*secret.String{
+		adminToken: &t.admin, orgSecret: &t.org, serviceToken: new(secret.String), viewerToken: new(secret.String),
+	}
+	for name, target := range files {
 		var err error
 		if *target, err = app.LoadOrCreateToken(filepath.Join(dir, name)); err != nil {
 			return tokens{}, err

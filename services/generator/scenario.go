@@ -19,6 +19,7 @@ type (
 		ID       string          `yaml:"id"`
 		Name     string          `yaml:"name"`
 		TimeZone string          `yaml:"timezone"`
+		Language string          `yaml:"language"`
 		Package  bool            `yaml:"package,omitempty"`
 		Apps     []scenarioApp   `yaml:"apps"`
 		Users    []scenarioUser  `yaml:"users"`
@@ -55,7 +56,7 @@ func Scenario(w *world.World, access func(workspace string) Access) ([]byte, err
 	for _, ws := range w.Workspaces {
 		a := access(ws.ID)
 		s.Orgs = append(s.Orgs, scenarioOrg{
-			Key: ws.ID, ID: ws.Org.ID, Name: ws.Org.Name, TimeZone: ws.Org.TimeZone, Package: ws.Org.Package,
+			Key: ws.ID, ID: ws.Org.ID, Name: ws.Org.Name, TimeZone: ws.Org.TimeZone, Language: ws.Language, Package: ws.Org.Package,
 			Apps: []scenarioApp{{
 				Name: "Throughline", ClientID: a.ClientID, ClientSecret: a.ClientSecret,
 				RunAs: username(&ws.Org, ws.Org.IntegrationUser),

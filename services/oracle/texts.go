@@ -137,7 +137,7 @@ func (t *Task) differences(have *Record, integrationUser string) []Difference {
 		c.differ("Description: dwell", duration(int(math.Round(t.Dwell)), t.Language), got)
 	}
 	link := facts.lines[lineHistory]
-	if !strings.HasPrefix(link, t.History) || link == t.History || strings.Contains(link, "@") {
+	if !strings.HasPrefix(link, t.History+"/") || strings.Contains(link, "@") {
 		c.differ("Description: history", t.History+"/…", link)
 	}
 	return c.found

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -172,10 +173,13 @@ func (d *decision) open(what string, sealed []byte) (*streamv1.PersonalData, err
 	return data, nil
 }
 
-// historyURL appends the opaque person key, never the address (IMM-24).
+// historyURL appends the opaque person key, never the address (IMM-24), as a path segment or, after "=", as a value.
 func historyURL(base, personKey string) string {
 	if base == "" || personKey == "" {
 		return ""
+	}
+	if !strings.HasSuffix(base, "/") && !strings.HasSuffix(base, "=") {
+		base += "/"
 	}
 	return base + personKey
 }
