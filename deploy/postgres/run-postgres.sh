@@ -75,8 +75,9 @@ free_port() {
 }
 port=$(free_port)
 
+: >"$dir/server.log"
 "${as_server[@]}" "$bin/postgres" -D "$dir/data" -h 127.0.0.1 -p "$port" -k "$dir/socket" \
-  -c fsync=off -c full_page_writes=off -c max_connections=200 >"$dir/server.log" 2>&1 &
+  -c fsync=off -c full_page_writes=off -c max_connections=200 >>"$dir/server.log" 2>&1 &
 server=$!
 
 ready=

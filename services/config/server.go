@@ -38,7 +38,7 @@ type health = grpchealth.Server
 func (s *Service) newServer() (*grpc.Server, *health, error) {
 	authenticator, err := auth.NewAuthenticator(s.cfg.Callers)
 	if err != nil {
-		return nil, nil, fmt.Errorf("callers: %w", err)
+		return nil, nil, err
 	}
 	validator, err := protovalidate.New()
 	if err != nil {

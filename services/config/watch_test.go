@@ -2,8 +2,8 @@ package config_test
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -74,7 +74,7 @@ func TestWatch(t *testing.T) {
 		go func() {
 			for i := range saves {
 				_, _ = b.admin.PutContentSetting(context.Background(), &configv1.PutContentSettingRequest{
-					Setting: &configv1.ContentSetting{Workspace: "acme", ContentId: fmt.Sprint(i)},
+					Setting: &configv1.ContentSetting{Workspace: "acme", ContentId: strconv.Itoa(i)},
 				})
 			}
 		}()

@@ -72,7 +72,7 @@ func TestParseReadsEveryKind(t *testing.T) {
 func TestParseNamesDocumentAndPath(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"unknown field":         {"kind: Workspace\nid: a\nnmae: x", "f.yaml:1: Workspace: nmae: there is no such field"},
+		"unknown field":         {"kind: Workspace\nid: a\ntitel: x", "f.yaml:1: Workspace: titel: there is no such field"},
 		"unknown nested field":  {"kind: Workspace\nvisits: {silense: 1s}", "visits.silense: there is no such field"},
 		"unknown field in list": {"kind: Integration\nactions: [{name: a}, {name: b, fields: [{feild: x}]}]", "actions[1].fields[0].feild"},
 		"second document":       {"kind: ApiKey\n---\nkind: ApiKey\nx: 1", "f.yaml:3: ApiKey: x:"},

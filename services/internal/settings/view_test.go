@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
@@ -200,4 +201,25 @@ func BenchmarkIntegrationsAt(b *testing.B) {
 	for b.Loop() {
 		_ = ws.IntegrationsAt(at)
 	}
+}
+
+func FuzzNewView(f *testing.F) {
+	builder := settingstest.New(f).Workspace("acme").Connection("main").Integration(version("a", 1, epoch, true))
+	encoded, err := proto.Marshal(builder.Snapshot())
+	require.NoError(f, err)
+	f.Add(encoded)
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		snapshot := &configv1.Snapshot{}
+		if proto.Unmarshal(data, snapshot) != nil {
+			return
+		}
+		view, err := settings.NewView(snapshot, builder.Installation())
+		if err != nil {
+			return
+		}
+		for _, ws := range view.Workspaces() {
+			_ = ws.IntegrationsAt(epoch)
+			_ = ws.Silence()
+		}
+	})
 }

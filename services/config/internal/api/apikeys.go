@@ -19,7 +19,7 @@ const keyPrefix = "tl_"
 
 // CreateApiKey implements configv1.ConfigServiceServer. The secret is random enough that its plain SHA-256 gives nothing
 // away, and is not stored.
-func (s *Server) CreateApiKey(ctx context.Context, req *configv1.CreateApiKeyRequest) (*configv1.CreateApiKeyResponse, error) {
+func (s *Server) CreateApiKey(ctx context.Context, req *configv1.CreateApiKeyRequest) (*configv1.CreateApiKeyResponse, error) { //nolint:revive // the generated interface's name
 	key := proto.CloneOf(req.GetKey())
 	if err := s.requireWorkspace(ctx, key.GetWorkspace()); err != nil {
 		return nil, err

@@ -97,11 +97,11 @@ func NewAuthenticator(tokens []Token) (*Authenticator, error) {
 	a := &Authenticator{}
 	for i, t := range tokens {
 		if err := t.Validate(); err != nil {
-			return nil, fmt.Errorf("tokens[%d].%w", i, err)
+			return nil, fmt.Errorf("callers[%d].%w", i, err)
 		}
 		value, err := t.value()
 		if err != nil {
-			return nil, fmt.Errorf("tokens[%d].%w", i, err)
+			return nil, fmt.Errorf("callers[%d].%w", i, err)
 		}
 		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace}
 		a.known = append(a.known, known{sha256.Sum256([]byte(value)), identity})

@@ -36,7 +36,7 @@ func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect) error {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(goose.Dialect(dialect), db, files, options...)
+	provider, err := goose.NewProvider(dialect, db, files, options...)
 	if err != nil {
 		return fmt.Errorf("migrate settings database: %w", err)
 	}

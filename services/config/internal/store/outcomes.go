@@ -78,7 +78,7 @@ var insertSizes = []int{128, 16, 1}
 func (s *Store) prepare(ctx context.Context) error {
 	s.insert = map[int]*sql.Stmt{}
 	for _, size := range insertSizes {
-		stmt, err := s.write.PrepareContext(ctx, s.insertOutcomes(size))
+		stmt, err := s.write.PrepareContext(ctx, s.insertOutcomes(size)) //nolint:sqlclosecheck // Close does
 		if err != nil {
 			return fmt.Errorf("prepare run log: %w", err)
 		}

@@ -27,20 +27,25 @@ func TestEveryLookUpUsesItsIndex(t *testing.T) {
 		"outcomes_by_time (workspace=? AND decided_at>?":          {From: time.Unix(1, 0)},
 	} {
 		q.Workspace, q.Limit = "acme", 10
-		query, args := q.sql(true)
-		rows, err := s.read.Query("EXPLAIN QUERY PLAN "+query, args...)
-		require.NoError(t, err)
-		var plan strings.Builder
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
-			plan.WriteString(detail + "\n")
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
-		require.Contains(t, plan.String(), index)
+		require.Contains(t, plan(t, s, q), index)
 	}
+}
+
+func plan(t *testing.T, s *Store, q OutcomeQuery) string {
+	t.Helper()
+	query, args := q.sql(true)
+	rows, err := s.read.Query("EXPLAIN QUERY PLAN "+query, args...)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan.WriteString(detail + "\n")
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
 }
 
 // TestOutcomesWithTheSameHashAreKeptApart forces what happens by chance once in 10^9 rows or so.

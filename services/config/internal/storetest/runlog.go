@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -78,7 +79,9 @@ func runLog(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Equal(t, []store.Outcome{trouble}, rows)
 	})
+}
 
+func pages(t *testing.T, open Open) {
 	t.Run("PagesWithoutGapsOrRepeats", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
@@ -117,13 +120,15 @@ func runLog(t *testing.T, open Open) {
 		require.Equal(t, map[string]int64{"writer/1/0": 1}, count(t, s, "acme", time.Time{}, time.Time{}))
 		require.Empty(t, count(t, s, "initech", time.Time{}, time.Time{}))
 	})
+}
 
+func retention(t *testing.T, open Open) {
 	t.Run("ForgetsWhatIsTooOld", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		var batch []store.Outcome
 		for i := range 10 {
-			batch = append(batch, outcome("acme", fmt.Sprint(i), i))
+			batch = append(batch, outcome("acme", strconv.Itoa(i), i))
 		}
 		require.NoError(t, s.RecordOutcomes(ctx, batch))
 		n, err := s.PurgeOutcomes(ctx, epoch.Add(8*time.Minute), 5)
@@ -183,13 +188,15 @@ func counts(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Equal(t, []store.Outcome{done}, rows)
 	})
+}
 
+func ranges(t *testing.T, open Open) {
 	t.Run("AnswerForAnyRange", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		var batch []store.Outcome
 		for i := range 300 { // one a minute for five hours
-			o := outcome("acme", fmt.Sprint(i), i)
+			o := outcome("acme", strconv.Itoa(i), i)
 			if i%2 == 1 {
 				o.Status, o.Reason = skipped, reasonSuperseded
 			}
@@ -209,7 +216,9 @@ func counts(t *testing.T, open Open) {
 		require.Equal(t, map[string]int64{"writer/1/0": 30, "writer/2/34": 30},
 			count(t, s, "acme", time.Time{}, epoch.Add(time.Hour)))
 	})
+}
 
+func repeats(t *testing.T, open Open) {
 	t.Run("AreRightUnderConcurrentRepeats", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
@@ -219,7 +228,7 @@ func counts(t *testing.T, open Open) {
 				for chunk := range 5 {
 					var batch []store.Outcome
 					for i := range 40 {
-						batch = append(batch, outcome("acme", fmt.Sprint(chunk*20+i), i))
+						batch = append(batch, outcome("acme", strconv.Itoa(chunk*20+i), i))
 					}
 					err := s.RecordOutcomes(ctx, batch)
 					for range 20 { // as a stage does: again until it is done

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -25,10 +26,18 @@ func Run(t *testing.T, open Open) {
 		run  func(*testing.T, Open)
 	}{
 		{"Documents", documents},
+		{"Conflicts", conflicts},
+		{"Isolation", isolation},
 		{"Snapshot", snapshot},
 		{"Tokens", tokens},
+		{"TokenSafety", tokenSafety},
+		{"Leases", leases},
 		{"RunLog", runLog},
+		{"Pages", pages},
+		{"Retention", retention},
 		{"Counts", counts},
+		{"Ranges", ranges},
+		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -79,7 +88,9 @@ func documents(t *testing.T, open Open) {
 		require.Len(t, history, 3)
 		require.Equal(t, int64(3), history[2].Version)
 	})
+}
 
+func conflicts(t *testing.T, open Open) {
 	t.Run("RefuseAStaleVersion", func(t *testing.T) {
 		t.Attr("requirement", "XC-22")
 		t.Parallel()
@@ -122,7 +133,9 @@ func documents(t *testing.T, open Open) {
 		require.Equal(t, 1, won)
 		require.Equal(t, 7, stale)
 	})
+}
 
+func isolation(t *testing.T, open Open) {
 	t.Run("StayWithinTheWorkspace", func(t *testing.T) {
 		t.Attr("requirement", "XC-19")
 		t.Parallel()
@@ -202,7 +215,7 @@ func snapshot(t *testing.T, open Open) {
 			// The listener may not be there yet for the first save: save until it is.
 			require.Eventually(t, func() bool {
 				doc, _ := s.Get(t.Context(), store.Key{Workspace: "acme", Kind: store.KindContent, ID: "v"})
-				if err := s.Put(t.Context(), save("acme", store.KindContent, "v", doc.Version, fmt.Sprint(i))); err != nil {
+				if err := s.Put(t.Context(), save("acme", store.KindContent, "v", doc.Version, strconv.FormatInt(i, 10))); err != nil {
 					t.Error(err)
 				}
 				select {

@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,12 +24,13 @@ func setupConnection(t *testing.T, s *store.Store, workspace string) store.Key {
 	return conn.Key
 }
 
-func newToken(generation int64, token, rotated string) store.NewToken {
+// newToken is got with credentials of generation 1; rotated replaces them unless it is empty.
+func newToken(token, rotated string) store.NewToken {
 	out := store.NewToken{
 		AccessToken: store.AccessToken{
 			Workspace: "acme", Connection: "main", Sealed: []byte(token), ExpiresAt: epoch.Add(time.Hour),
 		},
-		Generation: generation,
+		Generation: 1,
 	}
 	if rotated != "" {
 		out.Credentials = []byte(rotated)
@@ -44,11 +45,11 @@ func tokens(t *testing.T, open Open) {
 		setupConnection(t, s, "acme")
 		_, err := s.Token(ctx, "acme", "main")
 		require.ErrorIs(t, err, store.ErrNotFound)
-		require.NoError(t, s.SaveToken(ctx, newToken(1, "token 1", "")))
-		require.NoError(t, s.SaveToken(ctx, newToken(1, "token 2", "")))
+		require.NoError(t, s.SaveToken(ctx, newToken("token 1", "")))
+		require.NoError(t, s.SaveToken(ctx, newToken("token 2", "")))
 		token, err := s.Token(ctx, "acme", "main")
 		require.NoError(t, err)
-		require.Equal(t, newToken(1, "token 2", "").AccessToken, token)
+		require.Equal(t, newToken("token 2", "").AccessToken, token)
 	})
 
 	t.Run("AreStoredTogetherWithTheRotatedGrant", func(t *testing.T) {
@@ -58,7 +59,7 @@ func tokens(t *testing.T, open Open) {
 		key := setupConnection(t, s, "acme")
 		revision, err := s.Revision(ctx)
 		require.NoError(t, err)
-		require.NoError(t, s.SaveToken(ctx, newToken(1, "token", "credentials 2")))
+		require.NoError(t, s.SaveToken(ctx, newToken("token", "credentials 2")))
 		doc, err := s.Get(ctx, key)
 		require.NoError(t, err)
 		require.Equal(t, "credentials 2", string(doc.Sealed))
@@ -70,18 +71,20 @@ func tokens(t *testing.T, open Open) {
 		_, err = s.Token(ctx, "acme", "main")
 		require.NoError(t, err)
 	})
+}
 
+func tokenSafety(t *testing.T, open Open) {
 	t.Run("DoNotOutliveTheirCredentials", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		setupConnection(t, s, "acme")
-		require.NoError(t, s.SaveToken(ctx, newToken(1, "token", "")))
+		require.NoError(t, s.SaveToken(ctx, newToken("token", "")))
 		edit := save("acme", store.KindConnection, "main", 1, "conn")
 		edit.Sealed = []byte("credentials of somebody else")
 		require.NoError(t, s.Put(ctx, edit))
 		_, err := s.Token(ctx, "acme", "main")
 		require.ErrorIs(t, err, store.ErrNotFound)
-		require.ErrorIs(t, s.SaveToken(ctx, newToken(1, "late", "rotated late")), store.ErrStale)
+		require.ErrorIs(t, s.SaveToken(ctx, newToken("late", "rotated late")), store.ErrStale)
 		doc, err := s.Get(ctx, edit.Key)
 		require.NoError(t, err)
 		require.Equal(t, "credentials of somebody else", string(doc.Sealed))
@@ -93,11 +96,13 @@ func tokens(t *testing.T, open Open) {
 		s, ctx := open(t), t.Context()
 		setupConnection(t, s, "acme")
 		setupConnection(t, s, "globex")
-		require.NoError(t, s.SaveToken(ctx, newToken(1, "token", "")))
+		require.NoError(t, s.SaveToken(ctx, newToken("token", "")))
 		_, err := s.Token(ctx, "globex", "main")
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
+}
 
+func leases(t *testing.T, open Open) {
 	t.Run("LeaseHasOneHolder", func(t *testing.T) {
 		t.Attr("requirement", "XC-16")
 		t.Parallel()
@@ -106,7 +111,7 @@ func tokens(t *testing.T, open Open) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				lease := store.Lease{Workspace: "acme", Connection: "main", Holder: fmt.Sprint(i), Until: epoch.Add(time.Minute)}
+				lease := store.Lease{Workspace: "acme", Connection: "main", Holder: strconv.Itoa(i), Until: epoch.Add(time.Minute)}
 				ok, err := s.AcquireLease(ctx, lease, epoch)
 				if err != nil {
 					t.Error(err)

@@ -1,0 +1,155 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/libs/stage/stagetest"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/watch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeStore has one workspace, a revision, and announcements that can be lost.
+type fakeStore struct {
+	mu        sync.Mutex
+	revision  int64
+	reads     int
+	err       error
+	deaf      bool
+	announced chan struct{}
+}
+
+func newFakeStore() *fakeStore { return &fakeStore{revision: 1, announced: make(chan struct{}, 100)} }
+
+func (f *fakeStore) Revision(context.Context) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.revision, f.err
+}
+
+func (f *fakeStore) Snapshot(context.Context) (store.Snapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
+	body, err := proto.Marshal(&configv1.Workspace{Id: "acme"})
+	return store.Snapshot{Revision: f.revision, Documents: []store.Document{{
+		Key: store.Key{Workspace: "acme", Kind: store.KindWorkspace, ID: "acme"}, Body: body, Sealed: []byte("keys"),
+	}}}, errors.Join(err, f.err)
+}
+
+func (f *fakeStore) Listen(ctx context.Context, changed func()) error {
+	f.mu.Lock()
+	deaf := f.deaf
+	f.mu.Unlock()
+	if deaf {
+		return errors.New("the connection broke")
+	}
+	for {
+		select {
+		case <-f.announced:
+			changed()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fakeStore) save(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.revision++
+	f.err = err
+	f.announced <- struct{}{}
+}
+
+func run(t *testing.T, f *fakeStore, poll time.Duration) *watch.Hub {
+	t.Helper()
+	hub := watch.New(watch.Config{PollEvery: poll, History: time.Hour}, watch.Deps{
+		Store: f, Clock: stagetest.NewClock(time.Unix(1e9, 0)), Logger: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); hub.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return hub
+}
+
+// follow waits until the hub has a revision.
+func follow(t *testing.T, hub *watch.Hub, revision int64) *configv1.Snapshot {
+	t.Helper()
+	for {
+		snapshot, changed := hub.Latest()
+		if snapshot.GetRevision() >= revision {
+			return snapshot
+		}
+		select {
+		case <-changed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the hub did not follow")
+		}
+	}
+}
+
+func TestHubFollowsAnnouncements(t *testing.T) {
+	t.Parallel()
+	f := newFakeStore()
+	hub := run(t, f, time.Hour)
+	require.Equal(t, "keys", string(follow(t, hub, 1).GetWorkspaces()[0].GetSealedKeys()))
+	for range 5 {
+		f.save(nil)
+	}
+	follow(t, hub, 6)
+}
+
+func TestHubPollsWhileItCannotListen(t *testing.T) {
+	t.Parallel()
+	f := newFakeStore()
+	f.deaf = true
+	hub := run(t, f, time.Millisecond)
+	follow(t, hub, 1)
+	f.save(nil)
+	follow(t, hub, 2)
+}
+
+func TestHubKeepsWhatItHasWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	f := newFakeStore()
+	hub := run(t, f, time.Millisecond)
+	follow(t, hub, 1)
+	f.save(errors.New("the database is away"))
+	_, _, err := hub.Current(t.Context())
+	require.Error(t, err)
+	require.Equal(t, int64(1), follow(t, hub, 1).GetRevision())
+	f.save(nil)
+	follow(t, hub, 3)
+}
+
+func TestHubReadsASnapshotOncePerRevision(t *testing.T) {
+	t.Parallel()
+	f := newFakeStore()
+	hub := run(t, f, time.Hour)
+	follow(t, hub, 1)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, _, err := hub.Current(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.Equal(t, 1, f.reads)
+}
