@@ -1,0 +1,167 @@
+package rig
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/libs/telemetry"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/identity"
+	"github.com/throughline-dev/throughline/services/ingest"
+	"github.com/throughline-dev/throughline/services/writer"
+)
+
+// DataPlane is every service that carries events.
+var DataPlane = []string{"ingest", "visits", "identity", "mapping", "writer"}
+
+// Process is a running process.
+type Process struct {
+	*app.Process
+	// Stop drains it, as a signal would, and waits until it has ended. Safe to call twice; the end of the test does it too.
+	Stop func()
+
+	rig *Rig
+}
+
+// StartConfig starts a process with the config service, again on the address it had.
+func (r *Rig) StartConfig() *Process {
+	r.T.Helper()
+	p := r.start("config", []string{"config"})
+	service, ok := p.Service("config").(*config.Service)
+	require.True(r.T, ok)
+	r.configAddr = service.Addr()
+	r.awaitReady(p)
+	if r.Config == nil {
+		r.Config = configv1.NewConfigServiceClient(r.dial(r.AdminToken))
+	}
+	return p
+}
+
+// Start starts a process with services (none: the data plane) and waits until it can work. The name tells processes
+// apart that run at the same time; a process of the same name finds the files of the one before.
+func (r *Rig) Start(name string, services ...string) *Process {
+	r.T.Helper()
+	if len(services) == 0 {
+		services = DataPlane
+	}
+	p := r.start(name, services)
+	r.awaitReady(p)
+	return p
+}
+
+func (r *Rig) start(name string, services []string) *Process {
+	r.T.Helper()
+	cfg := r.configuration(name)
+	require.NoError(r.T, cfg.Validate())
+	opts := app.Options{Version: "test", Silence: &r.clock, Telemetry: r.opts.Spans}
+	log := telemetry.WithLogWriter(discard{})
+	if r.opts.Log != nil {
+		log = telemetry.WithLogWriter(r.opts.Log)
+	}
+	opts.Telemetry = append(opts.Telemetry[:len(opts.Telemetry):len(opts.Telemetry)], log)
+	built, err := app.New(context.Background(), &cfg, services, opts)
+	require.NoError(r.T, err)
+	p := &Process{Process: built, rig: r}
+	p.Stop = r.background(func(ctx context.Context) error {
+		err := built.Run(ctx)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.StopTimeout)
+		defer cancel()
+		if closed := built.Close(closing); err == nil {
+			err = closed
+		}
+		return err
+	})
+	return p
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func (r *Rig) awaitReady(p *Process) {
+	r.T.Helper()
+	r.Eventually(func() bool { return p.Ready() == nil }, "the process is ready")
+}
+
+// configuration is a process's, with waits and retries so short that tests do not wait for them.
+func (r *Rig) configuration(name string) app.Config {
+	cfg := app.DefaultConfig()
+	cfg.Telemetry.Log.Level, cfg.Telemetry.SampleRatio = slog.LevelDebug, 1
+	cfg.Admin.Listen = "127.0.0.1:0"
+	cfg.InstallationKeyFile = r.Path("installation.key")
+	cfg.Kafka, cfg.Topics = kafka.DefaultConfig(r.brokers...), r.topics()
+	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.TokenFile = r.configAddr, secret.New(r.ServiceToken), ""
+	cfg.Settings.SavePath = r.Path(name + ".snapshot")
+	cfg.Settings.RetryMin, cfg.Settings.RetryMax = 50*time.Millisecond, 200*time.Millisecond
+	cfg.Orgs.TokenRetry = 100 * time.Millisecond
+	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = "127.0.0.1:0", true, r.Path("config.db")
+	if r.configAddr != "" {
+		cfg.Config.Listen = r.configAddr
+	} else {
+		cfg.Settings.Target = "127.0.0.1:1" // config itself watches nobody
+	}
+	cfg.Config.AccessTokens.RefusalHold = 100 * time.Millisecond
+	cfg.Config.Callers = []config.Caller{
+		{Name: "test", Role: config.RoleAdmin, Token: secret.New(r.AdminToken)},
+		{Name: "services", Role: config.RoleService, Token: secret.New(r.ServiceToken)},
+	}
+	cfg.Ingest.Sources, cfg.Ingest.TraceRatio = []ingest.Source{{Topic: CustomerTopic}}, 1
+	cfg.Visits.Activities.TickEvery = 50 * time.Millisecond
+	hurry(&cfg.Identity, &cfg.Writer)
+	for _, s := range []*stage.Config{
+		&cfg.Ingest.Stage, &cfg.Visits.Activities, &cfg.Visits.Visits, &cfg.Identity.Engagements, &cfg.Identity.Unresolved, &cfg.Mapping.Stage,
+	} {
+		s.RetryMax = 200 * time.Millisecond
+	}
+	if r.opts.Configure != nil {
+		r.opts.Configure(&cfg)
+	}
+	return cfg
+}
+
+func hurry(i *identity.Config, w *writer.Config) {
+	i.Directory.RestMin, i.Directory.RestMax = 100*time.Millisecond, 500*time.Millisecond
+	i.Directory.Timeout = 2 * time.Second
+	i.Retry.RetryMin, i.Retry.RetryMax, i.Retry.RetryPoll = 100*time.Millisecond, 500*time.Millisecond, 50*time.Millisecond
+	w.Lanes.Linger, w.Lanes.RetryMin, w.Lanes.RetryMax = 20*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond
+	w.Lanes.LookAfter = 200 * time.Millisecond
+	w.Gate.RetryMin, w.Gate.RetryMax, w.Gate.QuotaRetry = 100*time.Millisecond, 500*time.Millisecond, 200*time.Millisecond
+	w.Parking.Recheck, w.Parking.DelayMin, w.Parking.DelayMax = 50*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond
+	w.Parking.Postpone = 500 * time.Millisecond
+}
+
+// AwaitSettings waits until the process works with what config holds now.
+func (p *Process) AwaitSettings() {
+	r := p.rig
+	r.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Within)
+	defer cancel()
+	watch, err := configv1.NewConfigServiceClient(r.dial(r.ServiceToken)).Watch(ctx, &configv1.WatchRequest{})
+	require.NoError(r.T, err)
+	newest, err := watch.Recv()
+	require.NoError(r.T, err)
+	r.Eventually(func() bool { return p.Revision() >= newest.GetSnapshot().GetRevision() }, "the process has the newest settings")
+}
+
+// Endpoint serves the process's HTTP endpoint for events, until the test ends.
+func (p *Process) Endpoint() string {
+	p.rig.T.Helper()
+	service, ok := p.Service("ingest").(*ingest.Service)
+	require.True(p.rig.T, ok)
+	server := httptest.NewServer(service.Handler())
+	p.rig.T.Cleanup(func() {
+		server.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return server.URL + "/v1/events"
+}
