@@ -141,7 +141,6 @@ func TestKeys(t *testing.T) {
 	})
 
 	t.Run("DoNotOpenForAnotherTenant", func(t *testing.T) {
-		t.Attr("requirement", "XC-28")
 		t.Parallel()
 		b := setup(t)
 		_, err := b.inst.OpenKeys("globex", b.wrapped)

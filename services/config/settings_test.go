@@ -93,7 +93,6 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 
 	t.Run("NeverShowTheirSecrets", func(t *testing.T) {
-		t.Attr("requirement", "XC-29")
 		t.Parallel()
 		b := setup(t)
 		saved := b.workspace(t, "acme")
@@ -271,7 +270,6 @@ func TestIntegrations(t *testing.T) {
 	})
 
 	t.Run("AreRefusedWithEveryFieldThatIsWrong", func(t *testing.T) {
-		t.Attr("requirement", "IMM-16")
 		t.Parallel()
 		b := setup(t)
 		b.workspace(t, "acme")

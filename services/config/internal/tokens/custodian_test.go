@@ -331,7 +331,6 @@ func TestCallersWhoLeaveDoNotLoseTheRotation(t *testing.T) {
 }
 
 func TestCredentialsOfAnotherConnectionDoNotOpen(t *testing.T) {
-	t.Attr("requirement", "XC-29")
 	t.Parallel()
 	b := setup(t)
 	doc, err := b.store.Get(t.Context(), key())
