@@ -65,9 +65,12 @@ func (s *shared) open() error {
 	}
 	s.deadLetter = deadletter.Encode(s.installation)
 	s.kafka, err = kafka.New(s.cfg.Kafka, kafka.Deps{Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// watch makes what all services but config need: the settings, and the orgs they lead to.
+func (s *shared) watch() error {
+	var err error
 	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
 		Installation: s.installation, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})

@@ -93,6 +93,11 @@ func (p *Process) build(ctx context.Context, opts Options) error {
 	if err := p.shared.open(); err != nil {
 		return err
 	}
+	if p.needsSettings() {
+		if err := p.shared.watch(); err != nil {
+			return err
+		}
+	}
 	p.group = group{stopTimeout: p.cfg.StopTimeout, logger: p.tel.Logger}
 	for _, m := range modules {
 		if !slices.Contains(p.names, m.name) && (m.name != settingsModule || !p.needsSettings()) {
@@ -125,8 +130,12 @@ func (p *Process) Run(ctx context.Context) error { return p.group.run(ctx) }
 // Ready reports nil, or which services are not ready and why.
 func (p *Process) Ready() error { return p.group.ready() }
 
-// Revision is that of the newest settings that the services of this process work with, 0 while there are none.
+// Revision is that of the newest settings that the services of this process work with; 0 while there are none, and in a
+// process that runs config alone.
 func (p *Process) Revision() int64 {
+	if p.shared.settings == nil {
+		return 0
+	}
 	if view := p.shared.settings.View(); view != nil {
 		return view.Revision()
 	}
