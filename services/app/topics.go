@@ -8,6 +8,20 @@ import (
 // deadLetterHeadroom lets a dead letter hold the largest record plus its own frame.
 const deadLetterHeadroom = 12 << 20
 
+// topicSpecs lists the topics that `throughline init` creates.
+func (c *Config) topicSpecs() []kafka.TopicSpec {
+	specs := c.Topics.Specs()
+	if !c.Topics.CreateSources {
+		return specs
+	}
+	for _, s := range c.Ingest.Sources {
+		specs = append(specs, kafka.TopicSpec{
+			Name: s.Topic, Partitions: c.Topics.Partitions, ReplicationFactor: c.Topics.ReplicationFactor, Retention: c.Topics.Retention,
+		})
+	}
+	return specs
+}
+
 // Specs lists the topics that must exist before the pipeline runs. Customer topics are the customer's to create.
 func (t TopicsConfig) Specs() []kafka.TopicSpec {
 	var specs []kafka.TopicSpec

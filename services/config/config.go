@@ -68,8 +68,10 @@ type Retention = runlog.Retention
 type Database struct {
 	// SQLitePath is a file on this machine, for one replica.
 	SQLitePath string `yaml:"sqlite_path"`
-	// PostgresDSN wins over SQLitePath.
+	// PostgresDSN wins over SQLitePath. It may hold the password, or leave it to PostgresPasswordFile.
 	PostgresDSN secret.String `yaml:"postgres_dsn"`
+	// PostgresPasswordFile holds the password, e.g. a mounted secret; a trailing newline is cut.
+	PostgresPasswordFile string `yaml:"postgres_password_file"`
 	// MaxConns is the most connections to PostgreSQL.
 	MaxConns int `yaml:"max_conns"`
 	// OpenTimeout bounds opening and migrating.
@@ -122,6 +124,8 @@ func (c Config) Validate() error {
 		}
 	}
 	need(c.Database.SQLitePath != "" || !c.Database.PostgresDSN.IsEmpty(), "database: set sqlite_path or postgres_dsn")
+	need(c.Database.PostgresPasswordFile == "" || !c.Database.PostgresDSN.IsEmpty(),
+		"database.postgres_password_file: needs postgres_dsn, which names the server and the user")
 	need(c.Database.MaxConns >= 2, "database.max_conns: want at least 2")
 	need(c.Database.OpenTimeout > 0, "database.open_timeout: want more than 0")
 	for i, caller := range c.Callers {

@@ -111,7 +111,9 @@ func openStore(cfg Database) (*store.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.OpenTimeout)
 	defer cancel()
 	if !cfg.PostgresDSN.IsEmpty() {
-		return store.OpenPostgres(ctx, store.PostgresConfig{DSN: cfg.PostgresDSN, MaxConns: cfg.MaxConns})
+		return store.OpenPostgres(ctx, store.PostgresConfig{
+			DSN: cfg.PostgresDSN, PasswordFile: cfg.PostgresPasswordFile, MaxConns: cfg.MaxConns,
+		})
 	}
 	return store.OpenSQLite(ctx, cfg.SQLitePath)
 }

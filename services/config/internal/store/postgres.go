@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +24,9 @@ const channel = "throughline_settings"
 type PostgresConfig struct {
 	// DSN is a URL or a list of keywords; sslmode and certificates are set in it.
 	DSN secret.String
+	// PasswordFile holds the password that DSN leaves out; empty: none. It is read for every new connection, so that a
+	// changed password needs no restart.
+	PasswordFile string
 	// MaxConns is the most connections of this process.
 	MaxConns int
 }
@@ -32,7 +37,11 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("open settings database: postgres_dsn is not a PostgreSQL connection string") // promise 8
 	}
-	db := stdlib.OpenDB(*conn)
+	// Read now as well, so that a missing file is named at once and not as a failed connection.
+	if err := cfg.signIn(ctx, conn); err != nil {
+		return nil, err
+	}
+	db := stdlib.OpenDB(*conn, stdlib.OptionBeforeConnect(cfg.signIn))
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -41,7 +50,7 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
 	}
 	s := &Store{
 		read: db, write: db, saved: func() {},
-		listen: func(ctx context.Context, changed func()) error { return listenPostgres(ctx, conn, changed) },
+		listen: func(ctx context.Context, changed func()) error { return listenPostgres(ctx, cfg, conn, changed) },
 		dialect: dialect{
 			name:        "postgres",
 			placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
@@ -53,9 +62,29 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
 	return s, s.prepare(ctx)
 }
 
+// signIn fills the password in before a connection is made.
+func (c PostgresConfig) signIn(_ context.Context, conn *pgx.ConnConfig) error {
+	if c.PasswordFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return fmt.Errorf("open settings database: postgres_password_file: %w", err)
+	}
+	conn.Password = strings.TrimRight(string(data), "\r\n")
+	if conn.Password == "" {
+		return fmt.Errorf("open settings database: postgres_password_file: %s is empty", c.PasswordFile)
+	}
+	return nil
+}
+
 // listenPostgres uses a connection of its own, outside the pool, until ctx ends or the connection breaks.
-func listenPostgres(ctx context.Context, cfg *pgx.ConnConfig, changed func()) error {
-	conn, err := pgx.ConnectConfig(ctx, cfg.Copy())
+func listenPostgres(ctx context.Context, cfg PostgresConfig, server *pgx.ConnConfig, changed func()) error {
+	server = server.Copy()
+	if err := cfg.signIn(ctx, server); err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, server)
 	if err != nil {
 		return fmt.Errorf("listen for settings: %w", err)
 	}
