@@ -57,8 +57,8 @@ func Names() []string {
 	return names
 }
 
-// open makes what services share.
-func (s *shared) open() error {
+// open makes what services share. Whoever watches settings gets a connection to config; config itself needs none.
+func (s *shared) open(watching bool) error {
 	var err error
 	if s.installation, err = seal.LoadOrCreateInstallation(s.cfg.InstallationKeyFile); err != nil {
 		return fmt.Errorf("installation_key_file: %w", err)
