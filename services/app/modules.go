@@ -57,8 +57,8 @@ func Names() []string {
 	return names
 }
 
-// open makes what services share. Whoever watches settings gets a connection to config; config itself needs none.
-func (s *shared) open(watching bool) error {
+// open makes what every service needs.
+func (s *shared) open() error {
 	var err error
 	if s.installation, err = seal.LoadOrCreateInstallation(s.cfg.InstallationKeyFile); err != nil {
 		return fmt.Errorf("installation_key_file: %w", err)
@@ -70,9 +70,13 @@ func (s *shared) open(watching bool) error {
 
 // watch makes what all services but config need: the settings, and the orgs they lead to.
 func (s *shared) watch() error {
-	var err error
+	conn, err := settings.Dial(s.cfg.Settings, settings.Deps{Tracer: s.tel.Tracer, Meter: s.tel.Meter})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, conn.Close)
 	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
-		Installation: s.installation, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+		Installation: s.installation, Conn: conn, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
 	if err != nil {
 		return err

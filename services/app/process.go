@@ -90,7 +90,7 @@ func resolve(names []string) ([]string, error) {
 
 func (p *Process) build(ctx context.Context, opts Options) error {
 	p.shared = shared{cfg: p.cfg, tel: p.tel, silence: opts.Silence}
-	if err := p.shared.open(p.needsSettings()); err != nil {
+	if err := p.shared.open(); err != nil {
 		return err
 	}
 	if p.needsSettings() {
