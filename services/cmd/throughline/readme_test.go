@@ -1,0 +1,72 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/internal/apply"
+)
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n# ([a-z]+\\.yaml)\n(.*?)```")
+
+// readmeFiles returns the YAML files that the README shows, by name.
+func readmeFiles(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../../../README.md")
+	require.NoError(t, err)
+	files := map[string]string{}
+	for _, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
+		files[m[1]] = m[2]
+	}
+	return files
+}
+
+func TestTheReadmesConfigurationIsOne(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "throughline.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(readmeFiles(t)["throughline.yaml"]), 0o600))
+	src := sources{file: path}
+	cfg, err := src.load()
+	require.NoError(t, err)
+	require.Equal(t, []string{"kafka-1.internal:9093", "kafka-2.internal:9093"}, cfg.Kafka.Brokers)
+	require.Equal(t, 24, cfg.Topics.Partitions)
+	require.Equal(t, "viewing-events", cfg.Ingest.Sources[0].Topic)
+	require.NotEqual(t, app.DefaultConfig().Config.Database, cfg.Config.Database)
+}
+
+func TestTheReadmesSettingsAreSettings(t *testing.T) {
+	t.Setenv("SALESFORCE_SECRET", "from-the-environment")
+	data, err := expandEnv("acme.yaml", []byte(readmeFiles(t)["acme.yaml"]))
+	require.NoError(t, err)
+	require.Contains(t, string(data), "from-the-environment")
+	docs, err := apply.Parse("acme.yaml", data)
+	require.NoError(t, err)
+	require.Len(t, docs, 4)
+}
+
+func TestAMissingVariableIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := expandEnv("a.yaml", []byte("secret: ${THROUGHLINE_TEST_SURELY_NOT_SET}\nprice: $5 ${}"))
+	require.ErrorContains(t, err, "THROUGHLINE_TEST_SURELY_NOT_SET")
+}
+
+func TestEveryCommandTeachesByExample(t *testing.T) {
+	t.Parallel()
+	root := newRoot()
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			for _, sub := range cmd.Commands() {
+				require.NotEmpty(t, sub.Example, sub.CommandPath())
+			}
+			continue
+		}
+		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
+		require.False(t, strings.HasSuffix(cmd.Short, "."), cmd.CommandPath())
+	}
+}
