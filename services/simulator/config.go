@@ -85,6 +85,8 @@ type (
 	Latency = scenario.Latency
 	// Rows are records of one object.
 	Rows = scenario.Rows
+	// ValidationRule refuses records for which a condition holds.
+	ValidationRule = scenario.ValidationRule
 )
 
 // ParseScenario reads a scenario from YAML or JSON and checks it.

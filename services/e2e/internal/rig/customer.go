@@ -33,6 +33,8 @@ type Customer struct {
 	Recipes []string
 	// Since is when the integrations come into force; zero: a day ago.
 	Since time.Time
+	// Unchecked leaves out the check of the connection, for an org that nobody gets into.
+	Unchecked bool
 }
 
 // Add makes the customer's org and saves the workspace's settings.
@@ -89,6 +91,10 @@ func (r *Rig) settle(c Customer) {
 	}
 	_, err = r.Config.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: connection})
 	require.NoError(r.T, err)
+	if !c.Unchecked {
+		_, err = r.Config.CheckConnection(ctx, &configv1.CheckConnectionRequest{Workspace: c.ID, Connection: Connection})
+		require.NoError(r.T, err)
+	}
 	if len(c.Recipes) == 0 {
 		c.Recipes = []string{"document-close-task", "document-engagement", "video-engagement"}
 	}

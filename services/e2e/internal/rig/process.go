@@ -36,7 +36,7 @@ type Process struct {
 // StartConfig starts a process with the config service, again on the address it had.
 func (r *Rig) StartConfig() *Process {
 	r.T.Helper()
-	p := r.start("config", []string{"config"})
+	p := r.Launch("config", "config")
 	service, ok := p.Service("config").(*config.Service)
 	require.True(r.T, ok)
 	r.configAddr = service.Addr()
@@ -54,16 +54,17 @@ func (r *Rig) Start(name string, services ...string) *Process {
 	if len(services) == 0 {
 		services = DataPlane
 	}
-	p := r.start(name, services)
+	p := r.Launch(name, services...)
 	r.awaitReady(p)
 	return p
 }
 
-func (r *Rig) start(name string, services []string) *Process {
+// Launch starts a process with services and does not wait.
+func (r *Rig) Launch(name string, services ...string) *Process {
 	r.T.Helper()
 	cfg := r.configuration(name)
 	require.NoError(r.T, cfg.Validate())
-	opts := app.Options{Version: "test", Silence: &r.clock, Telemetry: r.opts.Spans}
+	opts := app.Options{Version: "test", Silence: r.clock, Telemetry: r.opts.Spans}
 	log := telemetry.WithLogWriter(discard{})
 	if r.opts.Log != nil {
 		log = telemetry.WithLogWriter(r.opts.Log)
@@ -138,6 +139,13 @@ func hurry(i *identity.Config, w *writer.Config) {
 	w.Gate.RetryMin, w.Gate.RetryMax, w.Gate.QuotaRetry = 100*time.Millisecond, 500*time.Millisecond, 200*time.Millisecond
 	w.Parking.Recheck, w.Parking.DelayMin, w.Parking.DelayMax = 50*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond
 	w.Parking.Postpone = 500 * time.Millisecond
+}
+
+// For returns the process for a test within the rig's test.
+func (p *Process) For(r *Rig) *Process {
+	within := *p
+	within.rig = r
+	return &within
 }
 
 // AwaitSettings waits until the process works with what config holds now.

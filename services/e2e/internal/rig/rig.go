@@ -58,7 +58,7 @@ type Rig struct {
 	AdminToken, ServiceToken, OrgSecret string
 
 	opts    Options
-	clock   clock
+	clock   *clock
 	logger  *slog.Logger
 	brokers []string
 
@@ -88,7 +88,7 @@ func New(t testing.TB, opts Options) *Rig {
 		opts.Partitions = 2
 	}
 	r := &Rig{
-		T: t, Dir: t.TempDir(), opts: opts, logger: slog.New(slog.DiscardHandler),
+		T: t, Dir: t.TempDir(), opts: opts, clock: &clock{}, logger: slog.New(slog.DiscardHandler),
 		AdminToken: rand.Text(), ServiceToken: rand.Text(), OrgSecret: rand.Text(),
 	}
 	if opts.Log != nil {
@@ -105,6 +105,13 @@ func New(t testing.TB, opts Options) *Rig {
 	r.createTopics()
 	r.startSalesforce()
 	return r
+}
+
+// For returns the rig for a test within the rig's test.
+func (r *Rig) For(t testing.TB) *Rig {
+	within := *r
+	within.T = t
+	return &within
 }
 
 // StartBroker starts the embedded broker, again on the address and with the data that it had.
