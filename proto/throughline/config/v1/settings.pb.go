@@ -26,6 +26,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ZoneRule says whose zone decides days and dates (IMM-25).
+type ZoneRule int32
+
+const (
+	// The named zone if there is one, else the next in order: action, workspace, org, UTC.
+	ZoneRule_ZONE_RULE_UNSPECIFIED ZoneRule = 0
+	// The org's default zone, whatever the workspace says.
+	ZoneRule_ZONE_RULE_ORG ZoneRule = 1
+	// The zone of the user the record is assigned to. Without one, the named zone, else the next in order.
+	ZoneRule_ZONE_RULE_ASSIGNEE ZoneRule = 2
+	// The named zone; it is required.
+	ZoneRule_ZONE_RULE_FIXED ZoneRule = 3
+)
+
+// Enum value maps for ZoneRule.
+var (
+	ZoneRule_name = map[int32]string{
+		0: "ZONE_RULE_UNSPECIFIED",
+		1: "ZONE_RULE_ORG",
+		2: "ZONE_RULE_ASSIGNEE",
+		3: "ZONE_RULE_FIXED",
+	}
+	ZoneRule_value = map[string]int32{
+		"ZONE_RULE_UNSPECIFIED": 0,
+		"ZONE_RULE_ORG":         1,
+		"ZONE_RULE_ASSIGNEE":    2,
+		"ZONE_RULE_FIXED":       3,
+	}
+)
+
+func (x ZoneRule) Enum() *ZoneRule {
+	p := new(ZoneRule)
+	*p = x
+	return p
+}
+
+func (x ZoneRule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ZoneRule) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+}
+
+func (ZoneRule) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+}
+
+func (x ZoneRule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ZoneRule.Descriptor instead.
+func (ZoneRule) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+}
+
 // Trigger is the kind of moment an integration reacts to.
 type Trigger int32
 
@@ -67,11 +124,11 @@ func (x Trigger) String() string {
 }
 
 func (Trigger) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
 }
 
 func (Trigger) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+	return &file_throughline_config_v1_settings_proto_enumTypes[1]
 }
 
 func (x Trigger) Number() protoreflect.EnumNumber {
@@ -80,7 +137,65 @@ func (x Trigger) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Trigger.Descriptor instead.
 func (Trigger) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+// Repeat is how often one person's visits to one content make a record (IMM-21).
+type Repeat int32
+
+const (
+	// As EVERY_VISIT.
+	Repeat_REPEAT_UNSPECIFIED Repeat = 0
+	// One record per visit.
+	Repeat_REPEAT_EVERY_VISIT Repeat = 1
+	// One record per person, content and day. The day is the one on which the visit first closed (VISIT_OPENED: began),
+	// in the action's zone, else the workspace's, else the org's.
+	Repeat_REPEAT_ONCE_PER_DAY Repeat = 2
+	// One record per person and content.
+	Repeat_REPEAT_ONCE_EVER Repeat = 3
+)
+
+// Enum value maps for Repeat.
+var (
+	Repeat_name = map[int32]string{
+		0: "REPEAT_UNSPECIFIED",
+		1: "REPEAT_EVERY_VISIT",
+		2: "REPEAT_ONCE_PER_DAY",
+		3: "REPEAT_ONCE_EVER",
+	}
+	Repeat_value = map[string]int32{
+		"REPEAT_UNSPECIFIED":  0,
+		"REPEAT_EVERY_VISIT":  1,
+		"REPEAT_ONCE_PER_DAY": 2,
+		"REPEAT_ONCE_EVER":    3,
+	}
+)
+
+func (x Repeat) Enum() *Repeat {
+	p := new(Repeat)
+	*p = x
+	return p
+}
+
+func (x Repeat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Repeat) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+}
+
+func (Repeat) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+}
+
+func (x Repeat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Repeat.Descriptor instead.
+func (Repeat) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 // ActionOperation is what an action does.
@@ -120,11 +235,11 @@ func (x ActionOperation) String() string {
 }
 
 func (ActionOperation) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
 }
 
 func (ActionOperation) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[1]
+	return &file_throughline_config_v1_settings_proto_enumTypes[3]
 }
 
 func (x ActionOperation) Number() protoreflect.EnumNumber {
@@ -133,7 +248,7 @@ func (x ActionOperation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActionOperation.Descriptor instead.
 func (ActionOperation) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 // Scope is what one record stands for.
@@ -173,11 +288,11 @@ func (x Scope) String() string {
 }
 
 func (Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
 }
 
 func (Scope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+	return &file_throughline_config_v1_settings_proto_enumTypes[4]
 }
 
 func (x Scope) Number() protoreflect.EnumNumber {
@@ -186,7 +301,7 @@ func (x Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Scope.Descriptor instead.
 func (Scope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 // NullPolicy is what an absent value does to the field.
@@ -230,11 +345,11 @@ func (x NullPolicy) String() string {
 }
 
 func (NullPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
 }
 
 func (NullPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[3]
+	return &file_throughline_config_v1_settings_proto_enumTypes[5]
 }
 
 func (x NullPolicy) Number() protoreflect.EnumNumber {
@@ -243,7 +358,7 @@ func (x NullPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NullPolicy.Descriptor instead.
 func (NullPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 // Assignee is one link of the chain.
@@ -256,6 +371,8 @@ const (
 	Assignee_ASSIGNEE_CONTENT_OWNER Assignee = 1
 	// The owner of the matched Lead or Contact (rule B).
 	Assignee_ASSIGNEE_RECORD_OWNER Assignee = 2
+	// The user named in fixed_user_id, while active.
+	Assignee_ASSIGNEE_FIXED_USER Assignee = 3
 )
 
 // Enum value maps for Assignee.
@@ -264,11 +381,13 @@ var (
 		0: "ASSIGNEE_UNSPECIFIED",
 		1: "ASSIGNEE_CONTENT_OWNER",
 		2: "ASSIGNEE_RECORD_OWNER",
+		3: "ASSIGNEE_FIXED_USER",
 	}
 	Assignee_value = map[string]int32{
 		"ASSIGNEE_UNSPECIFIED":   0,
 		"ASSIGNEE_CONTENT_OWNER": 1,
 		"ASSIGNEE_RECORD_OWNER":  2,
+		"ASSIGNEE_FIXED_USER":    3,
 	}
 )
 
@@ -283,11 +402,11 @@ func (x Assignee) String() string {
 }
 
 func (Assignee) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
 }
 
 func (Assignee) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[4]
+	return &file_throughline_config_v1_settings_proto_enumTypes[6]
 }
 
 func (x Assignee) Number() protoreflect.EnumNumber {
@@ -296,7 +415,7 @@ func (x Assignee) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Assignee.Descriptor instead.
 func (Assignee) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 // Workspace is a customer of the platform: the tenant.
@@ -320,8 +439,11 @@ type Workspace struct {
 	Version int64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	// Base address of the platform's viewing history page; an opaque person key is appended. Empty: no link.
 	HistoryUrl string `protobuf:"bytes,9,opt,name=history_url,json=historyUrl,proto3" json:"history_url,omitempty"`
-	// Zone of days and dates (IANA) for integrations that name none; empty: the org's default zone (IMM-25).
-	TimeZone      string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Zone of days and dates (IANA) for integrations that name none; empty: by zone_rule (IMM-25).
+	TimeZone string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Whose zone decides days and dates where the action does not say (IMM-25). Unspecified: time_zone if there is one,
+	// else the org's default zone.
+	ZoneRule      ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +548,13 @@ func (x *Workspace) GetTimeZone() string {
 	return ""
 }
 
+func (x *Workspace) GetZoneRule() ZoneRule {
+	if x != nil {
+		return x.ZoneRule
+	}
+	return ZoneRule_ZONE_RULE_UNSPECIFIED
+}
+
 // VisitSettings says when a visit ends and how often it is reported.
 type VisitSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -520,8 +649,14 @@ type MatchPolicy struct {
 	OrderBy []string `protobuf:"bytes,3,rep,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	// Replace a converted Lead by its Contact (IMM-35). Default true when absent.
 	FollowConverted *bool `protobuf:"varint,4,opt,name=follow_converted,json=followConverted,proto3,oneof" json:"follow_converted,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// In sandboxes, match users whose address ends in ".invalid", as Salesforce makes them there (IMM-27).
+	SandboxSuffix bool `protobuf:"varint,5,opt,name=sandbox_suffix,json=sandboxSuffix,proto3" json:"sandbox_suffix,omitempty"`
+	// Further fields of a Lead that may hold the person's address, besides Email (IMM-31).
+	LeadEmailFields []string `protobuf:"bytes,6,rep,name=lead_email_fields,json=leadEmailFields,proto3" json:"lead_email_fields,omitempty"`
+	// Further fields of a Contact that may hold the person's address, besides Email (IMM-31).
+	ContactEmailFields []string `protobuf:"bytes,7,rep,name=contact_email_fields,json=contactEmailFields,proto3" json:"contact_email_fields,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *MatchPolicy) Reset() {
@@ -580,6 +715,27 @@ func (x *MatchPolicy) GetFollowConverted() bool {
 		return *x.FollowConverted
 	}
 	return false
+}
+
+func (x *MatchPolicy) GetSandboxSuffix() bool {
+	if x != nil {
+		return x.SandboxSuffix
+	}
+	return false
+}
+
+func (x *MatchPolicy) GetLeadEmailFields() []string {
+	if x != nil {
+		return x.LeadEmailFields
+	}
+	return nil
+}
+
+func (x *MatchPolicy) GetContactEmailFields() []string {
+	if x != nil {
+		return x.ContactEmailFields
+	}
+	return nil
 }
 
 // Connection is one authorised Salesforce org of a workspace.
@@ -1236,8 +1392,11 @@ type Action struct {
 	MarkerField string `protobuf:"bytes,8,opt,name=marker_field,json=markerField,proto3" json:"marker_field,omitempty"`
 	// When neither a Lead nor a Contact was found: write anyway. Default false: SKIPPED(NO_MATCH or NO_TARGET).
 	WriteUnmatched bool `protobuf:"varint,9,opt,name=write_unmatched,json=writeUnmatched,proto3" json:"write_unmatched,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How often one person's visits to one content make the record; for SCOPE_VISIT and the triggers of a visit only
+	// (IMM-21).
+	Repeat        Repeat `protobuf:"varint,10,opt,name=repeat,proto3,enum=throughline.config.v1.Repeat" json:"repeat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Action) Reset() {
@@ -1331,6 +1490,13 @@ func (x *Action) GetWriteUnmatched() bool {
 		return x.WriteUnmatched
 	}
 	return false
+}
+
+func (x *Action) GetRepeat() Repeat {
+	if x != nil {
+		return x.Repeat
+	}
+	return Repeat_REPEAT_UNSPECIFIED
 }
 
 // FieldMapping fills one field.
@@ -1638,12 +1804,17 @@ type Assignment struct {
 	Chain []Assignee `protobuf:"varint,1,rep,packed,name=chain,proto3,enum=throughline.config.v1.Assignee" json:"chain,omitempty"`
 	// Treat "person but no assignee" as absent (IMM-34).
 	RequireAssignee bool `protobuf:"varint,2,opt,name=require_assignee,json=requireAssignee,proto3" json:"require_assignee,omitempty"`
-	// Make the record for viewers without an address too (IMM-36).
+	// Make the record for viewers without an address too, for the content's owner (IMM-36). Heeded for documents, when
+	// the trigger is VISIT_CLOSED, the scope is VISIT and the chain has CONTENT_OWNER.
 	UnknownViewers bool `protobuf:"varint,3,opt,name=unknown_viewers,json=unknownViewers,proto3" json:"unknown_viewers,omitempty"`
 	// Queues may own the record in this org (IMM-30).
 	QueuesAllowed bool `protobuf:"varint,4,opt,name=queues_allowed,json=queuesAllowed,proto3" json:"queues_allowed,omitempty"`
-	// Zone of dates without a zone (IANA); empty: the org's.
-	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Zone of dates without a zone (IANA); empty: by zone_rule.
+	TimeZone string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// FIXED_USER: id of the user, 15 or 18 characters, starting with 005.
+	FixedUserId string `protobuf:"bytes,6,opt,name=fixed_user_id,json=fixedUserId,proto3" json:"fixed_user_id,omitempty"`
+	// Whose zone decides days and dates. Unspecified: time_zone if there is one, else the workspace's rule.
+	ZoneRule      ZoneRule `protobuf:"varint,7,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1711,6 +1882,20 @@ func (x *Assignment) GetTimeZone() string {
 		return x.TimeZone
 	}
 	return ""
+}
+
+func (x *Assignment) GetFixedUserId() string {
+	if x != nil {
+		return x.FixedUserId
+	}
+	return ""
+}
+
+func (x *Assignment) GetZoneRule() ZoneRule {
+	if x != nil {
+		return x.ZoneRule
+	}
+	return ZoneRule_ZONE_RULE_UNSPECIFIED
 }
 
 // ContentSetting is the switch of one content.
@@ -1872,7 +2057,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x03\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x04\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -1887,7 +2072,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\vhistory_url\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\n" +
 	"historyUrl\x12$\n" +
 	"\ttime_zone\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZoneB\x13\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
+	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRuleB\x13\n" +
 	"\x11_track_by_default\"\xcf\x02\n" +
 	"\rVisitSettings\x12D\n" +
 	"\asilence\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\xa082\x02\b<R\asilence\x12@\n" +
@@ -1897,12 +2083,15 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\fview_seconds\x18\x04 \x01(\x01H\x00R\vviewSeconds\x88\x01\x01\x12&\n" +
 	"\fview_percent\x18\x05 \x01(\x01H\x01R\vviewPercent\x88\x01\x01B\x0f\n" +
 	"\r_view_secondsB\x0f\n" +
-	"\r_view_percent\"\xcb\x01\n" +
+	"\r_view_percent\"\xa8\x03\n" +
 	"\vMatchPolicy\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\x125\n" +
 	"\aobjects\x18\x02 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x02\"\x11r\x0fR\x04LeadR\aContactR\aobjects\x12#\n" +
 	"\border_by\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x05R\aorderBy\x12.\n" +
-	"\x10follow_converted\x18\x04 \x01(\bH\x00R\x0ffollowConverted\x88\x01\x01B\x13\n" +
+	"\x10follow_converted\x18\x04 \x01(\bH\x00R\x0ffollowConverted\x88\x01\x01\x12%\n" +
+	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
+	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
+	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
 	"\x11_follow_converted\"\xb2\x05\n" +
 	"\n" +
 	"Connection\x12%\n" +
@@ -1964,7 +2153,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0eeffective_from\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveFrom\x12+\n" +
 	"\blanguage\x18\f \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
-	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\"\xf3\x03\n" +
+	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\"\xb4\x04\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -1978,7 +2167,9 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"assignment\x18\a \x01(\v2!.throughline.config.v1.AssignmentR\n" +
 	"assignment\x12*\n" +
 	"\fmarker_field\x18\b \x01(\tB\a\xbaH\x04r\x02\x18PR\vmarkerField\x12'\n" +
-	"\x0fwrite_unmatched\x18\t \x01(\bR\x0ewriteUnmatched\"\x84\x03\n" +
+	"\x0fwrite_unmatched\x18\t \x01(\bR\x0ewriteUnmatched\x12?\n" +
+	"\x06repeat\x18\n" +
+	" \x01(\x0e2\x1d.throughline.config.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\x84\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +
@@ -2002,14 +2193,16 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\xfa\x01H\x00R\x04text\x12\x18\n" +
 	"\x06number\x18\x02 \x01(\x01H\x00R\x06number\x12\x14\n" +
 	"\x04flag\x18\x03 \x01(\bH\x00R\x04flagB\a\n" +
-	"\x05value\"\xf7\x01\n" +
+	"\x05value\"\xec\x02\n" +
 	"\n" +
 	"Assignment\x12H\n" +
 	"\x05chain\x18\x01 \x03(\x0e2\x1f.throughline.config.v1.AssigneeB\x11\xbaH\x0e\x92\x01\v\x10\x05\"\a\x82\x01\x04\x10\x01 \x00R\x05chain\x12)\n" +
 	"\x10require_assignee\x18\x02 \x01(\bR\x0frequireAssignee\x12'\n" +
 	"\x0funknown_viewers\x18\x03 \x01(\bR\x0eunknownViewers\x12%\n" +
 	"\x0equeues_allowed\x18\x04 \x01(\bR\rqueuesAllowed\x12$\n" +
-	"\ttime_zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\"\x98\x01\n" +
+	"\ttime_zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12+\n" +
+	"\rfixed_user_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x12R\vfixedUserId\x12F\n" +
+	"\tzone_rule\x18\a \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\"\x98\x01\n" +
 	"\x0eContentSetting\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n" +
 	"\n" +
@@ -2024,12 +2217,22 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\vsecret_hash\x18\x04 \x01(\fR\n" +
 	"secretHash\x129\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*v\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*e\n" +
+	"\bZoneRule\x12\x19\n" +
+	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
+	"\x12ZONE_RULE_ASSIGNEE\x10\x02\x12\x13\n" +
+	"\x0fZONE_RULE_FIXED\x10\x03*v\n" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTRIGGER_ENGAGEMENT_CHANGED\x10\x01\x12\x18\n" +
 	"\x14TRIGGER_VISIT_CLOSED\x10\x02\x12\x18\n" +
-	"\x14TRIGGER_VISIT_OPENED\x10\x03*m\n" +
+	"\x14TRIGGER_VISIT_OPENED\x10\x03*g\n" +
+	"\x06Repeat\x12\x16\n" +
+	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12REPEAT_EVERY_VISIT\x10\x01\x12\x17\n" +
+	"\x13REPEAT_ONCE_PER_DAY\x10\x02\x12\x14\n" +
+	"\x10REPEAT_ONCE_EVER\x10\x03*m\n" +
 	"\x0fActionOperation\x12 \n" +
 	"\x1cACTION_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ACTION_OPERATION_UPSERT\x10\x01\x12\x1b\n" +
@@ -2043,11 +2246,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x17NULL_POLICY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NULL_POLICY_OMIT\x10\x01\x12\x15\n" +
 	"\x11NULL_POLICY_CLEAR\x10\x02\x12\x14\n" +
-	"\x10NULL_POLICY_FAIL\x10\x03*[\n" +
+	"\x10NULL_POLICY_FAIL\x10\x03*t\n" +
 	"\bAssignee\x12\x18\n" +
 	"\x14ASSIGNEE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ASSIGNEE_CONTENT_OWNER\x10\x01\x12\x19\n" +
-	"\x15ASSIGNEE_RECORD_OWNER\x10\x02BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\x15ASSIGNEE_RECORD_OWNER\x10\x02\x12\x17\n" +
+	"\x13ASSIGNEE_FIXED_USER\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_settings_proto_rawDescOnce sync.Once
@@ -2061,63 +2265,68 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
-	(Trigger)(0),                  // 0: throughline.config.v1.Trigger
-	(ActionOperation)(0),          // 1: throughline.config.v1.ActionOperation
-	(Scope)(0),                    // 2: throughline.config.v1.Scope
-	(NullPolicy)(0),               // 3: throughline.config.v1.NullPolicy
-	(Assignee)(0),                 // 4: throughline.config.v1.Assignee
-	(*Workspace)(nil),             // 5: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 6: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 7: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 8: throughline.config.v1.Connection
-	(*Org)(nil),                   // 9: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 10: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 11: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 12: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 13: throughline.config.v1.Integration
-	(*Action)(nil),                // 14: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 15: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 16: throughline.config.v1.Template
-	(*Constant)(nil),              // 17: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 18: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 19: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 20: throughline.config.v1.ApiKey
-	nil,                           // 21: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
+	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
+	(Repeat)(0),                   // 2: throughline.config.v1.Repeat
+	(ActionOperation)(0),          // 3: throughline.config.v1.ActionOperation
+	(Scope)(0),                    // 4: throughline.config.v1.Scope
+	(NullPolicy)(0),               // 5: throughline.config.v1.NullPolicy
+	(Assignee)(0),                 // 6: throughline.config.v1.Assignee
+	(*Workspace)(nil),             // 7: throughline.config.v1.Workspace
+	(*VisitSettings)(nil),         // 8: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 9: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 10: throughline.config.v1.Connection
+	(*Org)(nil),                   // 11: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 12: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 13: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 14: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 15: throughline.config.v1.Integration
+	(*Action)(nil),                // 16: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 17: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 18: throughline.config.v1.Template
+	(*Constant)(nil),              // 19: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 20: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 21: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 22: throughline.config.v1.ApiKey
+	nil,                           // 23: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	6,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	7,  // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	22, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
-	22, // 3: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	22, // 4: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	22, // 5: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	10, // 6: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	11, // 7: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	12, // 8: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	9,  // 9: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	0,  // 10: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	14, // 11: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	23, // 12: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	1,  // 13: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	2,  // 14: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	15, // 15: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	18, // 16: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	16, // 17: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	17, // 18: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	3,  // 19: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	21, // 20: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	4,  // 21: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	23, // 22: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	8,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	9,  // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	24, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	24, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	24, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	24, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	12, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	13, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	14, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	11, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	1,  // 11: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	16, // 12: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	25, // 13: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	3,  // 14: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	4,  // 15: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	17, // 16: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	20, // 17: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	2,  // 18: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	18, // 19: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	19, // 20: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	5,  // 21: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	23, // 22: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	6,  // 23: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 24: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	25, // 25: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2149,7 +2358,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      7,
 			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,

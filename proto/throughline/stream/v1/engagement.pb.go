@@ -27,11 +27,11 @@ const (
 // Engagement is the running totals of one person with one content over all visits.
 type Engagement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Deterministic: hash of workspace, person key and content.
+	// Deterministic: hash of workspace, person key and content; for an unknown viewer, of the visit instead of the person.
 	EngagementId string `protobuf:"bytes,1,opt,name=engagement_id,json=engagementId,proto3" json:"engagement_id,omitempty"`
 	// Tenant.
 	Workspace string `protobuf:"bytes,2,opt,name=workspace,proto3" json:"workspace,omitempty"`
-	// Who.
+	// Who; absent for the one visit of an unknown viewer (IMM-36).
 	Subject *Subject `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// What, as the newest visit described it.
 	Content *Content `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`

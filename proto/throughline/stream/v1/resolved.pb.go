@@ -119,14 +119,17 @@ type Resolution struct {
 	ContentOwner *Person `protobuf:"bytes,4,opt,name=content_owner,json=contentOwner,proto3" json:"content_owner,omitempty"`
 	// Every record considered, in ranking order.
 	Candidates []*Candidate `protobuf:"bytes,5,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// REASON_UNSPECIFIED when a person was found; else REASON_NO_MATCH and its kin.
+	// REASON_UNSPECIFIED when a person was found; else REASON_NO_MATCH and its kin; REASON_IDENTITY_UNKNOWN when nobody
+	// was looked for, because nobody knows the viewer.
 	Reason Reason `protobuf:"varint,6,opt,name=reason,proto3,enum=throughline.stream.v1.Reason" json:"reason,omitempty"`
 	// Why there is no content owner.
 	OwnerReason Reason `protobuf:"varint,7,opt,name=owner_reason,json=ownerReason,proto3,enum=throughline.stream.v1.Reason" json:"owner_reason,omitempty"`
 	// Name of the match policy applied.
 	Policy string `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	// When Salesforce was asked; earlier than the message when it came from a cache.
-	AskedAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	AskedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	// The users that integrations name as assignees, those that exist (IMM-29).
+	FixedUsers    []*Person `protobuf:"bytes,10,rep,name=fixed_users,json=fixedUsers,proto3" json:"fixed_users,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,6 +227,13 @@ func (x *Resolution) GetAskedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Resolution) GetFixedUsers() []*Person {
+	if x != nil {
+		return x.FixedUsers
+	}
+	return nil
+}
+
 // Person is a Salesforce record that stands for somebody.
 type Person struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -239,6 +249,10 @@ type Person struct {
 	AccountId string `protobuf:"bytes,5,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// The owner's language (User.LanguageLocaleKey), for generated text.
 	OwnerLanguage string `protobuf:"bytes,6,opt,name=owner_language,json=ownerLanguage,proto3" json:"owner_language,omitempty"`
+	// The owner's time zone (User.TimeZoneSidKey, IANA), for days and dates (IMM-25).
+	OwnerTimeZone string `protobuf:"bytes,7,opt,name=owner_time_zone,json=ownerTimeZone,proto3" json:"owner_time_zone,omitempty"`
+	// Others stood for the same address; this one was chosen by IMM-30.
+	OneOfSeveral  bool `protobuf:"varint,8,opt,name=one_of_several,json=oneOfSeveral,proto3" json:"one_of_several,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -313,6 +327,20 @@ func (x *Person) GetOwnerLanguage() string {
 		return x.OwnerLanguage
 	}
 	return ""
+}
+
+func (x *Person) GetOwnerTimeZone() string {
+	if x != nil {
+		return x.OwnerTimeZone
+	}
+	return ""
+}
+
+func (x *Person) GetOneOfSeveral() bool {
+	if x != nil {
+		return x.OneOfSeveral
+	}
+	return false
 }
 
 // Candidate is one record that was considered, and its fate.
@@ -422,7 +450,7 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"resolution\x18\x03 \x01(\v2!.throughline.stream.v1.ResolutionR\n" +
 	"resolution\x12\"\n" +
 	"\rorg_time_zone\x18\x04 \x01(\tR\vorgTimeZone\x12+\n" +
-	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xfd\x03\n" +
+	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xbd\x04\n" +
 	"\n" +
 	"Resolution\x121\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1d.throughline.stream.v1.PersonR\x04lead\x127\n" +
@@ -435,7 +463,10 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\x06reason\x12@\n" +
 	"\fowner_reason\x18\a \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\vownerReason\x12\x16\n" +
 	"\x06policy\x18\b \x01(\tR\x06policy\x125\n" +
-	"\basked_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\"\xc1\x01\n" +
+	"\basked_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\x12>\n" +
+	"\vfixed_users\x18\n" +
+	" \x03(\v2\x1d.throughline.stream.v1.PersonR\n" +
+	"fixedUsers\"\x8f\x02\n" +
 	"\x06Person\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x19\n" +
@@ -443,7 +474,9 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\fowner_active\x18\x04 \x01(\bR\vownerActive\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x05 \x01(\tR\taccountId\x12%\n" +
-	"\x0eowner_language\x18\x06 \x01(\tR\rownerLanguage\"\xed\x01\n" +
+	"\x0eowner_language\x18\x06 \x01(\tR\rownerLanguage\x12&\n" +
+	"\x0fowner_time_zone\x18\a \x01(\tR\rownerTimeZone\x12$\n" +
+	"\x0eone_of_several\x18\b \x01(\bR\foneOfSeveral\"\xed\x01\n" +
 	"\tCandidate\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12D\n" +
@@ -486,13 +519,14 @@ var file_throughline_stream_v1_resolved_proto_depIdxs = []int32{
 	5,  // 7: throughline.stream.v1.Resolution.reason:type_name -> throughline.stream.v1.Reason
 	5,  // 8: throughline.stream.v1.Resolution.owner_reason:type_name -> throughline.stream.v1.Reason
 	6,  // 9: throughline.stream.v1.Resolution.asked_at:type_name -> google.protobuf.Timestamp
-	6,  // 10: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
-	6,  // 11: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	2,  // 10: throughline.stream.v1.Resolution.fixed_users:type_name -> throughline.stream.v1.Person
+	6,  // 11: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
+	6,  // 12: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_resolved_proto_init() }
