@@ -1,14 +1,19 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/throughline-dev/throughline/services/ingest"
 	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/mapping"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
 )
@@ -32,10 +37,11 @@ type snapshot struct {
 	Rejected    int64 `json:"rejected"`
 	Engagements int64 `json:"engagements"`
 	Written     int64 `json:"written"`
-	Skipped     int64 `json:"skipped"`
-	Failed      int64 `json:"failed"`
-	Parked      int64 `json:"parked"`
-	Lag         int64 `json:"lag"`
+	// Skipped counts by reason.
+	Skipped map[string]int64 `json:"skipped"`
+	Failed  int64            `json:"failed"`
+	Parked  int64            `json:"parked"`
+	Lag     int64            `json:"lag"`
 }
 
 // progress shows how the demo gets on, and tells it to others in a file.
@@ -81,8 +87,8 @@ func (p *progress) look(ctx context.Context, final bool) {
 	if data, err := json.Marshal(s); err == nil {
 		_ = writeFile(p.env.path(progressFile), data)
 	}
-	text := fmt.Sprintf("%6.1fs  events %d/%d  rejected %d  engagements %d  written %d  skipped %d  failed %d  parked %d  lag %d",
-		time.Since(p.began).Seconds(), s.Sent, s.Of, s.Rejected, s.Engagements, s.Written, s.Skipped, s.Failed, s.Parked, s.Lag)
+	text := fmt.Sprintf("%6.1fs  events %d/%d  engagements %d  written %d  rejected %d  skipped %s  failed %d  parked %d  lag %d",
+		time.Since(p.began).Seconds(), s.Sent, s.Of, s.Engagements, s.Written, s.Rejected, byReason(s.Skipped), s.Failed, s.Parked, s.Lag)
 	switch {
 	case p.env.opts.Live && final:
 		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s\n", text)
@@ -95,24 +101,61 @@ func (p *progress) look(ctx context.Context, final bool) {
 }
 
 func (p *progress) snapshot(ctx context.Context) (snapshot, error) {
-	s := snapshot{Sent: p.feed.sent.Load(), Of: p.env.state.Events}
+	s := snapshot{Sent: p.feed.sent.Load(), Of: p.env.state.Events, Skipped: map[string]int64{}}
 	if in, ok := p.env.service("ingest").(*ingest.Service); ok {
 		st := in.Stats()
-		s.In = st.In
-		s.Rejected, s.Skipped = sum(st.Rejected), sum(st.Skipped)
+		s.In, s.Rejected = st.In, sum(st.Rejected)
+		add(s.Skipped, st.Skipped)
 	}
 	if v, ok := p.env.service("visits").(*visits.Service); ok {
-		s.Engagements = v.Stats().Engagements
+		st := v.Stats()
+		s.Engagements = st.Engagements
+		add(s.Skipped, map[string]int64{"IDENTITY_UNKNOWN": st.Anonymous})
+	}
+	if m, ok := p.env.service("mapping").(*mapping.Service); ok {
+		add(s.Skipped, m.Stats().Refused)
 	}
 	if w, ok := p.env.service("writer").(*writer.Service); ok {
 		st := w.Stats()
-		s.Written, s.Skipped, s.Failed, s.Parked = st.Written, s.Skipped+sum(st.Skipped), sum(st.Failed), st.ParkedNow
+		s.Written, s.Failed, s.Parked = st.Written, sum(st.Failed), st.ParkedNow
+		for reason, n := range st.Skipped {
+			add(s.Skipped, map[string]int64{strings.TrimPrefix(reason.String(), "REASON_"): n})
+		}
 	}
 	behind, err := lags(ctx, p.env.kafka, p.env.flow())
 	for _, n := range behind {
 		s.Lag += n
 	}
 	return s, err
+}
+
+// reasonsShown is how many reasons a line of progress names.
+const reasonsShown = 3
+
+// byReason is the sum and the most frequent reasons: "120 (TRACKING_OFF 80, OWN_VIEW 30, …)".
+func byReason(counts map[string]int64) string {
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	reasons = slices.DeleteFunc(reasons, func(r string) bool { return counts[r] == 0 })
+	var named []string
+	for i, r := range reasons {
+		if i == reasonsShown {
+			named = append(named, "…")
+			break
+		}
+		named = append(named, fmt.Sprintf("%s %d", r, counts[r]))
+	}
+	if len(named) == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", sum(counts), strings.Join(named, ", "))
+}
+
+func add(to, counts map[string]int64) {
+	for k, n := range counts {
+		to[k] += n
+	}
 }
 
 func sum[K comparable](counts map[K]int64) int64 {
