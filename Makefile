@@ -23,7 +23,7 @@ crash: build ## The demo, killed with -9 and restarted five times on the way
 	deploy/crash.sh
 
 ##@ Build and test
-.PHONY: build test fuzz test-kafka test-postgres requirements
+.PHONY: build test fuzz test-kafka test-postgres test-separate requirements
 build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
@@ -36,6 +36,8 @@ test-kafka-run:
 	THROUGHLINE_TEST_LONG=1 go test -count=1 -p 1 -timeout 15m ./libs/stage/... ./services/e2e/...
 test-postgres: ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
 	deploy/postgres/run-postgres.sh exec go test -count=1 ./services/config/...
+test-separate: build ## Every service as a process of its own, as docker-compose.yml runs them, on Apache Kafka and PostgreSQL
+	deploy/separate.sh
 FUZZTIME ?= 10s
 fuzz: ## Every fuzz test for FUZZTIME each
 	deploy/fuzz.sh $(FUZZTIME)

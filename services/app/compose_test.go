@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,6 +96,40 @@ func TestTheComposeFileMountsAndPublishesWhatIsThere(t *testing.T) {
 	}
 	for name, s := range c.Secrets {
 		require.FileExists(t, filepath.Join(root, s.File), name)
+	}
+}
+
+func TestTheImageIsBuiltWithTheGoOfTheWorkspace(t *testing.T) {
+	t.Parallel()
+	work, err := os.ReadFile(filepath.Join(root, "go.work"))
+	require.NoError(t, err)
+	version, _, _ := strings.Cut(strings.TrimPrefix(string(work), "go "), "\n")
+	dockerfile, err := os.ReadFile(filepath.Join(root, "deploy/Dockerfile"))
+	require.NoError(t, err)
+	require.Contains(t, string(dockerfile), "FROM golang:"+version+" AS build\n", "the official images do not fetch another Go")
+}
+
+func TestTheDashboardIsOneThatGrafanaReads(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join(root, "deploy/compose/grafana/dashboards/throughline.json"))
+	require.NoError(t, err)
+	var dashboard struct {
+		UID    string
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+			GridPos struct{ X, W int }
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &dashboard))
+	require.NotEmpty(t, dashboard.UID)
+	ids := map[int]bool{}
+	for _, p := range dashboard.Panels {
+		require.False(t, ids[p.ID], p.Title)
+		ids[p.ID] = true
+		require.NotEmpty(t, p.Targets, p.Title)
+		require.LessOrEqual(t, p.GridPos.X+p.GridPos.W, 24, p.Title)
 	}
 }
 
