@@ -29,6 +29,8 @@ type fixedRules visit.Rules
 
 func (r fixedRules) Rules(string) (visit.Rules, error) { return visit.Rules(r), nil }
 
+func (fixedRules) TellsUnknown(string, string, time.Time) bool { return false }
+
 // event is one fact as the model sees it.
 type event struct {
 	id, session, content string

@@ -2,8 +2,11 @@ package visits
 
 import (
 	"errors"
+	"slices"
 	"time"
 
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/visits/visit"
 )
@@ -37,4 +40,17 @@ func (b ruleBook) Rules(workspace string) (visit.Rules, error) {
 		// XC-6: an event within the workspace's lateness finds its visit and corrects it.
 		Remember: max(b.remember, w.Lateness()),
 	}, nil
+}
+
+// TellsUnknown implements collect.RuleBook. The version of an integration that was in force when the visit ended decides
+// (IMM-17); without settings nobody wants to hear of it.
+func (b ruleBook) TellsUnknown(workspace, document string, at time.Time) bool {
+	view := b.settings.View()
+	if view == nil {
+		return false
+	}
+	w, ok := view.Workspace(workspace)
+	return ok && slices.ContainsFunc(w.IntegrationsAt(at), func(i *configv1.Integration) bool {
+		return integration.TellsUnknown(i) && integration.Covers(i, document)
+	})
 }

@@ -31,6 +31,15 @@ func EngagementID(workspace, personKey, contentID string) string {
 	return derive(kindEngagement, workspace, personKey, contentID)
 }
 
+// Person returns the person key of a visit, or what stands in for it while nobody knows the viewer: every such visit is
+// somebody of its own (IMM-36). The stand-in is longer than any person key, so it never is one.
+func Person(personKey, visitID string) string {
+	if personKey != "" {
+		return personKey
+	}
+	return "anonymous-" + visitID
+}
+
 // WriteKey names one intended change: business is the engagement id, the visit id, or whatever else the record stands
 // for. It does not depend on attempts or revisions, so the same change has the same key however often it is tried.
 func WriteKey(workspace, integration, action, business string) string {

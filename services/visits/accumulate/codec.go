@@ -28,7 +28,7 @@ func decodeVisit(value []byte) (*streamv1.Visit, error) {
 		return nil, errors.New("a visit without an id")
 	case v.GetWorkspace() == "":
 		return nil, errors.New("a visit without a workspace")
-	case v.GetSubject().GetPersonKey() == "":
+	case v.GetSubject().GetPersonKey() == "" && !v.GetToldUnknown():
 		return nil, errors.New("a visit without a person")
 	case v.GetContent().GetContentId() == "":
 		return nil, errors.New("a visit without a content id")

@@ -93,6 +93,9 @@ func (p *Processor) read(batch []stage.Record, out *stage.Outbox) {
 }
 
 func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
+	if v.GetSubject().GetPersonKey() == "" {
+		return p.pass(rec, v, out)
+	}
 	a := p.account(v)
 	if a.problem != "" {
 		out.DeadLetter(*rec, "BAD_SCHEMA", "the totals that visit "+v.GetVisitId()+" belongs to: "+a.problem)
@@ -112,6 +115,18 @@ func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbo
 	if v.GetWithdrawn() && !heard {
 		return nil // There is no record yet that would have to forget the visit.
 	}
+	return p.send(rec, a, out)
+}
+
+// pass sends the engagement of a visit whose viewer nobody knows: it is about that visit alone, so nothing is remembered
+// (IMM-36). A repetition comes to the same engagement.
+func (p *Processor) pass(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
+	a := &account{applied: rec.Offset, engagement: &streamv1.Engagement{
+		EngagementId: ids.EngagementID(v.GetWorkspace(), ids.Person("", v.GetVisitId()), v.GetContent().GetContentId()),
+		Workspace:    v.GetWorkspace(),
+	}}
+	a.totals.Apply(contribution(v), p.limits)
+	a.retell(v)
 	return p.send(rec, a, out)
 }
 
@@ -170,7 +185,7 @@ func (p *Processor) send(rec *stage.Record, a *account, out *stage.Outbox) error
 	}
 	out.Send(stage.Message{
 		Topic:       topic.Engagements,
-		Key:         topic.PersonKey(e.GetWorkspace(), e.GetSubject().GetPersonKey()),
+		Key:         topic.PersonKey(e.GetWorkspace(), ids.Person(e.GetSubject().GetPersonKey(), e.GetVisit().GetVisitId())),
 		Value:       value,
 		ID:          e.GetEngagementId() + "-" + strconv.FormatInt(e.GetRevision(), 10),
 		Type:        topic.TypeEngagement,

@@ -24,6 +24,18 @@ type fixedRules visit.Rules
 
 func (r fixedRules) Rules(string) (visit.Rules, error) { return visit.Rules(r), nil }
 
+func (fixedRules) TellsUnknown(string, string, time.Time) bool { return false }
+
+// curious are rules of a workspace that wants to hear of unknown viewers of the document c, from since on.
+type curious struct {
+	fixedRules
+	since time.Time
+}
+
+func (r curious) TellsUnknown(workspace, document string, at time.Time) bool {
+	return workspace == "acme" && document == "c" && !at.Before(r.since)
+}
+
 func defaultRules() visit.Rules {
 	return visit.Rules{
 		Silence: 30 * time.Minute, Settle: 2 * time.Minute, Cadence: time.Minute, Remember: 7 * 24 * time.Hour,
@@ -36,11 +48,13 @@ type bundle struct {
 	*testing.T
 	cfg   collect.Config
 	rules visit.Rules
-	state *stage.Table
-	stats *collect.Stats
-	proc  *collect.Processor
-	now   time.Time
-	next  int64
+	// curious makes the workspace want to hear of unknown viewers.
+	curious bool
+	state   *stage.Table
+	stats   *collect.Stats
+	proc    *collect.Processor
+	now     time.Time
+	next    int64
 }
 
 func setup(t *testing.T, change ...func(*bundle)) *bundle {
@@ -59,7 +73,11 @@ func settle(d time.Duration) func(*bundle) { return func(b *bundle) { b.rules.Se
 func (b *bundle) restart() {
 	b.Helper()
 	var err error
-	b.proc, err = collect.New(b.cfg, collect.Deps{Rules: fixedRules(b.rules), Stats: b.stats, Now: b.now}, b.state)
+	var rules collect.RuleBook = fixedRules(b.rules)
+	if b.curious {
+		rules = curious{fixedRules: fixedRules(b.rules), since: noon}
+	}
+	b.proc, err = collect.New(b.cfg, collect.Deps{Rules: rules, Stats: b.stats, Now: b.now}, b.state)
 	require.NoError(b, err)
 }
 
@@ -126,7 +144,7 @@ func visits(t *testing.T, messages []stage.Message) []*streamv1.Visit {
 		v := new(streamv1.Visit)
 		require.NoError(t, proto.Unmarshal(m.Value, v))
 		require.Equal(t, topic.TypeVisit, m.Type)
-		require.Equal(t, string(topic.PersonKey(v.GetWorkspace(), v.GetSubject().GetPersonKey())), string(m.Key))
+		require.Equal(t, string(topic.PersonKey(v.GetWorkspace(), ids.Person(v.GetSubject().GetPersonKey(), v.GetVisitId()))), string(m.Key))
 		require.NotEmpty(t, m.TraceParent)
 		out = append(out, v)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/ids"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/visits/visit"
@@ -29,8 +30,9 @@ func (p *Processor) send(s *sitting, out *stage.Outbox) error {
 	return nil
 }
 
-// close closes the visit and tells so: its person gets the closed revision; when nobody is known, an outcome says that
-// nothing will be written (LOOM-26, IMM-36), once.
+// close closes the visit and tells so: its person gets the closed revision. When nobody is known, an outcome says that
+// nothing will be written (LOOM-26), or, where an integration tells the content's owner of such visits too, the closed
+// revision goes on without a person (IMM-36); either happens once.
 func (p *Processor) close(s *sitting, out *stage.Outbox) error {
 	s.Visit.Close()
 	s.changed, s.message = true, nil
@@ -42,6 +44,18 @@ func (p *Processor) close(s *sitting, out *stage.Outbox) error {
 		return nil
 	}
 	s.Skipped = true
+	p.stats.Anonymous.Add(1)
+	if s.Content.Kind == visit.KindDocument && p.rules.TellsUnknown(s.Workspace, s.Content.ID, s.LastActivityAt) {
+		// Nothing counts as sent by this: a person who becomes known has got nothing yet.
+		s.ToldUnknown = true
+		s.message = wire.Visit(&s.Visit, s.rules)
+		return publish(&s.Visit, s.message, out)
+	}
+	return p.skip(s, out)
+}
+
+// skip tells that nothing is written, because nobody is known.
+func (p *Processor) skip(s *sitting, out *stage.Outbox) error {
 	m, err := outcome.Message(&streamv1.Outcome{
 		Workspace:        s.Workspace,
 		Status:           streamv1.Status_STATUS_SKIPPED,
@@ -58,7 +72,6 @@ func (p *Processor) close(s *sitting, out *stage.Outbox) error {
 		return err
 	}
 	out.Send(m)
-	p.stats.Anonymous.Add(1)
 	return nil
 }
 
@@ -83,7 +96,7 @@ func publish(v *visit.Visit, m *streamv1.Visit, out *stage.Outbox) error {
 	}
 	out.Send(stage.Message{
 		Topic:       topic.Visits,
-		Key:         topic.PersonKey(v.Workspace, m.GetSubject().GetPersonKey()),
+		Key:         topic.PersonKey(v.Workspace, ids.Person(m.GetSubject().GetPersonKey(), v.ID)),
 		Value:       value,
 		ID:          id,
 		Type:        topic.TypeVisit,

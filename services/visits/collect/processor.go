@@ -17,6 +17,9 @@ type RuleBook interface {
 	// Rules returns the rules in force for visits of the workspace; an unknown workspace has the default ones. The error
 	// means that settings have not arrived yet: the batch is tried again.
 	Rules(workspace string) (visit.Rules, error)
+	// TellsUnknown reports whether somebody wants to hear of a visit to the document that ended at the given time, although
+	// nobody knows the viewer (IMM-36).
+	TellsUnknown(workspace, document string, at time.Time) bool
 }
 
 // Processor collects the visits of one partition.

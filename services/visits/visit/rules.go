@@ -58,6 +58,9 @@ func (v *Visit) ForgetDue(r Rules) time.Time { return v.LastArrival.Add(r.Rememb
 // Close closes an open visit, explicitly if a close was the latest that happened, else by silence.
 func (v *Visit) Close() {
 	v.Closed = true
+	if v.FirstClosedAt.IsZero() {
+		v.FirstClosedAt = v.LastActivityAt
+	}
 	v.Cause = CauseSilence
 	if v.Closing {
 		v.Cause = CauseExplicit

@@ -136,8 +136,12 @@ type Visit struct {
 	// SentRevision is the revision the present subject got last, -1 for none, at SentAt.
 	SentRevision int64
 	SentAt       time.Time
-	// Skipped is true once an outcome said that nobody is known.
+	// Skipped is true once it was said that nobody is known: by an outcome, or by a revision without a subject.
 	Skipped bool
+	// ToldUnknown is true once a revision without a subject was sent (IMM-36).
+	ToldUnknown bool
+	// FirstClosedAt is the closing time of the first closed revision; zero while there was none.
+	FirstClosedAt time.Time
 }
 
 // Reset makes v a new visit without activities and keeps its memory.

@@ -35,6 +35,8 @@ func Visit(v *visit.Visit, r visit.Rules) *streamv1.Visit {
 		FirstEventId:     string(v.FirstEventID),
 		LastEventId:      string(v.LastEventID),
 		SettingsRevision: v.SettingsRevision,
+		ToldUnknown:      v.ToldUnknown,
+		FirstClosedAt:    timestamp(v.FirstClosedAt),
 	}
 }
 
