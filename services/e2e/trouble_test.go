@@ -70,7 +70,7 @@ func (f *sign) Write(p []byte) (int, error) {
 // Promises 1 to 3: a broker that goes away in the middle of a stream and comes back.
 func TestTheBrokerGoesAwayAndComesBack(t *testing.T) {
 	rig.Parallel(t)
-	trouble := &sign{text: "failed, trying again"}
+	trouble := &sign{text: "trying until it works"} // a fetch that failed
 	r := rig.New(t, rig.Options{OwnBroker: true, Log: trouble})
 	r.StartConfig()
 	traffic := r.Traffic(31, pick(1000, 10_000))
