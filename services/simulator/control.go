@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -219,16 +220,10 @@ func (s *Simulator) addFaults(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var rules []faults.Rule
-	if err := yaml.Unmarshal(data, &rules); err != nil {
-		var wrapped struct {
-			Faults []faults.Rule `yaml:"faults"`
-		}
-		if yaml.Unmarshal(data, &wrapped) != nil {
-			writeError(w, fmt.Errorf("faults: %w", err))
-			return
-		}
-		rules = wrapped.Faults
+	rules, err := parseFaults(data)
+	if err != nil {
+		writeError(w, fmt.Errorf("faults: %w", err))
+		return
 	}
 	ids, err := s.AddFaults(rules...)
 	if err != nil {
@@ -236,6 +231,30 @@ func (s *Simulator) addFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusCreated, map[string]any{"ids": ids})
+}
+
+// parseFaults is strict: a fault with a slip in it that is not in force would make a test pass for nothing.
+func parseFaults(data []byte) ([]faults.Rule, error) {
+	var wrapped struct {
+		Faults []faults.Rule `yaml:"faults"`
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(data, &node); err != nil {
+		return nil, err
+	}
+	into := any(&wrapped)
+	if len(node.Content) == 1 && node.Content[0].Kind == yaml.SequenceNode {
+		into = &wrapped.Faults
+	}
+	strict := yaml.NewDecoder(bytes.NewReader(data))
+	strict.KnownFields(true)
+	if err := strict.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if len(wrapped.Faults) == 0 {
+		return nil, errors.New("no rule given; send a list of rules, or a mapping with the key faults")
+	}
+	return wrapped.Faults, nil
 }
 
 func (s *Simulator) removeFaults(w http.ResponseWriter, r *http.Request) {

@@ -151,6 +151,7 @@ func TestFaults(t *testing.T) {
 		b := setup(t)
 		for body, want := range map[string]string{
 			`[{action: explode}]`: "faults[0].action", `[{action: status}]`: "faults[0].status", `[{action: delay}]`: "faults[0].wait",
+			`{action: delay, wait: 1s}`: "action", `[{action: delay, wait: 1s, rout: x}]`: "rout", `{faults: []}`: "no rule",
 			`[{action: lock_row, nth: [1], every: 2}]`: "faults[0].nth", `[{action: row_error}]`: "faults[0].code", `[{action: maintenance, route: "["}]`: "faults[0].route",
 		} {
 			status, answer := b.control(http.MethodPost, "/faults", body)
