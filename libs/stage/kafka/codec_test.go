@@ -198,3 +198,35 @@ func TestErrorTypesAreFew(t *testing.T) {
 	require.Equal(t, kafka.NotLeaderForPartition.Title(), errorType(kafka.NotLeaderForPartition))
 	require.Equal(t, "message too large", errorType(&stage.TooLargeError{}))
 }
+
+func TestDecoderSkipsOverlappingTransactionsThatWereRolledBack(t *testing.T) {
+	t.Parallel()
+	transactional := func(base, producer int64, flags uint16) []byte {
+		return spoil(encoded(compress.None, base, stage.Message{Key: []byte{0, 0, 0, 0}, Value: []byte("v")}), func(b []byte) {
+			binary.BigEndian.PutUint16(b[batchAttributesAt:], flags)
+			binary.BigEndian.PutUint64(b[batchProducerAt:], uint64(producer))
+		})
+	}
+	var set []byte
+	set = append(set, transactional(0, 7, attrTransactional)...)
+	set = append(set, transactional(1, 8, attrTransactional)...)
+	set = append(set, transactional(2, 8, attrTransactional|attrControl)...)
+	set = append(set, transactional(3, 7, attrTransactional)...)
+	set = append(set, transactional(4, 7, attrTransactional|attrControl)...)
+	// A broker lists transactions in the order in which they ended.
+	d := decoder{aborted: []aborted{{producer: 8, first: 1}, {producer: 7, first: 0}}}
+	require.NoError(t, d.decode(set))
+	require.Empty(t, d.records)
+	require.EqualValues(t, 5, d.next)
+}
+
+func TestDecoderGivesNothingOfABatchThatIsBroken(t *testing.T) {
+	t.Parallel()
+	set := encoded(compress.None, 0, stage.Message{Value: []byte("whole")})
+	broken := encoded(compress.None, 1, stage.Message{Value: []byte("first")}, stage.Message{Value: []byte("second")})
+	set = append(set, spoil(broken, func(b []byte) { binary.BigEndian.PutUint32(b[batchCountAt:], 3) })...)
+	d := decoder{}
+	require.Error(t, d.decode(set))
+	require.Len(t, d.records, 1, "else the same records would come with every attempt to read on")
+	require.EqualValues(t, 1, d.next)
+}

@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go/compress"
@@ -40,6 +42,8 @@ type decoder struct {
 // decode reads batch after batch. The last one may be cut off, which is no error: Kafka fills the response to the byte.
 func (d *decoder) decode(set []byte) error {
 	d.next = d.from
+	// A broker lists transactions in the order in which they ended; they are needed in that of their beginnings.
+	slices.SortFunc(d.aborted, func(a, b aborted) int { return cmp.Compare(a.first, b.first) })
 	for len(set) > batchMagicAt {
 		length := int(int32(binary.BigEndian.Uint32(set[batchLengthAt:]))) + batchLengthAt + 4
 		if set[batchMagicAt] != 2 {
@@ -79,8 +83,9 @@ func (d *decoder) batch(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w at offset %d: %w", errMalformed, base, err)
 	}
-	count := int(int32(binary.BigEndian.Uint32(b[batchCountAt:])))
+	count, whole := int(int32(binary.BigEndian.Uint32(b[batchCountAt:]))), len(d.records)
 	if err := d.appendRecords(b, payload, count); err != nil {
+		d.records = d.records[:whole] // the batch is read again; half of it would come every time
 		return fmt.Errorf("offset %d: %w", base, err)
 	}
 	d.next = last + 1
