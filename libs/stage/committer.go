@@ -130,15 +130,20 @@ func (e *lostError) Unwrap() error { return e.err }
 // fence makes sure that the group still counts this member as the owner of a partition that is settled up to next. A worker
 // calls it before it writes state: a process that was frozen past its session must not overwrite what the new owner
 // saved. A recent commit is proof enough; otherwise the settled offset is committed (again), which the broker refuses
-// when the generation is over.
-func (c *committer) fence(ctx context.Context, partition int, next int64) error {
+// when the generation is over. The write must be done by the time that fence returns: until then the session cannot have
+// run out, even if the process is frozen in between.
+func (c *committer) fence(ctx context.Context, partition int, next int64) (sure time.Time, err error) {
 	c.commitMu.Lock()
 	defer c.commitMu.Unlock()
 	if c.failed != nil {
-		return c.failed
+		return time.Time{}, c.failed
 	}
-	if next < 0 || time.Since(c.confirmed) < c.stage.cfg.SessionTimeout/3 {
-		return nil
+	session := c.stage.cfg.SessionTimeout
+	if next < 0 { // nothing is settled, so there is nothing to commit that would prove anything
+		return time.Now().Add(session), nil
 	}
-	return c.commitLocked(ctx, map[int]int64{partition: max(next, c.committed[partition])})
+	if time.Since(c.confirmed) >= session/3 {
+		err = c.commitLocked(ctx, map[int]int64{partition: max(next, c.committed[partition])})
+	}
+	return c.confirmed.Add(session), err
 }

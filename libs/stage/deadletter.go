@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -19,16 +21,24 @@ const (
 	HeaderDeadOffset    = "dl-offset"
 	HeaderDeadAttempts  = "dl-attempts"
 	HeaderDeadTime      = "dl-time"
+	// HeaderDeadBytes and HeaderDeadHash are the length and the SHA-256 of a value that was left out, see DeadLetter.Bare.
+	HeaderDeadBytes = "dl-value-bytes"
+	HeaderDeadHash  = "dl-value-sha256"
 )
 
-// plainDeadLetter keeps the record as it was, with the circumstances added as headers.
+// plainDeadLetter keeps the record as it was, or its bare place, with the circumstances added as headers.
 func plainDeadLetter(topic string, d DeadLetter) Message {
 	text := func(key, value string) Header { return Header{Key: key, Value: []byte(value)} }
-	headers := append([]Header{}, d.Record.Headers...)
+	headers, value := append([]Header{}, d.Record.Headers...), d.Record.Value
+	if d.Bare {
+		hash := sha256.Sum256(value)
+		headers = []Header{text(HeaderDeadBytes, strconv.Itoa(len(value))), text(HeaderDeadHash, hex.EncodeToString(hash[:]))}
+		value = []byte{}
+	}
 	return Message{
 		Topic: topic,
 		Key:   d.Record.Key,
-		Value: d.Record.Value,
+		Value: value,
 		Headers: append(headers,
 			text(HeaderDeadStage, d.Stage), text(HeaderDeadReason, d.Reason), text(HeaderDeadDetail, d.Detail),
 			text(HeaderDeadTopic, d.Record.Topic), text(HeaderDeadPartition, strconv.Itoa(d.Record.Partition)),

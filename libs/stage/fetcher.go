@@ -3,13 +3,18 @@ package stage
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 )
 
-// longPoll is how long an idle partition's fetch waits at the broker.
-const longPoll = time.Second
+// longPoll is how long an idle partition's fetch waits at the broker. An answer that is overdue by blindAfter says that
+// nobody knows what is waiting there.
+const (
+	longPoll   = time.Second
+	blindAfter = 5 * longPoll
+)
 
 // chunk is what one fetch brought. next is the offset after it, which can lie beyond the last record.
 type chunk struct {
@@ -22,7 +27,13 @@ type fetcher struct {
 	part   *part
 	out    chan chunk
 	offset int64
+	// answered is when the broker told what there is, in Unix nanoseconds; 0 for never.
+	answered atomic.Int64
 }
+
+// blind reports whether the partition cannot be read at the moment. Its processor is not told the time then: it would
+// take records that wait at the broker for silence.
+func (f *fetcher) blind() bool { return time.Since(time.Unix(0, f.answered.Load())) > blindAfter }
 
 // run fetches until ctx ends. It never gives up and never skips.
 func (f *fetcher) run(ctx context.Context) {
@@ -92,6 +103,7 @@ func (f *fetcher) ask(ctx context.Context, offset int64, minBytes int, wait time
 	if err == nil {
 		p.committed.CompareAndSwap(-1, max(got.Start, 0))
 		p.end.Store(got.End)
+		f.answered.Store(time.Now().UnixNano())
 	}
 	return got, err
 }

@@ -22,7 +22,8 @@ type Processor interface {
 
 // Ticker is a Processor that also acts on the passing of time.
 type Ticker interface {
-	// Tick is called about once per Config.TickEvery, between batches, with the stage's clock. Errors are treated as those
+	// Tick is called about once per Config.TickEvery, between batches, with the stage's clock, but not while the partition
+	// cannot be read. Errors are treated as those
 	// of Process, except that a permanent one is logged and the tick is given up.
 	Tick(ctx context.Context, now time.Time, out *Outbox) error
 }
@@ -50,7 +51,8 @@ type Port interface {
 	// Save writes state entries to the compacted topic of the partition, applies them to the Table and returns once every
 	// in-sync replica has them.
 	Save(ctx context.Context, entries ...Entry) error
-	// DeadLetter publishes a dead letter for a record. It does not settle it.
+	// DeadLetter publishes a dead letter for a record, without the record's bytes if they are too large for it. It does not
+	// settle the record. It fails only when ctx or the assignment has ended.
 	DeadLetter(ctx context.Context, rec Record, reason, detail string) error
 	// Settle marks offsets as done. The runtime commits the gapless prefix.
 	Settle(offsets ...int64)

@@ -64,10 +64,7 @@ func (p *part) run(ctx context.Context) {
 			return err
 		}
 		// A start that fails is repeated from the state on. However it fails: there is no record to blame.
-		if err := guard(w.start); err != nil {
-			return errors.New(err.Error())
-		}
-		return nil
+		return lasting(guard(w.start))
 	})
 	if err != nil {
 		return
@@ -204,6 +201,14 @@ func isFinal(err error) bool {
 func isPermanent(err error) bool {
 	_, ok := PermanentReason(err)
 	return ok
+}
+
+// lasting makes a permanent error one to try again after, for what must not be given up.
+func lasting(err error) error {
+	if isPermanent(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // pause waits and reports whether ctx is still alive.

@@ -46,7 +46,7 @@ func (w *pipeline) run(ctx context.Context, f *fetcher) {
 				return
 			}
 		case <-tick.C:
-			if !w.tick(work) {
+			if !f.blind() && !w.tick(work) {
 				return
 			}
 		}
@@ -113,8 +113,8 @@ func (w *pipeline) rollback() {
 // isolate finds the record that cannot be handled: halves are handled on their own until one record is left, and that one
 // is dead-lettered. All others are handled as if it had not been there.
 func (w *pipeline) isolate(work context.Context, records []Record, reason string, cause error) error {
-	w.rollback()
 	if len(records) > 1 {
+		w.rollback()
 		half := len(records) / 2
 		if err := w.handle(work, records[:half]); err != nil {
 			return err
@@ -123,13 +123,36 @@ func (w *pipeline) isolate(work context.Context, records []Record, reason string
 	}
 	ctx, b := w.stage.tel.startBatch(work, w.part, records)
 	defer func() { b.end(ctx, cause) }()
-	w.out.DeadLetter(records[0], reason, detailOf(cause))
-	if err := w.deliver(ctx, b); err != nil {
+	if err := w.giveUp(ctx, b, records[0], reason, cause); err != nil {
 		return err
 	}
 	w.settle(records[0].Offset + 1)
 	w.in.Add(1)
 	return nil
+}
+
+// giveUp dead-letters a record. Where its bytes are too large for that as well, the dead letter goes without them; from
+// there on nothing is left to give up, and what fails is tried again. It returns an error only if ctx has ended.
+func (w *pipeline) giveUp(ctx context.Context, b *batchTrace, rec Record, reason string, cause error) error {
+	if reason == ReasonTooLarge && len(w.out.dead) > 0 { // the handler gave it up: its reason and its messages stand
+		w.bare()
+		if err := w.deliver(ctx, b); !isPermanent(err) {
+			return err
+		}
+	}
+	w.rollback()
+	w.out.DeadLetter(rec, reason, detailOf(cause))
+	if err := w.deliver(ctx, b); !isPermanent(err) {
+		return err
+	}
+	w.bare()
+	return w.retry(ctx, "dead-lettering", func() error { return lasting(w.deliver(ctx, b)) })
+}
+
+func (w *pipeline) bare() {
+	for i := range w.out.dead {
+		w.out.dead[i].Bare = true
+	}
 }
 
 // deliver makes the effects of a handled batch permanent: first its outputs, then its state. A crash in between repeats
@@ -168,12 +191,8 @@ func (w *pipeline) save(ctx context.Context) error {
 	}
 	entries := w.table.Staged()
 	if len(entries) > 0 {
-		err := w.retry(ctx, "saving the state", func() error {
-			if err := w.commit.fence(ctx, w.id, w.next); err != nil {
-				return err
-			}
-			return w.produce(ctx, ProduceBatch{StateTopic: w.cfg.StateTopic, StatePartition: w.id, Entries: entries})
-		})
+		b := ProduceBatch{StateTopic: w.cfg.StateTopic, StatePartition: w.id, Entries: entries}
+		err := w.retry(ctx, "saving the state", func() error { return w.produceState(ctx, b, w.next) })
 		if err != nil {
 			return err
 		}
@@ -193,6 +212,17 @@ func (p *part) produce(ctx context.Context, b ProduceBatch) error {
 		return Permanent(ReasonTooLarge, err)
 	}
 	return err
+}
+
+// produceState writes state entries, unless another member may own the partition by now, which is settled up to next.
+func (p *part) produceState(ctx context.Context, b ProduceBatch, next int64) error {
+	sure, err := p.commit.fence(ctx, p.id, next)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithDeadline(ctx, sure)
+	defer cancel()
+	return p.produce(ctx, b)
 }
 
 func (p *part) buryAll(ctx context.Context, dead []DeadLetter) ([]Message, error) {

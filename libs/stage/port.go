@@ -79,15 +79,26 @@ func (p *port) Save(ctx context.Context, entries ...Entry) error {
 // DeadLetter publishes a dead letter; see Port.
 func (p *port) DeadLetter(ctx context.Context, rec Record, reason, detail string) error {
 	d := DeadLetter{Record: rec, Reason: reason, Detail: detail, Attempts: 1}
+	err := p.deadLetter(ctx, d)
+	if isPermanent(err) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(p.life, cancel)()
+		d.Bare = true
+		err = p.sink.retry(ctx, "dead-lettering", func() error { return lasting(p.deadLetter(ctx, d)) })
+	}
+	if err == nil {
+		p.sink.countDead(ctx, []DeadLetter{d})
+	}
+	return err
+}
+
+func (p *port) deadLetter(ctx context.Context, d DeadLetter) error {
 	messages, err := p.sink.buryAll(ctx, []DeadLetter{d})
 	if err != nil {
 		return err
 	}
-	if err := p.do(ctx, &call{messages: messages, done: make(chan error, 1)}); err != nil {
-		return err
-	}
-	p.sink.countDead(ctx, []DeadLetter{d})
-	return nil
+	return p.do(ctx, &call{messages: messages, done: make(chan error, 1)})
 }
 
 // Settle marks offsets as done; see Port.
@@ -172,10 +183,7 @@ func (p *port) writeOnce(calls []*call) error {
 		w.mu.Lock()
 		next := w.next
 		w.mu.Unlock()
-		if err := w.commit.fence(p.life, w.id, next); err != nil {
-			return err
-		}
-		return w.produce(p.life, b)
+		return w.produceState(p.life, b, next)
 	})
 	if err != nil {
 		return err

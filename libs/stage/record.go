@@ -87,6 +87,9 @@ type DeadLetter struct {
 	Reason string
 	// Detail says in one sentence what is wrong and what to do next. It must not quote a secret or a personal datum.
 	Detail string
+	// Bare asks for a letter without the record's value and headers, because one with them is larger than the dead-letter
+	// topic accepts. The record still lies in its topic, at its offset.
+	Bare bool
 	// Attempts counts how often the record was handled.
 	Attempts int
 	// Time is when it was given up.

@@ -18,7 +18,7 @@ import (
 
 // MaxValueBytes is the largest original value that is copied into a dead letter: 10 MiB, as much as the HTTP edge takes
 // in one body. The dead-letter topic's max.message.bytes must allow it and some 64 KiB of envelope. A larger value stays
-// where it is, and the dead letter says where that is.
+// where it is, as does any when the topic allows less, and the dead letter says where that is.
 const MaxValueBytes = 10 << 20
 
 // maxDetailChars keeps a detail one sentence.
@@ -86,13 +86,16 @@ func build(s Sealer, d *stage.DeadLetter, workspaceOf WorkspaceOf) (*streamv1.De
 		Attempts: uint32(max(d.Attempts, 0)), At: timestamppb.New(d.Time), ValueBytes: uint64(len(rec.Value)),
 	}
 	var err error
-	if len(rec.Value) <= MaxValueBytes {
+	if len(rec.Value) == 0 || (!d.Bare && len(rec.Value) <= MaxValueBytes) {
 		// Promise 8: nobody knows what is in bytes that could not be handled.
 		if letter.SealedValue, err = s.Seal(rec.Value, []byte(id)); err != nil {
 			return nil, fmt.Errorf("seal dead letter %s: %w", id, err)
 		}
 	}
-	envelope := &streamv1.Envelope{Key: rec.Key, Headers: toHeaders(rec.Headers)}
+	envelope := &streamv1.Envelope{Key: rec.Key}
+	if !d.Bare {
+		envelope.Headers = toHeaders(rec.Headers)
+	}
 	if isOwn(rec.Topic) {
 		letter.Workspace = workspaceOfKey(rec.Key)
 		letter.Key, letter.Headers = envelope.GetKey(), envelope.GetHeaders()

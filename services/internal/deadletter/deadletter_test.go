@@ -126,6 +126,27 @@ func TestDeadLetterOfAHugeValueSaysWhereItLies(t *testing.T) {
 	require.EqualValues(t, 42, rec.Offset)
 }
 
+func TestABareDeadLetterSaysWhereTheRecordLies(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, d := range []stage.DeadLetter{b.own, b.theirs} {
+		d.Bare = true
+		large := []byte(address + string(bytes.Repeat([]byte("x"), 4096)))
+		d.Record.Value, d.Record.Headers = large, append(d.Record.Headers, stage.Header{Key: "large", Value: large})
+
+		m, err := deadletter.Encode(b.inst)(d)
+		require.NoError(t, err)
+		require.Less(t, len(m.Value), 1024)
+		letter := decode(t, m)
+		require.EqualValues(t, len(large), letter.GetValueBytes())
+		rec, err := deadletter.Open(b.inst, letter)
+		require.ErrorIs(t, err, deadletter.ErrValueNotCopied)
+		require.Equal(t, d.Record.Topic, rec.Topic)
+		require.Equal(t, d.Record.Key, rec.Key)
+		require.EqualValues(t, 42, rec.Offset)
+	}
+}
+
 func TestDeadLetterIsTheSameWhenTheRecordIsGivenUpAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
