@@ -38,7 +38,7 @@ func NewInstallation() (*Installation, error) {
 // if there is none. When several processes create it at once, all of them end up with the same one. A file that others
 // may read is refused: correct its mode first.
 func LoadOrCreateInstallation(path string) (*Installation, error) {
-	inst, err := loadInstallation(path)
+	inst, err := LoadInstallation(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return inst, err
 	}
@@ -49,10 +49,11 @@ func LoadOrCreateInstallation(path string) (*Installation, error) {
 	if err := inst.create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("save installation key: %w", err)
 	}
-	return loadInstallation(path)
+	return LoadInstallation(path)
 }
 
-func loadInstallation(path string) (*Installation, error) {
+// LoadInstallation reads the keyset file that LoadOrCreateInstallation has made, and fails where there is none.
+func LoadInstallation(path string) (*Installation, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read installation key: %w", err)

@@ -60,8 +60,9 @@ func Names() []string {
 // open makes what every service needs.
 func (s *shared) open() error {
 	var err error
-	if s.installation, err = seal.LoadOrCreateInstallation(s.cfg.InstallationKeyFile); err != nil {
-		return fmt.Errorf("installation_key_file: %w", err)
+	// Never a new one here: what a process with a key of its own seals, such as dead letters, nobody else could open.
+	if s.installation, err = seal.LoadInstallation(s.cfg.InstallationKeyFile); err != nil {
+		return fmt.Errorf("installation_key_file: %w; copy it from where `throughline init` made it, or run that first", err)
 	}
 	s.deadLetter = deadletter.Encode(s.installation)
 	s.kafka, err = kafka.New(s.cfg.Kafka, kafka.Deps{Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/broker"
+	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -83,6 +84,9 @@ func start(ctx context.Context, opts Options) (_ *environment, err error) {
 		return nil, err
 	}
 	if e.tokens, err = loadTokens(opts.Dir); err != nil {
+		return nil, err
+	}
+	if _, err = seal.LoadOrCreateInstallation(e.path(installationKey)); err != nil {
 		return nil, err
 	}
 	if err := e.startBroker(ctx); err != nil {
@@ -201,7 +205,7 @@ func (e *environment) processConfig() app.Config {
 	cfg := app.DefaultConfig()
 	cfg.Telemetry.Log.Level, cfg.Telemetry.Log.Format = slog.LevelWarn, "text"
 	cfg.Admin.Listen = e.state.Admin
-	cfg.InstallationKeyFile = e.path("installation.key")
+	cfg.InstallationKeyFile = e.path(installationKey)
 	cfg.Kafka, cfg.Topics = e.kafkaConfig(), e.topics()
 	cfg.Settings.Target, cfg.Settings.SavePath = e.state.Config, e.path("settings.snapshot")
 	cfg.Settings.TokenFile, cfg.ViewerTokenFile = e.path(serviceToken), e.path(viewerToken)
@@ -267,4 +271,6 @@ const (
 	serviceToken = "service.token"
 	viewerToken  = "viewer.token"
 	orgSecret    = "org.secret"
+
+	installationKey = "installation.key"
 )

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/throughline-dev/throughline/libs/broker"
+	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
@@ -98,7 +99,8 @@ func New(t testing.TB, opts Options) *Rig {
 		r.StartBroker()
 		t.Cleanup(r.StopBroker)
 	}
-	var err error
+	_, err := seal.LoadOrCreateInstallation(r.Path("installation.key"))
+	require.NoError(t, err)
 	r.Kafka, err = kafka.New(kafka.DefaultConfig(r.brokers...), kafka.Deps{Logger: r.logger})
 	require.NoError(t, err)
 	t.Cleanup(r.Kafka.Close)
