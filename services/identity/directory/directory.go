@@ -7,7 +7,7 @@ import (
 	"github.com/throughline-dev/throughline/services/identity/match"
 )
 
-// Party is somebody with an address.
+// Party is somebody with an address; the zero Party is nobody, whom nobody looks for.
 type Party struct {
 	// Key is the keyed hash of the address; "" when there is nobody.
 	Key string
@@ -19,8 +19,19 @@ type Party struct {
 type Ask struct {
 	Workspace, Connection string
 	Viewer, Owner         Party
+	// Users are the ids, of 18 characters, of users to be found besides.
+	Users []string
+	How
+}
+
+// How is in what manner people are looked for. It is the same for everybody who is asked for at once in one org.
+type How struct {
 	// Fields are wanted in Candidate.Extra, besides what a Candidate has anyway.
 	Fields []string
+	// LeadEmails and ContactEmails are fields that may hold the address besides Email (IMM-31).
+	LeadEmails, ContactEmails []string
+	// SandboxSuffix finds users by their address with ".invalid" at its end, too (IMM-27).
+	SandboxSuffix bool
 }
 
 // Answer is what an org says.
@@ -30,7 +41,8 @@ type Answer struct {
 	Candidates []match.Candidate
 	// OwnerUsers are the users with the content owner's address. It must not be changed.
 	OwnerUsers []match.User
-	// RecordOwners are the users who own candidates, by id; queues and users that are not visible are missing.
+	// RecordOwners are the users who own candidates and those of Ask.Users, by id. Queues are missing; users that do not
+	// exist or are not visible have no id. It must not be changed.
 	RecordOwners map[string]match.User
 	// AskedAt is when the candidates were read.
 	AskedAt time.Time

@@ -19,8 +19,27 @@ import (
 const (
 	leadFields    = "Id, Email, OwnerId, LastModifiedDate, CreatedDate, IsConverted, ConvertedContactId"
 	contactFields = "Id, Email, OwnerId, AccountId, LastModifiedDate, CreatedDate"
-	userFields    = "Id, Email, IsActive, LastLoginDate, LanguageLocaleKey, LastModifiedDate, CreatedDate"
+	userFields    = "Id, Email, IsActive, LastLoginDate, LanguageLocaleKey, TimeZoneSidKey, LastModifiedDate, CreatedDate"
 )
+
+// fieldEmail holds the address of a Lead, Contact or User.
+const fieldEmail = "Email"
+
+// sandboxSuffix is what Salesforce appends to the addresses of users when it makes a sandbox, so that nothing is sent.
+const sandboxSuffix = ".invalid"
+
+// fieldList adds fields to a list, each once: a query that names one twice is refused.
+func fieldList(list string, more ...[]string) string {
+	all := strings.Split(list, ", ")
+	for _, fields := range more {
+		for _, f := range fields {
+			if !slices.ContainsFunc(all, func(have string) bool { return strings.EqualFold(have, f) }) {
+				all = append(all, f)
+			}
+		}
+	}
+	return strings.Join(all, ", ")
+}
 
 // querier asks one org with lists of keys.
 type querier struct {
@@ -85,9 +104,18 @@ func byAddress(byKey map[string]string) map[string][]string {
 	return keys
 }
 
+// suffixed adds to addresses the form they have in a sandbox.
+func suffixed(addresses []string) []string {
+	all := slices.Clone(addresses)
+	for _, a := range addresses {
+		all = append(all, a+sandboxSuffix)
+	}
+	return all
+}
+
 // normalized returns a record's address in the form in which addresses are compared, "" if it is none.
-func normalized(rec salesforce.Record) string {
-	address, err := normalize.Email(rec.String("Email"))
+func normalized(rec salesforce.Record, field string) string {
+	address, err := normalize.Email(rec.String(field))
 	if err != nil {
 		return ""
 	}
@@ -120,6 +148,7 @@ func user(rec salesforce.Record) match.User {
 		Active:    rec.Bool("IsActive"),
 		LastLogin: rec.Time("LastLoginDate"),
 		Language:  rec.String("LanguageLocaleKey"),
+		TimeZone:  rec.String("TimeZoneSidKey"),
 		Modified:  rec.Time("LastModifiedDate"),
 		CreatedAt: rec.Time("CreatedDate"),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +21,11 @@ type round struct {
 	workspace, connection string
 	now                   time.Time
 	members               []member
-	fields                []string
+	how                   How
+	// manner is how, as a part of keys: what was found in another manner is not what would be found in this.
+	manner string
+	// named are users asked for by id.
+	named map[string]bool
 
 	// What is known, from the caches or from the org.
 	people map[string]people
@@ -36,11 +41,14 @@ type round struct {
 type member struct {
 	index         int
 	viewer, owner string
+	users         []string
 }
 
 func newRound(dir *Salesforce, key string, first *Ask) *round {
+	manner := strings.Join(slices.Concat(first.Fields, []string{"/"}, first.LeadEmails, []string{"/"}, first.ContactEmails), ",")
 	return &round{
-		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(), fields: first.Fields,
+		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(),
+		how: first.How, manner: manner, named: map[string]bool{},
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
 	}
@@ -50,7 +58,7 @@ func newRound(dir *Salesforce, key string, first *Ask) *round {
 func (r *round) add(index int, a *Ask) {
 	m := member{index: index}
 	if a.Viewer.Key != "" {
-		m.viewer = join(r.key, a.Viewer.Key, strings.Join(r.fields, ","))
+		m.viewer = join(r.key, a.Viewer.Key, r.manner)
 		if _, ok := r.people[m.viewer]; !ok {
 			if p, ok := r.dir.people.Get(m.viewer, r.now); ok {
 				r.people[m.viewer] = p
@@ -61,7 +69,7 @@ func (r *round) add(index int, a *Ask) {
 		}
 	}
 	if a.Owner.Key != "" {
-		m.owner = join(r.key, a.Owner.Key)
+		m.owner = join(r.key, a.Owner.Key, strconv.FormatBool(r.how.SandboxSuffix))
 		if _, ok := r.users[m.owner]; !ok {
 			if u, ok := r.dir.users.Get(m.owner, r.now); ok {
 				r.users[m.owner] = u
@@ -70,6 +78,10 @@ func (r *round) add(index int, a *Ask) {
 			}
 		}
 	}
+	for _, id := range a.Users {
+		r.named[id] = true
+	}
+	m.users = a.Users
 	r.members = append(r.members, m)
 }
 
@@ -93,27 +105,35 @@ func (r *round) known() bool {
 	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(unknownOwners) == 0
 }
 
-// unknownOwners returns the users who own candidates and are not known yet.
+// unknownOwners returns the users who own candidates or were named, and are not known yet.
 func (r *round) unknownOwners() []string {
 	var ids []string
 	for _, p := range r.people {
 		for i := range p.candidates {
-			id := p.candidates[i].OwnerID
-			if !strings.HasPrefix(id, "005") {
-				continue
+			if id := p.candidates[i].OwnerID; strings.HasPrefix(id, "005") && !r.recall(id) {
+				ids = append(ids, id)
 			}
-			if _, ok := r.owners[id]; ok {
-				continue
-			}
-			if u, ok := r.dir.owners.Get(join(r.key, id), r.now); ok {
-				r.owners[id] = u
-				continue
-			}
+		}
+	}
+	for id := range r.named {
+		if !r.recall(id) {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// recall reports whether a user is known, from this round or from before.
+func (r *round) recall(id string) bool {
+	if _, ok := r.owners[id]; ok {
+		return true
+	}
+	u, ok := r.dir.owners.Get(join(r.key, id), r.now)
+	if ok {
+		r.owners[id] = u
+	}
+	return ok
 }
 
 // ask learns from the org what is missing, and remembers it.
@@ -123,17 +143,20 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	g, gctx := errgroup.WithContext(ctx)
 	if addresses := variants(r.viewers); len(addresses) > 0 {
 		g.Go(func() (err error) {
-			leads, err = q.in(gctx, r.with(leadFields), "Lead", "Email", addresses)
+			leads, err = r.having(gctx, q, match.Lead, addresses)
 			return err
 		})
 		g.Go(func() (err error) {
-			contacts, err = q.in(gctx, r.with(contactFields), "Contact", "Email", addresses)
+			contacts, err = r.having(gctx, q, match.Contact, addresses)
 			return err
 		})
 	}
 	if addresses := variants(r.contentOwners); len(addresses) > 0 {
+		if r.how.SandboxSuffix {
+			addresses = suffixed(addresses)
+		}
 		g.Go(func() (err error) {
-			users, err = q.in(gctx, userFields, "User", "Email", addresses)
+			users, err = q.in(gctx, userFields, "User", fieldEmail, addresses)
 			return err
 		})
 	}
@@ -149,9 +172,35 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	return r.askOwners(ctx, q)
 }
 
-// with adds the fields that the ranking needs to those that are read anyway.
-func (r *round) with(fields string) string {
-	return strings.Join(append([]string{fields}, r.fields...), ", ")
+// having returns the records of an object that have one of the addresses, in whatever field. One that has several of
+// them is there several times.
+func (r *round) having(ctx context.Context, q querier, object string, addresses []string) ([]salesforce.Record, error) {
+	var all []salesforce.Record
+	for _, field := range r.emailFields(object) {
+		records, err := q.in(ctx, r.fieldsOf(object), object, field, addresses)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, records...)
+	}
+	return all, nil
+}
+
+// emailFields returns the fields of an object that may hold an address.
+func (r *round) emailFields(object string) []string {
+	if object == match.Lead {
+		return append([]string{fieldEmail}, r.how.LeadEmails...)
+	}
+	return append([]string{fieldEmail}, r.how.ContactEmails...)
+}
+
+// fieldsOf returns what is read of an object: what is read anyway, where addresses may be, and what the ranking needs.
+func (r *round) fieldsOf(object string) string {
+	base := contactFields
+	if object == match.Lead {
+		base = leadFields
+	}
+	return fieldList(base, r.emailFields(object), r.how.Fields)
 }
 
 // byViewer assigns records to those who asked for their address. Different spellings of one address are one address.
@@ -160,8 +209,13 @@ func (r *round) byViewer(leads, contacts []salesforce.Record) map[string][]match
 	found := make(map[string][]match.Candidate, len(r.viewers))
 	for object, records := range map[string][]salesforce.Record{match.Lead: leads, match.Contact: contacts} {
 		for _, rec := range records {
-			for _, key := range keys[normalized(rec)] {
-				found[key] = append(found[key], candidate(object, rec, r.fields))
+			c := candidate(object, rec, r.how.Fields)
+			for _, field := range r.emailFields(object) {
+				for _, key := range keys[normalized(rec, field)] {
+					if !has(found[key], c.ID) {
+						found[key] = append(found[key], c)
+					}
+				}
 			}
 		}
 	}
@@ -181,12 +235,12 @@ func (r *round) follow(ctx context.Context, q querier, found map[string][]match.
 	if len(wanted) == 0 {
 		return nil
 	}
-	records, err := q.in(ctx, r.with(contactFields), "Contact", "Id", sortedKeys(wanted))
+	records, err := q.in(ctx, r.fieldsOf(match.Contact), match.Contact, "Id", sortedKeys(wanted))
 	if err != nil {
 		return err
 	}
 	for _, rec := range records {
-		c := candidate(match.Contact, rec, r.fields)
+		c := candidate(match.Contact, rec, r.how.Fields)
 		c.ViaConversion = true
 		for _, key := range wanted[c.ID] {
 			if !has(found[key], c.ID) {
@@ -209,7 +263,11 @@ func (r *round) keepUsers(records []salesforce.Record) {
 	keys := byAddress(r.contentOwners)
 	found := make(map[string][]match.User, len(r.contentOwners))
 	for _, rec := range records {
-		for _, key := range keys[normalized(rec)] {
+		address := normalized(rec, fieldEmail)
+		if r.how.SandboxSuffix {
+			address = strings.TrimSuffix(address, sandboxSuffix)
+		}
+		for _, key := range keys[address] {
 			found[key] = append(found[key], user(rec))
 		}
 	}
@@ -219,7 +277,7 @@ func (r *round) keepUsers(records []salesforce.Record) {
 	}
 }
 
-// askOwners learns about the users who own candidates.
+// askOwners learns about the users who own candidates or were named.
 func (r *round) askOwners(ctx context.Context, q querier) error {
 	ids := r.unknownOwners()
 	if len(ids) == 0 {
@@ -248,9 +306,9 @@ func (r *round) answer(answers []Answer) {
 		p, known := r.people[m.viewer]
 		users, ownerKnown := r.users[m.owner]
 		switch {
-		case m.viewer == "" || r.unreadable[m.viewer] || r.unreadable[m.owner]:
+		case r.unreadable[m.viewer] || r.unreadable[m.owner]:
 			a.Err = ErrUnreadable
-		case !known, m.owner != "" && !ownerKnown, !r.ownersKnown(p.candidates):
+		case m.viewer != "" && !known, m.owner != "" && !ownerKnown, !r.ownersKnown(p.candidates, m.users):
 			a.Err = r.trouble()
 		default:
 			*a = Answer{Candidates: p.candidates, OwnerUsers: users, RecordOwners: r.owners, AskedAt: p.askedAt}
@@ -258,7 +316,12 @@ func (r *round) answer(answers []Answer) {
 	}
 }
 
-func (r *round) ownersKnown(candidates []match.Candidate) bool {
+func (r *round) ownersKnown(candidates []match.Candidate, named []string) bool {
+	for _, id := range named {
+		if _, ok := r.owners[id]; !ok {
+			return false
+		}
+	}
 	for i := range candidates {
 		if id := candidates[i].OwnerID; strings.HasPrefix(id, "005") {
 			if _, ok := r.owners[id]; !ok {

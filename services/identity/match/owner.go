@@ -14,8 +14,8 @@ type User struct {
 	Active bool
 	// LastLogin is zero for a user who never logged in.
 	LastLogin time.Time
-	// Language is LanguageLocaleKey, e.g. "ja" or "en_US".
-	Language            string
+	// Language is LanguageLocaleKey, e.g. "ja" or "en_US"; TimeZone is TimeZoneSidKey, an IANA name.
+	Language, TimeZone  string
 	Modified, CreatedAt time.Time
 }
 

@@ -14,6 +14,7 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/identity/directory"
 	"github.com/throughline-dev/throughline/services/identity/match"
+	"github.com/throughline-dev/throughline/services/internal/ids"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -37,7 +38,7 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 	connection, _ := j.workspace.Connection(j.connection)
 	rest, err := proto.Marshal(&streamv1.Resolved{
 		Connection:       j.connection,
-		Resolution:       resolution(j.policy, a),
+		Resolution:       resolution(j, a),
 		OrgTimeZone:      connection.GetOrg().GetTimeZone(),
 		SettingsRevision: revision,
 	})
@@ -57,8 +58,9 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 // message begins a message about the job.
 func (j *job) message(name, kind string) stage.Message {
 	return stage.Message{
-		Topic:       name,
-		Key:         topic.PersonKey(j.engagement.GetWorkspace(), j.engagement.GetSubject().GetPersonKey()),
+		Topic: name,
+		Key: topic.PersonKey(j.engagement.GetWorkspace(),
+			ids.Person(j.engagement.GetSubject().GetPersonKey(), j.engagement.GetVisit().GetVisitId())),
 		ID:          j.engagement.GetEngagementId() + "-" + strconv.FormatInt(j.engagement.GetRevision(), 10) + "-" + j.connection,
 		Type:        kind,
 		Time:        j.engagement.GetVisit().GetLastActivityAt().AsTime(),
@@ -97,13 +99,18 @@ func told(e *streamv1.Engagement, status streamv1.Status, reason streamv1.Reason
 	}
 }
 
-// noWorkflow says that no integration takes the visit, when the visit is over.
+// noWorkflow says that no integration takes the visit, when the visit is over; of an unknown viewer, that nobody knows
+// who it was.
 func noWorkflow(rec *stage.Record, e *streamv1.Engagement, view *settings.View, now time.Time) (m stage.Message, ok bool, err error) {
 	if e.GetVisit().GetState() != streamv1.VisitState_VISIT_STATE_CLOSED || e.GetVisit().GetWithdrawn() {
 		return stage.Message{}, false, nil
 	}
 	o := told(e, streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_NO_WORKFLOW, now)
 	o.Detail = "no integration applied when the visit happened; add one, with an earlier start to take in the past"
+	if unknown(e) {
+		o.Reason = streamv1.Reason_REASON_IDENTITY_UNKNOWN
+		o.Detail = "Nobody was known when the visit ended, and no integration tells the owner of such visits."
+	}
 	o.SettingsRevision = view.Revision()
 	m, err = outcome.Message(o, rec.TraceParent())
 	return m, err == nil, err
@@ -118,18 +125,26 @@ func gaveUp(j *job, why *refusal, now time.Time) (stage.Message, error) {
 	return outcome.Message(o, j.rec.TraceParent())
 }
 
-func resolution(p match.Policy, a *directory.Answer) *streamv1.Resolution {
-	d := match.Decide(p, a.Candidates)
+func resolution(j *job, a *directory.Answer) *streamv1.Resolution {
+	d := match.Decide(j.policy, a.Candidates)
 	owner, users, failure := match.DecideOwner(a.OwnerUsers)
 	r := &streamv1.Resolution{
 		Lead:    person(d.Lead, a.RecordOwners),
 		Contact: person(d.Contact, a.RecordOwners),
 		Person:  person(d.Person, a.RecordOwners),
-		Policy:  p.Name,
+		Policy:  j.policy.Name,
 		AskedAt: timestamp(a.AskedAt),
 	}
-	if d.Person == nil {
+	switch {
+	case unknown(j.engagement):
+		r.Reason = streamv1.Reason_REASON_IDENTITY_UNKNOWN
+	case d.Person == nil:
 		r.Reason = streamv1.Reason_REASON_NO_MATCH
+	}
+	for _, id := range j.users {
+		if u := a.RecordOwners[id]; u.ID != "" {
+			r.FixedUsers = append(r.FixedUsers, userPerson(&u))
+		}
 	}
 	for i := range d.Considered {
 		c := &d.Considered[i]
@@ -147,7 +162,8 @@ func resolution(p match.Policy, a *directory.Answer) *streamv1.Resolution {
 	}
 	switch failure {
 	case match.OwnerFound:
-		r.ContentOwner = &streamv1.Person{RecordId: owner.ID, Object: "User", OwnerId: owner.ID, OwnerActive: true, OwnerLanguage: owner.Language}
+		r.ContentOwner = userPerson(owner)
+		r.ContentOwner.OneOfSeveral = len(users) > 1 && users[1].Active // the active ones come first
 	case match.OwnerInactive:
 		r.OwnerReason = streamv1.Reason_REASON_OWNER_INACTIVE
 	case match.OwnerNotFound:
@@ -163,7 +179,15 @@ func person(c *match.Candidate, owners map[string]match.User) *streamv1.Person {
 	owner := owners[c.OwnerID]
 	return &streamv1.Person{
 		RecordId: c.ID, Object: c.Object, OwnerId: c.OwnerID, AccountId: c.AccountID,
-		OwnerActive: owner.Active, OwnerLanguage: owner.Language,
+		OwnerActive: owner.Active, OwnerLanguage: owner.Language, OwnerTimeZone: owner.TimeZone,
+	}
+}
+
+// userPerson is a user, who owns itself.
+func userPerson(u *match.User) *streamv1.Person {
+	return &streamv1.Person{
+		RecordId: u.ID, Object: "User", OwnerId: u.ID,
+		OwnerActive: u.Active, OwnerLanguage: u.Language, OwnerTimeZone: u.TimeZone,
 	}
 }
 

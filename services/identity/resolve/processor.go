@@ -86,11 +86,13 @@ func (p *Processor) plan(view *settings.View, rec *stage.Record, out *stage.Outb
 		p.putOff(&job{rec: rec, engagement: e, since: now}, out)
 		return nil
 	}
-	ids := connections(w, e)
-	for _, id := range ids {
-		p.jobs = append(p.jobs, job{rec: rec, engagement: e, workspace: w, connection: id, policy: policy, since: now})
+	where := targets(w, e)
+	for _, t := range where {
+		p.jobs = append(p.jobs, job{
+			rec: rec, engagement: e, workspace: w, connection: t.connection, users: t.users, policy: policy, since: now,
+		})
 	}
-	if len(ids) > 0 {
+	if len(where) > 0 {
 		return nil
 	}
 	m, ok, err := noWorkflow(rec, e, view, now)

@@ -16,6 +16,7 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/identity/directory"
 	"github.com/throughline-dev/throughline/services/identity/match"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -40,7 +41,9 @@ type job struct {
 	engagement *streamv1.Engagement
 	workspace  *settings.Workspace
 	connection string
-	policy     match.Policy
+	// users are the ids of users that integrations name as assignees.
+	users  []string
+	policy match.Policy
 	// attempt counts how often it was asked before; since is when first.
 	attempt int
 	since   time.Time
@@ -77,12 +80,17 @@ func decode(value []byte) (*streamv1.Engagement, *refusal) {
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without an id"))
 	case e.GetWorkspace() == "":
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a workspace"))
-	case e.GetSubject().GetPersonKey() == "":
+	case !unknown(e) && e.GetSubject().GetPersonKey() == "":
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without a person"))
 	case e.GetVisit().GetVisitId() == "":
 		return nil, never(streamv1.Reason_REASON_BAD_SCHEMA, errors.New("an engagement without the visit that changed it"))
 	}
 	return e, nil
+}
+
+// unknown reports whether nobody knows the viewer (IMM-36).
+func unknown(e *streamv1.Engagement) bool {
+	return e.GetSubject().GetPersonKey() == "" && e.GetVisit().GetToldUnknown()
 }
 
 // place finds the workspace of an engagement and its match policy.
@@ -103,29 +111,55 @@ func place(view *settings.View, e *streamv1.Engagement) (*settings.Workspace, ma
 	return w, policy, nil
 }
 
-// connections returns where an engagement must be resolved: through whatever the integrations that were in force when it
-// happened write (IMM-17).
-func connections(w *settings.Workspace, e *streamv1.Engagement) []string {
-	var ids []string
-	for _, i := range w.IntegrationsAt(e.GetVisit().GetLastActivityAt().AsTime()) {
-		if applies(i, e.GetContent().GetContentId()) && !slices.Contains(ids, i.GetConnection()) {
-			ids = append(ids, i.GetConnection())
-		}
-	}
-	return ids
+// target is a connection in which an engagement must be resolved, and the users to be found besides.
+type target struct {
+	connection string
+	users      []string
 }
 
-func applies(i *configv1.Integration, contentID string) bool {
-	return len(i.GetContentIds()) == 0 || slices.Contains(i.GetContentIds(), contentID)
+// targets returns where an engagement must be resolved: through whatever the integrations that were in force when it
+// happened write (IMM-17). An unknown viewer concerns only those that ask for such (IMM-36).
+func targets(w *settings.Workspace, e *streamv1.Engagement) []target {
+	var all []target
+	for _, i := range w.IntegrationsAt(e.GetVisit().GetLastActivityAt().AsTime()) {
+		if !integration.Covers(i, e.GetContent().GetContentId()) || (unknown(e) && !integration.TellsUnknown(i)) {
+			continue
+		}
+		at := slices.IndexFunc(all, func(t target) bool { return t.connection == i.GetConnection() })
+		if at < 0 {
+			at, all = len(all), append(all, target{connection: i.GetConnection()})
+		}
+		all[at].users = addUsers(all[at].users, i)
+	}
+	return all
+}
+
+// addUsers adds the users that an integration names as assignees.
+func addUsers(users []string, i *configv1.Integration) []string {
+	for _, a := range i.GetActions() {
+		if id, ok := integration.FixedUser(a.GetAssignment()); ok && !slices.Contains(users, id) {
+			users = append(users, id)
+		}
+	}
+	return users
 }
 
 // ask builds the question for a job.
 func (j *job) ask() directory.Ask {
+	connection, _ := j.workspace.Connection(j.connection)
+	p := j.workspace.Proto().GetMatchPolicy()
 	a := directory.Ask{
 		Workspace:  j.workspace.ID(),
 		Connection: j.connection,
-		Viewer:     directory.Party{Key: j.engagement.GetSubject().GetPersonKey(), Address: j.opener(j.engagement.GetSubject().GetSealed())},
-		Fields:     j.policy.Fields(),
+		Users:      j.users,
+		How: directory.How{
+			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),
+			SandboxSuffix: p.GetSandboxSuffix() && connection.GetOrg().GetSandbox(),
+		},
+	}
+	if !unknown(j.engagement) {
+		subject := j.engagement.GetSubject()
+		a.Viewer = directory.Party{Key: subject.GetPersonKey(), Address: j.opener(subject.GetSealed())}
 	}
 	if content := j.engagement.GetContent(); content.GetOwnerKey() != "" {
 		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}

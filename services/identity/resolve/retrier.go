@@ -170,14 +170,10 @@ func (r *Retrier) plan(view *settings.View, w *waiting) ([]job, result) {
 		r.putOff(&w.job, refused, &res)
 		return nil, res
 	}
-	ids := []string{w.connection}
-	if w.connection == "" {
-		ids = connections(ws, w.engagement)
-	}
 	var jobs []job
-	for _, id := range ids {
+	for _, t := range whereTo(ws, w) {
 		j := w.job
-		j.workspace, j.policy, j.connection = ws, policy, id
+		j.workspace, j.policy, j.connection, j.users = ws, policy, t.connection, t.users
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {
@@ -188,6 +184,20 @@ func (r *Retrier) plan(view *settings.View, w *waiting) ([]job, result) {
 		}
 	}
 	return jobs, res
+}
+
+// whereTo returns where a record must be resolved: in the connection it was put off for, or in all.
+func whereTo(ws *settings.Workspace, w *waiting) []target {
+	all := targets(ws, w.engagement)
+	if w.connection == "" {
+		return all
+	}
+	for _, t := range all {
+		if t.connection == w.connection {
+			return []target{t}
+		}
+	}
+	return []target{{connection: w.connection}}
 }
 
 // conclude adds what became of one job.

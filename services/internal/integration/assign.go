@@ -11,16 +11,25 @@ import (
 type assignment struct {
 	spec  *configv1.Assignment
 	chain []configv1.Assignee
+	// fixed is the id of the user that FIXED_USER stands for.
+	fixed string
 	// linked is true for activities, the only objects that have a WhoId.
 	linked bool
+	// unknown is true when records are made for viewers without an address (IMM-36).
+	unknown bool
 }
 
-func newAssignment(spec *configv1.Assignment, object string) *assignment {
+func newAssignment(a *configv1.Action, trigger configv1.Trigger) *assignment {
+	spec := a.GetAssignment()
 	chain := spec.GetChain()
 	if len(chain) == 0 {
 		chain = []configv1.Assignee{configv1.Assignee_ASSIGNEE_RECORD_OWNER}
 	}
-	return &assignment{spec: spec, chain: chain, linked: object == "Task" || object == "Event"}
+	fixed, _ := FixedUser(spec)
+	return &assignment{
+		spec: spec, chain: chain, fixed: fixed, unknown: tellsUnknown(a, trigger),
+		linked: a.GetObject() == "Task" || a.GetObject() == "Event",
+	}
 }
 
 // WhoField is the field that links an activity to a person; an assignment sets it.
@@ -31,8 +40,13 @@ const ownerField = "OwnerId"
 // assigned is what an assignment decided; empty ids mean nobody.
 type assigned struct {
 	who, owner string
-	// language is the locale key of whoever will read the record; empty when unknown.
-	language string
+	// language is the locale key of whoever will read the record, timeZone their zone (IANA); empty when unknown.
+	language, timeZone string
+}
+
+// assign makes a user or the owner of a record the assignee.
+func (d *assigned) assign(owner *streamv1.Person) {
+	d.owner, d.language, d.timeZone = owner.GetOwnerId(), owner.GetOwnerLanguage(), owner.GetOwnerTimeZone()
 }
 
 // fields returns the fields that the assignment sets. An absent one is omitted, so that Salesforce applies its own
@@ -53,7 +67,7 @@ func (a *assignment) fields(path string) []field {
 // decide applies IMM-27 to IMM-30, IMM-34 and IMM-36. unmatched lets the record be written for nobody.
 func (a *assignment) decide(f *frame, unmatched bool) (assigned, *refusal) {
 	known := f.viewer.GetEmail() != ""
-	if !known && !a.forUnknown() {
+	if !known && !a.unknown {
 		return assigned{}, identityUnknown()
 	}
 	d := assigned{}
@@ -71,29 +85,22 @@ func (a *assignment) decide(f *frame, unmatched bool) (assigned, *refusal) {
 	return d, nil
 }
 
-// forUnknown tells whether records are made for viewers without an address: by choice, and for the owner of the
-// document only (IMM-36).
-func (a *assignment) forUnknown() bool {
-	if !a.spec.GetUnknownViewers() {
-		return false
-	}
-	for _, link := range a.chain {
-		if link == configv1.Assignee_ASSIGNEE_CONTENT_OWNER {
-			return true
-		}
-	}
-	return false
-}
-
-// choose walks the chain and takes the first usable owner. It returns why the links before it were not usable.
+// choose walks the chain and takes the first usable owner. It notes which link decided where there was a choice
+// (IMM-29), and returns why no link was usable.
 func (a *assignment) choose(f *frame, known bool, d *assigned) string {
 	var why []string
 	for n, link := range a.chain {
-		id, language, reason := a.try(f, link, known)
+		owner, reason := a.try(f, link, known)
 		if reason == streamv1.Reason_REASON_UNSPECIFIED {
-			d.owner, d.language = id, language
-			if n > 0 {
+			d.assign(owner)
+			switch {
+			case n > 0:
 				f.warn("assignee: %s, because %s", linkNames[link], strings.Join(why, ", "))
+			case len(a.chain) > 1:
+				f.warn("assignee: %s, the first of the chain", linkNames[link])
+			}
+			if owner.GetOneOfSeveral() {
+				f.warn("several active users have the %s's address; the one who logged in last was taken", linkNames[link])
 			}
 			return ""
 		}
@@ -108,40 +115,57 @@ func (a *assignment) choose(f *frame, known bool, d *assigned) string {
 var linkNames = map[configv1.Assignee]string{
 	configv1.Assignee_ASSIGNEE_CONTENT_OWNER: "document owner",
 	configv1.Assignee_ASSIGNEE_RECORD_OWNER:  "record owner",
+	configv1.Assignee_ASSIGNEE_FIXED_USER:    "fixed user",
 }
 
 // try asks one link of the chain; a reason means that it has nobody usable.
-func (a *assignment) try(f *frame, link configv1.Assignee, known bool) (id, language string, reason streamv1.Reason) {
-	if link == configv1.Assignee_ASSIGNEE_CONTENT_OWNER {
-		owner := f.resolution.GetContentOwner()
-		if owner.GetRecordId() != "" {
-			return owner.GetRecordId(), owner.GetOwnerLanguage(), streamv1.Reason_REASON_UNSPECIFIED
+func (a *assignment) try(f *frame, link configv1.Assignee, known bool) (owner *streamv1.Person, reason streamv1.Reason) {
+	switch link {
+	case configv1.Assignee_ASSIGNEE_CONTENT_OWNER:
+		if owner = f.resolution.GetContentOwner(); owner.GetRecordId() != "" {
+			return owner, streamv1.Reason_REASON_UNSPECIFIED
 		}
 		if reason = f.resolution.GetOwnerReason(); reason == streamv1.Reason_REASON_UNSPECIFIED {
 			reason = streamv1.Reason_REASON_OWNER_NOT_FOUND
 		}
-		return "", "", reason
+		return nil, reason
+	case configv1.Assignee_ASSIGNEE_FIXED_USER:
+		return a.fixedUser(f)
+	default:
+		if !known || f.person.GetRecordId() == "" {
+			return nil, streamv1.Reason_REASON_NO_MATCH
+		}
+		return a.recordOwner(f.person)
 	}
-	if !known || f.person.GetRecordId() == "" {
-		return "", "", streamv1.Reason_REASON_NO_MATCH
+}
+
+// fixedUser passes over a user who was deleted or made inactive since the rule was saved (IMM-29).
+func (a *assignment) fixedUser(f *frame) (*streamv1.Person, streamv1.Reason) {
+	for _, user := range f.resolution.GetFixedUsers() {
+		switch {
+		case user.GetRecordId() != a.fixed:
+		case !user.GetOwnerActive():
+			return nil, streamv1.Reason_REASON_OWNER_INACTIVE
+		default:
+			return user, streamv1.Reason_REASON_UNSPECIFIED
+		}
 	}
-	return a.recordOwner(f.person)
+	return nil, streamv1.Reason_REASON_OWNER_NOT_FOUND
 }
 
 // recordOwner applies IMM-30 to the owner of the matched record.
-func (a *assignment) recordOwner(person *streamv1.Person) (id, language string, reason streamv1.Reason) {
-	id = person.GetOwnerId()
-	switch {
+func (a *assignment) recordOwner(person *streamv1.Person) (*streamv1.Person, streamv1.Reason) {
+	switch id := person.GetOwnerId(); {
 	case id == "":
-		return "", "", streamv1.Reason_REASON_OWNER_NOT_FOUND
+		return nil, streamv1.Reason_REASON_OWNER_NOT_FOUND
 	case strings.HasPrefix(id, "00G"):
 		if !a.spec.GetQueuesAllowed() {
-			return "", "", streamv1.Reason_REASON_OWNER_IS_QUEUE
+			return nil, streamv1.Reason_REASON_OWNER_IS_QUEUE
 		}
 	case !person.GetOwnerActive():
-		return "", "", streamv1.Reason_REASON_OWNER_INACTIVE
+		return nil, streamv1.Reason_REASON_OWNER_INACTIVE
 	}
-	return id, person.GetOwnerLanguage(), streamv1.Reason_REASON_UNSPECIFIED
+	return person, streamv1.Reason_REASON_UNSPECIFIED
 }
 
 // reasonName is the code that people see.

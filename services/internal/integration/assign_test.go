@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,10 +16,28 @@ import (
 const (
 	documentOwner = configv1.Assignee_ASSIGNEE_CONTENT_OWNER
 	recordOwner   = configv1.Assignee_ASSIGNEE_RECORD_OWNER
+	fixedUser     = configv1.Assignee_ASSIGNEE_FIXED_USER
+
+	colleague = "005000000000101AAA"
 )
 
+// chain makes an assignment; the fixed user, if there is one, is the colleague.
 func chain(links ...configv1.Assignee) *configv1.Assignment {
-	return &configv1.Assignment{Chain: links}
+	a := &configv1.Assignment{Chain: links}
+	if slices.Contains(links, fixedUser) {
+		a.FixedUserId = colleague
+	}
+	return a
+}
+
+// colleagueIs adds the colleague to those who were found.
+func colleagueIs(active bool) func(*streamv1.Resolution) {
+	return func(r *streamv1.Resolution) {
+		r.FixedUsers = []*streamv1.Person{
+			{RecordId: integrationtest.OwnerUser, OwnerId: integrationtest.OwnerUser, OwnerActive: true},
+			{RecordId: colleague, Object: "User", OwnerId: colleague, OwnerActive: active, OwnerLanguage: "ja"},
+		}
+	}
 }
 
 // changed returns a document input with a changed resolution.
@@ -38,8 +57,12 @@ func noDocumentOwner(r *streamv1.Resolution) {
 
 func TestAssignment(t *testing.T) {
 	t.Parallel()
-	both := func(a, b func(*streamv1.Resolution)) func(*streamv1.Resolution) {
-		return func(r *streamv1.Resolution) { a(r); b(r) }
+	all := func(changes ...func(*streamv1.Resolution)) func(*streamv1.Resolution) {
+		return func(r *streamv1.Resolution) {
+			for _, change := range changes {
+				change(r)
+			}
+		}
 	}
 	owner := func(id string, active bool) func(*streamv1.Resolution) {
 		return func(r *streamv1.Resolution) { r.Person.OwnerId, r.Person.OwnerActive = id, active }
@@ -58,14 +81,21 @@ func TestAssignment(t *testing.T) {
 		"rule B: the record's owner":             {"IMM-28", chain(recordOwner), same, lead, user, ""},
 		"rule B is the default":                  {"IMM-28", &configv1.Assignment{}, same, lead, user, ""},
 		"the chain goes on":                      {"IMM-29", chain(documentOwner, recordOwner), noDocumentOwner, lead, user, "assignee: record owner, because document owner: OWNER_NOT_FOUND"},
-		"the chain stops at the first":           {"IMM-29", chain(documentOwner, recordOwner), same, lead, author, ""},
+		"the chain stops at the first":           {"IMM-29", chain(documentOwner, recordOwner), same, lead, author, "assignee: document owner, the first of the chain"},
 		"an inactive owner is absent":            {"IMM-30", chain(recordOwner), owner(user, false), lead, nil, "no assignee: record owner: OWNER_INACTIVE"},
 		"a queue is absent":                      {"IMM-30", chain(recordOwner), owner(integrationtest.QueueID, false), lead, nil, "no assignee: record owner: OWNER_IS_QUEUE"},
 		"a queue is used where allowed":          {"IMM-30", &configv1.Assignment{QueuesAllowed: true}, owner(integrationtest.QueueID, false), lead, integrationtest.QueueID, ""},
 		"the chain passes an inactive owner":     {"IMM-29", chain(recordOwner, documentOwner), owner(user, false), lead, author, "assignee: document owner, because record owner: OWNER_INACTIVE"},
+		"several users have the owner's address": {"IMM-30", chain(documentOwner), func(r *streamv1.Resolution) { r.ContentOwner.OneOfSeveral = true }, lead, author, "several active users have the document owner's address; the one who logged in last was taken"},
+		"a fixed user":                           {"IMM-29", chain(fixedUser), colleagueIs(true), lead, colleague, ""},
+		"the chain ends with a fixed user":       {"IMM-29", chain(recordOwner, documentOwner, fixedUser), all(owner(user, false), noDocumentOwner, colleagueIs(true)), lead, colleague, "assignee: fixed user, because record owner: OWNER_INACTIVE, document owner: OWNER_NOT_FOUND"},
+		"a fixed user who became inactive":       {"IMM-29", chain(fixedUser, recordOwner), colleagueIs(false), lead, user, "assignee: record owner, because fixed user: OWNER_INACTIVE"},
+		"a fixed user who was deleted":           {"IMM-29", chain(fixedUser, recordOwner), same, lead, user, "assignee: record owner, because fixed user: OWNER_NOT_FOUND"},
+		"a deleted fixed user and nobody else":   {"IMM-29", chain(fixedUser), same, lead, nil, "no assignee: fixed user: OWNER_NOT_FOUND"},
+		"a fixed user without a person":          {"IMM-34", chain(fixedUser), all(noPerson, colleagueIs(true)), nil, colleague, ""},
 		"only an assignee":                       {"IMM-34", chain(documentOwner), noPerson, nil, author, ""},
 		"only a person":                          {"IMM-34", chain(documentOwner), noDocumentOwner, lead, nil, "no assignee: document owner: OWNER_NOT_FOUND"},
-		"both by the chain's end, with a person": {"IMM-34", chain(recordOwner, documentOwner), both(noPerson, same), nil, author, "assignee: document owner, because record owner: NO_MATCH"},
+		"both by the chain's end, with a person": {"IMM-34", chain(recordOwner, documentOwner), all(noPerson, same), nil, author, "assignee: document owner, because record owner: NO_MATCH"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,8 +160,31 @@ func TestUnknownViewers(t *testing.T) {
 			require.False(t, r.Failed)
 		})
 	}
+	t.Run("about one visit that has ended only", func(t *testing.T) {
+		t.Parallel()
+		spec := chain(documentOwner)
+		spec.UnknownViewers = true
+		require.True(t, integration.TellsUnknown(task(spec, subject)))
+		for _, change := range []func(*configv1.Integration){
+			func(i *configv1.Integration) { i.Trigger = configv1.Trigger_TRIGGER_VISIT_OPENED },
+			func(i *configv1.Integration) { i.Trigger = configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED },
+			func(i *configv1.Integration) { i.Actions[0].Scope = configv1.Scope_SCOPE_ENGAGEMENT },
+		} {
+			i := task(spec, subject)
+			change(i)
+			require.False(t, integration.TellsUnknown(i))
+			require.Equal(t, streamv1.Reason_REASON_IDENTITY_UNKNOWN, refused(t, i, anonymous()).Reason)
+		}
+	})
+	t.Run("a row of an engagement is never written", func(t *testing.T) {
+		t.Parallel()
+		row := rule(constant("A__c", "a"))
+		row.Actions[0].WriteUnmatched = true
+		require.Equal(t, streamv1.Reason_REASON_IDENTITY_UNKNOWN, refused(t, row, anonymous()).Reason)
+	})
 	t.Run("with the option, the owner is told in their language", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "IMM-36")
 		spec := chain(documentOwner)
 		spec.UnknownViewers = true
 		in := anonymous()
@@ -175,7 +228,7 @@ func TestTheFirstUsableLinkDecides(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "IMM-29")
 	rapid.Check(t, func(rt *rapid.T) {
-		links := rapid.SliceOfN(rapid.SampledFrom([]configv1.Assignee{documentOwner, recordOwner}), 1, 5).Draw(rt, "chain")
+		links := rapid.SliceOfN(rapid.SampledFrom([]configv1.Assignee{documentOwner, recordOwner, fixedUser}), 1, 5).Draw(rt, "chain")
 		usable := map[configv1.Assignee]string{}
 		in := integrationtest.Document()
 		if rapid.Bool().Draw(rt, "document owner is a user") {
@@ -188,6 +241,10 @@ func TestTheFirstUsableLinkDecides(t *testing.T) {
 		} else {
 			in.Resolved.Resolution.Person.OwnerActive = false
 		}
+		if active := rapid.Bool().Draw(rt, "colleague is active"); active {
+			usable[fixedUser] = colleague
+			colleagueIs(true)(in.Resolved.Resolution)
+		}
 		want := ""
 		for _, link := range links {
 			if want == "" {
@@ -199,5 +256,11 @@ func TestTheFirstUsableLinkDecides(t *testing.T) {
 		d := p.Evaluate(in)
 		require.Len(rt, d.Records, 1)
 		require.Equal(rt, want, d.Records[0].Owner)
+		names := map[configv1.Assignee]string{documentOwner: "document owner", recordOwner: "record owner", fixedUser: "fixed user"}
+		for link, id := range usable {
+			if id == want && len(links) > 1 {
+				require.Contains(rt, d.Records[0].Warnings[0], "assignee: "+names[link], "which link decided is noted")
+			}
+		}
 	})
 }

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
@@ -43,6 +46,42 @@ func (c *compiler) checkAction(path string, a *configv1.Action, trigger configv1
 		c.add(path+".scope", "say what a record stands for: SCOPE_VISIT or SCOPE_ENGAGEMENT")
 	}
 	c.checkOperation(path, a)
+	c.checkRepeat(path, a, trigger)
+}
+
+func (c *compiler) checkRepeat(path string, a *configv1.Action, trigger configv1.Trigger) {
+	switch a.GetRepeat() {
+	case configv1.Repeat_REPEAT_UNSPECIFIED, configv1.Repeat_REPEAT_EVERY_VISIT:
+	case configv1.Repeat_REPEAT_ONCE_PER_DAY, configv1.Repeat_REPEAT_ONCE_EVER:
+		if a.GetScope() != configv1.Scope_SCOPE_VISIT || trigger == configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED {
+			c.add(path+".repeat", "it limits what the opening or closing of visits makes; "+
+				"use SCOPE_VISIT and TRIGGER_VISIT_OPENED or TRIGGER_VISIT_CLOSED")
+		}
+	default:
+		c.add(path+".repeat", "not a known value; use REPEAT_EVERY_VISIT, REPEAT_ONCE_PER_DAY or REPEAT_ONCE_EVER")
+	}
+}
+
+// checkAssignment checks the chain and the zone (IMM-25, IMM-29).
+func (c *compiler) checkAssignment(path string, a *configv1.Assignment) {
+	for n, link := range a.GetChain() {
+		if _, ok := linkNames[link]; !ok {
+			c.add(fmt.Sprintf("%s.chain[%d]", path, n), "not a known assignee; "+
+				"use ASSIGNEE_CONTENT_OWNER, ASSIGNEE_RECORD_OWNER or ASSIGNEE_FIXED_USER")
+		}
+	}
+	named := slices.Contains(a.GetChain(), configv1.Assignee_ASSIGNEE_FIXED_USER)
+	switch {
+	case named:
+		if _, err := salesforce.ID(a.GetFixedUserId(), userPrefix); err != nil {
+			c.addErr(path+".fixed_user_id", err)
+		}
+	case a.GetFixedUserId() != "":
+		c.add(path+".fixed_user_id", "the chain does not name ASSIGNEE_FIXED_USER, so nobody would be assigned by it")
+	}
+	if err := CheckZoneRule(a.GetZoneRule(), a.GetTimeZone()); err != nil {
+		c.addErr(path+".zone_rule", err)
+	}
 }
 
 // checkOperation makes sure that a repeated write can be recognised (promise 5).

@@ -27,7 +27,9 @@ type action struct {
 	path       string
 	zone       *time.Location
 	assignment *assignment
+	trigger    configv1.Trigger
 	fields     []field // in ascending order of name
+	links      []*streamv1.PersonLink
 	once       bool
 }
 
@@ -142,10 +144,11 @@ func (c *compiler) program(path string, ast *cel.Ast) cel.Program {
 }
 
 func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integration) action {
-	a := action{spec: spec, path: path, once: isOnce(spec, i.GetTrigger())}
+	a := action{spec: spec, path: path, trigger: i.GetTrigger(), once: isOnce(spec, i.GetTrigger())}
 	c.checkAction(path, spec, i.GetTrigger())
 	if assign := spec.GetAssignment(); assign != nil {
-		a.assignment = newAssignment(assign, spec.GetObject())
+		c.checkAssignment(path+".assignment", assign)
+		a.assignment = newAssignment(spec, i.GetTrigger())
 		a.zone = c.zone(path+".assignment.time_zone", assign.GetTimeZone())
 		a.fields = a.assignment.fields(path)
 	}
@@ -158,6 +161,7 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 		}
 		a.fields = append(a.fields, f)
 	}
+	a.links = personLinks(spec, a.assignment)
 	slices.SortStableFunc(a.fields, func(x, y field) int { return strings.Compare(x.name, y.name) })
 	for n := 1; n < len(a.fields); n++ {
 		if a.fields[n].name == a.fields[n-1].name {
@@ -168,7 +172,8 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 }
 
 // isOnce tells whether the first write of a record is its last: a record that stands for a visit and is made because
-// the visit opened or closed tells of that moment, not of what came later.
+// the visit opened or closed tells of that moment, not of what came later. So does one that stands for the first visit of
+// a day or of all (IMM-21).
 func isOnce(spec *configv1.Action, trigger configv1.Trigger) bool {
 	return spec.GetScope() == configv1.Scope_SCOPE_VISIT &&
 		trigger != configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED

@@ -30,10 +30,14 @@ type Record struct {
 	Volatile []string
 	// Once is true when the first confirmed write is the last.
 	Once bool
+	// Business is what the record stands for, as the part of its key that tells it from the action's other records.
+	Business string
 	// Who and Owner are the ids the assignment chose; empty for none.
 	Who, Owner string
 	// Activity is true when the object has a WhoId that the assignment decides.
 	Activity bool
+	// Links are the fields that may hold a Lead; shared between records, not to be changed.
+	Links []*streamv1.PersonLink
 	// LockParent is the record that Salesforce locks besides this one; empty when unknown.
 	LockParent string
 	// Warnings name fields and lengths, never values.
@@ -46,6 +50,8 @@ type Refusal struct {
 	Action string
 	// Object is what it would have written.
 	Object string
+	// Business is what the record would have stood for; see Record.
+	Business string
 	// Reason is the code.
 	Reason streamv1.Reason
 	// Failed is true when somebody must correct the integration or its data: FAILED rather than SKIPPED.
@@ -97,7 +103,7 @@ func (p *Program) Evaluate(in *Input) Decision {
 		record, refused := p.act(f, a)
 		if refused != nil {
 			d.Refusals = append(d.Refusals, Refusal{
-				Action: a.spec.GetName(), Object: a.spec.GetObject(),
+				Action: a.spec.GetName(), Object: a.spec.GetObject(), Business: a.business(f),
 				Reason: refused.reason, Failed: refused.failed, Detail: p.at(a.spec.GetName()) + ": " + refused.detail,
 			})
 			continue
@@ -115,14 +121,16 @@ func (p *Program) at(part string) string {
 // act runs one action.
 func (p *Program) act(f *frame, a *action) (*Record, *refusal) {
 	f.warnings = nil
-	f.useZone(a.zone)
+	f.useZone(a)
 	if refused := p.address(f, a); refused != nil {
 		return nil, refused
 	}
+	f.useAssigneesZone()
 	p.speak(f, a)
 	r := &Record{
-		Action: a.spec, Once: a.once, Who: f.assigned.who, Owner: f.assigned.owner,
+		Action: a.spec, Once: a.once, Business: a.business(f), Who: f.assigned.who, Owner: f.assigned.owner,
 		Activity:   a.assignment != nil && a.assignment.linked,
+		Links:      a.links,
 		LockParent: lockParent(f, a), Fields: make([]*streamv1.FieldValue, 0, len(a.fields)),
 	}
 	f.sheet = newSheet(len(a.fields))

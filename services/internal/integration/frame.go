@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
@@ -21,6 +22,8 @@ type Input struct {
 	Language string
 	// TimeZone is the workspace's zone (IANA), used when the action names none; may be empty.
 	TimeZone string
+	// ZoneRule is the workspace's, used when the action has none.
+	ZoneRule configv1.ZoneRule
 	// HistoryURL leads to the viewer's history; it names the person by an opaque key only (IMM-24). May be empty.
 	HistoryURL string
 	// TraceID is the W3C trace id of the event; may be empty.
@@ -41,12 +44,16 @@ type frame struct {
 	input    *Input
 	language language
 	zone     *time.Location
+	// fixedZone is zone without regard to who is assigned.
+	fixedZone *time.Location
 	// guessed is true when no setting named a zone that exists; reading the zone then warns.
-	guessed  bool
-	assigned assigned
-	warnings []string
-	parts    []string
-	sheet    *sheet
+	guessed bool
+	// ofAssignee is true when the assignee's own zone is wanted.
+	ofAssignee bool
+	assigned   assigned
+	warnings   []string
+	parts      []string
+	sheet      *sheet
 }
 
 func newFrame(in *Input) *frame {
@@ -68,20 +75,47 @@ func newFrame(in *Input) *frame {
 	return f
 }
 
-// useZone picks the zone: the action's, else the workspace's, else the org's, else UTC (IMM-25).
-func (f *frame) useZone(action *time.Location) {
-	f.zone, f.guessed = action, false
-	for _, name := range [...]string{f.input.TimeZone, f.input.Resolved.GetOrgTimeZone()} {
-		if f.zone != nil {
-			return
-		}
-		if z, err := LoadZone(name); err == nil {
-			f.zone = z
-		}
+// useZone picks the zone for days and dates: the action's, else the workspace's, else the org's, else UTC (IMM-25). a may
+// be nil, for what is no action's.
+func (f *frame) useZone(a *action) {
+	var rule configv1.ZoneRule
+	f.zone, f.guessed = nil, false
+	if a != nil {
+		f.zone, rule = a.zone, a.spec.GetAssignment().GetZoneRule()
 	}
+	if rule == configv1.ZoneRule_ZONE_RULE_UNSPECIFIED && f.zone == nil {
+		rule = f.input.ZoneRule
+	}
+	if rule != configv1.ZoneRule_ZONE_RULE_ORG {
+		f.tryZone(f.input.TimeZone)
+	}
+	f.tryZone(f.input.Resolved.GetOrgTimeZone())
 	if f.zone == nil {
 		f.zone, f.guessed = time.UTC, true
 	}
+	f.fixedZone, f.ofAssignee = f.zone, rule == configv1.ZoneRule_ZONE_RULE_ASSIGNEE
+}
+
+// tryZone uses a zone if there is none yet and the name is one.
+func (f *frame) tryZone(name string) {
+	if f.zone != nil {
+		return
+	}
+	if z, err := LoadZone(name); err == nil {
+		f.zone = z
+	}
+}
+
+// useAssigneesZone replaces the zone by the assignee's own where that is wanted and known.
+func (f *frame) useAssigneesZone() {
+	if !f.ofAssignee {
+		return
+	}
+	if z, err := LoadZone(f.assigned.timeZone); err == nil {
+		f.zone, f.guessed = z, false
+		return
+	}
+	f.warn("the assignee's time zone is not known; %s was used", f.zone)
 }
 
 // localZone is the zone for days and dates.

@@ -5,7 +5,20 @@ import (
 	"sync"
 	"time"
 	_ "time/tzdata" // so that a zone means the same on every machine, and in an image without zone files
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
+
+// CheckZoneRule says why a rule does not go with the zone that is named besides it (IMM-25).
+func CheckZoneRule(rule configv1.ZoneRule, zone string) error {
+	switch {
+	case rule == configv1.ZoneRule_ZONE_RULE_FIXED && zone == "":
+		return errors.New("ZONE_RULE_FIXED needs a time_zone such as Asia/Tokyo")
+	case rule == configv1.ZoneRule_ZONE_RULE_ORG && zone != "":
+		return errors.New("ZONE_RULE_ORG is the org's zone, and time_zone names another; leave one of them out")
+	}
+	return nil
+}
 
 // zones caches locations by IANA name. It holds names that exist only, so it cannot outgrow the zone database.
 var zones sync.Map

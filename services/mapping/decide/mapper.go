@@ -65,6 +65,7 @@ func (m *Mapper) Map(in Input) (Result, error) {
 	d := &decision{in: in, engagement: in.Resolved.GetEngagement()}
 	d.visit = d.engagement.GetVisit()
 	d.told = d.visit.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED
+	d.unknown = d.engagement.GetSubject().GetPersonKey() == ""
 	applied := false
 	// The version in force when the event happened decides, however late it is handled (IMM-17).
 	for _, i := range in.Workspace.IntegrationsAt(d.visit.GetLastActivityAt().AsTime()) {
@@ -80,7 +81,7 @@ func (m *Mapper) Map(in Input) (Result, error) {
 			})
 			continue
 		}
-		if !program.Applies(d.engagement) {
+		if !program.Applies(d.engagement) || (d.unknown && !integration.TellsUnknown(i)) {
 			continue
 		}
 		applied = true
@@ -88,7 +89,10 @@ func (m *Mapper) Map(in Input) (Result, error) {
 			return Result{}, err
 		}
 	}
-	if !applied && !d.visit.GetWithdrawn() {
+	if d.unknown && !d.spoken() {
+		d.tellUnknown()
+	}
+	if !applied && !d.visit.GetWithdrawn() && !d.unknown {
 		d.refuse(&configv1.Integration{Connection: in.Resolved.GetConnection()}, integration.Refusal{
 			Reason: streamv1.Reason_REASON_NO_WORKFLOW,
 			Detail: "no integration of this connection applied when the visit happened; add one, with an earlier start to take in the past",
@@ -103,9 +107,11 @@ type decision struct {
 	engagement *streamv1.Engagement
 	visit      *streamv1.Visit
 	// told is true when refusals become outcomes.
-	told   bool
-	opened *integration.Input
-	result Result
+	told bool
+	// unknown is true when nobody knows the viewer (IMM-36).
+	unknown bool
+	opened  *integration.Input
+	result  Result
 }
 
 // run evaluates one integration and collects what comes of it.
@@ -148,7 +154,7 @@ func (d *decision) input() (*integration.Input, error) {
 	ws := d.in.Workspace.Proto()
 	d.opened = &integration.Input{
 		Resolved: d.in.Resolved, Viewer: viewer, Owner: owner,
-		Language: ws.GetLanguage(), TimeZone: ws.GetTimeZone(),
+		Language: ws.GetLanguage(), TimeZone: ws.GetTimeZone(), ZoneRule: ws.GetZoneRule(),
 		HistoryURL: historyURL(ws.GetHistoryUrl(), d.engagement.GetSubject().GetPersonKey()),
 		TraceID:    traceID(d.in.TraceParent),
 	}

@@ -21,21 +21,14 @@ const markerPrefix = "Ref: tl-"
 var deterministic = proto.MarshalOptions{Deterministic: true}
 
 // key derives the write key. Promise 5: it depends on what the record stands for, never on attempts or revisions.
-func (d *decision) key(i *configv1.Integration, action *configv1.Action) string {
-	return ids.WriteKey(d.engagement.GetWorkspace(), i.GetId(), action.GetName(), d.business(action))
-}
-
-func (d *decision) business(action *configv1.Action) string {
-	if action.GetScope() == configv1.Scope_SCOPE_VISIT {
-		return d.visit.GetVisitId()
-	}
-	return d.engagement.GetEngagementId()
+func (d *decision) key(i *configv1.Integration, action, business string) string {
+	return ids.WriteKey(d.engagement.GetWorkspace(), i.GetId(), action, business)
 }
 
 // write turns a record into a sealed write.
 func (d *decision) write(i *configv1.Integration, r *integration.Record) (*streamv1.Write, error) {
 	w := &streamv1.Write{
-		WriteKey:           d.key(i, r.Action),
+		WriteKey:           d.key(i, r.Action.GetName(), r.Business),
 		Workspace:          d.engagement.GetWorkspace(),
 		Connection:         d.in.Resolved.GetConnection(),
 		Integration:        i.GetId(),
@@ -51,6 +44,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		SettingsRevision:   d.in.SettingsRevision,
 		Warnings:           r.Warnings,
 		Once:               r.Once,
+		PersonLinks:        r.Links,
 	}
 	identify(w, r, d.engagement.GetEngagementId())
 	plain, hashed, err := encode(r)

@@ -1,0 +1,21 @@
+package integration
+
+import (
+	"slices"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+)
+
+// userPrefix begins the ids of users.
+const userPrefix = "005"
+
+// FixedUser returns the id, of 18 characters, of the user that a link of the chain names (IMM-29); ok is false when none
+// does, or when what it names is no user's id.
+func FixedUser(a *configv1.Assignment) (id string, ok bool) {
+	if !slices.Contains(a.GetChain(), configv1.Assignee_ASSIGNEE_FIXED_USER) {
+		return "", false
+	}
+	id, err := salesforce.ID(a.GetFixedUserId(), userPrefix)
+	return id, err == nil
+}
