@@ -96,6 +96,9 @@ func decodeState(value []byte) (*account, error) {
 	}
 	if state.GetFolded() != nil {
 		a.totals.Folded = contributionFromProto(state.GetFolded())
+		if a.totals.Folded.LastStart.IsZero() { // of an older program: no visit began after all had ended
+			a.totals.Folded.LastStart = a.totals.Folded.LastAt
+		}
 	}
 	return a, nil
 }
@@ -111,6 +114,7 @@ func contributionToProto(c *totals.Contribution) *statev1.Contribution {
 		DwellSeconds:   c.Dwell.Seconds(),
 		LastActivityAt: timestamp(c.LastAt),
 		StartedAt:      timestamp(c.StartedAt),
+		LastStartedAt:  timestamp(c.LastStart),
 		Ranges:         wire.RangesToProto(c.Ranges),
 	}
 	if !c.LastClick.At.IsZero() {
@@ -131,6 +135,7 @@ func contributionFromProto(m *statev1.Contribution) totals.Contribution {
 		Dwell:     visit.Seconds(m.GetDwellSeconds()),
 		StartedAt: instant(m.GetStartedAt()),
 		LastAt:    instant(m.GetLastActivityAt()),
+		LastStart: instant(m.GetLastStartedAt()),
 		Ranges:    wire.RangesFromProto(nil, m.GetRanges()),
 		LastClick: totals.Click{Label: click.GetLastLabel(), URL: click.GetLastUrl(), At: instant(click.GetLastAt())},
 	}

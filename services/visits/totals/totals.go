@@ -24,8 +24,10 @@ type Contribution struct {
 	Visits, Views, Clicks uint32
 	Watched, Dwell        time.Duration
 	StartedAt, LastAt     time.Time
-	Ranges                ranges.Set
-	LastClick             Click
+	// LastStart is when the youngest visit of the folded sum began.
+	LastStart time.Time
+	Ranges    ranges.Set
+	LastClick Click
 }
 
 // Totals is what is remembered of one person and one content. The zero value has no visits.
@@ -62,8 +64,8 @@ func (t *Totals) Apply(c Contribution, limits Limits) bool {
 		t.Visits[i] = c
 		return true
 	}
-	if t.Folded.Visits > 0 && !c.LastAt.After(t.Folded.LastAt) {
-		t.Folded.Ranges = t.Folded.Ranges.Union(c.Ranges).Bounded(limits.Ranges)
+	if t.Folded.Visits > 0 && !c.StartedAt.After(t.Folded.LastStart) {
+		t.Folded.extend(&c, limits)
 		return true
 	}
 	t.Visits = append(t.Visits, c)
@@ -73,7 +75,8 @@ func (t *Totals) Apply(c Contribution, limits Limits) bool {
 	return true
 }
 
-// fold moves the visit that ended first into the folded sum.
+// fold moves the visit that began first into the folded sum. When a visit ended may change with its next revision, and
+// then it would be taken for another one; when it began only moves back.
 func (t *Totals) fold(limits Limits) {
 	oldest := 0
 	for i := range t.Visits {
@@ -87,8 +90,8 @@ func (t *Totals) fold(limits Limits) {
 }
 
 func older(a, b *Contribution) bool {
-	if !a.LastAt.Equal(b.LastAt) {
-		return a.LastAt.Before(b.LastAt)
+	if !a.StartedAt.Equal(b.StartedAt) {
+		return a.StartedAt.Before(b.StartedAt)
 	}
 	return strings.Compare(a.VisitID, b.VisitID) < 0
 }
@@ -114,6 +117,12 @@ func (c *Contribution) add(other *Contribution) {
 	if c.Visits == 0 || other.LastAt.After(c.LastAt) {
 		c.LastAt = other.LastAt
 	}
+	if c.Visits == 0 || other.StartedAt.After(c.LastStart) {
+		c.LastStart = other.StartedAt
+	}
+	if other.LastStart.After(c.LastStart) {
+		c.LastStart = other.LastStart
+	}
 	c.Visits += other.Visits
 	c.Views += other.Views
 	c.Clicks += other.Clicks
@@ -122,6 +131,23 @@ func (c *Contribution) add(other *Contribution) {
 	c.Ranges = c.Ranges.Union(other.Ranges)
 	if later(&other.LastClick, &c.LastClick) {
 		c.LastClick = other.LastClick
+	}
+}
+
+// extend takes over what a revision of a visit that c contains can tell any number of times: how far it reaches.
+func (c *Contribution) extend(revision *Contribution, limits Limits) {
+	if revision.Visits == 0 {
+		return
+	}
+	c.Ranges = c.Ranges.Union(revision.Ranges).Bounded(limits.Ranges)
+	if revision.StartedAt.Before(c.StartedAt) {
+		c.StartedAt = revision.StartedAt
+	}
+	if revision.LastAt.After(c.LastAt) {
+		c.LastAt = revision.LastAt
+	}
+	if later(&revision.LastClick, &c.LastClick) {
+		c.LastClick = revision.LastClick
 	}
 }
 

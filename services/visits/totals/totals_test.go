@@ -74,6 +74,35 @@ func TestTotals(t *testing.T) {
 	})
 }
 
+func TestTotalsNeverCountAVisitTwice(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var sum totals.Totals
+		var before totals.Contribution
+		limits := totals.Limits{Visits: rapid.IntRange(1, 4).Draw(t, "limit"), Ranges: 8}
+		distinct := map[int]bool{}
+		last := noon
+		for revision := range rapid.IntRange(1, 60).Draw(t, "n") {
+			// A shared link: many visits of what counts as one person go on at the same time.
+			visit := rapid.IntRange(0, 9).Draw(t, "visit")
+			distinct[visit] = true
+			last = last.Add(time.Second)
+			sum.Apply(totals.Contribution{
+				VisitID: fmt.Sprint("v", visit), Revision: int64(revision), Visits: 1, Views: 1,
+				Watched: 10 * time.Second, StartedAt: noon.Add(time.Duration(visit) * time.Minute), LastAt: last.Add(10 * time.Minute),
+				Ranges: ranges.Set{{From: 0, To: float64(revision + 1)}},
+			}, limits)
+			got := sum.Sum()
+			require.LessOrEqual(t, int(got.Visits), len(distinct))
+			require.LessOrEqual(t, got.Watched, time.Duration(len(distinct))*10*time.Second)
+			require.GreaterOrEqual(t, got.Visits, before.Visits, "nothing is forgotten")
+			require.GreaterOrEqual(t, got.Watched, before.Watched)
+			require.Equal(t, last.Add(10*time.Minute), got.LastAt, "who is still there was there last")
+			before = got
+		}
+	})
+}
+
 func TestTotalsDoNotDependOnOrderOrRepetition(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "XC-5")

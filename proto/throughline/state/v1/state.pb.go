@@ -295,7 +295,9 @@ type Contribution struct {
 	// Distinct stretches watched, so that a withdrawn visit takes its stretches along.
 	Ranges []*v1.TimeRange `protobuf:"bytes,10,rep,name=ranges,proto3" json:"ranges,omitempty"`
 	// Label, target and time of the latest click; absent without clicks, and without their count.
-	LastClick     *v1.CallToAction `protobuf:"bytes,11,opt,name=last_click,json=lastClick,proto3" json:"last_click,omitempty"`
+	LastClick *v1.CallToAction `protobuf:"bytes,11,opt,name=last_click,json=lastClick,proto3" json:"last_click,omitempty"`
+	// Of the folded sum: when the visit that began last began. What began no later may be in the sum already.
+	LastStartedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_started_at,json=lastStartedAt,proto3" json:"last_started_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -407,6 +409,13 @@ func (x *Contribution) GetLastClick() *v1.CallToAction {
 	return nil
 }
 
+func (x *Contribution) GetLastStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastStartedAt
+	}
+	return nil
+}
+
 // LedgerEntry is what was intended and done for one write key.
 type LedgerEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -429,9 +438,12 @@ type LedgerEntry struct {
 	// Why the confirmed revision was skipped (UNCHANGED); unspecified when it was written.
 	SettledReason v1.Reason `protobuf:"varint,9,opt,name=settled_reason,json=settledReason,proto3,enum=throughline.stream.v1.Reason" json:"settled_reason,omitempty"`
 	// When the confirmed revision was settled. Entries much older than any event can be are forgotten.
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SettledAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	// Write.once: the lowest revision that was parked before anything was confirmed; 0 for none. The record is that
+	// revision's, so later ones change nothing although it comes back after them.
+	ReservedRevision int64 `protobuf:"varint,11,opt,name=reserved_revision,json=reservedRevision,proto3" json:"reserved_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *LedgerEntry) Reset() {
@@ -534,6 +546,13 @@ func (x *LedgerEntry) GetSettledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *LedgerEntry) GetReservedRevision() int64 {
+	if x != nil {
+		return x.ReservedRevision
+	}
+	return 0
+}
+
 var File_throughline_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_throughline_state_v1_state_proto_rawDesc = "" +
@@ -565,7 +584,7 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"engagement\x12%\n" +
 	"\x0eapplied_offset\x18\x03 \x01(\x03R\rappliedOffset\x12:\n" +
 	"\x06visits\x18\x04 \x03(\v2\".throughline.state.v1.ContributionR\x06visits\x12:\n" +
-	"\x06folded\x18\x05 \x01(\v2\".throughline.state.v1.ContributionR\x06folded\"\xd8\x03\n" +
+	"\x06folded\x18\x05 \x01(\v2\".throughline.state.v1.ContributionR\x06folded\"\x9c\x04\n" +
 	"\fContribution\x12\x19\n" +
 	"\bvisit_id\x18\x01 \x01(\tR\avisitId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x16\n" +
@@ -580,7 +599,8 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\x06ranges\x18\n" +
 	" \x03(\v2 .throughline.stream.v1.TimeRangeR\x06ranges\x12B\n" +
 	"\n" +
-	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\"\xbe\x03\n" +
+	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\x12B\n" +
+	"\x0flast_started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastStartedAt\"\xeb\x03\n" +
 	"\vLedgerEntry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\twrite_key\x18\x02 \x01(\tR\bwriteKey\x12\x1e\n" +
@@ -596,7 +616,8 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\x0esettled_reason\x18\t \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\rsettledReason\x129\n" +
 	"\n" +
 	"settled_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAtBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12+\n" +
+	"\x11reserved_revision\x18\v \x01(\x03R\x10reservedRevisionBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
 
 var (
 	file_throughline_state_v1_state_proto_rawDescOnce sync.Once
@@ -637,14 +658,15 @@ var file_throughline_state_v1_state_proto_depIdxs = []int32{
 	5,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
 	8,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
 	9,  // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
-	5,  // 13: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	6,  // 14: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
-	5,  // 15: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	5,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
+	5,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
+	6,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
+	5,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
