@@ -120,6 +120,8 @@ type Params struct {
 
 	// Assignees is the chain of owners of a task; empty: the owner of the matched record (IMM-27 to IMM-29).
 	Assignees []configv1.Assignee `json:"-"`
+	// FixedUser is the id of the user that a fixed user in the chain stands for (IMM-29).
+	FixedUser string `json:"fixed_user"`
 	// RequireAssignee makes no task that would belong to the integration user (IMM-34).
 	RequireAssignee bool `json:"require_assignee"`
 	// UnknownViewers tells the document's owner about viewers without an address too (IMM-36).
@@ -128,6 +130,9 @@ type Params struct {
 	QueuesAllowed bool `json:"queues_allowed"`
 	// TimeZone decides the day a task is due (IANA); empty: the workspace's, else the org's (IMM-25).
 	TimeZone string `json:"time_zone"`
+	// ZoneRule says whose zone that is instead: org, assignee or fixed. With assignee, TimeZone stands in for a zone that is
+	// not known.
+	ZoneRule ZoneRule `json:"zone_rule"`
 	// Repeat says how often one person's visits to one document make a task; empty: EveryVisit.
 	Repeat Repeat `json:"repeat"`
 }
@@ -138,9 +143,35 @@ type Repeat string
 const (
 	// EveryVisit makes one task per visit.
 	EveryVisit Repeat = "every_visit"
+	// OncePerDay makes one task per person, document and day.
+	OncePerDay Repeat = "once_per_day"
 	// OnceEver makes one task per person and document.
 	OnceEver Repeat = "once_ever"
 )
+
+// repeats are the settings that stand for each Repeat. The default leaves the setting as the recipe has it.
+var repeats = map[Repeat]configv1.Repeat{
+	"": configv1.Repeat_REPEAT_UNSPECIFIED, EveryVisit: configv1.Repeat_REPEAT_EVERY_VISIT,
+	OncePerDay: configv1.Repeat_REPEAT_ONCE_PER_DAY, OnceEver: configv1.Repeat_REPEAT_ONCE_EVER,
+}
+
+// ZoneRule says whose zone decides days.
+type ZoneRule string
+
+const (
+	// OrgZone is the org's default zone.
+	OrgZone ZoneRule = "org"
+	// AssigneeZone is that of the user who owns the task.
+	AssigneeZone ZoneRule = "assignee"
+	// FixedZone is the one that TimeZone names.
+	FixedZone ZoneRule = "fixed"
+)
+
+// zoneRules are the settings that stand for each ZoneRule.
+var zoneRules = map[ZoneRule]configv1.ZoneRule{
+	"": configv1.ZoneRule_ZONE_RULE_UNSPECIFIED, OrgZone: configv1.ZoneRule_ZONE_RULE_ORG,
+	AssigneeZone: configv1.ZoneRule_ZONE_RULE_ASSIGNEE, FixedZone: configv1.ZoneRule_ZONE_RULE_FIXED,
+}
 
 // Validate reports what is missing or out of range, by name.
 func (p Params) Validate() error {
@@ -153,8 +184,11 @@ func (p Params) Validate() error {
 	if !slices.Contains([]string{"", "ja", "en"}, p.Language) {
 		errs = append(errs, fmt.Errorf("language: %q is not ja or en", p.Language))
 	}
-	if !slices.Contains([]Repeat{"", EveryVisit, OnceEver}, p.Repeat) {
-		errs = append(errs, fmt.Errorf("repeat: %q is not %s or %s", p.Repeat, EveryVisit, OnceEver))
+	if _, ok := repeats[p.Repeat]; !ok {
+		errs = append(errs, fmt.Errorf("repeat: %q is not %s, %s or %s", p.Repeat, EveryVisit, OncePerDay, OnceEver))
+	}
+	if _, ok := zoneRules[p.ZoneRule]; !ok {
+		errs = append(errs, fmt.Errorf("zone_rule: %q is not %s, %s or %s", p.ZoneRule, OrgZone, AssigneeZone, FixedZone))
 	}
 	return errors.Join(errs...)
 }
@@ -190,16 +224,14 @@ func (r *Recipe) build(p Params) *configv1.Integration {
 	if p.Condition != "" {
 		i.Condition = "(" + i.GetCondition() + ") && (" + p.Condition + ")"
 	}
-	onceEver := p.Repeat == OnceEver && slices.Contains(r.Parameters, "repeat")
 	for _, a := range i.GetActions() {
 		if a.GetAssignment() != nil {
 			assign(a.GetAssignment(), p)
 		}
-		switch {
-		case onceEver:
-			// An insert is made once per key; an upsert would be refreshed by every later visit.
-			a.Scope = configv1.Scope_SCOPE_ENGAGEMENT
-		case p.PackageInstalled:
+		if slices.Contains(r.Parameters, "repeat") {
+			a.Repeat = repeats[p.Repeat]
+		}
+		if p.PackageInstalled {
 			usePackage(a, r.withPackage)
 		}
 	}
@@ -223,4 +255,5 @@ func assign(a *configv1.Assignment, p Params) {
 	}
 	a.RequireAssignee, a.UnknownViewers = p.RequireAssignee, p.UnknownViewers
 	a.QueuesAllowed, a.TimeZone = p.QueuesAllowed, p.TimeZone
+	a.FixedUserId, a.ZoneRule = p.FixedUser, zoneRules[p.ZoneRule]
 }

@@ -127,10 +127,20 @@ func TestTheTaskIsUpsertedWhereThePackageIs(t *testing.T) {
 	require.Empty(t, packaged.Action.GetMarkerField())
 	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", integrationtest.Fields(packaged.Fields)["Trace_Id__c"])
 	require.True(t, packaged.Once)
+}
 
-	ever := run(t, "document-close-task", params(func(p *recipe.Params) { p.Repeat = recipe.OnceEver }), integrationtest.Document())
-	require.Equal(t, configv1.ActionOperation_ACTION_OPERATION_INSERT, ever.Action.GetOperation())
-	require.Equal(t, configv1.Scope_SCOPE_ENGAGEMENT, ever.Action.GetScope())
+func TestTheTaskIsMadeAsOftenAsWanted(t *testing.T) {
+	t.Parallel()
+	for repeat, want := range map[recipe.Repeat]string{
+		"": "visit-1", recipe.EveryVisit: "visit-1", recipe.OncePerDay: "engagement-1/2026-03-02", recipe.OnceEver: "engagement-1",
+	} {
+		for _, packaged := range []bool{false, true} {
+			record := run(t, "document-close-task", params(func(p *recipe.Params) { p.Repeat, p.PackageInstalled = repeat, packaged }),
+				integrationtest.Document())
+			require.Equal(t, want, record.Business, repeat)
+			require.True(t, record.Once, "a later visit does not change it")
+		}
+	}
 }
 
 func TestEngagementRows(t *testing.T) {
@@ -217,9 +227,9 @@ func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := recipe.Build("no-such", params())
 	require.EqualError(t, err, `no recipe is named "no-such"`)
-	_, err = recipe.Build("video-engagement", recipe.Params{Language: "de", Repeat: "never"})
+	_, err = recipe.Build("video-engagement", recipe.Params{Language: "de", Repeat: "never", ZoneRule: "home"})
 	require.EqualError(t, err, "recipe video-engagement: workspace is missing\nid is missing\nconnection is missing\n"+
-		"language: \"de\" is not ja or en\nrepeat: \"never\" is not every_visit or once_ever")
+		"language: \"de\" is not ja or en\nrepeat: \"never\" is not every_visit, once_per_day or once_ever\nzone_rule: \"home\" is not org, assignee or fixed")
 	_, err = recipe.Build("video-engagement", params(withoutPackage))
 	require.ErrorContains(t, err, "install the Throughline package in the org of connection main first")
 }
@@ -228,19 +238,27 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	name, p, err := recipe.Parse([]byte(`{"recipe": "document-close-task", "workspace": "acme", "id": "follow-up",
 		"connection": "main", "language": "ja", "package_installed": true, "content_ids": ["doc-1"], "condition": "true",
-		"assignees": ["content_owner", "record_owner"], "require_assignee": true, "unknown_viewers": true,
-		"queues_allowed": true, "time_zone": "Asia/Tokyo", "repeat": "once_ever", "name": "Ours"}`))
+		"assignees": ["content_owner", "record_owner", "fixed_user"], "fixed_user": "005000000000101AAA", "require_assignee": true,
+		"unknown_viewers": true, "queues_allowed": true, "time_zone": "Asia/Tokyo", "zone_rule": "assignee",
+		"repeat": "once_per_day", "name": "Ours"}`))
 	require.NoError(t, err)
 	require.Equal(t, "document-close-task", name)
 	require.Equal(t, recipe.Params{
 		Workspace: "acme", ID: "follow-up", Connection: "main", Language: "ja", PackageInstalled: true, Name: "Ours",
 		ContentIDs: []string{"doc-1"}, Condition: "true", RequireAssignee: true, UnknownViewers: true, QueuesAllowed: true,
-		Assignees: []configv1.Assignee{configv1.Assignee_ASSIGNEE_CONTENT_OWNER, configv1.Assignee_ASSIGNEE_RECORD_OWNER},
-		TimeZone:  "Asia/Tokyo", Repeat: recipe.OnceEver,
+		Assignees: []configv1.Assignee{
+			configv1.Assignee_ASSIGNEE_CONTENT_OWNER, configv1.Assignee_ASSIGNEE_RECORD_OWNER, configv1.Assignee_ASSIGNEE_FIXED_USER,
+		},
+		FixedUser: "005000000000101AAA", TimeZone: "Asia/Tokyo", ZoneRule: recipe.AssigneeZone, Repeat: recipe.OncePerDay,
 	}, p)
+	built, err := recipe.Build(name, p)
+	require.NoError(t, err)
+	assignment := built.GetActions()[0].GetAssignment()
+	require.Equal(t, "005000000000101AAA", assignment.GetFixedUserId())
+	require.Equal(t, configv1.ZoneRule_ZONE_RULE_ASSIGNEE, assignment.GetZoneRule())
 	for raw, want := range map[string]string{
 		`{"recipe": "x", "workspcae": "acme"}`: `unknown field "workspcae"`,
-		`{"assignees": ["somebody"]}`:          `assignees: "somebody" is not content_owner or record_owner`,
+		`{"assignees": ["somebody"]}`:          `assignees: "somebody" is not content_owner, record_owner or fixed_user`,
 		`{"assignees": ["unspecified"]}`:       `assignees: "unspecified"`,
 		`[]`:                                   "cannot unmarshal",
 	} {
