@@ -82,7 +82,7 @@ func (p *part) restore(ctx context.Context) error {
 	if p.cfg.StateTopic == "" {
 		return nil
 	}
-	table := NewTable()
+	table, moved := NewTable(), time.Now()
 	for next, end := int64(-1), int64(-1); end < 0 || next < end; {
 		f, err := p.deps.Broker.Fetch(ctx, FetchRequest{
 			Topic: p.cfg.StateTopic, Partition: p.id, Offset: next,
@@ -98,6 +98,12 @@ func (p *part) restore(ctx context.Context) error {
 				e.Value = append([]byte{}, r.Value...) // not the whole fetch, which r.Value is part of
 			}
 			table.Apply(e)
+		}
+		if f.Next > next {
+			moved = time.Now()
+		}
+		if time.Since(moved) > p.cfg.StallAfter {
+			return fmt.Errorf("reading %s/%d: nothing comes at offset %d, before the end at %d", p.cfg.StateTopic, p.id, next, end)
 		}
 		next = f.Next
 		if end < 0 {

@@ -34,6 +34,17 @@ func (n *narrow) Produce(ctx context.Context, b stage.ProduceBatch) error {
 	return n.Broker.Produce(ctx, b)
 }
 
+// truncated is a broker that promises one record of the state more than it has.
+type truncated struct{ *stagetest.Broker }
+
+func (b *truncated) Fetch(ctx context.Context, req stage.FetchRequest) (stage.Fetched, error) {
+	f, err := b.Broker.Fetch(ctx, req)
+	if req.Topic == "state" && f.End > 0 {
+		f.End++
+	}
+	return f, err
+}
+
 // refuser is a sink's handler that accepts nothing.
 type refuser struct{}
 
@@ -165,6 +176,15 @@ func TestTrouble(t *testing.T) {
 			require.Positive(t, d)
 			require.LessOrEqual(t, d, b.cfg.SessionTimeout)
 		}
+	})
+
+	test("SaysSoWhenItsStateCannotBeReadToItsEnd", func(t *testing.T, b *testBundle) {
+		b.Append("state", 0, record("x"))
+		b.deps.Broker = &truncated{b.Broker}
+		s, stop := b.run(stagetest.Copy("out"))
+		pass(3 * b.cfg.StallAfter)
+		require.ErrorContains(t, s.Ready(), "nothing comes at offset 1, before the end at 2")
+		stop()
 	})
 }
 

@@ -191,6 +191,23 @@ func TestClient(t *testing.T) {
 		require.NoError(t, c.DeleteTopics(t.Context(), spec.Name, c.Name("never")))
 	})
 
+	t.Run("RefusesATopicThatKeepsTheWrongRecords", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		spec := kafka.TopicSpec{Name: c.Name("t"), Partitions: 1, ReplicationFactor: 1, Retention: time.Hour}
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		var policy *kafka.CleanupPolicyError
+		spec.Compacted = true
+		require.ErrorAs(t, c.EnsureTopics(t.Context(), spec), &policy, "state would be gone after the retention")
+		require.Equal(t, kafka.CleanupPolicyError{Topic: spec.Name, Want: "compact", Have: "delete"}, *policy)
+
+		spec.Name = c.Name("state")
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		spec.Compacted = false
+		require.ErrorAs(t, c.EnsureTopics(t.Context(), spec), &policy)
+	})
+
 	t.Run("TellsLag", func(t *testing.T) {
 		t.Parallel()
 		c := kafkatest.New(t)

@@ -25,8 +25,13 @@ type TopicSpec struct {
 	MaxMessageBytes int
 }
 
+// compactedSegment is the size of a compacted topic's segments.
+const compactedSegment = 64 << 20
+
 // EnsureTopics creates the topics that are missing. It waits for a cluster that does not answer yet until ctx ends, a
-// minute at most. A topic with another partition count than asked for is an error, because it would send keys elsewhere.
+// minute at most. A topic with another partition count than asked for is an error, because it would send keys elsewhere. So
+// is one that deletes what should be compacted, because state would be lost with time, or the other way round. All other
+// settings of a topic that exists are its operator's.
 func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -34,7 +39,8 @@ func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) error {
 		err := c.ensureTopics(ctx, specs)
 		var k kafka.Error
 		var mismatch *PartitionCountError
-		if err == nil || errors.As(err, &mismatch) || (errors.As(err, &k) && !k.Temporary()) {
+		var policy *CleanupPolicyError
+		if err == nil || errors.As(err, &mismatch) || errors.As(err, &policy) || (errors.As(err, &k) && !k.Temporary()) {
 			return err
 		}
 		if sleep(ctx, 500*time.Millisecond) != nil {
@@ -53,6 +59,17 @@ type PartitionCountError struct {
 func (e *PartitionCountError) Error() string {
 	return fmt.Sprintf("kafka: topic %s has %d partitions, wanted %d; set the partition count to what the cluster has, "+
 		"or delete the topic", e.Topic, e.Have, e.Want)
+}
+
+// CleanupPolicyError says that a topic exists and keeps the wrong records.
+type CleanupPolicyError struct {
+	Topic      string
+	Want, Have string
+}
+
+// Error says what to do.
+func (e *CleanupPolicyError) Error() string {
+	return fmt.Sprintf("kafka: topic %s has cleanup.policy %q, needs %q: set it with kafka-configs --alter", e.Topic, e.Have, e.Want)
 }
 
 func (c *Client) ensureTopics(ctx context.Context, specs []TopicSpec) error {
@@ -81,7 +98,49 @@ func (c *Client) ensureTopics(ctx context.Context, specs []TopicSpec) error {
 			return &PartitionCountError{Topic: s.Name, Want: s.Partitions, Have: have}
 		}
 	}
+	return c.checkPolicies(ctx, specs)
+}
+
+const cleanupPolicy = "cleanup.policy"
+
+func (c *Client) checkPolicies(ctx context.Context, specs []TopicSpec) error {
+	req := &kafka.DescribeConfigsRequest{}
+	want := map[string]string{}
+	for _, s := range specs {
+		want[s.Name] = s.policy()
+		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: s.Name, ConfigNames: []string{cleanupPolicy},
+		})
+	}
+	resp, err := ask(ctx, c, func(ctx context.Context) (*kafka.DescribeConfigsResponse, error) {
+		return c.admin.DescribeConfigs(ctx, req)
+	})
+	if err != nil {
+		return fmt.Errorf("kafka: reading the settings of topics: %w", err)
+	}
+	for _, r := range resp.Resources {
+		if errors.Is(r.Error, kafka.TopicAuthorizationFailed) {
+			c.logger.Warn("not allowed to read a topic's settings; make sure of its cleanup.policy",
+				"topic", r.ResourceName, "cleanup.policy", want[r.ResourceName])
+			continue
+		}
+		if r.Error != nil {
+			return fmt.Errorf("kafka: reading the settings of topic %s: %w", r.ResourceName, r.Error)
+		}
+		for _, entry := range r.ConfigEntries {
+			if entry.ConfigName == cleanupPolicy && entry.ConfigValue != want[r.ResourceName] {
+				return &CleanupPolicyError{Topic: r.ResourceName, Want: want[r.ResourceName], Have: entry.ConfigValue}
+			}
+		}
+	}
 	return nil
+}
+
+func (s TopicSpec) policy() string {
+	if s.Compacted {
+		return "compact"
+	}
+	return "delete"
 }
 
 func (s TopicSpec) config() kafka.TopicConfig {
@@ -92,9 +151,12 @@ func (s TopicSpec) config() kafka.TopicConfig {
 	set := func(name, value string) {
 		t.ConfigEntries = append(t.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: value})
 	}
+	set(cleanupPolicy, s.policy())
 	switch {
 	case s.Compacted:
-		set("cleanup.policy", "compact")
+		// Only closed segments are compacted, and a restart reads all that is left: a segment of Kafka's default 1 GiB would
+		// have it read a gigabyte per partition of what is outdated.
+		set("segment.bytes", strconv.Itoa(compactedSegment))
 	case s.Retention < 0:
 		set("retention.ms", "-1")
 	case s.Retention > 0:
