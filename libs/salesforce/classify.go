@@ -26,6 +26,7 @@ const (
 	ReasonRequiredMissing    = "REQUIRED_FIELD_MISSING"
 	ReasonTypeMismatch       = "TYPE_MISMATCH"
 	ReasonOwnerInactive      = "OWNER_INACTIVE"
+	ReasonOwnerIsQueue       = "OWNER_IS_QUEUE"
 	ReasonKeyAmbiguous       = "KEY_AMBIGUOUS"
 	ReasonMappingInvalid     = "MAPPING_INVALID"
 )
@@ -105,6 +106,8 @@ var codeTable = map[string]verdict{
 	"CANNOT_EXECUTE_FLOW_TRIGGER":             {ClassData, ReasonValidation, false},
 	"APEX_ERROR":                              {ClassData, ReasonValidation, false},
 	"INACTIVE_OWNER_OR_USER":                  {ClassData, ReasonOwnerInactive, false},
+	"OP_WITH_INVALID_USER_TYPE_EXCEPTION":     {ClassData, ReasonOwnerInactive, false},
+	"TRANSFER_REQUIRES_READ":                  {ClassData, ReasonOwnerInactive, false},
 	"CANNOT_UPDATE_CONVERTED_LEAD":            {ClassData, ReasonConvertedLead, false},
 	"ENTITY_IS_DELETED":                       {ClassData, ReasonRecordGone, false},
 	"ENTITY_IS_LOCKED":                        {ClassData, ReasonRejected, false},
@@ -133,7 +136,7 @@ func newError(status int, code, message string, fields []string) *Error {
 	}
 	e := &Error{
 		Class: v.class, Reason: v.reason, Split: v.split,
-		Code: code, Status: status, Detail: scrub(message), Fields: fields,
+		Code: code, Status: status, Detail: detailOf(code, message), Fields: fields,
 	}
 	refine(e, message)
 	return e
@@ -165,8 +168,11 @@ func refine(e *Error, message string) {
 			e.Class, e.Reason = ClassData, ReasonRecordGone
 		}
 	case "FIELD_INTEGRITY_EXCEPTION", "INVALID_CROSS_REFERENCE_KEY":
-		if strings.Contains(message, "converted lead") {
+		switch {
+		case strings.Contains(message, "converted lead"):
 			e.Reason = ReasonConvertedLead
+		case strings.Contains(message, "Queue not associated"):
+			e.Reason = ReasonOwnerIsQueue
 		}
 	}
 }

@@ -39,6 +39,7 @@ var everyCode = map[string]string{
 	"DUPLICATES_DETECTED": "data SF_DUPLICATE_RULE", "FIELD_CUSTOM_VALIDATION_EXCEPTION": "data SF_VALIDATION",
 	"FIELD_FILTER_VALIDATION_EXCEPTION": "data SF_VALIDATION", "FIELD_INTEGRITY_EXCEPTION": "data SF_VALIDATION",
 	"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": "data SF_VALIDATION", "CANNOT_EXECUTE_FLOW_TRIGGER": "data SF_VALIDATION",
+	"OP_WITH_INVALID_USER_TYPE_EXCEPTION": "data OWNER_INACTIVE", "TRANSFER_REQUIRES_READ": "data OWNER_INACTIVE",
 	"APEX_ERROR": "data SF_VALIDATION", "INACTIVE_OWNER_OR_USER": "data OWNER_INACTIVE",
 	"CANNOT_UPDATE_CONVERTED_LEAD": "data SF_CONVERTED_LEAD", "ENTITY_IS_DELETED": "data SF_RECORD_GONE",
 	"ENTITY_IS_LOCKED": "data SF_REJECTED", "INVALID_CROSS_REFERENCE_KEY": "data SF_RECORD_GONE", "DELETE_FAILED": "data SF_REJECTED",
@@ -62,6 +63,20 @@ func TestEveryCodeHasItsClassAndReason(t *testing.T) {
 	require.Equal(t, "unknown SF_REJECTED", e.Class.String()+" "+e.Reason)
 }
 
+func TestRefusedValuesAreLeftOutInAnyLanguage(t *testing.T) {
+	t.Parallel()
+	for code, message := range map[string]string{
+		"STRING_TOO_LONG":       "姓: データ値が大きすぎます: 山田太郎 (最大長=80)",
+		"INVALID_EMAIL_ADDRESS": "メール: 無効なメールアドレスです: 山田太郎",
+		"MALFORMED_ID":          "What ID: id value of incorrect type: 山田太郎",
+		"JSON_PARSER_ERROR":     "Cannot deserialize instance of date from VALUE_STRING value 山田太郎 or request may be missing a required field at [line:1, column:9]",
+	} {
+		e := newError(400, code, message, []string{"LastName"})
+		require.NotContains(t, e.Detail, "山田", code)
+		require.NotEmpty(t, e.Detail)
+	}
+}
+
 func TestTextsDecideWhereACodeHidesSeveralCauses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ code, message, want string }{
@@ -70,6 +85,7 @@ func TestTextsDecideWhereACodeHidesSeveralCauses(t *testing.T) {
 		{"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "T: execution of BeforeInsert\n\ncaused by: UNABLE_TO_LOCK_ROW, unable", "lock SF_LOCKED"},
 		{"CANNOT_EXECUTE_FLOW_TRIGGER", "System.LimitException: Too many SOQL queries: 101", "transient SF_LIMIT"},
 		{"DUPLICATE_VALUE", "Already a campaign member.", "data SF_ALREADY_MEMBER"},
+		{"FIELD_INTEGRITY_EXCEPTION", "Queue not associated with this SObject type", "data OWNER_IS_QUEUE"},
 		{"INVALID_CROSS_REFERENCE_KEY", "cannot reference converted lead", "data SF_CONVERTED_LEAD"},
 		{"NOT_FOUND", "The requested resource does not exist", "config SF_FIELD_GONE"},
 		{"NOT_FOUND", "Provided external ID field does not exist or is not accessible: X__c", "config SF_FIELD_GONE"},

@@ -18,6 +18,9 @@ var (
 		regexp.MustCompile(`(?s)(outside of valid range on numeric field: ).*()`),
 		regexp.MustCompile(`(?s)(value not of required type: ).*()`),
 		regexp.MustCompile(`(?s)(duplicate external id specified: ).*()`),
+		regexp.MustCompile(`(?s)(id value of incorrect type: ).*()`),
+		regexp.MustCompile(`(?s)(malformed id ).*()`),
+		regexp.MustCompile(`(?s)(from VALUE_[A-Z_]+ value ).*( or request may be missing)`),
 		regexp.MustCompile(`(?s)(Provided external ID field does not exist or is not accessible: ).*[^_A-Za-z0-9].*()`),
 	}
 	emailLike = regexp.MustCompile(`[^\s@<>"'(),;:]+(?:@|%40)[^\s@<>"'(),;]+`)
@@ -25,6 +28,27 @@ var (
 	phoneLike = regexp.MustCompile(`(?:^|[^A-Za-z0-9])\+?\(?\d[\d ().\-/]{5,}\d`)
 	recordID  = regexp.MustCompile(`^[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?$`)
 )
+
+// quoting are the codes whose texts quote the refused value. Salesforce writes texts in its user's language, in which the
+// phrases above are unknown; the whole text is left out then.
+var quoting = map[string]bool{
+	"STRING_TOO_LONG": true, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": true, "INVALID_EMAIL_ADDRESS": true,
+	"NUMBER_OUTSIDE_VALID_RANGE": true, "INVALID_TYPE_ON_FIELD_IN_RECORD": true, "MALFORMED_ID": true,
+	"TEXT_DATA_OUTSIDE_SUPPORTED_CHARSET": true, "MAX_TASK_DESCRIPTION_EXCEEEDED": true,
+}
+
+// detailOf is scrub for the text of an error code. Promise 8.
+func detailOf(code, message string) string {
+	if !quoting[code] || strings.TrimSpace(message) == "" {
+		return scrub(message)
+	}
+	for _, re := range quotedValues {
+		if re.MatchString(message) {
+			return scrub(message)
+		}
+	}
+	return "Salesforce's text is left out, because it quotes the value"
+}
 
 // scrub removes what may be a personal datum from one of Salesforce's texts, flattens white space and bounds the
 // length. Promise 8: Salesforce quotes refused values, our logs and outcomes must not.
