@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -203,6 +204,9 @@ func (g *Gate) probe(ctx context.Context, settings *configv1.Connection, client 
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.ProbeTimeout)
 	defer cancel()
 	limits, err := client.Limits(ctx)
+	if e, ok := asError(err); ok && letsUsIn(e) {
+		err = nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.probing = false
@@ -218,6 +222,12 @@ func (g *Gate) probe(ctx context.Context, settings *configv1.Connection, client 
 	g.closed, g.failures = false, 0
 	close(g.changed)
 	g.changed = make(chan struct{})
+}
+
+// letsUsIn reports whether the org knows us and only keeps its limits to itself: they are for users who may view its setup,
+// which an integration user need not be.
+func letsUsIn(e *salesforce.Error) bool {
+	return e.Status == http.StatusForbidden && (e.Class == salesforce.ClassConfig || e.Class == salesforce.ClassUnknown)
 }
 
 // Opened returns a channel that is closed the next time a probe opens the gate.

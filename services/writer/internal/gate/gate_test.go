@@ -95,6 +95,19 @@ func TestGate(t *testing.T) {
 		require.True(t, g.State(start.Add(2*time.Second)).Open)
 	})
 
+	t.Run("OpensForAUserWhoMayNotSeeTheLimits", func(t *testing.T) {
+		t.Parallel()
+		g, o, _ := setup(t)
+		g.Failed(auth(), start)
+		o.set(func(o *org) {
+			o.err = &salesforce.Error{Class: salesforce.ClassUnknown, Status: 403, Code: "FORBIDDEN"}
+		})
+		opened := g.Opened()
+		g.State(start.Add(2 * time.Second))
+		<-opened
+		require.True(t, g.State(start.Add(2*time.Second)).Open)
+	})
+
 	t.Run("WaitsLongerAfterEveryFailedProbe", func(t *testing.T) {
 		t.Parallel()
 		g, o, _ := setup(t)
