@@ -194,7 +194,9 @@ type Write struct {
 	Warnings []string `protobuf:"bytes,25,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The record is made once: after the first confirmed write, later revisions with the same key change nothing
 	// (SKIPPED, DUPLICATE_EVENT), also for UPSERT.
-	Once          bool `protobuf:"varint,26,opt,name=once,proto3" json:"once,omitempty"`
+	Once bool `protobuf:"varint,26,opt,name=once,proto3" json:"once,omitempty"`
+	// The fields that link the record to a person, for the case that a Lead is converted between decision and write.
+	PersonLinks   []*PersonLink `protobuf:"bytes,27,rep,name=person_links,json=personLinks,proto3" json:"person_links,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,6 +413,69 @@ func (x *Write) GetOnce() bool {
 	return false
 }
 
+func (x *Write) GetPersonLinks() []*PersonLink {
+	if x != nil {
+		return x.PersonLinks
+	}
+	return nil
+}
+
+// PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
+type PersonLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// API name of the field, e.g. WhoId or Lead__c.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// API name of the field that takes the Contact, unless it has one: the same as field when that can hold either; empty
+	// when the record has none, and then the link is only cleared.
+	ContactField  string `protobuf:"bytes,2,opt,name=contact_field,json=contactField,proto3" json:"contact_field,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonLink) Reset() {
+	*x = PersonLink{}
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonLink) ProtoMessage() {}
+
+func (x *PersonLink) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonLink.ProtoReflect.Descriptor instead.
+func (*PersonLink) Descriptor() ([]byte, []int) {
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PersonLink) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PersonLink) GetContactField() string {
+	if x != nil {
+		return x.ContactField
+	}
+	return ""
+}
+
 // FieldValues is what Write.sealed_fields holds once opened.
 type FieldValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +487,7 @@ type FieldValues struct {
 
 func (x *FieldValues) Reset() {
 	*x = FieldValues{}
-	mi := &file_throughline_stream_v1_write_proto_msgTypes[1]
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +499,7 @@ func (x *FieldValues) String() string {
 func (*FieldValues) ProtoMessage() {}
 
 func (x *FieldValues) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_stream_v1_write_proto_msgTypes[1]
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +512,7 @@ func (x *FieldValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldValues.ProtoReflect.Descriptor instead.
 func (*FieldValues) Descriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{1}
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *FieldValues) GetFields() []*FieldValue {
@@ -476,7 +541,7 @@ type FieldValue struct {
 
 func (x *FieldValue) Reset() {
 	*x = FieldValue{}
-	mi := &file_throughline_stream_v1_write_proto_msgTypes[2]
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +553,7 @@ func (x *FieldValue) String() string {
 func (*FieldValue) ProtoMessage() {}
 
 func (x *FieldValue) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_stream_v1_write_proto_msgTypes[2]
+	mi := &file_throughline_stream_v1_write_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +566,7 @@ func (x *FieldValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldValue.ProtoReflect.Descriptor instead.
 func (*FieldValue) Descriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{2}
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FieldValue) GetField() string {
@@ -574,7 +639,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\a\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\b\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -607,7 +672,12 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\x12marker_scope_field\x18\x17 \x01(\tR\x10markerScopeField\x12,\n" +
 	"\x12marker_scope_value\x18\x18 \x01(\tR\x10markerScopeValue\x12\x1a\n" +
 	"\bwarnings\x18\x19 \x03(\tR\bwarnings\x12\x12\n" +
-	"\x04once\x18\x1a \x01(\bR\x04once\"H\n" +
+	"\x04once\x18\x1a \x01(\bR\x04once\x12D\n" +
+	"\fperson_links\x18\x1b \x03(\v2!.throughline.stream.v1.PersonLinkR\vpersonLinks\"G\n" +
+	"\n" +
+	"PersonLink\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +
+	"\rcontact_field\x18\x02 \x01(\tR\fcontactField\"H\n" +
 	"\vFieldValues\x129\n" +
 	"\x06fields\x18\x01 \x03(\v2!.throughline.stream.v1.FieldValueR\x06fields\"q\n" +
 	"\n" +
@@ -641,25 +711,27 @@ func file_throughline_stream_v1_write_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_stream_v1_write_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_throughline_stream_v1_write_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_throughline_stream_v1_write_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_throughline_stream_v1_write_proto_goTypes = []any{
 	(Operation)(0),                // 0: throughline.stream.v1.Operation
 	(Priority)(0),                 // 1: throughline.stream.v1.Priority
 	(*Write)(nil),                 // 2: throughline.stream.v1.Write
-	(*FieldValues)(nil),           // 3: throughline.stream.v1.FieldValues
-	(*FieldValue)(nil),            // 4: throughline.stream.v1.FieldValue
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*PersonLink)(nil),            // 3: throughline.stream.v1.PersonLink
+	(*FieldValues)(nil),           // 4: throughline.stream.v1.FieldValues
+	(*FieldValue)(nil),            // 5: throughline.stream.v1.FieldValue
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_throughline_stream_v1_write_proto_depIdxs = []int32{
 	0, // 0: throughline.stream.v1.Write.operation:type_name -> throughline.stream.v1.Operation
 	1, // 1: throughline.stream.v1.Write.priority:type_name -> throughline.stream.v1.Priority
-	5, // 2: throughline.stream.v1.Write.occurred_at:type_name -> google.protobuf.Timestamp
-	4, // 3: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6, // 2: throughline.stream.v1.Write.occurred_at:type_name -> google.protobuf.Timestamp
+	3, // 3: throughline.stream.v1.Write.person_links:type_name -> throughline.stream.v1.PersonLink
+	5, // 4: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_write_proto_init() }
@@ -667,7 +739,7 @@ func file_throughline_stream_v1_write_proto_init() {
 	if File_throughline_stream_v1_write_proto != nil {
 		return
 	}
-	file_throughline_stream_v1_write_proto_msgTypes[2].OneofWrappers = []any{
+	file_throughline_stream_v1_write_proto_msgTypes[3].OneofWrappers = []any{
 		(*FieldValue_Text)(nil),
 		(*FieldValue_Number)(nil),
 		(*FieldValue_Flag)(nil),
@@ -678,7 +750,7 @@ func file_throughline_stream_v1_write_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_stream_v1_write_proto_rawDesc), len(file_throughline_stream_v1_write_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

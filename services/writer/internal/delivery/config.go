@@ -32,7 +32,8 @@ type Config struct {
 	HoldFor  time.Duration `yaml:"hold_for"`
 	// UnknownTries is how often an answer nobody can classify is met before the write fails.
 	UnknownTries int `yaml:"unknown_tries"`
-	// LookAfter is how long to wait, after a create whose answer was lost, before looking whether it took effect.
+	// LookAfter is how long to wait, after a create whose answer was lost or that a process sent before it died, before
+	// looking whether it took effect. Salesforce takes some 10 s for 200 records with heavy automation, answer or not.
 	LookAfter time.Duration `yaml:"look_after"`
 	// ClockSkew is how much the org's clock may differ from ours.
 	ClockSkew time.Duration `yaml:"clock_skew"`
@@ -50,7 +51,7 @@ func DefaultConfig() Config {
 		Parallelism: 4,
 		Linger:      100 * time.Millisecond, MaxLinger: 2 * time.Second, BulkLinger: 30 * time.Second,
 		RetryMin: 200 * time.Millisecond, RetryMax: 10 * time.Second, Attempts: 8, HoldFor: time.Minute,
-		UnknownTries: 3, LookAfter: 3 * time.Second, ClockSkew: 10 * time.Minute,
+		UnknownTries: 3, LookAfter: 10 * time.Second, ClockSkew: 10 * time.Minute,
 		PartitionLag: 2 * time.Second, LoneLag: time.Minute,
 	}
 }

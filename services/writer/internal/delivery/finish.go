@@ -9,6 +9,7 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
@@ -29,6 +30,9 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 		e := &endings[i]
 		if e.entry != nil {
 			entries = append(entries, *e.entry)
+		}
+		if given := ledger.Release(l.h.table, e.item.Write); given != nil && e.ends() {
+			entries = append(entries, *given)
 		}
 		outcomes[i] = e.outcome(now)
 		m, err := outcome.Message(outcomes[i], e.item.Record.TraceParent())

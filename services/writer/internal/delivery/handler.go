@@ -60,6 +60,8 @@ type Handler struct {
 	parks  chan park
 	// stopping is closed when Drain begins.
 	stopping chan struct{}
+	// reserving is held while reservations are decided and saved.
+	reserving sync.Mutex
 
 	mu      sync.Mutex
 	started bool

@@ -103,7 +103,7 @@ func (l *lane) search(parcels []parcel, entries map[*queue.Item]*ledger.Entry) m
 		}
 		s.Sought = append(s.Sought, marker.Sought{
 			Key: p.item.Write.GetWriteKey(), Marker: p.item.Write.GetMarker(),
-			ScopeValue: p.item.Write.GetMarkerScopeValue(),
+			ScopeValue: p.item.Contact(p.item.Write.GetMarkerScopeValue()),
 		})
 	}
 	s.Since = s.Since.Add(-l.h.cfg.ClockSkew).Truncate(time.Second)

@@ -189,7 +189,7 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 
 func (l *lane) rules() queue.Rules {
 	return queue.Rules{
-		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining,
+		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter,
 		Linger: func(g queue.Group) time.Duration { return l.pace.Linger(g.Bulk()) },
 	}
 }

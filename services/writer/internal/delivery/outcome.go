@@ -31,6 +31,11 @@ type ending struct {
 // waypoint reports whether the write goes on: its offset is not settled.
 func (e *ending) waypoint() bool { return e.status == streamv1.Status_STATUS_RETRYING }
 
+// ends reports whether the record is made, or never will be by this revision.
+func (e *ending) ends() bool {
+	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED
+}
+
 func written(it *queue.Item, recordID string, created bool) ending {
 	return ending{item: it, status: streamv1.Status_STATUS_WRITTEN, recordID: recordID, created: created}
 }

@@ -110,7 +110,8 @@ const ownerField = "OwnerId"
 
 // aboutOwner reports whether Salesforce refused the record's owner.
 func aboutOwner(e *salesforce.Error) bool {
-	return e.Reason == salesforce.ReasonOwnerInactive || slices.Contains(e.Fields, ownerField)
+	return e.Reason == salesforce.ReasonOwnerInactive || e.Reason == salesforce.ReasonOwnerIsQueue ||
+		slices.Contains(e.Fields, ownerField)
 }
 
 // personFields are the fields that link a record to a person.

@@ -3,10 +3,12 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
@@ -59,12 +61,39 @@ func (h *Handler) parkLoop() {
 	}
 }
 
+// prepareParks saves what later revisions must know about writes that are about to be parked.
+func (h *Handler) prepareParks(ctx context.Context, parks []park, now time.Time) error {
+	h.reserving.Lock()
+	defer h.reserving.Unlock()
+	var entries []stage.Entry
+	for i := range parks {
+		it := parks[i].item
+		entry, err := ledger.Reserve(h.table, it.Write, now)
+		if err == nil && it.Ambiguous && !ledger.Once(it.Write) {
+			entry, err = ledger.Doubt(h.table, it.Write)
+		}
+		if err != nil {
+			return err
+		}
+		if entry != nil {
+			entries = append(entries, *entry)
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return h.port.Save(ctx, entries...)
+}
+
 // publishParks parks writes: message and outcome first, offsets last (promise 2).
 func (h *Handler) publishParks(ctx context.Context, parks []park) error {
 	if len(parks) == 0 {
 		return nil
 	}
 	now := h.deps.Clock.Now()
+	if err := h.prepareParks(ctx, parks, now); err != nil {
+		return fmt.Errorf("save the ledger: %w", err)
+	}
 	messages := make([]stage.Message, 0, 2*len(parks))
 	outcomes := make([]*streamv1.Outcome, 0, len(parks))
 	offsets := make([]int64, 0, len(parks))

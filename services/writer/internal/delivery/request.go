@@ -19,7 +19,7 @@ type result struct {
 	endings []ending
 	again   []*queue.Item
 	parks   []park
-	// withdrawn are the intents of parked inserts that the org answered, and did not make.
+	// withdrawn are the intents of inserts that the org answered, and did not make, and that are parked or sent again.
 	withdrawn []stage.Entry
 }
 
@@ -60,11 +60,13 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 	for _, it := range b.Items {
 		it.Attempts++
 	}
-	parcels := l.open(b.Items, res)
-	if b.Group.Operation == streamv1.Operation_OPERATION_INSERT {
-		if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+	parcels := l.followLeads(ctx, client, l.open(b.Items, res), res)
+	if b.Group.Operation != streamv1.Operation_OPERATION_INSERT {
+		if !l.intendOvertaking(ctx, parcels) {
 			return
 		}
+	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+		return
 	}
 	l.send(ctx, client, b.Group, parcels, res)
 }
@@ -106,6 +108,32 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 			l.pace.Smooth()
 		}
 	})
+}
+
+// intendOvertaking saves that revisions are about to be sent that took the place of older ones. Those come again if the
+// process dies now, and must not be sent over the newer ones then. Promise 4.
+func (l *lane) intendOvertaking(ctx context.Context, parcels []parcel) bool {
+	var intents []stage.Entry
+	now := l.h.deps.Clock.Now()
+	for i := range parcels {
+		if !parcels[i].item.Overtook {
+			continue
+		}
+		entry, err := ledger.IntendOver(l.h.table, parcels[i].item.Write, now)
+		if err != nil {
+			l.abandoned("note an intent", err)
+			return false
+		}
+		intents = append(intents, entry)
+	}
+	if len(intents) == 0 {
+		return true
+	}
+	if err := l.h.port.Save(ctx, intents...); err != nil {
+		l.abandoned("save intents", err)
+		return false
+	}
+	return true
 }
 
 func (l *lane) adjust(f func()) {
@@ -218,23 +246,40 @@ func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Cal
 		res.withdraw(it)
 		res.park(it, gate.ReasonOf(e), e.Detail)
 		return
-	case e.Class == salesforce.ClassUnknown || raced(it, e):
-		if it.Unknowns++; it.Unknowns < l.h.cfg.UnknownTries {
-			l.again(it, e, call, res)
-			return
-		}
 	case aboutOwner(e) && !it.WithoutOwner && p.hasPerson():
 		// IMM-30: once more without the owner, since the record has a person to belong to.
 		it.WithoutOwner = true
 		it.Notes = append(it.Notes, "OWNER_REFUSED")
 		l.again(it, e, call, res)
 		return
+	case e.Reason == salesforce.ReasonConvertedLead && !it.LeadConverted && len(p.leads()) > 0 && l.followsConverted():
+		// IMM-35: once more with the Contact that the Lead became meanwhile.
+		it.LeadConverted = true
+		it.Notes = append(it.Notes, "LEAD_CONVERTED")
+		l.again(it, e, call, res)
+		return
+	case e.Class == salesforce.ClassUnknown || raced(it, e):
+		if it.Unknowns++; it.Unknowns < l.h.cfg.UnknownTries {
+			l.again(it, e, call, res)
+			return
+		}
 	}
 	end := failed(it, e)
 	end.call = call
-	if withdrawable(it) {
-		entry := ledger.Withdraw(it.Write)
+	l.fail(end, res)
+}
+
+// fail ends a write for good. What the ledger has noted for it is taken back: the next revision may be the one.
+func (l *lane) fail(end ending, res *result) {
+	if withdrawable(end.item) {
+		entry := ledger.Withdraw(end.item.Write)
 		end.entry = &entry
+	} else if end.item.Ambiguous {
+		var err error
+		if end.entry, err = ledger.Doubt(l.h.table, end.item.Write); err != nil {
+			l.abandoned("end a write", err)
+			return
+		}
 	}
 	res.endings = append(res.endings, end)
 }
@@ -247,13 +292,14 @@ func raced(it *queue.Item, e *salesforce.Error) bool {
 // again sends a write once more after a wait, or parks it when it has been tried long enough (promise 7).
 func (l *lane) again(it *queue.Item, e *salesforce.Error, call *salesforce.Call, res *result) {
 	now := l.h.deps.Clock.Now()
+	it.Ambiguous = it.Ambiguous || e.Ambiguous
+	res.withdraw(it)
 	if it.Attempts >= l.h.cfg.Attempts || now.Sub(it.Accepted) > l.h.cfg.HoldFor {
 		res.park(it, gate.ReasonOf(e), e.Detail)
 		return
 	}
 	it.NotBefore = now.Add(l.backoff(it.Attempts))
-	if e.Ambiguous && it.Write.GetOperation() == streamv1.Operation_OPERATION_INSERT {
-		it.Ambiguous = true
+	if it.Ambiguous && it.Write.GetOperation() == streamv1.Operation_OPERATION_INSERT {
 		it.NotBefore = later(it.NotBefore, now.Add(l.h.cfg.LookAfter))
 	}
 	if it.Attempts == 1 {

@@ -81,7 +81,7 @@ func Once(w *streamv1.Write) bool {
 func Decide(t Table, w *streamv1.Write) (Verdict, error) {
 	value, ok := t.Get(Key(w))
 	if !ok {
-		return Verdict{Step: Send}, nil
+		return first(t, w, Verdict{Step: Send})
 	}
 	e, err := Decode(value)
 	if err != nil {
@@ -92,32 +92,53 @@ func Decide(t Table, w *streamv1.Write) (Verdict, error) {
 	case confirmed == 0 && w.GetOperation() == streamv1.Operation_OPERATION_INSERT && e.GetIntendedRevision() != 0:
 		// Promise 5: a call may have been made for this key, and nobody knows what became of it.
 		v.Step = Look
-	case confirmed == 0:
-		v.Step = Send
-	case w.GetRevision() == confirmed:
+		return first(t, w, v)
+	case confirmed != 0 && w.GetRevision() == confirmed:
 		v.Step = Repeat
+	case !Once(w) && w.GetRevision() < e.GetIntendedRevision():
+		// Promise 4: a call may have been made with the newer one, which is still to be settled and so comes again.
+		v.Step, v.Reason = Skip, streamv1.Reason_REASON_SUPERSEDED
+	case confirmed == 0:
+		return first(t, w, v)
 	case Once(w):
 		v.Step, v.Reason = Skip, streamv1.Reason_REASON_DUPLICATE_EVENT
 	case w.GetRevision() < confirmed:
 		// Promise 4: an older revision never overwrites a newer one.
 		v.Step, v.Reason = Skip, streamv1.Reason_REASON_SUPERSEDED
+	case e.GetIntendedRevision() > confirmed:
+		v.Step = Send // nobody knows what the record looks like
 	case len(w.GetContentHash()) > 0 && bytes.Equal(w.GetContentHash(), e.GetContentHash()):
 		v.Step, v.Reason = Note, streamv1.Reason_REASON_UNCHANGED
 	}
 	return v, nil
 }
 
-// Intend builds the entry that must be saved before an insert is sent. An earlier intent keeps its time: the record it
-// may have made is at least that old.
+// Intend builds the entry that must be saved before an insert is sent, and before a revision is sent that overtook an
+// older one. What is confirmed stays known. An insert's earlier intent keeps its time: the record it may have made is at
+// least that old.
 func Intend(w *streamv1.Write, known *Entry, now time.Time) (stage.Entry, error) {
 	e := &Entry{
 		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
 		IntendedRevision: w.GetRevision(), IntendedAt: timestamppb.New(now),
+		ConfirmedRevision: known.GetConfirmedRevision(), RecordId: known.GetRecordId(), ContentHash: known.GetContentHash(),
+		SettledReason: known.GetSettledReason(), SettledAt: known.GetSettledAt(),
 	}
-	if known.GetIntendedAt() != nil {
+	if w.GetOperation() == streamv1.Operation_OPERATION_INSERT && known.GetIntendedAt() != nil {
 		e.IntendedAt = known.GetIntendedAt()
 	}
 	return encode(w, e)
+}
+
+// IntendOver is Intend for a revision that overtook an older one, with what the table knows.
+func IntendOver(t Table, w *streamv1.Write, now time.Time) (stage.Entry, error) {
+	var known *Entry
+	if value, ok := t.Get(Key(w)); ok {
+		var err error
+		if known, err = Decode(value); err != nil {
+			return stage.Entry{}, fmt.Errorf("write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
+		}
+	}
+	return Intend(w, known, now)
 }
 
 // Withdraw builds the entry that says that nothing was made: the call was answered, with a refusal.

@@ -159,3 +159,22 @@ func FuzzDecode(f *testing.F) {
 		ledger.Expired(value, now)
 	})
 }
+
+func TestAnIntentKeepsOlderRevisionsOut(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-3")
+	const upsert = streamv1.Operation_OPERATION_UPSERT
+	table := stage.NewTable()
+	confirmed, err := ledger.Confirm(write(4, upsert, "a"), "a01", now)
+	require.NoError(t, err)
+	table.Apply(confirmed)
+	intent, err := ledger.IntendOver(table, write(9, upsert, "b"), now)
+	require.NoError(t, err)
+	table.Apply(intent)
+	for revision, want := range map[int64]ledger.Step{4: ledger.Repeat, 5: ledger.Skip, 9: ledger.Send, 10: ledger.Send} {
+		v, err := ledger.Decide(table, write(revision, upsert, "a"))
+		require.NoError(t, err)
+		require.Equal(t, want, v.Step, "revision %d", revision)
+		require.Equal(t, "a01", v.Entry.GetRecordId())
+	}
+}

@@ -48,6 +48,9 @@ type Org struct {
 	QueryFault func(soql string) *Fault
 	// Refuse decides about one record: code and message, or "".
 	Refuse func(record map[string]any) (code, message string)
+	// Converted are the converted Leads, by id, and the Contact each became; "" for none that can be seen. Records that link
+	// to one are refused.
+	Converted map[string]string
 	// Committed is called after a request's records were written and before it is answered.
 	Committed func(Request)
 
@@ -156,7 +159,7 @@ func (o *Org) serve(w http.ResponseWriter, r *http.Request) {
 	switch path := regexp.MustCompile(`^/services/data/v\d+\.0`).ReplaceAllString(r.URL.Path, ""); {
 	case path == "/limits":
 		o.serveLimits(w)
-	case path == "/queryAll":
+	case path == "/query" || path == "/queryAll":
 		soql := r.URL.Query().Get("q")
 		if o.QueryFault != nil {
 			if f := o.QueryFault(soql); f != nil {
@@ -286,6 +289,12 @@ func (o *Org) commit(req Request) []map[string]any {
 				continue
 			}
 		}
+		if o.linksConverted(rec) {
+			results[i] = map[string]any{"success": false, "errors": []any{map[string]any{
+				"statusCode": "CANNOT_UPDATE_CONVERTED_LEAD", "message": "cannot reference converted lead", "fields": []string{},
+			}}}
+			continue
+		}
 		o.mu.Lock()
 		key, _ := rec[req.KeyField].(string)
 		r, created := o.byKey[req.Object+"/"+key], false
@@ -319,6 +328,28 @@ func (o *Org) create(object, key string, fields map[string]any) *Record {
 	return r
 }
 
+// conversions answers what the Leads named in a query became.
+func (o *Org) conversions(soql string) map[string]any {
+	rows := []map[string]any{}
+	for lead, contact := range o.Converted {
+		if strings.Contains(soql, "'"+lead+"'") {
+			rows = append(rows, map[string]any{"Id": lead, "ConvertedContactId": contact})
+		}
+	}
+	return map[string]any{"done": true, "totalSize": len(rows), "records": rows}
+}
+
+// linksConverted reports whether a record links to a converted Lead.
+func (o *Org) linksConverted(rec map[string]any) bool {
+	for _, v := range rec {
+		id, _ := v.(string)
+		if _, converted := o.Converted[id]; converted {
+			return true
+		}
+	}
+	return false
+}
+
 var (
 	fromObject = regexp.MustCompile(`FROM (\w+)`)
 	inScope    = regexp.MustCompile(`WHERE (\w+) IN \(([^)]*)\)`)
@@ -330,6 +361,10 @@ func (o *Org) serveQuery(w http.ResponseWriter, soql string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queries = append(o.queries, soql)
+	if strings.Contains(soql, "FROM Lead") {
+		_ = json.NewEncoder(w).Encode(o.conversions(soql))
+		return
+	}
 	from, _ := time.Parse(time.RFC3339, since.FindStringSubmatch(soql)[1])
 	found := []map[string]any{}
 	for _, r := range o.records {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -21,10 +22,20 @@ type Item struct {
 	Attempts int
 	// Unknowns counts the answers that nobody could classify.
 	Unknowns int
-	// Ambiguous: an insert was sent, and no answer came.
+	// Ambiguous: it was sent, and no answer came.
 	Ambiguous bool
+	// Overtook: it took the place of an older revision, which comes again if this process dies before the ledger knows
+	// this one.
+	Overtook bool
+	// Unsure: an earlier revision with other content may have reached the org unnoticed; what the ledger knows of the
+	// record's content may be wrong.
+	Unsure bool
 	// WithoutOwner: the org refused the owner; send it without.
 	WithoutOwner bool
+	// LeadConverted: the org refused a Lead because it is converted; link the Contact it became. Contacts, by Lead id, is
+	// what the org said about that; nil until it was asked.
+	LeadConverted bool
+	Contacts      map[string]string
 	// Notes are for the outcome.
 	Notes []string
 	// Twins are offsets of the same revision delivered again; they are settled with this one.
@@ -35,6 +46,22 @@ type Item struct {
 
 // Offsets returns everything that is settled with the item.
 func (it *Item) Offsets() []int64 { return append([]int64{it.Record.Offset}, it.Twins...) }
+
+// Contact returns the Contact that a Lead became, as far as the org was asked, and any other id as it is.
+func (it *Item) Contact(id string) string {
+	if contact := it.Contacts[id]; contact != "" {
+		return contact
+	}
+	return id
+}
+
+// overtake notes that the item takes the place of another revision, which may have been sent: by this process, or by one
+// that died before it could tell. With the same content that makes no difference.
+func (it *Item) overtake(other *Item) {
+	it.Overtook = true
+	same := bytes.Equal(it.Write.GetContentHash(), other.Write.GetContentHash())
+	it.Unsure = it.Unsure || other.Unsure || !same
+}
 
 // recordKey names the record in Salesforce that the item changes, as far as that is known before the call.
 func (it *Item) recordKey() string {

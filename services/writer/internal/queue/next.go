@@ -14,6 +14,8 @@ type Rules struct {
 	Records, Bytes int
 	// Linger is how long the oldest item of a group waits for company.
 	Linger func(Group) time.Duration
+	// LookAfter is how long after a create was sent, and its answer lost, it may still take effect.
+	LookAfter time.Duration
 	// Hurry: wait for nothing.
 	Hurry bool
 }
@@ -22,10 +24,7 @@ type Rules struct {
 // they are out of the queue. Call Done when the request is over and everything about it is saved. An error is the
 // ledger's: the item it is about, if any, stays in the queue.
 func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped, err error) {
-	for _, g := range q.groups {
-		if len(g.items) == 0 || !q.due(g, now, rules) {
-			continue
-		}
+	for _, g := range q.due(now, rules) {
 		items, look, skips, err := q.take(g, now, rules)
 		skipped = append(skipped, skips...)
 		if err != nil {
@@ -48,12 +47,22 @@ func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skippe
 	return nil, skipped, nil
 }
 
-func (q *Queue) due(g *group, now time.Time, rules Rules) bool {
-	n, oldest := q.ready(g, now, rules.Records)
-	if n == 0 {
-		return false
+// due returns the groups that have a request to send, the urgent first and then the one that has waited longest: a group
+// that always has a full request must not starve the others.
+func (q *Queue) due(now time.Time, rules Rules) []*group {
+	var due []*group
+	for _, g := range q.groups {
+		n, oldest := q.ready(g, now, rules.Records)
+		if n == 0 || (!rules.Hurry && n < rules.Records && now.Before(oldest.Add(rules.Linger(g.Group)))) {
+			continue
+		}
+		g.oldest = oldest
+		due = append(due, g)
 	}
-	return rules.Hurry || n >= rules.Records || !now.Before(oldest.Add(rules.Linger(g.Group)))
+	slices.SortStableFunc(due, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.oldest.Compare(b.oldest))
+	})
+	return due
 }
 
 // ready counts the items that could go now, up to limit, and tells when the oldest of them was accepted.
@@ -104,6 +113,16 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 			keep = append(keep, it)
 			continue
 		}
+		if visible := verdict.Entry.GetIntendedAt().AsTime().Add(rules.LookAfter); verdict.Step == ledger.Look && now.Before(visible) {
+			// Promise 5: a process that died or lost the partition may have sent it a moment ago, and the org may be at it still.
+			it.NotBefore = visible
+			blocked[it.key] = true
+			keep = append(keep, it)
+			continue
+		}
+		if verdict.Step == ledger.Note && it.Unsure {
+			verdict.Step = ledger.Send // promise 4: what is in the org may be what the overtaken revision said
+		}
 		q.removed(it)
 		if verdict.Step != ledger.Send && verdict.Step != ledger.Look {
 			skipped = append(skipped, Skipped{Item: it, Verdict: verdict})
@@ -121,6 +140,9 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 	}
 	clear(g.items[len(keep):])
 	g.items = keep
+	if len(items) > 0 {
+		failure = nil // those taken go out; the next call meets it again
+	}
 	return items, look, skipped, failure
 }
 

@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
@@ -22,6 +23,8 @@ type Queue struct {
 type group struct {
 	Group
 	items []*Item
+	// oldest is scratch space of Queue.due.
+	oldest time.Time
 }
 
 // New returns an empty queue. decide asks the ledger about a write; it is called when the write would be sent.
@@ -48,6 +51,7 @@ func (q *Queue) Push(it *Item) (overtaken *Item) {
 	}
 	switch {
 	case it.Write.GetRevision() == known.Write.GetRevision():
+		known.Unsure, known.Overtook = known.Unsure || it.Unsure, known.Overtook || it.Overtook
 		known.Twins = append(known.Twins, it.Offsets()...)
 		return nil
 	case it.Write.GetRevision() < known.Write.GetRevision():
@@ -55,13 +59,15 @@ func (q *Queue) Push(it *Item) (overtaken *Item) {
 	}
 	// Promise 4 and thrift: only the newest revision is sent. It takes over the place in the queue and the wait.
 	it.Accepted, it.NotBefore, it.Attempts, it.Unknowns = known.Accepted, known.NotBefore, known.Attempts, known.Unknowns
+	it.overtake(known)
 	q.replace(known, it)
 	return known
 }
 
 // Return puts an item of a finished batch back, at the front. It returns it when a newer revision is pending.
 func (q *Queue) Return(it *Item) (overtaken *Item) {
-	if !ledger.Once(it.Write) && q.pending[it.Write.GetWriteKey()] != nil {
+	if newer := q.pending[it.Write.GetWriteKey()]; newer != nil && !ledger.Once(it.Write) {
+		newer.overtake(it)
 		return q.Push(it)
 	}
 	g := q.group(groupOf(it.Write))

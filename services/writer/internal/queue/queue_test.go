@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -285,4 +286,95 @@ func (m *model) finish(t *rapid.T) {
 			m.out++
 		}
 	}
+}
+
+func TestQueueKeepsItsHead(t *testing.T) {
+	t.Parallel()
+
+	t.Run("AnEntryThatCannotBeReadDoesNotLoseTheItemsBeforeIt", func(t *testing.T) {
+		t.Parallel()
+		unreadable := errors.New("newer format")
+		q := queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {
+			if w.GetWriteKey() == "bad" {
+				return ledger.Verdict{}, unreadable
+			}
+			return ledger.Verdict{}, nil
+		})
+		q.Push(upsert("good", 1))
+		q.Push(upsert("bad", 2))
+		b, _, err := q.Next(start.Add(time.Second), rules(9))
+		require.NoError(t, err)
+		require.Len(t, b.Items, 1)
+		require.Equal(t, 1, q.Len())
+		_, _, err = q.Next(start.Add(time.Second), rules(9))
+		require.ErrorIs(t, err, unreadable)
+	})
+
+	t.Run("AGroupThatIsAlwaysFullDoesNotStarveAnother", func(t *testing.T) {
+		t.Parallel()
+		q := queue.New(send)
+		for i := range 4 {
+			it := upsert("row"+strconv.Itoa(i), int64(i+1))
+			it.Accepted = start.Add(time.Duration(i) * time.Second)
+			q.Push(it)
+		}
+		task := upsert("task", 9, func(w *streamv1.Write) { w.Object = "Task" })
+		task.Accepted = start.Add(time.Second)
+		q.Push(task)
+		var order []string
+		for range 2 {
+			b, _, err := q.Next(start.Add(9*time.Second), rules(2))
+			require.NoError(t, err)
+			order = append(order, b.Group.Object)
+		}
+		require.Equal(t, []string{"Engagement__c", "Task"}, order)
+	})
+
+	t.Run("ACreateThatMayBeUnderWayIsNotLookedForAtOnce", func(t *testing.T) {
+		t.Parallel()
+		entry := &ledger.Entry{IntendedRevision: 1, IntendedAt: timestamppb.New(start)}
+		q := queue.New(func(*streamv1.Write) (ledger.Verdict, error) {
+			return ledger.Verdict{Step: ledger.Look, Entry: entry}, nil
+		})
+		patient := rules(1)
+		patient.LookAfter = 10 * time.Second
+		q.Push(upsert("k", 1, func(w *streamv1.Write) { w.Operation = streamv1.Operation_OPERATION_INSERT }))
+		b, _, err := q.Next(start.Add(9*time.Second), patient)
+		require.NoError(t, err)
+		require.Nil(t, b)
+		at, ok := q.Wake(start.Add(9*time.Second), patient)
+		require.True(t, ok)
+		require.Equal(t, start.Add(10*time.Second), at)
+		b, _, err = q.Next(at, patient)
+		require.NoError(t, err)
+		require.Len(t, b.Look, 1)
+	})
+
+	t.Run("NothingIsUnchangedAfterARevisionThatMayHaveBeenSent", func(t *testing.T) {
+		t.Parallel()
+		content := func(hash string) func(*streamv1.Write) {
+			return func(w *streamv1.Write) { w.ContentHash = []byte(hash) }
+		}
+		unchanged := func(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{Step: ledger.Note}, nil }
+		q := queue.New(unchanged)
+		q.Push(upsert("back and forth", 5, content("b")))
+		q.Push(upsert("back and forth", 6, content("a")))
+		q.Push(upsert("same", 5, content("a")))
+		q.Push(upsert("same", 6, content("a")))
+		b, skipped, err := q.Next(start.Add(time.Second), rules(9))
+		require.NoError(t, err)
+		require.Len(t, b.Items, 1)
+		require.Equal(t, "back and forth", b.Items[0].Write.GetWriteKey())
+		require.Len(t, skipped, 1)
+
+		q = queue.New(send)
+		sent := upsert("in flight", 5, content("b"))
+		q.Push(sent)
+		b, _, _ = q.Next(start.Add(time.Second), rules(9))
+		newer := upsert("in flight", 6, content("a"))
+		q.Push(newer)
+		q.Done(b)
+		require.Same(t, sent, q.Return(sent))
+		require.True(t, newer.Unsure)
+	})
 }

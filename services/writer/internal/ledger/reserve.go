@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// reservationKey is the state key of a write's reservation. It is apart from the write's entry, so that saving one never
+// undoes what another request saves about the other.
+func reservationKey(w *streamv1.Write) string { return Key(w) + "/first" }
+
+// first turns a verdict to send into a skip when an earlier revision of a record that is made once is parked: the record
+// is that revision's, although it comes back after this one.
+func first(t Table, w *streamv1.Write, v Verdict) (Verdict, error) {
+	if !Once(w) {
+		return v, nil
+	}
+	reserved, err := reservation(t, w)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if reserved != 0 && w.GetRevision() > reserved {
+		v.Step, v.Reason = Skip, streamv1.Reason_REASON_DUPLICATE_EVENT
+	}
+	return v, nil
+}
+
+func reservation(t Table, w *streamv1.Write) (int64, error) {
+	value, ok := t.Get(reservationKey(w))
+	if !ok {
+		return 0, nil
+	}
+	e, err := Decode(value)
+	if err != nil {
+		return 0, fmt.Errorf("reservation of write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
+	}
+	return e.GetReservedRevision(), nil
+}
+
+// Reserve builds the entry that must be saved before a write that is made once is parked; nil when there is nothing to
+// save. The lowest revision keeps the record. Serialise the calls for one write key, each with its save.
+func Reserve(t Table, w *streamv1.Write, now time.Time) (*stage.Entry, error) {
+	if !Once(w) {
+		return nil, nil
+	}
+	reserved, err := reservation(t, w)
+	if err != nil || (reserved != 0 && reserved <= w.GetRevision()) {
+		return nil, err
+	}
+	e, err := encode(w, &Entry{
+		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
+		ReservedRevision: w.GetRevision(), IntendedAt: timestamppb.New(now),
+	})
+	e.Key = reservationKey(w)
+	return &e, err
+}
+
+// Release builds the entry that gives a reservation back once the write has ended; nil when there is none.
+func Release(t Table, w *streamv1.Write) *stage.Entry {
+	key := reservationKey(w)
+	if _, ok := t.Get(key); !Once(w) || !ok {
+		return nil
+	}
+	return &stage.Entry{Key: key}
+}
+
+// Doubt builds the entry that forgets what a record looked like, because a call whose answer was lost may have changed it;
+// nil when nothing is known. Otherwise the next revision could look unchanged and be skipped.
+func Doubt(t Table, w *streamv1.Write) (*stage.Entry, error) {
+	value, ok := t.Get(Key(w))
+	if !ok {
+		return nil, nil
+	}
+	known, err := Decode(value)
+	if err != nil || len(known.GetContentHash()) == 0 {
+		return nil, err
+	}
+	known.ContentHash = nil // and the intent, if any, stays
+	e, err := encode(w, known)
+	return &e, err
+}
