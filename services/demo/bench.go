@@ -13,6 +13,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/libs/stage/kafka/barecopy"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 )
 
 // BenchOptions is what a user chooses.
@@ -83,7 +84,7 @@ func (e *environment) bench(ctx context.Context) (BenchResult, error) {
 	if err := e.serve(ctx, "ingest", "visits", "identity", "mapping", "writer"); err != nil {
 		return BenchResult{}, err
 	}
-	if err := awaitQuiet(ctx, e.kafka, e.flow()); err != nil {
+	if err := flow.AwaitQuiet(ctx, e.kafka, flow.Hops(customerTopic)); err != nil {
 		return BenchResult{}, err
 	}
 	elapsed, used := time.Since(began), cpuTime()-cpuBefore
@@ -132,7 +133,7 @@ func (e *environment) copyRate(ctx context.Context) (float64, error) {
 	}
 	began := time.Now()
 	err := barecopy.Run(ctx, barecopy.Config{
-		Brokers: e.broker.Addr(), From: customerTopic, To: target, Group: "bench-copy", Records: int64(e.opts.Events), BatchRecords: 2000,
+		Brokers: e.brokers, From: customerTopic, To: target, Group: "bench-copy", Records: int64(e.opts.Events), BatchRecords: 2000,
 	})
 	rate := float64(e.opts.Events) / time.Since(began).Seconds()
 	return rate, errors.Join(err, e.kafka.DeleteTopics(ctx, target))

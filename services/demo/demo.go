@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/oracle"
 	"github.com/throughline-dev/throughline/services/visits"
 )
@@ -23,6 +24,8 @@ type Options struct {
 	Rate int
 	// Stay keeps everything running after the summary until ctx ends.
 	Stay bool
+	// Brokers are a Kafka cluster to run on, whose topics are empty or left by an earlier run on Dir; none: an embedded one.
+	Brokers []string
 	// Version is the program's.
 	Version string
 	// Out takes the progress and the summary; Live draws the progress in place, for a terminal.
@@ -105,7 +108,7 @@ func (e *environment) drive(ctx context.Context, feed *feeder) error {
 	if err := feed.feed(ctx, e.traffic.Events()); err != nil {
 		return err
 	}
-	if err := awaitQuiet(ctx, e.kafka, e.entrance()); err != nil {
+	if err := flow.AwaitQuiet(ctx, e.kafka, flow.Entrance(customerTopic)); err != nil {
 		return err
 	}
 	return e.finish(ctx)
@@ -121,7 +124,7 @@ func (e *environment) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return awaitQuiet(ctx, e.kafka, e.flow())
+	return flow.AwaitQuiet(ctx, e.kafka, flow.Hops(customerTopic))
 }
 
 // closed counts the visits that ended since this process started.

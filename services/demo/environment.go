@@ -34,6 +34,8 @@ const (
 	settleFor   = 1500 * time.Millisecond
 	stopTimeout = 30 * time.Second
 	readyWithin = time.Minute
+	// pollEvery is the time between two looks at what is ready.
+	pollEvery = 100 * time.Millisecond
 )
 
 // environment is everything that runs during a demo.
@@ -45,7 +47,7 @@ type environment struct {
 	traffic *generator.Generator
 	tokens  tokens
 
-	broker    *broker.Broker
+	brokers   []string
 	simulator *simulator.Simulator
 	processes []*app.Process
 	kafka     *kafka.Client
@@ -106,12 +108,16 @@ func (e *environment) background(ctx context.Context, run func(context.Context) 
 }
 
 func (e *environment) startBroker(ctx context.Context) error {
-	var err error
-	e.broker, err = broker.Start(broker.Config{Dir: e.path("kafka"), Listen: e.state.Kafka, Partitions: partitions, Logger: e.logger})
-	if err != nil {
-		return err
+	e.brokers = e.opts.Brokers
+	if len(e.brokers) == 0 {
+		embedded, err := broker.Start(broker.Config{Dir: e.path("kafka"), Listen: e.state.Kafka, Partitions: partitions, Logger: e.logger})
+		if err != nil {
+			return err
+		}
+		e.closers = append(e.closers, func() error { embedded.Close(); return nil })
+		e.brokers = embedded.Addr()
 	}
-	e.closers = append(e.closers, func() error { e.broker.Close(); return nil })
+	var err error
 	if e.kafka, err = kafka.New(e.kafkaConfig(), kafka.Deps{Logger: e.logger}); err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func (e *environment) startBroker(ctx context.Context) error {
 	return e.kafka.EnsureTopics(ctx, specs...)
 }
 
-func (e *environment) kafkaConfig() kafka.Config { return kafka.DefaultConfig(e.broker.Addr()...) }
+func (e *environment) kafkaConfig() kafka.Config { return kafka.DefaultConfig(e.brokers...) }
 
 func (e *environment) topics() app.TopicsConfig {
 	t := app.DefaultConfig().Topics

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/ingest"
-	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/mapping"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
@@ -25,9 +25,6 @@ const (
 
 	progressFile = "progress.json"
 )
-
-// parkedHop is where writes wait for an org.
-var parkedHop = hop{"tl-writer-parked", topic.Parked}
 
 // snapshot is the progress at one moment. Counts are since this process started; Sent is since the demo began.
 type snapshot struct {
@@ -122,7 +119,7 @@ func (p *progress) snapshot(ctx context.Context) (snapshot, error) {
 			add(s.Skipped, map[string]int64{strings.TrimPrefix(reason.String(), "REASON_"): n})
 		}
 	}
-	behind, err := lags(ctx, p.env.kafka, p.env.flow())
+	behind, err := flow.Lags(ctx, p.env.kafka, flow.Hops(customerTopic))
 	for _, n := range behind {
 		s.Lag += n
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/oracle"
 	"github.com/throughline-dev/throughline/services/simulator"
@@ -53,7 +54,7 @@ func (e *environment) summarise(ctx context.Context, report *oracle.Report, elap
 	if err != nil {
 		return Summary{}, nil, err
 	}
-	parked, err := lags(ctx, e.kafka, []hop{parkedHop})
+	parked, err := flow.Lags(ctx, e.kafka, []flow.Hop{flow.Parked})
 	if err != nil {
 		return Summary{}, nil, err
 	}
@@ -70,7 +71,7 @@ func (e *environment) summarise(ctx context.Context, report *oracle.Report, elap
 		Engagements:     engagements,
 		Written:         int64(report.Written),
 		Skipped:         status[streamv1.Status_STATUS_SKIPPED],
-		Parked:          parked[parkedHop.topic],
+		Parked:          parked[flow.Parked.Topic],
 		Failed:          status[streamv1.Status_STATUS_FAILED],
 		Lost:            report.Lost,
 		Duplicates:      report.Duplicates,
@@ -126,4 +127,20 @@ func rowName(c *configv1.OutcomeCount) string {
 		name += "(" + strings.TrimPrefix(c.GetReason().String(), "REASON_") + ")"
 	}
 	return name + " at " + c.GetStage()
+}
+
+// outcomeCount sums the run log over all workspaces: by status, and by status, reason and stage for the table.
+func (e *environment) outcomeCount(ctx context.Context) (map[streamv1.Status]int64, map[string]int64, error) {
+	byStatus, byReason := map[streamv1.Status]int64{}, map[string]int64{}
+	for _, w := range e.traffic.World().Workspaces {
+		answer, err := e.config.CountOutcomes(ctx, &configv1.CountOutcomesRequest{Workspace: w.ID})
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, c := range answer.GetCounts() {
+			byStatus[c.GetStatus()] += c.GetCount()
+			byReason[rowName(c)] += c.GetCount()
+		}
+	}
+	return byStatus, byReason, nil
 }
