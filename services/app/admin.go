@@ -51,7 +51,7 @@ func newAdmin(ctx context.Context, cfg *Config, tel *telemetry.Telemetry, ready 
 	server := &http.Server{Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: adminMaxHeader}
 	a := &admin{listener: listener, server: server}
 	go func() {
-		if err := server.Serve(listener); err != nil && err != http.ErrServerClosed { //nolint:errorlint // Serve returns it bare
+		if err := server.Serve(listener); err != nil && err != http.ErrServerClosed {
 			tel.Logger.Error("the admin listener ended", "error", err)
 		}
 	}()

@@ -39,7 +39,7 @@ docs/recipes.md and docs/integrations.md.`,
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			report, err := apply.Run(cmd.Context(), configv1.NewConfigServiceClient(conn), docs, opts)
 			return errors.Join(report.Write(cmd.OutOrStdout()), err)
 		},
@@ -82,7 +82,7 @@ func readSettings(stdin io.Reader, name string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxSettingsFile+1))

@@ -46,7 +46,7 @@ func newOutcomes() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			answer, err := configv1.NewConfigServiceClient(conn).ListOutcomes(cmd.Context(), &f.request)
 			if err != nil {
 				return err

@@ -92,7 +92,7 @@ func (s *sender) sendFile(ctx context.Context, stdin io.Reader, name string) err
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	lines := bufio.NewScanner(in)

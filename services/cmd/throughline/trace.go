@@ -44,7 +44,7 @@ A UUIDv7 carries its time, so it is found at once. For another kind of id, say f
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			client, err := kafka.New(cfg.Kafka, kafka.Deps{})
 			if err != nil {
 				return err

@@ -65,7 +65,7 @@ func passwordServer(t *testing.T) (dsn string, password <-chan string) {
 }
 
 func refuse(conn net.Conn, got chan<- string) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	server := pgproto3.NewBackend(conn, conn)
 	if _, err := server.ReceiveStartupMessage(); err != nil {
