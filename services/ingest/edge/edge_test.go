@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -199,6 +200,21 @@ func TestEventThatKafkaDidNotTakeIsNotAcknowledged(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 	require.Equal(t, "UNAVAILABLE", body[edge.Problem](t, w).Reason)
+	require.Empty(t, b.observer.seen)
+}
+
+func TestEventThatKafkaCanNeverTakeIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.kafka.hook = func(context.Context) error {
+		return fmt.Errorf("publishing: %w", &stage.TooLargeError{Topic: topic.Activities, ID: "e1", Bytes: 2 << 20})
+	}
+	w := b.do(request("application/json", []byte(eventJSON("e1"))))
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+	require.Empty(t, w.Header().Get("Retry-After"))
+	problem := body[edge.Problem](t, w)
+	require.Equal(t, "TOO_LARGE", problem.Reason)
+	require.Equal(t, "e1", problem.ID)
 	require.Empty(t, b.observer.seen)
 }
 

@@ -128,6 +128,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, from *tenant) {
 		// Promise 2: the answer waits for Kafka's acknowledgement.
 		err = h.deps.Publisher.Publish(r.Context(), messages...)
 	}
+	if large, ok := errors.AsType[*stage.TooLargeError](err); ok {
+		problem(w, Problem{Status: http.StatusRequestEntityTooLarge, Reason: reasonTooLarge, ID: large.ID, Detail: large.Error() +
+			"; none of the request counts as stored, so send the others again without the one that is named"})
+		return
+	}
 	if err != nil {
 		h.deps.Logger.ErrorContext(r.Context(), "could not store events that came over HTTP; the producer was told to send them again",
 			"workspace", from.workspace.ID(), "events", len(req.values), "error", err)

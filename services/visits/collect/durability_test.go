@@ -119,6 +119,22 @@ func TestDurability(t *testing.T) {
 		require.Zero(t, b.state.Len())
 	})
 
+	t.Run("AClockThatJumpedAheadClosesNothingAfterItIsSetBack", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.take(act("e1", 0, mia))
+		out := new(stage.Outbox)
+		require.NoError(t, b.proc.Tick(t.Context(), b.now.AddDate(1, 0, 0), out))
+		b.state.Commit()
+
+		for _, v := range visits(t, b.after(time.Minute)) {
+			require.Equal(t, streamv1.VisitState_VISIT_STATE_OPEN, v.GetState())
+		}
+		closed := visits(t, b.after(time.Hour))
+		require.Len(t, closed, 1, "its real end is not missed")
+		require.Equal(t, streamv1.VisitState_VISIT_STATE_CLOSED, closed[0].GetState())
+	})
+
 	t.Run("ATickIsBounded", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, func(b *bundle) { b.cfg.TickVisits = 2 })

@@ -9,8 +9,8 @@ import (
 
 // Tick reports, closes and forgets the visits whose time has come.
 func (p *Processor) Tick(_ context.Context, now time.Time, out *stage.Outbox) error {
-	if now.After(p.now) {
-		p.now = now
+	if err := p.setClock(now); err != nil {
+		return err
 	}
 	arrived := p.clock.tick(p.now)
 	if err := p.reschedule(); err != nil {
@@ -27,6 +27,21 @@ func (p *Processor) Tick(_ context.Context, now time.Time, out *stage.Outbox) er
 		}
 	}
 	return nil
+}
+
+// clockStep is how far the clock may go back, as clocks do that are kept right, before it counts as set back.
+const clockStep = time.Minute
+
+// setClock follows the stage's clock, backwards too: one that was ahead for a moment must not close, or keep open, all that
+// comes after. What was scheduled by it is scheduled anew.
+func (p *Processor) setClock(now time.Time) error {
+	back := p.now.Sub(now) > clockStep
+	p.now = now
+	if !back {
+		return nil
+	}
+	p.due = newSchedule()
+	return p.restore()
 }
 
 // reschedule puts back the visits that the last tick changed, by what the state says of them now: the change, or what
