@@ -58,6 +58,23 @@ func TestLook(t *testing.T) {
 		require.ElementsMatch(t, []string{"00Q1", "0031"}, idsOf(b.look("mia@xn--bcher-kva.example")[0]))
 	})
 
+	t.Run("FurtherFieldsMayHoldTheAddress", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-31")
+		b := setup(t)
+		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "else@example.com", "Work__c": " MIA@example.com"})
+		b.add("Lead", salesforce.Record{"Id": "00Q2", "Email": "mia@example.com", "Work__c": "mia@example.com"})
+		b.add("Contact", salesforce.Record{"Id": "0031", "Second__c": "mia@example.com"})
+		b.add("Contact", salesforce.Record{"Id": "0032", "Work__c": "mia@example.com"})
+		a := ask("mia@example.com", "")
+		a.How = directory.How{Fields: []string{"Work__c"}, LeadEmails: []string{"Work__c"}, ContactEmails: []string{"Second__c"}}
+		got := b.dir.Look(t.Context(), []directory.Ask{a})[0]
+		require.NoError(t, got.Err)
+		require.ElementsMatch(t, []string{"00Q2", "0031"}, idsOf(got), "the fake org compares whole texts; each is there once")
+		require.Len(t, b.org.asked(), 5, "Leads and Contacts by two fields each, and their owner")
+		require.Equal(t, []string{"00Q2"}, idsOf(b.look("mia@example.com")[0]), "without the fields it is another question")
+	})
+
 	t.Run("FollowsConvertedLeadsToTheirContacts", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "IMM-35")

@@ -210,6 +210,9 @@ func TestRepairsCostNoEvent(t *testing.T) {
 		"exit page beyond the end": {data(event.TypeDocumentClosed, `,"page":99`), event.PageClamped, func(t *testing.T, e *sourcev1.ViewingEvent) {
 			require.EqualValues(t, 9, e.GetDocumentClosed().GetPage())
 		}},
+		"less than no time": {data(event.TypePageViewed, `,"page":2,"dwellSeconds":-3.5`), event.DwellNegative, func(t *testing.T, e *sourcev1.ViewingEvent) {
+			require.Zero(t, e.GetPageViewed().GetDwellSeconds())
+		}},
 		"query of a call to action": {data(event.TypeVideoCTAClicked, `,"label":" Buy\tnow\u0000 ","url":"https://x.example/buy?email=a@b.example#c"`), 0, func(t *testing.T, e *sourcev1.ViewingEvent) {
 			require.Equal(t, "https://x.example/buy", e.GetCallToActionClicked().GetUrl())
 			require.Equal(t, "Buy now", e.GetCallToActionClicked().GetLabel())

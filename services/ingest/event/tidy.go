@@ -38,11 +38,13 @@ const (
 	RangeClipped
 	// PageClamped: a page number lay beyond the end of the document.
 	PageClamped
+	// DwellNegative: the time spent on a page was below nothing; none was counted (IMM-23).
+	DwellNegative
 )
 
 var warningNames = []string{
 	"text_cut", "link_dropped", "evidence_unknown", "address_dropped", "owner_dropped",
-	"range_dropped", "range_clipped", "page_clamped",
+	"range_dropped", "range_clipped", "page_clamped", "dwell_negative",
 }
 
 // Each calls f with the name of every repair in w.
@@ -55,7 +57,7 @@ func (w Warnings) Each(f func(name string)) {
 }
 
 // Tidy repairs in place what is not worth refusing an event for: control characters and over-long texts, links that
-// must not be shown, evidence of an unknown kind. Call it before Check.
+// must not be shown, evidence of an unknown kind, negative times. Call it before Check.
 func Tidy(e *sourcev1.ViewingEvent) Warnings {
 	var w Warnings
 	if c := e.GetContent(); c != nil {
@@ -67,6 +69,10 @@ func Tidy(e *sourcev1.ViewingEvent) Warnings {
 	}
 	if click := e.GetCallToActionClicked(); click != nil {
 		w |= text(&click.Label, maxLabel) | link(&click.Url, normalize.TargetLink)
+	}
+	if page := e.GetPageViewed(); page != nil && page.GetDwellSeconds() < 0 {
+		page.DwellSeconds = 0
+		w |= DwellNegative
 	}
 	return w | tidyViewer(e)
 }

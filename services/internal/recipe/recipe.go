@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -133,6 +134,12 @@ type Params struct {
 	// ZoneRule says whose zone that is instead: org, assignee or fixed. With assignee, TimeZone stands in for a zone that is
 	// not known.
 	ZoneRule ZoneRule `json:"zone_rule"`
+	// Texts replaces the text of fields, by field and language (ja, en), e.g. that of Subject and Description (IMM-22). A
+	// language that is left out keeps the recipe's.
+	Texts map[string]map[string]string `json:"texts"`
+	// Constants sets further fields to fixed values, by field: texts, numbers, booleans. So a task gets what the org
+	// demands, or a record type (IMM-20).
+	Constants map[string]any `json:"constants"`
 	// Repeat says how often one person's visits to one document make a task; empty: EveryVisit.
 	Repeat Repeat `json:"repeat"`
 }
@@ -190,6 +197,11 @@ func (p Params) Validate() error {
 	if _, ok := zoneRules[p.ZoneRule]; !ok {
 		errs = append(errs, fmt.Errorf("zone_rule: %q is not %s, %s or %s", p.ZoneRule, OrgZone, AssigneeZone, FixedZone))
 	}
+	for _, field := range slices.Sorted(maps.Keys(p.Constants)) {
+		if constant(p.Constants[field]) == nil {
+			errs = append(errs, fmt.Errorf("constants: %s must be a text, a number, true or false", field))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -208,6 +220,9 @@ func Build(name string, p Params) (*configv1.Integration, error) {
 	if r.NeedsPackage && !p.PackageInstalled {
 		return nil, fmt.Errorf("recipe %s: it writes package objects; install the Throughline package in the org of connection %s first",
 			name, p.Connection)
+	}
+	if err := r.checkTexts(p); err != nil {
+		return nil, fmt.Errorf("recipe %s: %w", name, err)
 	}
 	return r.build(p), nil
 }
@@ -234,6 +249,7 @@ func (r *Recipe) build(p Params) *configv1.Integration {
 		if p.PackageInstalled {
 			usePackage(a, r.withPackage)
 		}
+		fill(a, p)
 	}
 	return i
 }

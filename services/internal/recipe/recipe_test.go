@@ -129,6 +129,37 @@ func TestTheTaskIsUpsertedWhereThePackageIs(t *testing.T) {
 	require.True(t, packaged.Once)
 }
 
+func TestTheTaskSaysWhatTheWorkspaceWants(t *testing.T) {
+	t.Parallel()
+	name, p, err := recipe.Parse([]byte(`{"recipe": "document-close-task", "workspace": "acme", "id": "rule", "connection": "main",
+		"language": "en", "texts": {"Subject": {"en": "Call {viewer.email} about {visit.content.title}"}},
+		"constants": {"RecordTypeId": "012000000000001AAA", "Urgent__c": true, "Weight__c": 3, "ActivityDate": "2026-01-01"}}`))
+	require.NoError(t, err)
+	fields := integrationtest.Fields(run(t, name, p, integrationtest.Document()).Fields)
+	require.Equal(t, "Call "+integrationtest.Viewer+" about Price list 2026", fields["Subject"])
+	require.Equal(t, "012000000000001AAA", fields["RecordTypeId"])
+	require.Equal(t, true, fields["Urgent__c"])
+	require.Equal(t, 3.0, fields["Weight__c"])
+	require.Equal(t, "2026-01-01", fields["ActivityDate"])
+	built, err := recipe.Build(name, p)
+	require.NoError(t, err)
+	require.Contains(t, built.GetActions()[0].GetFields()[0].GetTemplate().GetTexts()["ja"], "を閉じました", "the other language stays")
+
+	p.Texts["Subject"]["en"] = "{viewer.shoe_size}"
+	built, err = recipe.Build(name, p)
+	require.NoError(t, err)
+	_, err = integration.Compile(built)
+	require.ErrorContains(t, err, `actions[0].fields[0].template.texts["en"]:1:1: viewer has no field "shoe_size"`)
+	for want, change := range map[string]func(*recipe.Params){
+		"texts: the recipe has no text for the field Subjct":         func(p *recipe.Params) { p.Texts = map[string]map[string]string{"Subjct": {"en": "x"}} },
+		"constants: A__c must be a text, a number, true or false":    func(p *recipe.Params) { p.Constants = map[string]any{"A__c": nil} },
+		"constants: Tags__c must be a text, a number, true or false": func(p *recipe.Params) { p.Constants = map[string]any{"Tags__c": []any{"a"}} },
+	} {
+		_, err := recipe.Build(name, params(change))
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestTheTaskIsMadeAsOftenAsWanted(t *testing.T) {
 	t.Parallel()
 	for repeat, want := range map[recipe.Repeat]string{
