@@ -87,7 +87,7 @@ $(TOOLS)/golangci-lint: tools/lint/go.mod
 ##@ Ship it
 .PHONY: image
 image: ## One small non-root image for all services
-	docker build -t throughline:$(VERSION) -f deploy/Dockerfile .
+	docker build --build-arg VERSION=$(VERSION) -t throughline:$(VERSION) -f deploy/Dockerfile .
 
 .PHONY: help
 help:
