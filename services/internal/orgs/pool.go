@@ -95,11 +95,13 @@ type Pool struct {
 
 type key struct{ workspace, connection string }
 
-// org is one connection: its token outlives a change of the API version, its client does not.
+// org is one connection. Its token lasts until the connection is saved anew, its client until the API version changes.
 type org struct {
-	tokens  *tokenCache
-	client  *salesforce.Client
-	version string
+	tokens     *tokenCache
+	client     *salesforce.Client
+	apiVersion string
+	// saved is the version of the connection that the token is of.
+	saved int64
 }
 
 // New returns a pool that has asked nobody anything yet.
@@ -124,7 +126,7 @@ var ErrUnknownConnection = errors.New("the settings have no such connection")
 
 // Client returns the connection's client. It asks nobody: the first call through the client gets a token.
 func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) {
-	version, err := p.version(workspace, connection)
+	c, err := p.connection(workspace, connection)
 	k := key{workspace, connection}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,13 +136,22 @@ func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) 
 		return nil, err
 	}
 	if o == nil {
-		o = &org{tokens: newTokenCache(p.cfg, p.deps, k)}
+		o = &org{tokens: newTokenCache(p.cfg, p.deps, k), saved: c.GetVersion()}
 		p.orgs[k] = o
 	}
-	if o.client == nil || o.version != version {
+	if o.saved != c.GetVersion() {
+		// It may be another org's now, or another user's. The old token would go on working, in the wrong place.
+		o.saved = c.GetVersion()
+		o.tokens.forget()
+	}
+	version := p.cfg.Salesforce.APIVersion
+	if c.GetApiVersion() != "" {
+		version = c.GetApiVersion()
+	}
+	if o.client == nil || o.apiVersion != version {
 		cfg := p.cfg.Salesforce
 		cfg.APIVersion = version
-		o.version = version
+		o.apiVersion = version
 		o.client = salesforce.NewClient(cfg, o.tokens, salesforce.Deps{
 			Transport: p.deps.Transport, Clock: p.deps.Clock, Tracer: p.deps.Tracer, Meter: p.deps.Meter,
 			Attributes: []attribute.KeyValue{
@@ -152,24 +163,21 @@ func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) 
 	return o.client, nil
 }
 
-func (p *Pool) version(workspace, connection string) (string, error) {
+func (p *Pool) connection(workspace, connection string) (*configv1.Connection, error) {
 	view := p.deps.Settings.View()
 	if view == nil {
-		return "", fmt.Errorf("connection %s of workspace %s: no settings yet: %w", connection, workspace, ErrUnknownConnection)
+		return nil, fmt.Errorf("connection %s of workspace %s: no settings yet: %w", connection, workspace, ErrUnknownConnection)
 	}
 	// Promise 9: a connection is only ever looked up inside its own workspace.
 	ws, ok := view.Workspace(workspace)
 	if !ok {
-		return "", fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrUnknownConnection)
+		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrUnknownConnection)
 	}
 	c, ok := ws.Connection(connection)
 	if !ok {
-		return "", fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrUnknownConnection)
+		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrUnknownConnection)
 	}
-	if v := c.GetApiVersion(); v != "" {
-		return v, nil
-	}
-	return p.cfg.Salesforce.APIVersion, nil
+	return c, nil
 }
 
 type systemClock struct{}

@@ -165,6 +165,22 @@ func TestPool(t *testing.T) {
 		require.NoError(t, b.query(t, "main"))
 	})
 
+	t.Run("ASavedConnectionGetsANewTokenForItMayBeAnotherOrgNow", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		require.NoError(t, b.query(t, "plain"))
+		old, err := b.pool.Client("acme", "plain")
+		require.NoError(t, err)
+		b.view.Store(settingstest.New(t).Workspace("acme").
+			Connection("plain", func(c *configv1.Connection) { c.ApiVersion, c.Version = "", c.GetVersion()+1 }).View())
+		require.NoError(t, b.query(t, "plain"))
+		require.Len(t, b.asked, 2)
+		require.Equal(t, "Bearer token-2 /services/data/v66.0/query", b.bearer[1])
+		_, err = old.Query(t.Context(), "SELECT Id FROM Lead")
+		require.NoError(t, err)
+		require.Equal(t, "Bearer token-2 /services/data/v66.0/query", b.bearer[2], "nor does a client that somebody holds go on")
+	})
+
 	t.Run("OneClientPerConnectionAndNoneAcrossWorkspaces", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -28,6 +28,7 @@ type tokenCache struct {
 	refused []byte // SHA-256 of the token Salesforce did not accept
 	failure error
 	retryAt time.Time
+	epoch   int // grows when everything known is forgotten
 }
 
 func newTokenCache(cfg Config, deps Deps, k key) *tokenCache {
@@ -69,7 +70,7 @@ func (c *tokenCache) cached() (token salesforce.Token, known bool, failure error
 
 func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {
 	c.mu.Lock()
-	refused := c.refused
+	refused, epoch := c.refused, c.epoch
 	c.mu.Unlock()
 	asked, cancel := context.WithTimeout(ctx, c.cfg.TokenTimeout)
 	defer cancel()
@@ -81,6 +82,9 @@ func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.epoch != epoch {
+		return salesforce.Token{}, errSuperseded
+	}
 	if err != nil {
 		c.failure, c.retryAt = classify(err), c.deps.Clock.Now().Add(c.cfg.TokenRetry)
 		return salesforce.Token{}, c.failure
@@ -93,6 +97,20 @@ func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {
 		c.token.ExpiresAt = resp.GetExpiresAt().AsTime()
 	}
 	return c.token, nil
+}
+
+// errSuperseded: the connection was saved while its token was asked for. The next call gets the new one.
+var errSuperseded = &salesforce.Error{
+	Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: salesforce.CodeNoToken,
+	Detail: "the connection was changed while a token was asked for; it will be asked again",
+}
+
+// forget drops the token, and a token that is being asked for now is not kept either.
+func (c *tokenCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.token, c.refused, c.failure = salesforce.Token{}, nil, nil
+	c.epoch++
 }
 
 // Refused implements salesforce.TokenSource. A refusal of a token that was replaced meanwhile changes nothing.
