@@ -92,7 +92,8 @@ func (l *lane) bury(ctx context.Context, endings []ending) error {
 	return first
 }
 
-// settleUnsent ends what needs no request: overtaken and already settled writes, and those stranded by a closed gate.
+// settleUnsent ends what needs no request: overtaken and already settled writes. Those stranded by a closed gate are parked,
+// and those that the ledger cannot judge: a newer program, whose entry it is, will.
 func (l *lane) settleUnsent(overtaken []*queue.Item, skipped []queue.Skipped, stranded []*queue.Item, state gate.State) {
 	now := l.h.deps.Clock.Now()
 	endings := make([]ending, 0, len(overtaken)+len(skipped))
@@ -101,7 +102,13 @@ func (l *lane) settleUnsent(overtaken []*queue.Item, skipped []queue.Skipped, st
 			item: it, status: streamv1.Status_STATUS_SKIPPED, reason: streamv1.Reason_REASON_SUPERSEDED,
 		})
 	}
+	parks := make([]park, 0, len(stranded))
 	for _, s := range skipped {
+		if s.Err != nil {
+			l.noteLedger(s.Err)
+			parks = append(parks, park{item: s.Item, reason: streamv1.Reason_REASON_BAD_SCHEMA, detail: s.Err.Error()})
+			continue
+		}
 		e, err := skip(s, now)
 		if err != nil {
 			l.abandoned("skip a write", err)
@@ -112,9 +119,8 @@ func (l *lane) settleUnsent(overtaken []*queue.Item, skipped []queue.Skipped, st
 	if err := l.finish(l.h.life, endings); err != nil {
 		l.abandoned("end writes", err)
 	}
-	parks := make([]park, len(stranded))
-	for i, it := range stranded {
-		parks[i] = park{item: it, reason: state.Reason, detail: state.Detail}
+	for _, it := range stranded {
+		parks = append(parks, park{item: it, reason: state.Reason, detail: state.Detail})
 	}
 	for len(parks) > 0 {
 		n := min(len(parks), parkBatch)

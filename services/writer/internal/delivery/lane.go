@@ -147,14 +147,13 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 		stranded []*queue.Item
 		batches  []*queue.Batch
 		skipped  []queue.Skipped
-		failure  error
 	)
 	if !state.Open {
 		stranded = l.queue.TakeAll()
 	}
-	for l.inFlight < l.pace.Requests() && failure == nil {
-		b, skips, err := l.queue.Next(now, rules)
-		skipped, failure = append(skipped, skips...), err
+	for l.inFlight < l.pace.Requests() {
+		b, skips := l.queue.Next(now, rules)
+		skipped = append(skipped, skips...)
 		if b == nil {
 			break
 		}
@@ -174,7 +173,6 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	l.h.deps.Tally.Depth(l.queue.Len() - depth)
 	l.mu.Unlock()
 
-	l.noteLedger(failure)
 	for _, b := range batches {
 		l.h.work.Go(func() { l.request(b) })
 	}
@@ -205,19 +203,15 @@ func (l *lane) parallelism() int {
 	return l.h.cfg.Parallelism
 }
 
-// noteLedger logs, once per kind, that the ledger cannot be read: the writes concerned wait.
+// noteLedger logs, once per kind, that an entry of the ledger cannot be read.
 func (l *lane) noteLedger(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != "" && text != l.lastError {
-		l.h.deps.Logger.Error("the ledger cannot be read; the connection's writes wait",
+	if text := err.Error(); text != l.lastError {
+		l.lastError = text
+		l.h.deps.Logger.Error("an entry of the ledger cannot be read; its writes are parked until it can",
 			"workspace", l.key.workspace, "connection", l.key.connection, "error", err)
 	}
-	l.lastError = text
 }
 
 // finishRequest puts back what must be sent again and lets the next request go.

@@ -97,10 +97,12 @@ func groupOf(w *streamv1.Write) Group {
 	}
 }
 
-// Skipped is an item that needs no request, and why.
+// Skipped is an item that gets no request, and why.
 type Skipped struct {
 	Item    *Item
 	Verdict ledger.Verdict
+	// Err is why the ledger cannot tell what to do; there is no verdict then.
+	Err error
 }
 
 // Batch is the content of one request, ordered by lock parent.

@@ -20,16 +20,13 @@ type Rules struct {
 	Hurry bool
 }
 
-// Next takes the next request out of the queue, nil when none is due. Items that need no request come back in skipped;
-// they are out of the queue. Call Done when the request is over and everything about it is saved. An error is the
-// ledger's: the item it is about, if any, stays in the queue.
-func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped, err error) {
+// Next takes the next request out of the queue, nil when none is due. Items that get no request, because they
+// need none or because the ledger cannot tell, come back in skipped; they are out of the queue. Call Done when the request is
+// over and everything about it is saved.
+func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped) {
 	for _, g := range q.due(now, rules) {
-		items, look, skips, err := q.take(g, now, rules)
+		items, look, skips := q.take(g, now, rules)
 		skipped = append(skipped, skips...)
-		if err != nil {
-			return nil, skipped, err
-		}
 		if len(items) == 0 {
 			continue
 		}
@@ -42,9 +39,9 @@ func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skippe
 				q.parents[parent] = true
 			}
 		}
-		return &Batch{Group: g.Group, Items: items, Look: look}, skipped, nil
+		return &Batch{Group: g.Group, Items: items, Look: look}, skipped
 	}
-	return nil, skipped, nil
+	return nil, skipped
 }
 
 // due returns the groups that have a request to send, the urgent first and then the one that has waited longest: a group
@@ -87,18 +84,17 @@ func (q *Queue) waits(it *Item, now time.Time) bool {
 
 // take collects the group's items that may go now, in order. An item stays when it must wait, when its record or its lock
 // parent is in flight, and when an earlier item of the same record stays: nothing overtakes within a record.
-func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*ledger.Entry, []Skipped, error) {
+func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*ledger.Entry, []Skipped) {
 	var (
 		items   []*Item
 		skipped []Skipped
 		look    map[*Item]*ledger.Entry
 		blocked = map[string]bool{}
 		bytes   int
-		failure error
 	)
 	keep := g.items[:0]
 	for i, it := range g.items {
-		if len(items) >= rules.Records || bytes > rules.Bytes || failure != nil {
+		if len(items) >= rules.Records || bytes > rules.Bytes {
 			keep = append(keep, g.items[i:]...)
 			break
 		}
@@ -109,8 +105,9 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 		}
 		verdict, err := q.decide(it.Write)
 		if err != nil {
-			failure = err
-			keep = append(keep, it)
+			// Promise 6: one entry that cannot be read keeps nobody else's write waiting.
+			q.removed(it)
+			skipped = append(skipped, Skipped{Item: it, Err: err})
 			continue
 		}
 		if visible := verdict.Entry.GetIntendedAt().AsTime().Add(rules.LookAfter); verdict.Step == ledger.Look && now.Before(visible) {
@@ -140,10 +137,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 	}
 	clear(g.items[len(keep):])
 	g.items = keep
-	if len(items) > 0 {
-		failure = nil // those taken go out; the next call meets it again
-	}
-	return items, look, skipped, failure
+	return items, look, skipped
 }
 
 // Done releases the records and parents of a batch. Call it before Return puts any of its items back.

@@ -50,17 +50,16 @@ func TestQueue(t *testing.T) {
 		t.Parallel()
 		q := queue.New(send)
 		q.Push(upsert("a", 1))
-		b, _, err := q.Next(start, rules(2))
-		require.NoError(t, err)
+		b, _ := q.Next(start, rules(2))
 		require.Nil(t, b)
 		at, ok := q.Wake(start, rules(2))
 		require.True(t, ok)
 		require.Equal(t, start.Add(time.Second), at)
 		q.Push(upsert("b", 2))
-		b, _, _ = q.Next(start, rules(2))
+		b, _ = q.Next(start, rules(2))
 		require.Len(t, b.Items, 2)
 		q.Push(upsert("c", 3))
-		b, _, _ = q.Next(start.Add(time.Second), rules(2))
+		b, _ = q.Next(start.Add(time.Second), rules(2))
 		require.Len(t, b.Items, 1)
 		require.Zero(t, q.Len())
 	})
@@ -74,7 +73,7 @@ func TestQueue(t *testing.T) {
 		q.Push(upsert("person waits", 4, func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_INTERACTIVE }))
 		var order []string
 		for {
-			b, _, _ := q.Next(start.Add(time.Second), rules(9))
+			b, _ := q.Next(start.Add(time.Second), rules(9))
 			if b == nil {
 				break
 			}
@@ -100,13 +99,13 @@ func TestQueue(t *testing.T) {
 		q := queue.New(send)
 		old := upsert("a", 1)
 		q.Push(old)
-		b, _, _ := q.Next(start.Add(time.Second), rules(1))
+		b, _ := q.Next(start.Add(time.Second), rules(1))
 		q.Push(upsert("a", 2))
-		next, _, _ := q.Next(start.Add(time.Second), rules(1))
+		next, _ := q.Next(start.Add(time.Second), rules(1))
 		require.Nil(t, next, "the record is in flight")
 		q.Done(b)
 		require.Same(t, old, q.Return(old))
-		next, _, _ = q.Next(start.Add(time.Second), rules(1))
+		next, _ = q.Next(start.Add(time.Second), rules(1))
 		require.EqualValues(t, 2, next.Items[0].Write.GetRevision())
 	})
 
@@ -119,7 +118,7 @@ func TestQueue(t *testing.T) {
 		q.Push(waiting)
 		q.Push(upsert("a", 2, once))
 		q.Push(upsert("b", 3, once))
-		b, _, _ := q.Next(start.Add(time.Second), rules(10))
+		b, _ := q.Next(start.Add(time.Second), rules(10))
 		require.Len(t, b.Items, 1)
 		require.Equal(t, "b", b.Items[0].Write.GetWriteKey())
 	})
@@ -139,23 +138,11 @@ func TestQueue(t *testing.T) {
 		q.Push(upsert("known", 1))
 		q.Push(doubtful)
 		q.Push(upsert("new", 3))
-		b, skipped, err := q.Next(start.Add(time.Second), rules(10))
-		require.NoError(t, err)
+		b, skipped := q.Next(start.Add(time.Second), rules(10))
 		require.Len(t, b.Items, 2)
 		require.Contains(t, b.Look, doubtful)
 		require.Len(t, skipped, 1)
 		require.Zero(t, q.Len())
-	})
-
-	t.Run("AWriteTheLedgerCannotJudgeStays", func(t *testing.T) {
-		t.Parallel()
-		q := queue.New(func(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{}, errors.New("unreadable") })
-		q.Push(upsert("a", 1))
-		q.Push(upsert("b", 2))
-		_, _, err := q.Next(start.Add(time.Second), rules(10))
-		require.Error(t, err)
-		require.Equal(t, 2, q.Len())
-		require.Len(t, q.TakeAll(), 2)
 	})
 
 	t.Run("BytesBoundARequest", func(t *testing.T) {
@@ -166,7 +153,7 @@ func TestQueue(t *testing.T) {
 		}
 		r := rules(10)
 		r.Bytes = 2500
-		b, _, _ := q.Next(start.Add(time.Second), r)
+		b, _ := q.Next(start.Add(time.Second), r)
 		require.Len(t, b.Items, 3)
 		require.Equal(t, 7, q.Len())
 	})
@@ -237,8 +224,7 @@ func (m *model) push(t *rapid.T) {
 }
 
 func (m *model) take(t *rapid.T) {
-	b, skipped, err := m.q.Next(m.now, rules(rapid.IntRange(1, 4).Draw(t, "records")))
-	require.NoError(t, err)
+	b, skipped := m.q.Next(m.now, rules(rapid.IntRange(1, 4).Draw(t, "records")))
 	m.out += len(skipped)
 	if b == nil {
 		return
@@ -291,7 +277,7 @@ func (m *model) finish(t *rapid.T) {
 func TestQueueKeepsItsHead(t *testing.T) {
 	t.Parallel()
 
-	t.Run("AnEntryThatCannotBeReadDoesNotLoseTheItemsBeforeIt", func(t *testing.T) {
+	t.Run("AnEntryThatCannotBeReadConcernsItsOwnWriteOnly", func(t *testing.T) {
 		t.Parallel()
 		unreadable := errors.New("newer format")
 		q := queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {
@@ -301,13 +287,13 @@ func TestQueueKeepsItsHead(t *testing.T) {
 			return ledger.Verdict{}, nil
 		})
 		q.Push(upsert("good", 1))
-		q.Push(upsert("bad", 2))
-		b, _, err := q.Next(start.Add(time.Second), rules(9))
-		require.NoError(t, err)
-		require.Len(t, b.Items, 1)
-		require.Equal(t, 1, q.Len())
-		_, _, err = q.Next(start.Add(time.Second), rules(9))
-		require.ErrorIs(t, err, unreadable)
+		bad := upsert("bad", 2)
+		q.Push(bad)
+		q.Push(upsert("fine", 3))
+		b, skipped := q.Next(start.Add(time.Second), rules(9))
+		require.Len(t, b.Items, 2)
+		require.Equal(t, []queue.Skipped{{Item: bad, Err: unreadable}}, skipped)
+		require.Zero(t, q.Len())
 	})
 
 	t.Run("AGroupThatIsAlwaysFullDoesNotStarveAnother", func(t *testing.T) {
@@ -323,8 +309,7 @@ func TestQueueKeepsItsHead(t *testing.T) {
 		q.Push(task)
 		var order []string
 		for range 2 {
-			b, _, err := q.Next(start.Add(9*time.Second), rules(2))
-			require.NoError(t, err)
+			b, _ := q.Next(start.Add(9*time.Second), rules(2))
 			order = append(order, b.Group.Object)
 		}
 		require.Equal(t, []string{"Engagement__c", "Task"}, order)
@@ -339,14 +324,12 @@ func TestQueueKeepsItsHead(t *testing.T) {
 		patient := rules(1)
 		patient.LookAfter = 10 * time.Second
 		q.Push(upsert("k", 1, func(w *streamv1.Write) { w.Operation = streamv1.Operation_OPERATION_INSERT }))
-		b, _, err := q.Next(start.Add(9*time.Second), patient)
-		require.NoError(t, err)
+		b, _ := q.Next(start.Add(9*time.Second), patient)
 		require.Nil(t, b)
 		at, ok := q.Wake(start.Add(9*time.Second), patient)
 		require.True(t, ok)
 		require.Equal(t, start.Add(10*time.Second), at)
-		b, _, err = q.Next(at, patient)
-		require.NoError(t, err)
+		b, _ = q.Next(at, patient)
 		require.Len(t, b.Look, 1)
 	})
 
@@ -361,8 +344,7 @@ func TestQueueKeepsItsHead(t *testing.T) {
 		q.Push(upsert("back and forth", 6, content("a")))
 		q.Push(upsert("same", 5, content("a")))
 		q.Push(upsert("same", 6, content("a")))
-		b, skipped, err := q.Next(start.Add(time.Second), rules(9))
-		require.NoError(t, err)
+		b, skipped := q.Next(start.Add(time.Second), rules(9))
 		require.Len(t, b.Items, 1)
 		require.Equal(t, "back and forth", b.Items[0].Write.GetWriteKey())
 		require.Len(t, skipped, 1)
@@ -370,7 +352,7 @@ func TestQueueKeepsItsHead(t *testing.T) {
 		q = queue.New(send)
 		sent := upsert("in flight", 5, content("b"))
 		q.Push(sent)
-		b, _, _ = q.Next(start.Add(time.Second), rules(9))
+		b, _ = q.Next(start.Add(time.Second), rules(9))
 		newer := upsert("in flight", 6, content("a"))
 		q.Push(newer)
 		q.Done(b)
