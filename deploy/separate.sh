@@ -34,7 +34,7 @@ check() { # what, expected, actual
 }
 cleanup() {
   local code=$? p
-  for p in "${pid[@]}"; do kill -9 "$p" 2>/dev/null || true; done
+  for p in "${pid[@]}"; do kill -9 "$p" && wait "$p"; done 2>/dev/null || true
   [ "$code" -eq 0 ] || for p in "$dir"/*.log; do printf '\n\n== %s\n' "$p"; tail -n 8 "$p"; done
   [ -n "${KEEP:-}" ] && echo "kept: $dir" || rm -rf "$dir"
 }
