@@ -67,6 +67,12 @@ func TestWorkspaces(t *testing.T) {
 			"workspace.time_zone", "workspace.history_url", "workspace.lateness", "workspace.visits.view_seconds",
 			"workspace.visits.view_percent", "workspace.match_policy.order_by", "workspace.match_policy.objects",
 		}, fieldsOf(t, err))
+		for _, unknown := range []string{"Owner.Name", "Name DESC NULLS LAST", "Name NULLS FIRST"} {
+			_, err = b.admin.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{Workspace: &configv1.Workspace{
+				Id: "acme", Name: "Acme", MatchPolicy: &configv1.MatchPolicy{OrderBy: []string{unknown}},
+			}})
+			require.Equal(t, []string{"workspace.match_policy.order_by"}, fieldsOf(t, err), "identity cannot rank by %s", unknown)
+		}
 		_, err = b.admin.GetWorkspace(t.Context(), &configv1.GetWorkspaceRequest{Workspace: "a\x00"})
 		require.Equal(t, []string{"workspace"}, fieldsOf(t, err))
 	})

@@ -62,8 +62,9 @@ func (s *Server) ListWorkspaces(ctx context.Context, _ *configv1.ListWorkspacesR
 	return resp, nil
 }
 
-// orderBy is what a ranking may consist of: it becomes part of a query.
-var orderBy = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}(\.[A-Za-z][A-Za-z0-9_]{0,79})?( (ASC|DESC))?( NULLS (FIRST|LAST))?$`)
+// orderBy is what a ranking may consist of. It becomes part of a query, and identity must be able to compare by it: with
+// anything else it would put off every engagement of the workspace.
+var orderBy = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}( (ASC|DESC))?$`)
 
 // checkWorkspace finds what the proto's own rules cannot express.
 func checkWorkspace(ws *configv1.Workspace) error {
