@@ -38,7 +38,9 @@ func TestDemo(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*rig.Within)
 			defer cancel()
 			var out bytes.Buffer
-			s, err := demo.Run(ctx, demo.Options{Dir: t.TempDir(), Events: pick(3000, 20_000), Seed: seed, Out: &out})
+			s, err := demo.Run(ctx, demo.Options{
+				Dir: t.TempDir(), Events: pick(3000, 20_000), Seed: seed, Out: &out, Brokers: rig.Brokers(t),
+			})
 			require.NoError(t, err, out.String())
 			require.True(t, s.OK(), out.String())
 			require.EqualValues(t, pick(3000, 20_000), s.EventsIn)
@@ -52,7 +54,7 @@ func TestADemoThatWasStoppedGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &watcher{when: regexp.MustCompile(`written [1-9]`), then: cancel}
-	opts := demo.Options{Dir: t.TempDir(), Events: 2000, Seed: 5, Rate: 500, Out: out, Live: true}
+	opts := demo.Options{Dir: t.TempDir(), Events: 2000, Seed: 5, Rate: 500, Out: out, Live: true, Brokers: rig.Brokers(t)}
 	_, err := demo.Run(ctx, opts)
 	require.Error(t, err, "it was stopped on the way")
 	opts.Rate = 0

@@ -100,7 +100,7 @@ func (r *Rig) configuration(name string) app.Config {
 	cfg.Telemetry.Log.Level, cfg.Telemetry.SampleRatio = slog.LevelDebug, 1
 	cfg.Admin.Listen = "127.0.0.1:0"
 	cfg.InstallationKeyFile = r.Path("installation.key")
-	cfg.Kafka, cfg.Topics = kafka.DefaultConfig(r.brokers...), r.topics()
+	cfg.Kafka, cfg.Topics = kafka.DefaultConfig(r.brokers...), topics(r.opts.Partitions)
 	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.TokenFile = r.configAddr, secret.New(r.ServiceToken), ""
 	cfg.Settings.SavePath = r.Path(name + ".snapshot")
 	cfg.Settings.RetryMin, cfg.Settings.RetryMax = 50*time.Millisecond, 200*time.Millisecond
@@ -154,11 +154,17 @@ func (p *Process) AwaitSettings() {
 	r.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Within)
 	defer cancel()
-	watch, err := configv1.NewConfigServiceClient(r.dial(r.ServiceToken)).Watch(ctx, &configv1.WatchRequest{})
+	watch, err := r.Service().Watch(ctx, &configv1.WatchRequest{})
 	require.NoError(r.T, err)
 	newest, err := watch.Recv()
 	require.NoError(r.T, err)
 	r.Eventually(func() bool { return p.Revision() >= newest.GetSnapshot().GetRevision() }, "the process has the newest settings")
+}
+
+// Service is the config service, as a service sees it.
+func (r *Rig) Service() configv1.ConfigServiceClient {
+	r.T.Helper()
+	return configv1.NewConfigServiceClient(r.dial(r.ServiceToken))
 }
 
 // Endpoint serves the process's HTTP endpoint for events, until the test ends.

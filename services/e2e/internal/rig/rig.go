@@ -136,24 +136,50 @@ func (r *Rig) StopBroker() { r.broker.Close() }
 
 func (r *Rig) createTopics() {
 	r.T.Helper()
-	specs := append(r.topics().Specs(), kafka.TopicSpec{Name: CustomerTopic, Partitions: r.opts.Partitions, MaxMessageBytes: largestRecord})
-	names := make([]string, len(specs))
-	for i, s := range specs {
-		names[i] = s.Name
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), Within)
 	defer cancel()
-	// On a real cluster the test before this one has left its topics.
-	require.NoError(r.T, r.Kafka.DeleteTopics(ctx, names...))
-	require.NoError(r.T, r.Kafka.EnsureTopics(ctx, specs...))
+	if kafkatest.Real() != nil && !r.opts.OwnBroker {
+		deleteTopics(ctx, r.T, r.Kafka)
+	}
+	require.NoError(r.T, r.Kafka.EnsureTopics(ctx, specs(r.opts.Partitions)...))
+}
+
+// Brokers returns the real cluster, without what the test before this one has left there; nil when there is none.
+func Brokers(t testing.TB) []string {
+	t.Helper()
+	brokers := kafkatest.Real()
+	if brokers == nil {
+		return nil
+	}
+	client, err := kafka.New(kafka.DefaultConfig(brokers...), kafka.Deps{})
+	require.NoError(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), Within)
+	defer cancel()
+	deleteTopics(ctx, t, client)
+	return brokers
+}
+
+// deleteTopics deletes all topics that a platform has; their names are the same for every test.
+func deleteTopics(ctx context.Context, t testing.TB, client *kafka.Client) {
+	t.Helper()
+	var names []string
+	for _, s := range specs(1) {
+		names = append(names, s.Name)
+	}
+	require.NoError(t, client.DeleteTopics(ctx, names...))
+}
+
+func specs(partitions int) []kafka.TopicSpec {
+	return append(topics(partitions).Specs(), kafka.TopicSpec{Name: CustomerTopic, Partitions: partitions, MaxMessageBytes: largestRecord})
 }
 
 // largestRecord is what customers may send: more than ingest takes, and more than a dead letter copies.
 const largestRecord = 16 << 20
 
-func (r *Rig) topics() app.TopicsConfig {
+func topics(partitions int) app.TopicsConfig {
 	t := app.DefaultConfig().Topics
-	t.Partitions = r.opts.Partitions
+	t.Partitions = partitions
 	return t
 }
 
