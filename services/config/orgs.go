@@ -27,14 +27,7 @@ type orgs struct {
 
 // Organization implements api.Orgs.
 func (o orgs) Organization(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (*configv1.Org, error) {
-	cfg := salesforce.DefaultConfig()
-	cfg.Timeout, cfg.TrustedHosts = o.timeout, o.trusted
-	if version := connection.GetApiVersion(); version != "" {
-		cfg.APIVersion = version
-	}
-	client := salesforce.NewClient(cfg, salesforce.StaticToken{
-		AccessToken: secret.New(access.GetAccessToken()), InstanceURL: access.GetInstanceUrl(),
-	}, salesforce.Deps{Tracer: o.tracer, Meter: o.meter})
+	client := o.client(connection, access)
 	defer client.CloseIdle()
 	org, err := client.Organization(ctx)
 	if err != nil {
@@ -44,6 +37,33 @@ func (o orgs) Organization(ctx context.Context, connection *configv1.Connection,
 		Id: org.ID, Name: org.Name, Edition: org.Edition, Sandbox: org.Sandbox,
 		TimeZone: org.TimeZone, InstanceUrl: org.InstanceURL,
 	}, nil
+}
+
+// ActiveUsers implements api.Orgs.
+func (o orgs) ActiveUsers(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]string, error) {
+	client := o.client(connection, access)
+	defer client.CloseIdle()
+	records, err := client.Query(ctx, "SELECT Id FROM User WHERE IsActive = true AND Id IN "+salesforce.QuoteList(ids))
+	if err != nil {
+		return nil, err
+	}
+	active := make([]string, 0, len(records))
+	for _, r := range records {
+		active = append(active, r.String("Id"))
+	}
+	return active, nil
+}
+
+// client returns a client for a few calls; whoever asks for it closes its idle connections.
+func (o orgs) client(connection *configv1.Connection, access *configv1.GetAccessTokenResponse) *salesforce.Client {
+	cfg := salesforce.DefaultConfig()
+	cfg.Timeout, cfg.TrustedHosts = o.timeout, o.trusted
+	if version := connection.GetApiVersion(); version != "" {
+		cfg.APIVersion = version
+	}
+	return salesforce.NewClient(cfg, salesforce.StaticToken{
+		AccessToken: secret.New(access.GetAccessToken()), InstanceURL: access.GetInstanceUrl(),
+	}, salesforce.Deps{Tracer: o.tracer, Meter: o.meter})
 }
 
 // loginPolicy says which addresses may be given credentials.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -152,8 +153,10 @@ func fieldsOf(t *testing.T, err error) []string {
 	return fields
 }
 
-// fakeOrg is a token endpoint and the one query that a check makes.
+// fakeOrg is a token endpoint and the queries that checks make.
 type fakeOrg struct {
+	// users are active.
+	users  []string
 	server *httptest.Server
 	mu     sync.Mutex
 	issued int
@@ -165,13 +168,30 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 	o := &fakeOrg{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /services/oauth2/token", o.token)
-	mux.HandleFunc("GET /services/data/v66.0/query", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /services/data/v66.0/query", func(w http.ResponseWriter, r *http.Request) {
+		if soql := r.FormValue("q"); strings.Contains(soql, "FROM User") {
+			o.people(w, soql)
+			return
+		}
 		fmt.Fprint(w, `{"totalSize":1,"done":true,"records":[{"Id":"00D000000000001EAA","Name":"Acme KK",
 			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`)
 	})
 	o.server = httptest.NewServer(mux)
 	t.Cleanup(o.server.Close)
 	return o
+}
+
+// people answers who of the users asked for is active.
+func (o *fakeOrg) people(w http.ResponseWriter, soql string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	records := []map[string]string{}
+	for _, id := range o.users {
+		if strings.Contains(soql, "IsActive = true") && strings.Contains(soql, "'"+id+"'") {
+			records = append(records, map[string]string{"Id": id})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"totalSize": len(records), "done": true, "records": records})
 }
 
 func (o *fakeOrg) token(w http.ResponseWriter, r *http.Request) {

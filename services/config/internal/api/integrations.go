@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -77,7 +79,51 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 		checkZone(&v, fmt.Sprintf("integration.actions[%d].assignment.time_zone", i), action.GetAssignment().GetTimeZone())
 	}
 	addProblems(&v, s.deps.Compile(proto.CloneOf(next)))
+	if err := v.err(); err != nil {
+		return err
+	}
+	if err := s.checkUsers(ctx, &v, next); err != nil {
+		return err
+	}
 	return v.err()
+}
+
+// checkUsers refuses assignees who are not there (IMM-29). An org that cannot be asked keeps nobody from saving: a user who is
+// not there is passed over at run time, too, with a warning.
+func (s *Server) checkUsers(ctx context.Context, v *violations, next *configv1.Integration) error {
+	named := map[string]string{} // the field, by the user it names
+	for i, action := range next.GetActions() {
+		if id, ok := integration.FixedUser(action.GetAssignment()); ok {
+			named[id] = fmt.Sprintf("integration.actions[%d].assignment.fixed_user_id", i)
+		}
+	}
+	if len(named) == 0 || !next.GetEnabled() { // What is switched off assigns nobody, and must not be kept on by this.
+		return nil
+	}
+	c := &configv1.Connection{Workspace: next.GetWorkspace(), Id: next.GetConnection()}
+	if _, err := s.load(ctx, connectionKey(c), c); err != nil {
+		return err
+	}
+	active, err := s.activeUsers(ctx, c, slices.Sorted(maps.Keys(named)))
+	if err != nil {
+		s.deps.Logger.WarnContext(ctx, "saving an integration without asking its org whether the users it names are there",
+			"workspace", next.GetWorkspace(), "integration", next.GetId(), "connection", c.GetId(), "error", err)
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(named)) {
+		if !slices.Contains(active, id) {
+			v.add(named[id], "the org of connection %q has no active user %s that it lets us see", c.GetId(), id)
+		}
+	}
+	return nil
+}
+
+func (s *Server) activeUsers(ctx context.Context, c *configv1.Connection, ids []string) ([]string, error) {
+	access, err := s.deps.Tokens.Get(ctx, c.GetWorkspace(), c.GetId(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.deps.Orgs.ActiveUsers(ctx, c, access, ids)
 }
 
 // addProblems adds what the compiler found, unless an earlier check has said something of the same field.

@@ -35,9 +35,11 @@ type Tokens interface {
 	Get(ctx context.Context, workspace, connection string, refusedHash []byte) (*configv1.GetAccessTokenResponse, error)
 }
 
-// Orgs asks an org who it is.
+// Orgs asks an org who it is, and who is there.
 type Orgs interface {
 	Organization(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (*configv1.Org, error)
+	// ActiveUsers returns those of the users with the ids, of 18 characters, who exist and are active.
+	ActiveUsers(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]string, error)
 }
 
 // Deps is what a Server works with; all of it is required.

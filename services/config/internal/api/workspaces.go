@@ -11,6 +11,7 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // PutWorkspace implements configv1.ConfigServiceServer.
@@ -70,6 +71,9 @@ var orderBy = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}( (ASC|DESC))?$`)
 func checkWorkspace(ws *configv1.Workspace) error {
 	var v violations
 	checkZone(&v, "workspace.time_zone", ws.GetTimeZone())
+	if err := integration.CheckZoneRule(ws.GetZoneRule(), ws.GetTimeZone()); err != nil {
+		v.add("workspace.zone_rule", "%s", err)
+	}
 	if address := ws.GetHistoryUrl(); address != "" {
 		u, err := url.Parse(address)
 		if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
