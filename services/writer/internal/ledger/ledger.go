@@ -168,11 +168,9 @@ func Expired(value []byte, before time.Time) bool {
 	if err != nil {
 		return false
 	}
-	at := e.GetSettledAt()
-	if at == nil {
-		at = e.GetIntendedAt()
-	}
-	return at != nil && at.AsTime().Before(before)
+	settled, intended := e.GetSettledAt(), e.GetIntendedAt()
+	old := func(at *timestamppb.Timestamp) bool { return at == nil || at.AsTime().Before(before) }
+	return (settled != nil || intended != nil) && old(settled) && old(intended)
 }
 
 func encode(w *streamv1.Write, e *Entry) (stage.Entry, error) {

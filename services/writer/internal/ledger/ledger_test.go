@@ -160,6 +160,20 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func TestAnEntryIsKeptAsLongAsItsNewestNews(t *testing.T) {
+	t.Parallel()
+	table := stage.NewTable()
+	w := write(4, streamv1.Operation_OPERATION_UPSERT, "a")
+	confirmed, err := ledger.Confirm(w, "a01", now)
+	require.NoError(t, err)
+	table.Apply(confirmed)
+	w.Revision = 9
+	intent, err := ledger.IntendOver(table, w, now.Add(time.Hour))
+	require.NoError(t, err)
+	require.False(t, ledger.Expired(intent.Value, now.Add(time.Minute)), "the intent is younger")
+	require.True(t, ledger.Expired(intent.Value, now.Add(2*time.Hour)))
+}
+
 func TestAnIntentKeepsOlderRevisionsOut(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "XC-3")

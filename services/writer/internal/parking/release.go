@@ -21,12 +21,10 @@ func (h *Handler) releaseLoop() {
 		case <-ticker.C:
 		}
 		for _, o := range h.snapshot() {
-			if err := h.releaseOrg(h.life, o); err != nil {
-				if h.life.Err() == nil {
-					h.deps.Logger.Warn("parked writes could not be brought back; they stay parked",
-						"workspace", o.workspace, "connection", o.connection, "error", err)
-				}
-				break
+			if err := h.releaseOrg(h.life, o); err != nil && h.life.Err() == nil {
+				// Promise 6: the others' writes are brought back all the same.
+				h.deps.Logger.Warn("parked writes could not be brought back; they stay parked",
+					"workspace", o.workspace, "connection", o.connection, "error", err)
 			}
 		}
 	}
