@@ -21,6 +21,8 @@ type Config struct {
 	// InFlight is the most requests handled at once; more are answered 503. In the worst case they hold InFlight times
 	// three times BodyBytes of memory.
 	InFlight int `yaml:"in_flight"`
+	// Connections is the most that are open at once, with a request or without; more wait to be accepted.
+	Connections int `yaml:"connections"`
 	// EventsPerSecond and Burst limit one workspace in one process; more is answered 429. Burst must allow a full batch.
 	EventsPerSecond int `yaml:"events_per_second"`
 	Burst           int `yaml:"burst"`
@@ -39,6 +41,7 @@ func DefaultConfig() Config {
 		BodyBytes:       10 << 20,
 		BatchEvents:     10_000,
 		InFlight:        32,
+		Connections:     4096,
 		EventsPerSecond: 20_000,
 		Burst:           20_000,
 		ReadTimeout:     30 * time.Second,
@@ -59,6 +62,7 @@ func (c Config) Validate() error {
 	need(c.BodyBytes > 0 && c.BodyBytes <= 100<<20, "body_bytes must be between 1 and 100 MiB, not %d", c.BodyBytes)
 	need(c.BatchEvents > 0, "batch_events must be positive, not %d", c.BatchEvents)
 	need(c.InFlight > 0, "in_flight must be positive, not %d", c.InFlight)
+	need(c.Connections > 0, "connections must be positive, not %d", c.Connections)
 	need(c.EventsPerSecond > 0, "events_per_second must be positive, not %d", c.EventsPerSecond)
 	need(c.Burst >= c.BatchEvents, "burst must be at least batch_events (%d), not %d", c.BatchEvents, c.Burst)
 	need(c.ReadTimeout > 0, "read_timeout must be positive, not %s", c.ReadTimeout)

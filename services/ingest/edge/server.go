@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // maxHeaderBytes and idleTimeout bound what a connection may hold without a request.
@@ -33,6 +35,8 @@ func (s Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Promise 7: nobody needs a key to connect, and every connection costs memory until it is too slow for the timeouts.
+	listener = netutil.LimitListener(listener, s.Config.Connections)
 	server := &http.Server{
 		Handler: s.Handler, ReadHeaderTimeout: s.Config.ReadTimeout, ReadTimeout: s.Config.ReadTimeout,
 		WriteTimeout: s.Config.ReadTimeout + s.Config.RequestTimeout + time.Second, IdleTimeout: idleTimeout,
