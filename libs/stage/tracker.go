@@ -18,6 +18,8 @@ type tracker struct {
 	head  int
 	open  int
 	next  int64
+	// beyond is the offset before which everything was taken, holes included.
+	beyond int64
 }
 
 // newTracker returns a tracker of a partition that is settled up to next.
@@ -64,6 +66,8 @@ func (t *tracker) advance() {
 	}
 	if t.head < len(t.taken) {
 		t.next = t.taken[t.head]
+	} else {
+		t.next = max(t.next, t.beyond)
 	}
 	if t.head > 1024 && t.head > len(t.taken)/2 {
 		t.taken = append(t.taken[:0], t.taken[t.head:]...)
@@ -76,9 +80,8 @@ func (t *tracker) advance() {
 func (t *tracker) skip(next int64) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.head == len(t.taken) {
-		t.next = max(t.next, next)
-	}
+	t.beyond = max(t.beyond, next)
+	t.advance()
 	return t.next
 }
 
