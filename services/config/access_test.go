@@ -83,7 +83,6 @@ func call(ctx context.Context, conn *grpc.ClientConn, method protoreflect.Method
 }
 
 func TestEveryMethodLetsInOnlyWhomItShould(t *testing.T) {
-	t.Attr("requirement", "XC-19")
 	t.Parallel()
 	b := setup(t)
 	b.workspace(t, "acme")

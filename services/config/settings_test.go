@@ -78,7 +78,6 @@ func TestWorkspaces(t *testing.T) {
 	})
 
 	t.Run("AreListedAsFarAsTheCallerMaySee", func(t *testing.T) {
-		t.Attr("requirement", "XC-19")
 		t.Parallel()
 		b := setup(t)
 		b.workspace(t, "acme")

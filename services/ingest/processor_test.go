@@ -214,7 +214,6 @@ func TestDeadLetterOfACustomerTopicNamesTheTenantItClaims(t *testing.T) {
 
 func TestIntruderIsAuditedOnceAMinuteWithoutSayingWhatItClaimed(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-19")
 	b := setup(t)
 	var log bytes.Buffer
 	b.service.tally.logger = slog.New(slog.NewTextHandler(&log, nil))

@@ -219,7 +219,6 @@ func TestServiceExposesWhatItCounts(t *testing.T) {
 
 func TestServiceServesTLS(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-21")
 	b := setup(t)
 	var roots *x509.CertPool
 	b.cfg.HTTP.CertFile, b.cfg.HTTP.KeyFile, roots = certificate(t)

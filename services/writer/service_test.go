@@ -230,7 +230,6 @@ func TestService(t *testing.T) {
 
 	t.Run("ParkedWritesOfADeadOrgDoNotHideThoseOfAHealthyOne", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-15")
 		b := setup(t)
 		b.cfg.Parking.HeldPerOrg, b.cfg.Parking.Postpone = 10, 50*time.Millisecond
 		b.views.Store(pausedView(b))

@@ -160,7 +160,6 @@ func TestFreshness(t *testing.T) {
 
 	t.Run("PeopleFoundAreRememberedForTenMinutes", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-42")
 		b := setup(t)
 		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
 		b.add("User", salesforce.Record{"Id": "005000000000001AAA", "IsActive": true})
@@ -177,7 +176,6 @@ func TestFreshness(t *testing.T) {
 
 	t.Run("NobodyFoundIsRememberedForAMinute", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-42")
 		b := setup(t)
 		b.look("mia@example.com")
 		b.org.asked()

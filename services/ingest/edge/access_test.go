@@ -15,7 +15,6 @@ import (
 
 func TestOnlyTheWorkspacesOwnKeyIsLetIn(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-21")
 	for name, header := range map[string]string{
 		"none":              "",
 		"basic":             "Basic dGw6eA==",
@@ -44,7 +43,6 @@ func TestOnlyTheWorkspacesOwnKeyIsLetIn(t *testing.T) {
 
 func TestFloodOfOneWorkspaceLeavesTheOthersTheirShare(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-21")
 	b := setup(t)
 	b.cfg.EventsPerSecond, b.cfg.BatchEvents, b.cfg.Burst = 2, 3, 3
 	h := edge.NewHandler(b.cfg, b.deps)

@@ -220,7 +220,6 @@ func TestEventThatKafkaCanNeverTakeIsNotAskedForAgain(t *testing.T) {
 
 func TestRejectedEventIsAnsweredWithItsReason(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-19")
 	for name, tc := range map[string]struct {
 		value  string
 		status int
@@ -295,7 +294,6 @@ func TestBatchOfGoodEventsIsAccepted(t *testing.T) {
 
 func TestRequestThatCannotBeReadIsRefusedWhole(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-21")
 	big := bytes.Repeat([]byte(" "), 10<<20)
 	for name, tc := range map[string]struct {
 		contentType, encoding string

@@ -239,7 +239,6 @@ func requireOutcome(t *testing.T, d intake.Decision) {
 
 func TestIntruderIsMarkedAndToldToTheTenantItCameThrough(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "XC-19")
 	b := setup(t)
 	r := raw(progress)
 	r.Workspace = "globex"

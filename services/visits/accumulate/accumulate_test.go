@@ -153,7 +153,6 @@ func TestEngagements(t *testing.T) {
 
 	t.Run("AWithdrawnVisitLeavesTheRow", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "LOOM-25")
 		b := setup(t)
 		b.take(sitting("v1", 2, watched(0, 30)), sitting("v2", 4, watched(50, 60)))
 		got := b.take(sitting("v1", 6, withdrawn))

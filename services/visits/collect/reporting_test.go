@@ -150,7 +150,6 @@ func TestMoving(t *testing.T) {
 
 	t.Run("StrongerEvidenceTakesTheVisitToTheRightPerson", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "LOOM-25")
 		b := setup(t)
 		first := b.take(act("e1", 0, mia, watched(0, 30)))
 		require.Equal(t, "mia", first[0].GetSubject().GetPersonKey())
@@ -181,7 +180,6 @@ func TestMoving(t *testing.T) {
 
 	t.Run("WithinOneKindTheLatestWins", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "LOOM-25")
 		b := setup(t)
 		b.take(act("e1", 10, by("a", streamv1.Evidence_EVIDENCE_LINK)))
 		require.Empty(t, b.take(act("e2", 5, by("b", streamv1.Evidence_EVIDENCE_LINK))), "older evidence of the same kind")

@@ -41,7 +41,6 @@ func TestTotals(t *testing.T) {
 
 	t.Run("AWithdrawnVisitTakesEverythingAlong", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "LOOM-25")
 		var sum totals.Totals
 		sum.Apply(share(1, 4, 10), limits)
 		sum.Apply(share(2, 8, 20), limits)

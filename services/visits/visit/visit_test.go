@@ -210,7 +210,6 @@ func TestApply(t *testing.T) {
 
 func TestEvidence(t *testing.T) {
 	t.Parallel()
-	t.Attr("requirement", "LOOM-25")
 	rapid.Check(t, func(t *rapid.T) {
 		type claim struct {
 			person   string

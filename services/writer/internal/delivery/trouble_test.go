@@ -192,7 +192,6 @@ func TestTrouble(t *testing.T) {
 	t.Run("ADeadOrgDoesNotHoldUpAHealthyOneInTheSamePartition", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-13")
-		t.Attr("requirement", "XC-15")
 		b := setup(t, func(c *delivery.Config) {
 			c.LaneRecords, c.BatchRecords, c.MinBatchRecords = 200, 50, 1
 		})

@@ -17,7 +17,6 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("FullRequestsCarryTwoHundredRecordsEach", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-12")
 		b := setup(t, patient(200))
 		for i := range 1000 {
 			b.accept(b.upsert(write{key: fmt.Sprint("k", i)}))

@@ -172,7 +172,6 @@ type model struct {
 func TestQueueProperties(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "XC-5")
-	t.Attr("requirement", "XC-12")
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{now: start, confirm: map[string]int64{}}
 		m.q = queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {
