@@ -231,7 +231,7 @@ func (l *lane) confirmed(it *queue.Item, r *salesforce.RecordResult, call *sales
 
 // failedRecord deals with one record that Salesforce refused.
 func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Call, res *result) {
-	it := p.item
+	it, e := p.item, p.unquoted(e)
 	switch {
 	case e.Reason == salesforce.ReasonAlreadyMember:
 		// Wanted and there: a success with a note (IMM-39).
