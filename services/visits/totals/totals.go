@@ -61,6 +61,9 @@ func (t *Totals) Apply(c Contribution, limits Limits) bool {
 		if c.Revision <= t.Visits[i].Revision {
 			return false
 		}
+		if c.startsAnewAfter(&t.Visits[i]) {
+			t.foldIn(&t.Visits[i], limits)
+		}
 		t.Visits[i] = c
 		return true
 	}
@@ -84,9 +87,19 @@ func (t *Totals) fold(limits Limits) {
 			oldest = i
 		}
 	}
-	t.Folded.add(&t.Visits[oldest])
-	t.Folded.Ranges = t.Folded.Ranges.Bounded(limits.Ranges)
+	t.foldIn(&t.Visits[oldest], limits)
 	t.Visits = slices.Delete(t.Visits, oldest, oldest+1)
+}
+
+func (t *Totals) foldIn(c *Contribution, limits Limits) {
+	t.Folded.add(c)
+	t.Folded.Ranges = t.Folded.Ranges.Bounded(limits.Ranges)
+}
+
+// startsAnewAfter reports whether c is of a visit that was forgotten and started again under the same id, as happens when
+// a session goes on after days: its revisions hold nothing of what was before. Those of one visit never begin later.
+func (c *Contribution) startsAnewAfter(before *Contribution) bool {
+	return c.Visits > 0 && before.Visits > 0 && c.StartedAt.After(before.StartedAt)
 }
 
 func older(a, b *Contribution) bool {

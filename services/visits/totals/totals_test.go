@@ -52,6 +52,25 @@ func TestTotals(t *testing.T) {
 		require.Equal(t, noon.Add(time.Hour+time.Minute), got.LastAt)
 	})
 
+	t.Run("AVisitThatWasForgottenAndStartsAnewTakesNothingAway", func(t *testing.T) {
+		t.Parallel()
+		var sum totals.Totals
+		first, again := share(1, 4, 60), share(9, 900, 5)
+		again.VisitID = first.VisitID
+		sum.Apply(first, limits)
+		require.True(t, sum.Apply(again, limits))
+		require.False(t, sum.Apply(first, limits), "what came before comes again")
+		require.False(t, sum.Apply(again, limits))
+		got := sum.Sum()
+		require.EqualValues(t, 2, got.Visits)
+		require.Equal(t, 65*time.Second, got.Watched)
+		require.Equal(t, ranges.Set{{From: 10, To: 15}, {From: 90, To: 95}}, got.Ranges)
+
+		again.Revision, again.Watched = 902, 10*time.Second
+		require.True(t, sum.Apply(again, limits))
+		require.Equal(t, 70*time.Second, sum.Sum().Watched, "its own revisions replace each other")
+	})
+
 	t.Run("TheOldestVisitIsFoldedAndStillCounts", func(t *testing.T) {
 		t.Parallel()
 		var sum totals.Totals
