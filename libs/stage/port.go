@@ -83,7 +83,7 @@ func (p *port) DeadLetter(ctx context.Context, rec Record, reason, detail string
 	if isPermanent(err) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(p.life, cancel)()
+		defer context.AfterFunc(p.life, cancel)() //nolint:contextcheck // it ends with the port as well
 		d.Bare = true
 		err = p.sink.retry(ctx, "dead-lettering", func() error { return lasting(p.deadLetter(ctx, d)) })
 	}
