@@ -42,6 +42,9 @@ func TestPlatform(t *testing.T) {
 		"ATraceTellsTheWholeWayOfADeliveredEvent":    testTraceDelivered,
 		"ATraceTellsWhyAnEventWentNowhere":           testTraceEnded,
 		"ARepeatedEventHasNoFurtherEffect":           testRepeated,
+		"TheOwnerHearsOfUnknownViewers":              testUnknownViewers,
+		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
+		"TheFirstUsableAssigneeDecides":              testChain,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +151,6 @@ func testAddresses(t *testing.T, p *platform) {
 func testLinks(t *testing.T, p *platform) {
 	t.Attr("requirement", "IMM-32")
 	t.Attr("requirement", "LOOM-33")
-	t.Attr("requirement", "LOOM-17")
 	const both = "both@viewer.example"
 	p.customer(rig.Customer{ID: "links", Org: func(o *simulator.Org) {
 		row := func(name, created, modified string, more map[string]any) map[string]any {
