@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/stage"
+	statev1 "github.com/throughline-dev/throughline/proto/throughline/state/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
@@ -135,4 +138,20 @@ func (b *testBundle) intend(w *streamv1.Write) time.Time {
 	require.NoError(b.t, err)
 	b.table.Apply(entry)
 	return at
+}
+
+func TestAReservationThatCannotBeReadHoldsUpNoParking(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	newer, err := proto.Marshal(&statev1.LedgerEntry{Version: 99})
+	require.NoError(t, err)
+	b.table.Apply(stage.Entry{Key: "acme/paused/new/first", Value: newer})
+	b.accept(
+		b.upsert(write{key: "new", connection: "paused", change: once}),
+		b.upsert(write{key: "known", connection: "paused", change: once}),
+	)
+	b.settled(2)
+	require.Len(t, b.parked(), 2)
+	kept, _ := b.table.Get("acme/paused/new/first")
+	require.Equal(t, newer, kept, "what a newer program wrote stays")
 }

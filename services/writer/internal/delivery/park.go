@@ -72,10 +72,7 @@ func (h *Handler) prepareParks(ctx context.Context, parks []park, now time.Time)
 		if err == nil && it.Ambiguous && !ledger.Once(it.Write) {
 			entry, err = ledger.Doubt(h.table, it.Write)
 		}
-		if err != nil {
-			return err
-		}
-		if entry != nil {
+		if err == nil && entry != nil { // what cannot be read is a newer program's, and stays
 			entries = append(entries, *entry)
 		}
 	}
