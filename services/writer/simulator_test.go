@@ -3,6 +3,7 @@ package writer_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -159,6 +160,27 @@ func TestAgainstTheSimulator(t *testing.T) {
 			b.eventually(func() bool { return b.broker.Committed("tl-writer") == int64(len(b.broker.Records(topic.Writes))) }, "settled")
 		})
 	}
+
+	t.Run("ALeadConvertedAfterTheDecisionGivesWayToItsContact", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-35")
+		b := setupSimulator(t)
+		answer := httptest.NewRecorder()
+		b.sim.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/_sim/convert?org=main&lead="+b.leads[0], nil))
+		require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+		people, err := b.org.Query(t.Context(), "SELECT ConvertedContactId FROM Lead WHERE Id = "+salesforce.Quote(b.leads[0]))
+		require.NoError(t, err)
+		_, stop := b.start()
+		defer stop()
+		b.send(b.task("late", b.leads[0], func(w *streamv1.Write, _ *streamv1.FieldValues) {
+			w.PersonLinks = []*streamv1.PersonLink{{Field: "WhoId", ContactField: "WhoId"}}
+		}), b.task("other", b.leads[1]))
+		b.ended(2)
+		require.Equal(t, map[string]string{"late/1": "WRITTEN", "other/1": "WRITTEN"}, b.final())
+		tasks, err := b.org.Query(t.Context(), "SELECT WhoId FROM Task WHERE WhoId = "+salesforce.Quote(people[0].String("ConvertedContactId")))
+		require.NoError(t, err)
+		require.Len(t, tasks, 1)
+	})
 
 	t.Run("RefusalsAreToldInSalesforcesWords", func(t *testing.T) {
 		t.Parallel()
