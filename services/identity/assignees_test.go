@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -107,6 +108,42 @@ func TestAssignees(t *testing.T) {
 		b.run()
 		b.produce("mia@example.com", "owner@acme.example")
 		require.True(t, b.resolved(1)[0].GetContentOwner().GetOneOfSeveral())
+	})
+
+	t.Run("TheOwnerIsTheOneOfTheTimeOfTheVisit", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(o *simulator.Org) {
+			o.Users = append(o.Users, simulator.User{Username: "next@acme.example", Email: "next@acme.example"})
+		})
+		b.run()
+		b.produce("mia@example.com", "next@acme.example", func(e *streamv1.Engagement) {
+			e.Visit.Content = &streamv1.Content{
+				ContentId: "c", OwnerKey: b.workspace.Keys().PersonKey("owner@acme.example"), OwnerSealed: b.seal("owner@acme.example"),
+			}
+		})
+		require.Equal(t, ownerID, b.resolved(1)[0].GetContentOwner().GetRecordId())
+	})
+
+	t.Run("AllOfManyPeopleWithOneAddressAreConsidered", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-33")
+		var rows []map[string]any
+		for i := range 250 {
+			changed := time.Date(2026, 1, 1, 0, i, 0, 0, time.UTC)
+			if i == 120 {
+				changed = changed.AddDate(0, 1, 0)
+			}
+			rows = append(rows, map[string]any{
+				"LastName": "Sato", "Company": "C", "Email": "mia@example.com", "OwnerId": ownerID, "Id": fmt.Sprintf("00Q%012dAAA", i+1),
+				"CreatedDate": "2026-01-01T00:00:00.000Z", "LastModifiedDate": changed.Format("2006-01-02T15:04:05.000Z"),
+			})
+		}
+		b := setup(t, people("Lead", rows...))
+		b.run()
+		b.produce("mia@example.com", "owner@acme.example")
+		got := b.resolved(1)[0]
+		require.Equal(t, "00Q000000000121AAA", got.GetPerson().GetRecordId(), "the latest change wins")
+		require.GreaterOrEqual(t, len(got.GetCandidates()), 250, "and the decision is recorded with all it was taken from")
 	})
 
 	t.Run("OfAnUnknownViewerOnlyTheOwnerIsLookedFor", func(t *testing.T) {

@@ -131,7 +131,7 @@ func (b *bundle) seal(address string) []byte {
 }
 
 // produce appends the engagement of a viewer with a content of an owner.
-func (b *bundle) produce(viewer, owner string) {
+func (b *bundle) produce(viewer, owner string, change ...func(*streamv1.Engagement)) {
 	b.Helper()
 	keys := b.workspace.Keys()
 	e := &streamv1.Engagement{
@@ -139,6 +139,9 @@ func (b *bundle) produce(viewer, owner string) {
 		Subject: &streamv1.Subject{PersonKey: keys.PersonKey(viewer), Sealed: b.seal(viewer)},
 		Content: &streamv1.Content{ContentId: "c", OwnerKey: keys.PersonKey(owner), OwnerSealed: b.seal(owner)},
 		Visit:   &streamv1.Visit{VisitId: "visit", State: streamv1.VisitState_VISIT_STATE_CLOSED, LastActivityAt: timestamppb.New(noon)},
+	}
+	for _, f := range change {
+		f(e)
 	}
 	value, err := proto.Marshal(e)
 	require.NoError(b, err)

@@ -161,10 +161,19 @@ func (j *job) ask() directory.Ask {
 		subject := j.engagement.GetSubject()
 		a.Viewer = directory.Party{Key: subject.GetPersonKey(), Address: j.opener(subject.GetSealed())}
 	}
-	if content := j.engagement.GetContent(); content.GetOwnerKey() != "" {
+	if content := described(j.engagement); content.GetOwnerKey() != "" {
 		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}
 	}
 	return a
+}
+
+// described returns the content as the visit had it, so that its owner is the one of that time (IMM-27); as the newest visit
+// had it when this one told of no owner.
+func described(e *streamv1.Engagement) *streamv1.Content {
+	if content := e.GetVisit().GetContent(); content.GetOwnerKey() != "" {
+		return content
+	}
+	return e.GetContent()
 }
 
 // opener returns a function that opens sealed personal data. Promise 8: the address goes into a query and nowhere else.
