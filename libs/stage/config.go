@@ -16,8 +16,8 @@ type Config struct {
 	Topic string `yaml:"topic"`
 	// StateTopic is the compacted topic of the stage's state, with as many partitions as Topic. "" for a stage without state.
 	StateTopic string `yaml:"state_topic"`
-	// DeadLetterTopic takes the records that can never be handled. It must allow larger messages than Topic does. Used
-	// only when Deps.DeadLetter is nil; that function names its own topic.
+	// DeadLetterTopic takes the records that can never be handled. Unless it allows larger messages than Topic, the largest
+	// go there without their bytes. Used only when Deps.DeadLetter is nil; that function names its own topic.
 	DeadLetterTopic string `yaml:"dead_letter_topic"`
 
 	// BatchRecords is the most records one Process call gets. Below 1000 the cost of a record rises: a batch of 100 costs

@@ -230,3 +230,21 @@ func TestDecoderGivesNothingOfABatchThatIsBroken(t *testing.T) {
 	require.Len(t, d.records, 1, "else the same records would come with every attempt to read on")
 	require.EqualValues(t, 1, d.next)
 }
+
+func BenchmarkDecode(b *testing.B) {
+	var set []byte
+	for base := range int64(8) {
+		messages := make([]stage.Message, 250)
+		for i := range messages {
+			messages[i] = stage.Message{Key: []byte("key"), Value: make([]byte, 300), ID: "id", Type: "test.v1", Time: someTime}
+		}
+		set = append(set, encoded(compress.None, base*250, messages...)...)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		d := decoder{}
+		if err := d.decode(set); err != nil || len(d.records) != 2000 {
+			b.Fatal(err)
+		}
+	}
+}

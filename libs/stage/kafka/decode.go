@@ -42,6 +42,7 @@ type decoder struct {
 // decode reads batch after batch. The last one may be cut off, which is no error: Kafka fills the response to the byte.
 func (d *decoder) decode(set []byte) error {
 	d.next = d.from
+	d.reserve(set)
 	// A broker lists transactions in the order in which they ended; they are needed in that of their beginnings.
 	slices.SortFunc(d.aborted, func(a, b aborted) int { return cmp.Compare(a.first, b.first) })
 	for len(set) > batchMagicAt {
@@ -61,6 +62,23 @@ func (d *decoder) decode(set []byte) error {
 		set = set[length:]
 	}
 	return nil
+}
+
+// reserve makes room for the records of all batches at once, as far as what the batches say of themselves is plausible:
+// a record takes at least seven bytes.
+func (d *decoder) reserve(set []byte) {
+	sum, size := 0, len(set)
+	for len(set) >= batchHeaderSize {
+		length := int(int32(binary.BigEndian.Uint32(set[batchLengthAt:]))) + batchLengthAt + 4
+		count := int(int32(binary.BigEndian.Uint32(set[batchCountAt:])))
+		if length < batchHeaderSize || length > len(set) || count < 0 || count > length/7 {
+			break // cut off, malformed, or packed well; appending makes room then
+		}
+		sum += count
+		set = set[length:]
+	}
+	d.records = make([]stage.Record, 0, sum)
+	d.headers = make([]stage.Header, 0, min(8*sum, size/8))
 }
 
 func (d *decoder) batch(b []byte) error {
@@ -142,7 +160,7 @@ func unpack(b []byte) ([]byte, error) {
 }
 
 func (d *decoder) appendRecords(b, payload []byte, count int) error {
-	if count < 0 || count > len(payload) { // a record takes at least seven bytes
+	if count < 0 || count > len(payload)/7 {
 		return fmt.Errorf("%w: %d records in %d bytes", errMalformed, count, len(payload))
 	}
 	base := int64(binary.BigEndian.Uint64(b))
@@ -150,10 +168,6 @@ func (d *decoder) appendRecords(b, payload []byte, count int) error {
 	appendTime := int64(-1)
 	if binary.BigEndian.Uint16(b[batchAttributesAt:])&attrLogAppendTime != 0 {
 		appendTime = int64(binary.BigEndian.Uint64(b[batchMaxTimeAt:]))
-	}
-	if cap(d.records) == 0 {
-		d.records = make([]stage.Record, 0, count)
-		d.headers = make([]stage.Header, 0, 8*count)
 	}
 	r := reader{b: payload}
 	for range count {
