@@ -74,8 +74,13 @@ func testUnknownViewers(t *testing.T, p *platform) {
 		rule.EffectiveFrom = timestamppb.Now()
 		p.Put(rule)
 		p.process.AwaitSettings()
-		p.Send(read(workspace, "unknown", "")...)
+		events := read(workspace, "unknown", "")
+		p.Send(events...)
 		p.Quiet()
+		require.Equal(t, []string{"writer WRITTEN"}, p.Ended(workspace, events[1].ID), "told once")
+		journey, _ := p.follow(workspace, events[1].ID)
+		require.Len(t, journey.Resolved, 1, "a trace finds its way")
+		require.Len(t, journey.Writes, 1)
 		tasks := p.Records(workspace, "Task")
 		require.Len(t, tasks, 1)
 		require.Equal(t, colleague, tasks[0]["OwnerId"])
@@ -160,9 +165,7 @@ func testChain(t *testing.T, p *platform) {
 	require.Len(t, tasks, 1)
 	require.Equal(t, colleague, tasks[0]["OwnerId"])
 	require.Equal(t, noon.AddDate(0, 0, 1).Format(time.DateOnly), tasks[0]["ActivityDate"], "by the assignee's own zone it is tomorrow")
-	var notes []string
-	for _, o := range p.Outcomes(&configv1.ListOutcomesRequest{Workspace: "chain", EventId: events[1].ID}) {
-		notes = append(notes, o.GetNotes()...)
-	}
-	require.Contains(t, notes, "assignee: fixed user, because document owner: OWNER_INACTIVE", "the trace shows which link decided")
+	_, text := p.follow("chain", events[1].ID)
+	require.Contains(t, text, "assignee: fixed user, because document owner: OWNER_INACTIVE", "the trace shows which link decided")
+	require.Contains(t, text, "user "+colleague+", whom an integration names, is active")
 }

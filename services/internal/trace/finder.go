@@ -119,7 +119,7 @@ func (f *Finder) followVisit(ctx context.Context, j *Journey, visitID string) er
 	if err != nil || len(j.Visits) == 0 {
 		return err
 	}
-	key = topic.PersonKey(j.Workspace, j.Visits[0].Visit.GetSubject().GetPersonKey())
+	key = topic.PersonKey(j.Workspace, ids.Person(personOf(j.Visits), visitID))
 	oldest := j.Visits[0].Visit.GetRevision()
 	err = scanMessages(ctx, f.Log, Scan{Topic: topic.Engagements, Key: key, From: from}, func(e *streamv1.Engagement, p Place) {
 		if e.GetVisit().GetVisitId() == visitID && e.GetVisit().GetRevision() >= oldest {
@@ -130,6 +130,16 @@ func (f *Finder) followVisit(ctx context.Context, j *Journey, visitID string) er
 		return err
 	}
 	return f.followEngagement(ctx, j, key, from)
+}
+
+// personOf returns the key of the person that revisions of a visit are about, "" while nobody was known (IMM-36).
+func personOf(revisions []VisitStep) string {
+	for _, r := range revisions {
+		if key := r.Visit.GetSubject().GetPersonKey(); key != "" {
+			return key
+		}
+	}
+	return ""
 }
 
 func (f *Finder) followEngagement(ctx context.Context, j *Journey, key []byte, from time.Time) error {

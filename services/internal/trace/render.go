@@ -80,12 +80,14 @@ func (j *Journey) Steps() []Step {
 		out = append(out, resolvedStep(r))
 	}
 	for _, w := range j.Writes {
-		out = append(out, Step{At: w.Place.Written, Stage: "mapping", Where: w.Place.String(), What: fmt.Sprintf(
-			"%s %s, revision %d", verb(w.Write.GetOperation()), w.Write.GetObject(), w.Write.GetRevision()),
-			Detail: []string{
+		out = append(out, Step{
+			At: w.Place.Written, Stage: "mapping", Where: w.Place.String(), What: fmt.Sprintf(
+				"%s %s, revision %d", verb(w.Write.GetOperation()), w.Write.GetObject(), w.Write.GetRevision()),
+			Detail: append([]string{
 				fmt.Sprintf("integration %s version %d, settings revision %d", w.Write.GetIntegration(), w.Write.GetIntegrationVersion(), w.Write.GetSettingsRevision()),
 				"write key " + w.Write.GetWriteKey(),
-			}})
+			}, w.Write.GetWarnings()...),
+		})
 	}
 	for _, o := range j.Outcomes {
 		out = append(out, outcomeStep(o))
@@ -117,6 +119,13 @@ func resolvedStep(r ResolvedStep) Step {
 	}
 	if o := res.GetContentOwner(); o != nil {
 		s.Detail = append(s.Detail, "content owner is user "+o.GetRecordId())
+	}
+	for _, u := range res.GetFixedUsers() {
+		active := "inactive"
+		if u.GetOwnerActive() {
+			active = "active"
+		}
+		s.Detail = append(s.Detail, "user "+u.GetRecordId()+", whom an integration names, is "+active)
 	}
 	for _, c := range res.GetCandidates() {
 		mark := "✗"
