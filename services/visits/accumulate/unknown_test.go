@@ -32,7 +32,7 @@ func TestAVisitOfAnUnknownViewerStandsAlone(t *testing.T) {
 		require.Equal(t, ids.EngagementID("acme", "anonymous-"+id, "c"), e.GetEngagementId())
 		require.Nil(t, e.GetSubject())
 		require.EqualValues(t, 1, e.GetVisits())
-		require.EqualValues(t, batch[i].Offset+1, e.GetRevision())
+		require.Equal(t, batch[i].Offset+1, e.GetRevision())
 		require.EqualValues(t, 10, e.GetWatchedSeconds())
 		seen[e.GetEngagementId()] = true
 	}
