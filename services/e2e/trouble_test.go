@@ -74,13 +74,15 @@ func TestTheBrokerGoesAwayAndComesBack(t *testing.T) {
 	r := rig.New(t, rig.Options{OwnBroker: true, Log: trouble})
 	r.StartConfig()
 	traffic := r.Traffic(31, pick(1000, 10_000))
-	r.Start("data")
+	data := r.Start("data")
 	for share := range 2 {
 		traffic.Send(0.3 + 0.1*float64(share))
 		r.StopBroker()
 		trouble.up.Store(false)
 		r.Eventually(trouble.up.Load, "the services notice")
 		r.StartBroker()
+		// Trouble is logged once, so the next outage shows only if this one is over.
+		r.Eventually(func() bool { return data.Ready() == nil }, "the services recover")
 	}
 	traffic.Finish()
 }
