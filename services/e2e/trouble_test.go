@@ -10,7 +10,9 @@ import (
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
+	"github.com/throughline-dev/throughline/services/generator"
 	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/oracle"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
@@ -19,7 +21,7 @@ func TestOrgsInTrouble(t *testing.T) {
 	rig.Parallel(t)
 	r := rig.New(t, rig.Options{})
 	r.StartConfig()
-	traffic := r.Traffic(21, pick(1500, 20_000))
+	traffic := r.Traffic(21, pick(1500, 20_000), onceClosed)
 	r.Start("data")
 	orgs := traffic.Orgs()
 
@@ -44,7 +46,16 @@ func TestOrgsInTrouble(t *testing.T) {
 	traffic.Send(1)
 	traffic.AwaitEntered()
 	r.Advance(time.Hour)
-	r.Eventually(func() bool { return traffic.Verdict(orgs[1:]...).OK() }, "the other orgs have everything while one is gone")
+	var others *oracle.Report
+	defer func() {
+		if t.Failed() {
+			t.Log(others)
+		}
+	}()
+	r.Eventually(func() bool {
+		others = traffic.Verdict(orgs[1:]...)
+		return others.OK()
+	}, "the other orgs have everything while one is gone")
 	require.NotZero(t, traffic.Verdict(orgs[0]).Lost, "the one that is gone lacks what came meanwhile")
 	waiting := len(r.Topic(topic.Parked)) + len(r.Topic(topic.Unresolved))
 	require.NotZero(t, waiting, "what it lacks waits on a topic of its own")
@@ -52,6 +63,10 @@ func TestOrgsInTrouble(t *testing.T) {
 	require.Equal(t, 1, r.Salesforce.RemoveFaults("gone"))
 	traffic.Finish()
 }
+
+// onceClosed leaves out what goes on after a visit was closed. A to-do is made of the first closed revision that reaches
+// its org; while an org is away that need not be the first one there was, and the oracle takes no other.
+func onceClosed(c *generator.Config) { c.Shares.Returns, c.Shares.Late, c.Shares.OutOfOrder = 0, 0, 0 }
 
 // sign is set once a text was written.
 type sign struct {

@@ -25,12 +25,16 @@ type Traffic struct {
 	sent     int
 }
 
-// Traffic makes the customers of a generated stream, their orgs and settings. Nothing is sent yet.
-func (r *Rig) Traffic(seed uint64, events int) *Traffic {
+// Traffic makes the customers of a generated stream, their orgs and settings; each change is made to the stream's
+// configuration first. Nothing is sent yet.
+func (r *Rig) Traffic(seed uint64, events int, changes ...func(*generator.Config)) *Traffic {
 	r.T.Helper()
 	cfg := generator.DefaultConfig()
 	cfg.Seed, cfg.Events, cfg.Now = seed, events, time.Now().UTC().Truncate(time.Millisecond)
 	cfg.Viewers, cfg.Contents = 200, 20
+	for _, change := range changes {
+		change(&cfg)
+	}
 	stream, err := generator.New(cfg)
 	require.NoError(r.T, err)
 	judge, err := oracle.New(stream.World(), oracle.DefaultOptions())
