@@ -92,8 +92,8 @@ func TestTheBrokerGoesAwayAndComesBack(t *testing.T) {
 	data := r.Start("data")
 	for share := range 2 {
 		traffic.Send(0.3 + 0.1*float64(share))
-		r.StopBroker()
 		trouble.up.Store(false)
+		r.StopBroker()
 		r.Eventually(trouble.up.Load, "the services notice")
 		r.StartBroker()
 		// Trouble is logged once, so the next outage shows only if this one is over.
