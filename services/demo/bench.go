@@ -49,18 +49,18 @@ type BenchResult struct {
 // Bench measures the whole pipeline: raw events that lie ready in the customer topic, until every one of them has had its
 // effect and the records it caused are in the orgs. Broker, all services and the simulated orgs share this process. The same
 // records are first copied from topic to topic by kafka-go alone; that rate is the baseline.
-func Bench(ctx context.Context, opts BenchOptions) (BenchResult, error) {
+func Bench(ctx context.Context, opts BenchOptions) (result BenchResult, err error) {
 	dir, err := os.MkdirTemp("", "throughline-bench-")
 	if err != nil {
 		return BenchResult{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	env, err := start(ctx, Options{Dir: dir, Events: opts.Events, Seed: opts.Seed, Out: opts.Out})
 	if err != nil {
 		return BenchResult{}, err
 	}
-	result, err := env.bench(ctx)
-	if err = errors.Join(err, env.stop()); err != nil {
+	result, err = env.bench(ctx)
+	if err = errors.Join(err, env.stop(ctx)); err != nil {
 		return BenchResult{}, err
 	}
 	line, err := json.Marshal(result)

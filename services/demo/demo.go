@@ -38,21 +38,19 @@ const customerTopic = "viewing-events"
 
 // Run sends the stream through, waits until everything is written, and compares. An error means that the demo could not
 // be run; what was lost or doubled is in the summary.
-func Run(ctx context.Context, opts Options) (Summary, error) {
+func Run(ctx context.Context, opts Options) (summary Summary, err error) {
 	if opts.Dir == "" {
-		dir, err := os.MkdirTemp("", "throughline-demo-")
-		if err != nil {
+		if opts.Dir, err = os.MkdirTemp("", "throughline-demo-"); err != nil {
 			return Summary{}, err
 		}
-		defer os.RemoveAll(dir)
-		opts.Dir = dir
+		defer func() { err = errors.Join(err, os.RemoveAll(opts.Dir)) }()
 	}
 	env, err := start(ctx, opts)
 	if err != nil {
 		return Summary{}, err
 	}
-	summary, err := env.run(ctx)
-	return summary, errors.Join(err, env.stop())
+	summary, err = env.run(ctx)
+	return summary, errors.Join(err, env.stop(ctx))
 }
 
 // open starts all services in one process and saves the customers' settings.

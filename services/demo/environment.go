@@ -77,7 +77,7 @@ func start(ctx context.Context, opts Options) (_ *environment, err error) {
 	e.logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.stop())
+			err = errors.Join(err, e.stop(ctx))
 		}
 	}()
 	cfg := generator.DefaultConfig()
@@ -251,13 +251,13 @@ func (e *environment) awaitReady(ctx context.Context) error {
 }
 
 // stop ends everything, the services first, in the order that lets them drain.
-func (e *environment) stop() error {
+func (e *environment) stop(ctx context.Context) error {
 	var errs []error
 	for _, p := range slices.Backward(e.parts) {
 		p.cancel()
 		errs = append(errs, <-p.done)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	for _, p := range e.processes {
 		errs = append(errs, p.Close(ctx))

@@ -61,17 +61,15 @@ func testEdits(t *testing.T, p *platform) {
 	got, err := p.Config.GetIntegration(t.Context(), &configv1.GetIntegrationRequest{Workspace: "edits", Integration: "document-close-task"})
 	require.NoError(t, err)
 	first := p.Put(subject(got.GetIntegration(), "by the first rule"))
-	early := time.Now()
-	<-time.After(10 * time.Millisecond) // so that no event happens in the millisecond of an edit
 	second := p.Put(subject(first, "by the second rule"))
 	created := proto.CloneOf(second)
 	created.Id, created.Version, created.EffectiveFrom = "made-later", 0, nil
-	p.Put(subject(created, "by a rule made later"))
+	created = p.Put(subject(created, "by a rule made later"))
 	p.process.AwaitSettings()
-	<-time.After(10 * time.Millisecond)
 
 	before, after := rig.Closed("edits", "mia@viewer.example"), rig.Closed("edits", "mia@viewer.example")
-	before.Time = early
+	before.Time = second.GetEffectiveFrom().AsTime().Add(-time.Microsecond)
+	after.Time = created.GetEffectiveFrom().AsTime().Add(time.Microsecond)
 	p.Send(after, before)
 	p.Quiet()
 	var subjects []any

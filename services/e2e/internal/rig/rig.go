@@ -65,7 +65,6 @@ type Rig struct {
 
 	broker     *broker.Broker
 	configAddr string
-	conn       *grpc.ClientConn
 }
 
 // clock is the real time plus what it was moved ahead.
