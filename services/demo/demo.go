@@ -106,11 +106,23 @@ func (e *environment) drive(ctx context.Context, feed *feeder) error {
 	if err := feed.feed(ctx, e.traffic.Events()); err != nil {
 		return err
 	}
-	if err := flow.AwaitQuiet(ctx, e.kafka, flow.Entrance(customerTopic)); err != nil {
-		return err
+	// Promise 7: a pipeline that stands still ends the demo instead of holding it up for ever.
+	ctx, cancel := context.WithTimeoutCause(ctx, quietWithin, errStandstill)
+	defer cancel()
+	err := flow.AwaitQuiet(ctx, e.kafka, flow.Entrance(customerTopic))
+	if err == nil {
+		err = e.finish(ctx)
 	}
-	return e.finish(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errStandstill) {
+		return errStandstill
+	}
+	return err
 }
+
+// quietWithin is far longer than any stream of the demo takes.
+const quietWithin = 15 * time.Minute
+
+var errStandstill = fmt.Errorf("the pipeline was not done %s after the last event; the last line of progress shows where it waits, the log why", quietWithin)
 
 // finish moves the clock so that visits nobody closed end, and waits until all that follows is in Salesforce.
 func (e *environment) finish(ctx context.Context) error {
