@@ -62,7 +62,7 @@ func (c *committer) run(ctx context.Context) {
 		c.mu.Lock()
 		stopped := c.stopped
 		c.mu.Unlock()
-		_ = c.commit(ctx)
+		_ = c.commit(ctx) // a failure is logged and ends the generation where it is noticed
 		if stopped {
 			return
 		}

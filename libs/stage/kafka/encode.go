@@ -70,7 +70,7 @@ func (e *encoder) compress() {
 	w := e.codec.Codec().NewWriter(&e.packed)
 	// Writes to a bytes.Buffer do not fail.
 	_, _ = w.Write(e.set[4+batchHeaderSize:])
-	_ = w.Close()
+	_ = w.Close() // nor does closing: it writes to the same buffer
 	e.set = append(e.set[:4+batchHeaderSize], e.packed.Bytes()...)
 }
 
