@@ -16,6 +16,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
@@ -163,8 +164,9 @@ func (s *Service) newDelivery(_ stage.Partition, table *stage.Table, port stage.
 
 func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port) (stage.SinkHandler, error) {
 	h := parking.NewHandler(s.cfg.Parking, parking.Deps{
-		Ready: func(workspace, connection string) bool {
-			return s.gates.Gate(workspace, connection).State(s.deps.Clock.Now()).Open
+		Ready: func(workspace, connection string, class streamv1.Priority) bool {
+			g, now := s.gates.Gate(workspace, connection), s.deps.Clock.Now()
+			return g.State(now).Open && (class == streamv1.Priority_PRIORITY_UNSPECIFIED || g.Admits(class, now).Open)
 		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)

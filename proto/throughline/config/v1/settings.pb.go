@@ -772,8 +772,10 @@ type Connection struct {
 	Org *Org `protobuf:"bytes,13,opt,name=org,proto3" json:"org,omitempty"`
 	// Records carry Throughline's external id fields (the package is installed).
 	PackageInstalled bool `protobuf:"varint,14,opt,name=package_installed,json=packageInstalled,proto3" json:"package_installed,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How the calls we may make are divided among the classes of writes; the writer's defaults when absent (XC-10).
+	Budget        *BudgetShares `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -917,6 +919,13 @@ func (x *Connection) GetPackageInstalled() bool {
 	return false
 }
 
+func (x *Connection) GetBudget() *BudgetShares {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
 type isConnection_Grant interface {
 	isConnection_Grant()
 }
@@ -942,6 +951,71 @@ func (*Connection_RefreshToken) isConnection_Grant() {}
 
 func (*Connection_JwtBearer) isConnection_Grant() {}
 
+// BudgetShares divides the calls we may make in 24 hours among the classes of writes. What a class does not use is lent to
+// the others; no class can be deprived of 5 %.
+type BudgetShares struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What a person waits for.
+	InteractivePercent int32 `protobuf:"varint,1,opt,name=interactive_percent,json=interactivePercent,proto3" json:"interactive_percent,omitempty"`
+	// To-dos, engagement rows.
+	RealTimePercent int32 `protobuf:"varint,2,opt,name=real_time_percent,json=realTimePercent,proto3" json:"real_time_percent,omitempty"`
+	// Reports, back-fill.
+	BulkPercent   int32 `protobuf:"varint,3,opt,name=bulk_percent,json=bulkPercent,proto3" json:"bulk_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetShares) Reset() {
+	*x = BudgetShares{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetShares) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetShares) ProtoMessage() {}
+
+func (x *BudgetShares) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetShares.ProtoReflect.Descriptor instead.
+func (*BudgetShares) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BudgetShares) GetInteractivePercent() int32 {
+	if x != nil {
+		return x.InteractivePercent
+	}
+	return 0
+}
+
+func (x *BudgetShares) GetRealTimePercent() int32 {
+	if x != nil {
+		return x.RealTimePercent
+	}
+	return 0
+}
+
+func (x *BudgetShares) GetBulkPercent() int32 {
+	if x != nil {
+		return x.BulkPercent
+	}
+	return 0
+}
+
 // Org is what a connection's org says of itself.
 type Org struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -963,7 +1037,7 @@ type Org struct {
 
 func (x *Org) Reset() {
 	*x = Org{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1049,7 @@ func (x *Org) String() string {
 func (*Org) ProtoMessage() {}
 
 func (x *Org) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1062,7 @@ func (x *Org) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Org.ProtoReflect.Descriptor instead.
 func (*Org) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Org) GetId() string {
@@ -1046,7 +1120,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1132,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1145,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1103,7 +1177,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1189,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1202,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1167,7 +1241,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1253,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1266,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1252,7 +1326,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1338,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1351,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1401,7 +1475,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1487,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1500,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Action) GetName() string {
@@ -1523,7 +1597,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1609,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1622,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -1658,7 +1732,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1744,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1757,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -1710,7 +1784,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1796,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1809,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -1821,7 +1895,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1907,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1920,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -1915,7 +1989,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2001,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2014,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -1990,7 +2064,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2076,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2089,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2092,7 +2166,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
-	"\x11_follow_converted\"\xb2\x05\n" +
+	"\x11_follow_converted\"\xef\x05\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2112,8 +2186,15 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06paused\x18\v \x01(\bR\x06paused\x12\x18\n" +
 	"\aversion\x18\f \x01(\x03R\aversion\x12,\n" +
 	"\x03org\x18\r \x01(\v2\x1a.throughline.config.v1.OrgR\x03org\x12+\n" +
-	"\x11package_installed\x18\x0e \x01(\bR\x10packageInstalledB\a\n" +
-	"\x05grant\"\x9d\x01\n" +
+	"\x11package_installed\x18\x0e \x01(\bR\x10packageInstalled\x12;\n" +
+	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budgetB\a\n" +
+	"\x05grant\"\xe9\x02\n" +
+	"\fBudgetShares\x12:\n" +
+	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +
+	"\x11real_time_percent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x0frealTimePercent\x12,\n" +
+	"\fbulk_percent\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\vbulkPercent:\xb7\x01\xbaH\xb3\x01\x1a\xb0\x01\n" +
+	"\n" +
+	"budget.sum\x12Tinteractive_percent, real_time_percent and bulk_percent must be at most 100 together\x1aLthis.interactive_percent + this.real_time_percent + this.bulk_percent <= 100\"\x9d\x01\n" +
 	"\x03Org\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2266,7 +2347,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2279,54 +2360,56 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(*VisitSettings)(nil),         // 8: throughline.config.v1.VisitSettings
 	(*MatchPolicy)(nil),           // 9: throughline.config.v1.MatchPolicy
 	(*Connection)(nil),            // 10: throughline.config.v1.Connection
-	(*Org)(nil),                   // 11: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 12: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 13: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 14: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 15: throughline.config.v1.Integration
-	(*Action)(nil),                // 16: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 17: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 18: throughline.config.v1.Template
-	(*Constant)(nil),              // 19: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 20: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 21: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 22: throughline.config.v1.ApiKey
-	nil,                           // 23: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*BudgetShares)(nil),          // 11: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 12: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 13: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 14: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 15: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 16: throughline.config.v1.Integration
+	(*Action)(nil),                // 17: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 18: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 19: throughline.config.v1.Template
+	(*Constant)(nil),              // 20: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 21: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 22: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 23: throughline.config.v1.ApiKey
+	nil,                           // 24: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	8,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
 	9,  // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	24, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	25, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	24, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	24, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	24, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	12, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	13, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	14, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	11, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	1,  // 11: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	16, // 12: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	25, // 13: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	3,  // 14: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	4,  // 15: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	17, // 16: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	20, // 17: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	2,  // 18: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	18, // 19: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	19, // 20: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	5,  // 21: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	23, // 22: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	6,  // 23: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 24: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	25, // 25: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	25, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	25, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	25, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	13, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	14, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	15, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	12, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	11, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	17, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	26, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	3,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	4,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	18, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	21, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	2,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	19, // 20: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	20, // 21: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	5,  // 22: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	24, // 23: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	6,  // 24: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 25: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	26, // 26: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2342,13 +2425,13 @@ func file_throughline_config_v1_settings_proto_init() {
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[10].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[11].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[12].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
@@ -2359,7 +2442,7 @@ func file_throughline_config_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -92,7 +92,7 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {
-		state := l.gate.State(h.deps.Clock.Now())
+		state := l.state(it.Class(), h.deps.Clock.Now())
 		if !state.Open {
 			return h.park(ctx, it, state.Reason, state.Detail)
 		}

@@ -66,6 +66,24 @@ func (l *lane) offer(it *queue.Item) bool {
 	return true
 }
 
+// state tells whether writes of a class may go out: whether the org takes any, and whether the class has calls left.
+func (l *lane) state(class streamv1.Priority, now time.Time) gate.State {
+	if state := l.gate.State(now); !state.Open {
+		return state
+	}
+	return l.gate.Admits(class, now)
+}
+
+// broke takes out what the org would take but whose class has no calls left. The caller holds the lock.
+func (l *lane) broke(now time.Time) (broke []*queue.Item, state gate.State) {
+	for _, class := range l.queue.Classes() {
+		if s := l.gate.Admits(class, now); !s.Open {
+			broke, state = append(broke, l.queue.TakeClass(class)...), s
+		}
+	}
+	return broke, state
+}
+
 // awaitRoom waits until the lane may have room, at most a moment.
 func (l *lane) awaitRoom(ctx context.Context) error {
 	timer := time.NewTimer(100 * time.Millisecond)
@@ -150,6 +168,8 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	)
 	if !state.Open {
 		stranded = l.queue.TakeAll()
+	} else if broke, why := l.broke(now); len(broke) > 0 {
+		stranded, state = broke, why
 	}
 	for l.inFlight < l.pace.Requests() {
 		b, skips := l.queue.Next(now, rules)

@@ -96,7 +96,7 @@ func (h *Handler) publishParks(ctx context.Context, parks []park) error {
 	offsets := make([]int64, 0, len(parks))
 	for i := range parks {
 		p := &parks[i]
-		message, _ := parking.Park(&p.item.Record, p.reason, h.deps.ParkDelay, now)
+		message, _ := parking.Park(&p.item.Record, parking.Why{Reason: p.reason, Class: p.item.Class()}, h.deps.ParkDelay, now)
 		e := ending{item: p.item, status: streamv1.Status_STATUS_PARKED, reason: p.reason, detail: p.detail}
 		o := e.outcome(now)
 		told, err := outcome.Message(o, p.item.Record.TraceParent())

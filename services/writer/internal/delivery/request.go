@@ -76,7 +76,7 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 	if len(parcels) == 0 {
 		return
 	}
-	if state := l.gate.State(l.h.deps.Clock.Now()); !state.Open {
+	if state := l.state(g.Priority, l.h.deps.Clock.Now()); !state.Open {
 		// It closed while earlier parts of the batch were under way: spend no more calls.
 		for i := range parcels {
 			res.withdraw(parcels[i].item)
@@ -84,6 +84,7 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 		}
 		return
 	}
+	l.gate.Spent(g.Priority, 1, l.h.deps.Clock.Now())
 	answer, err := client.Collections(ctx, collection(g, parcels))
 	l.h.deps.Tally.Request(ctx, l.org(), "collections", resultOf(err))
 	if err != nil {

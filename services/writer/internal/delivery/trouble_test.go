@@ -170,11 +170,13 @@ func TestTrouble(t *testing.T) {
 		n := 0
 		for len(b.parked()) == 0 && n < 50 {
 			n++
-			b.accept(b.upsert(write{key: fmt.Sprint("k", n)}))
+			class := streamv1.Priority(1 + n%3) // whatever the class
+			b.accept(b.upsert(write{key: fmt.Sprint("k", n), change: func(w *streamv1.Write) { w.Priority = class }}))
 			b.settled(n)
 		}
 		require.Equal(t, 11, n)
 		require.Len(t, b.org.Requests(), 10)
+		require.Equal(t, "PARKED SF_LIMIT", b.outcomes()["k11/1"])
 	})
 
 	t.Run("APausedOrUnknownConnectionParksItsWrites", func(t *testing.T) {

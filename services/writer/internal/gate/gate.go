@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -25,16 +26,18 @@ type Config struct {
 	// by anybody, from which we stop, whatever we used ourselves.
 	QuotaPercent int `yaml:"quota_percent"`
 	QuotaTotal   int `yaml:"quota_total_percent"`
+	// Shares divides our part among the classes of writes when the connection says nothing.
+	Shares Shares `yaml:"shares"`
 	// ProbeTimeout bounds one probe.
 	ProbeTimeout time.Duration `yaml:"probe_timeout"`
 }
 
 // DefaultConfig returns 2 s to 5 min between probes, 1 min when calls are used up, three failures in a row, half of the
-// allocation for us, giving way when 90 % of it is used by anybody, and 30 s per probe.
+// allocation for us, giving way when 90 % of it is used by anybody, the default shares, and 30 s per probe.
 func DefaultConfig() Config {
 	return Config{
 		RetryMin: 2 * time.Second, RetryMax: 5 * time.Minute, QuotaRetry: time.Minute, Failures: 3,
-		QuotaPercent: 50, QuotaTotal: 90, ProbeTimeout: 30 * time.Second,
+		QuotaPercent: 50, QuotaTotal: 90, Shares: DefaultShares(), ProbeTimeout: 30 * time.Second,
 	}
 }
 
@@ -51,6 +54,9 @@ func (c Config) Validate() error {
 		return errors.New("quota_percent and quota_total_percent: must be 1 to 100")
 	case c.ProbeTimeout <= 0:
 		return errors.New("probe_timeout: must be above 0")
+	}
+	if err := c.Shares.Validate(); err != nil {
+		return fmt.Errorf("shares.%w", err)
 	}
 	return nil
 }
@@ -88,6 +94,7 @@ type Gate struct {
 	probing  bool
 	failures int
 	budget   budget
+	classes  [classCount]budget
 	changed  chan struct{}
 }
 
@@ -144,13 +151,18 @@ func (g *Gate) shareLocked(settings *configv1.Connection, client Client, now tim
 	if !ok || usage.Max <= 0 {
 		return 0
 	}
+	own := float64(g.budget.used()) / g.ceiling(settings, usage)
+	all := usage.Share() / (float64(g.cfg.QuotaTotal) / 100)
+	return max(own, all)
+}
+
+// ceiling is how many calls we may make in 24 hours (XC-9).
+func (g *Gate) ceiling(settings *configv1.Connection, usage salesforce.Usage) float64 {
 	percent := int(settings.GetQuotaPercent())
 	if percent == 0 {
 		percent = g.cfg.QuotaPercent
 	}
-	own := float64(g.budget.used()) / (float64(usage.Max) * float64(percent) / 100)
-	all := usage.Share() / (float64(g.cfg.QuotaTotal) / 100)
-	return max(own, all)
+	return float64(usage.Max) * float64(percent) / 100
 }
 
 // Succeeded tells that a request went through.

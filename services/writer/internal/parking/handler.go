@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
 // Config bounds parking.
@@ -55,8 +56,8 @@ func (c Config) Validate() error {
 // Delay is how long writes stay parked at least.
 func (c Config) Delay() Delay { return Delay{Min: c.DelayMin, Max: c.DelayMax} }
 
-// Ready reports whether an org takes writes now.
-type Ready func(workspace, connection string) bool
+// Ready reports whether an org takes writes of a class now; of any class when it is unspecified.
+type Ready func(workspace, connection string, class streamv1.Priority) bool
 
 // Expire ends a write that was parked for too long: it records the failure. It does not settle the write.
 type Expire func(ctx context.Context, port stage.Port, rec *stage.Record, t Ticket) error

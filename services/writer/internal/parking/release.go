@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
 var errBadKey = errors.New("the record's key does not name a connection")
@@ -47,14 +48,14 @@ func (h *Handler) snapshot() []*parked {
 // releaseOrg ends what is parked for too long and brings back what is due, oldest first, up to the rate.
 func (h *Handler) releaseOrg(ctx context.Context, o *parked) error {
 	now := h.deps.Clock.Now()
-	expired, due := h.pick(o, now)
+	expired, due := h.pick(o, now, h.ready(o))
 	for i := range expired {
 		if err := h.deps.Expire(ctx, h.port, &expired[i].rec, expired[i].ticket); err != nil {
 			return err
 		}
 		h.settle(o, expired[i:i+1])
 	}
-	if len(due) == 0 || !h.deps.Ready(o.workspace, o.connection) {
+	if len(due) == 0 {
 		return nil
 	}
 	messages := make([]stage.Message, len(due))
@@ -69,7 +70,17 @@ func (h *Handler) releaseOrg(ctx context.Context, o *parked) error {
 	return nil
 }
 
-func (h *Handler) pick(o *parked, now time.Time) (expired, due []held) {
+// ready tells which classes the org takes now.
+func (h *Handler) ready(o *parked) map[streamv1.Priority]bool {
+	ready := map[streamv1.Priority]bool{}
+	for n := range streamv1.Priority_name {
+		class := streamv1.Priority(n)
+		ready[class] = h.deps.Ready(o.workspace, o.connection, class)
+	}
+	return ready
+}
+
+func (h *Handler) pick(o *parked, now time.Time, ready map[streamv1.Priority]bool) (expired, due []held) {
 	limit := max(1, int(float64(h.cfg.ReleasePerSecond)*h.cfg.Recheck.Seconds()))
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,7 +88,7 @@ func (h *Handler) pick(o *parked, now time.Time) (expired, due []held) {
 		switch {
 		case !one.ticket.Since.IsZero() && now.Sub(one.ticket.Since) > h.cfg.KeepFor:
 			expired = append(expired, one)
-		case len(due) < limit && !now.Before(one.ticket.Due):
+		case len(due) < limit && !now.Before(one.ticket.Due) && ready[one.ticket.Class]:
 			due = append(due, one)
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	headerReason = "tl-parked-reason"
 	headerTimes  = "tl-parked-times"
 	headerDue    = "tl-parked-due"
+	headerClass  = "tl-parked-class"
 )
 
 // Ticket is what a parked write carries.
@@ -23,6 +24,8 @@ type Ticket struct {
 	Since time.Time
 	// Reason is why it was parked last.
 	Reason streamv1.Reason
+	// Class is the budget class of the write; unspecified when a program parked it that did not note it.
+	Class streamv1.Priority
 	// Times is how often it was parked.
 	Times int
 	// Due is when it may be tried again.
@@ -41,6 +44,7 @@ func Of(rec *stage.Record) (t Ticket, ok bool) {
 		t.Times = times
 	}
 	t.Reason = streamv1.Reason(streamv1.Reason_value["REASON_"+string(rec.Header(headerReason))])
+	t.Class = streamv1.Priority(streamv1.Priority_value[string(rec.Header(headerClass))])
 	return t, true
 }
 
@@ -66,14 +70,20 @@ func (d Delay) after(times int) time.Duration {
 	return min(wait, d.Max)
 }
 
+// Why is the reason for parking, and the budget class of the write.
+type Why struct {
+	Reason streamv1.Reason
+	Class  streamv1.Priority
+}
+
 // Park builds the message that parks a write, and its ticket.
-func Park(rec *stage.Record, reason streamv1.Reason, delay Delay, now time.Time) (stage.Message, Ticket) {
+func Park(rec *stage.Record, why Why, delay Delay, now time.Time) (stage.Message, Ticket) {
 	t, _ := Of(rec)
 	if t.Since.IsZero() {
 		t.Since = now
 	}
 	t.Times++
-	t.Reason, t.Due = reason, now.Add(delay.after(t.Times))
+	t.Reason, t.Class, t.Due = why.Reason, why.Class, now.Add(delay.after(t.Times))
 	return message(rec, topic.Parked, t), t
 }
 
@@ -97,6 +107,7 @@ func message(rec *stage.Record, to string, t Ticket) stage.Message {
 		Headers: []stage.Header{
 			{Key: headerSince, Value: strconv.AppendInt(nil, t.Since.UnixMilli(), 10)},
 			{Key: headerReason, Value: []byte(ReasonName(t.Reason))},
+			{Key: headerClass, Value: []byte(t.Class.String())},
 			{Key: headerTimes, Value: strconv.AppendInt(nil, int64(t.Times), 10)},
 			{Key: headerDue, Value: strconv.AppendInt(nil, t.Due.UnixMilli(), 10)},
 		},

@@ -24,7 +24,7 @@ func TestPark(t *testing.T) {
 			{Key: stage.HeaderTime, Value: []byte("2026-07-31T00:00:00Z")},
 		},
 	}
-	m, ticket := parking.Park(&rec, streamv1.Reason_REASON_SF_LIMIT, delay, now)
+	m, ticket := parking.Park(&rec, parking.Why{Reason: streamv1.Reason_REASON_SF_LIMIT}, delay, now)
 	require.Equal(t, parking.Ticket{Since: now, Reason: streamv1.Reason_REASON_SF_LIMIT, Times: 1, Due: now.Add(time.Second)}, ticket)
 	require.Equal(t, topic.Parked, m.Topic)
 	require.Equal(t, "acme/main", string(m.Key))
@@ -37,10 +37,10 @@ func TestPark(t *testing.T) {
 	for times, wait := range map[int]time.Duration{2: 2 * time.Second, 3: 4 * time.Second, 4: 5 * time.Second, 5: 5 * time.Second} {
 		back := stage.Record{Headers: m.Headers}
 		for i := 2; i < times; i++ {
-			again, _ := parking.Park(&back, streamv1.Reason_REASON_SF_LIMIT, delay, now)
+			again, _ := parking.Park(&back, parking.Why{Reason: streamv1.Reason_REASON_SF_LIMIT}, delay, now)
 			back = stage.Record{Headers: again.Headers}
 		}
-		_, ticket := parking.Park(&back, streamv1.Reason_REASON_SF_LOCKED, delay, now.Add(time.Hour))
+		_, ticket := parking.Park(&back, parking.Why{Reason: streamv1.Reason_REASON_SF_LOCKED}, delay, now.Add(time.Hour))
 		require.Equal(t, now, ticket.Since)
 		require.Equal(t, times, ticket.Times)
 		require.Equal(t, now.Add(time.Hour+wait), ticket.Due)
@@ -62,7 +62,7 @@ func FuzzTicket(f *testing.F) {
 		if !ok {
 			require.True(t, ticket.Since.IsZero())
 		}
-		_, next := parking.Park(&rec, streamv1.Reason_REASON_SF_LIMIT, parking.Delay{Min: time.Second, Max: time.Minute}, now)
+		_, next := parking.Park(&rec, parking.Why{Reason: streamv1.Reason_REASON_SF_LIMIT}, parking.Delay{Min: time.Second, Max: time.Minute}, now)
 		require.False(t, next.Since.IsZero())
 		require.LessOrEqual(t, next.Due.Sub(now), time.Minute)
 	})

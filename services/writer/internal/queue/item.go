@@ -87,13 +87,19 @@ type Group struct {
 // Bulk reports whether nobody waits for the group's records.
 func (g Group) Bulk() bool { return g.Priority == streamv1.Priority_PRIORITY_BULK }
 
-func groupOf(w *streamv1.Write) Group {
-	p := w.GetPriority()
-	if p == streamv1.Priority_PRIORITY_UNSPECIFIED {
-		p = streamv1.Priority_PRIORITY_REAL_TIME
+// Class is the budget class whose calls the item spends.
+func (it *Item) Class() streamv1.Priority { return classOf(it.Write) }
+
+func classOf(w *streamv1.Write) streamv1.Priority {
+	if p := w.GetPriority(); p != streamv1.Priority_PRIORITY_UNSPECIFIED {
+		return p
 	}
+	return streamv1.Priority_PRIORITY_REAL_TIME
+}
+
+func groupOf(w *streamv1.Write) Group {
 	return Group{
-		Priority: p, Object: w.GetObject(), Operation: w.GetOperation(), ExternalIDField: w.GetExternalIdField(),
+		Priority: classOf(w), Object: w.GetObject(), Operation: w.GetOperation(), ExternalIDField: w.GetExternalIdField(),
 	}
 }
 

@@ -124,6 +124,33 @@ func (q *Queue) group(key Group) *group {
 	return g
 }
 
+// TakeClass takes all items of a budget class out of the queue, oldest first within each group.
+func (q *Queue) TakeClass(class streamv1.Priority) []*Item {
+	var taken []*Item
+	for _, g := range q.groups {
+		if g.Priority != class {
+			continue
+		}
+		for _, it := range g.items {
+			q.removed(it)
+		}
+		taken = append(taken, g.items...)
+		g.items = nil
+	}
+	return taken
+}
+
+// Classes returns the budget classes that have items, the urgent first.
+func (q *Queue) Classes() []streamv1.Priority {
+	var classes []streamv1.Priority
+	for _, g := range q.groups {
+		if len(g.items) > 0 && !slices.Contains(classes, g.Priority) {
+			classes = append(classes, g.Priority)
+		}
+	}
+	return classes
+}
+
 // TakeAll empties the queue and returns what was pending, oldest first within each group.
 func (q *Queue) TakeAll() []*Item {
 	var all []*Item
