@@ -136,6 +136,25 @@ func TestConnections(t *testing.T) {
 		require.NoError(t, err, "the stored secret still works")
 	})
 
+	t.Run("RefuseBudgetSharesOfMoreThanEverything", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-10")
+		b := setup(t)
+		edited := proto.CloneOf(b.workspace(t, "acme"))
+		for _, shares := range []*configv1.BudgetShares{
+			{InteractivePercent: 40, RealTimePercent: 40, BulkPercent: 21},
+			{InteractivePercent: 4, RealTimePercent: 40, BulkPercent: 20},
+		} {
+			edited.Budget = shares
+			_, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: edited})
+			require.Equal(t, codes.InvalidArgument, status.Code(err))
+			require.ErrorContains(t, err, "budget")
+		}
+		edited.Budget = &configv1.BudgetShares{InteractivePercent: 20, RealTimePercent: 60, BulkPercent: 20}
+		_, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: edited})
+		require.NoError(t, err)
+	})
+
 	t.Run("AskForSecretsAgainWhereTheyWouldGoElsewhere", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

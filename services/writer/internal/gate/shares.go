@@ -26,7 +26,9 @@ type Shares struct {
 
 // DefaultShares gives 20 % to what a person waits for, 50 % to real time and 30 % to bulk; 5 % cannot be taken from any of
 // them, and half of what is unused is lent to less urgent classes.
-func DefaultShares() Shares { return Shares{Interactive: 20, RealTime: 50, Bulk: 30, Floor: 5, Lend: 50} }
+func DefaultShares() Shares {
+	return Shares{Interactive: 20, RealTime: 50, Bulk: 30, Floor: 5, Lend: 50}
+}
 
 // Validate names the first key that does not fit.
 func (s Shares) Validate() error {
