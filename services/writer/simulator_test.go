@@ -3,8 +3,10 @@ package writer_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,7 @@ type simBundle struct {
 	*testBundle
 	sim   *simulator.Simulator
 	org   *salesforce.Client
+	base  string
 	leads []string
 }
 
@@ -51,7 +54,8 @@ func setupSimulator(t *testing.T) *simBundle {
 	require.NoError(t, b.sim.Seed(t.Context(), sc))
 	server := httptest.NewServer(b.sim.Handler())
 	t.Cleanup(server.Close)
-	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+	b.base = server.URL + "/orgs/main"
+	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: b.base}, salesforce.Deps{})
 	b.client["main"] = b.org
 	b.cfg.Lanes.LookAfter = 10 * time.Millisecond
 	leads, err := b.org.Query(t.Context(), "SELECT Id FROM Lead ORDER BY LastName")
@@ -82,6 +86,21 @@ func (b *simBundle) task(key, who string, change ...func(*streamv1.Write, *strea
 	w.SealedFields, err = ws.Keys().Seal(plain)
 	require.NoError(b.t, err)
 	return w
+}
+
+// seal seals texts as the fields of a write.
+func (b *simBundle) seal(texts map[string]string) []byte {
+	b.t.Helper()
+	fields := &streamv1.FieldValues{}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		fields.Fields = append(fields.Fields, &streamv1.FieldValue{Field: name, Value: &streamv1.FieldValue_Text{Text: texts[name]}})
+	}
+	plain, err := proto.Marshal(fields)
+	require.NoError(b.t, err)
+	ws, _ := b.views.View().Workspace("acme")
+	sealed, err := ws.Keys().Seal(plain)
+	require.NoError(b.t, err)
+	return sealed
 }
 
 // row is an engagement as the package's object knows it.

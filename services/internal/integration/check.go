@@ -95,7 +95,9 @@ func (c *compiler) checkOperation(path string, a *configv1.Action) {
 			c.add(path+".marker_field", "an upsert is recognised by its external id; leave this empty")
 		}
 	case configv1.ActionOperation_ACTION_OPERATION_INSERT:
-		if !apiName.MatchString(a.GetMarkerField()) {
+		if isMembership(a) {
+			c.checkMembership(path, a)
+		} else if !apiName.MatchString(a.GetMarkerField()) {
 			c.add(path+".marker_field", "an insert needs a text field, e.g. Description, that carries its marker line; "+
 				"without one a lost answer could double the record")
 		}

@@ -162,6 +162,9 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 		a.fields = append(a.fields, f)
 	}
 	a.links = personLinks(spec, a.assignment)
+	if isMembership(spec) {
+		a.fields, a.links = append(a.fields, memberFields(path)...), memberLinks()
+	}
 	slices.SortStableFunc(a.fields, func(x, y field) int { return strings.Compare(x.name, y.name) })
 	for n := 1; n < len(a.fields); n++ {
 		if a.fields[n].name == a.fields[n-1].name {

@@ -196,8 +196,11 @@ func hasTemplate(a *configv1.Action) bool {
 }
 
 // lockParent is what Salesforce locks besides the record: the Account of the Contact it hangs on. An activity locks the
-// person it is about where there is no Account.
+// person it is about where there is no Account, a campaign member its campaign.
 func lockParent(f *frame, a *action) string {
+	if isMembership(a.spec) {
+		return campaign(a.spec) // its counters change with every member
+	}
 	if a.assignment == nil {
 		return f.resolution.GetContact().GetAccountId()
 	}

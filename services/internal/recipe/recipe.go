@@ -142,6 +142,10 @@ type Params struct {
 	Constants map[string]any `json:"constants"`
 	// Repeat says how often one person's visits to one document make a task; empty: EveryVisit.
 	Repeat Repeat `json:"repeat"`
+	// CampaignID is the campaign that viewers become members of, 18 characters from 701 (IMM-38).
+	CampaignID string `json:"campaign_id"`
+	// MemberStatus is the label of one of its member statuses, at most 40 characters; empty: the campaign's default (IMM-40).
+	MemberStatus string `json:"member_status"`
 }
 
 // Repeat says how often a task is made.
@@ -197,6 +201,9 @@ func (p Params) Validate() error {
 	if _, ok := zoneRules[p.ZoneRule]; !ok {
 		errs = append(errs, fmt.Errorf("zone_rule: %q is not %s, %s or %s", p.ZoneRule, OrgZone, AssigneeZone, FixedZone))
 	}
+	if len([]rune(p.MemberStatus)) > maxStatus {
+		errs = append(errs, fmt.Errorf("member_status: at most %d characters", maxStatus))
+	}
 	for _, field := range slices.Sorted(maps.Keys(p.Constants)) {
 		if constant(p.Constants[field]) == nil {
 			errs = append(errs, fmt.Errorf("constants: %s must be a text, a number, true or false", field))
@@ -204,6 +211,9 @@ func (p Params) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxStatus is the length of CampaignMember.Status (Object Reference, "CampaignMember").
+const maxStatus = 40
 
 // Build returns the integration of a recipe, enabled, with version 0: ready to be saved. It does not compile it; the
 // save does. Errors name the recipe and the parameter.
@@ -249,9 +259,23 @@ func (r *Recipe) build(p Params) *configv1.Integration {
 		if p.PackageInstalled {
 			usePackage(a, r.withPackage)
 		}
+		if slices.Contains(r.Parameters, "campaign_id") {
+			join(a, p)
+		}
 		fill(a, p)
 	}
 	return i
+}
+
+// join names the campaign and the member's status.
+func join(a *configv1.Action, p Params) {
+	for field, value := range map[string]string{"CampaignId": p.CampaignID, "Status": p.MemberStatus} {
+		if value != "" {
+			a.Fields = append(a.Fields, &configv1.FieldMapping{
+				Field: field, MaxLength: int32(len(value)), Source: &configv1.FieldMapping_Constant{Constant: constant(value)},
+			})
+		}
+	}
 }
 
 // usePackage applies with_package to an action.

@@ -226,6 +226,7 @@ func TestEveryRecipe(t *testing.T) {
 			}
 			i, err := recipe.Build(r.Name, params(func(p *recipe.Params) {
 				p.Condition, p.ContentIDs, p.Name = "engagement.views > 1", []string{"a"}, "Ours"
+				p.CampaignID = "701SM0000012abCYAQ"
 			}))
 			require.NoError(t, err)
 			require.Equal(t, r.Name, i.GetRecipe())

@@ -122,6 +122,9 @@ func TestWrites(t *testing.T) {
 	}{
 		"task-insert":    {build(t, "document-close-task", withoutPackage), integrationtest.Document()},
 		"task-upsert":    {build(t, "document-close-task"), integrationtest.Document()},
+		"campaign-member": {build(t, "campaign-member", func(p *recipe.Params) {
+			p.CampaignID, p.MemberStatus = "701SM0000012abCYAQ", "資料閲覧"
+		}), integrationtest.Document()},
 		"engagement-row": {build(t, "video-engagement"), integrationtest.Video()},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,6 +72,11 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 		return
 	}
 	w.Operation = streamv1.Operation_OPERATION_INSERT
+	if member, ok := r.Membership(); ok {
+		w.Marker, w.MarkerField = member.Text, member.Field
+		w.MarkerScopeField, w.MarkerScopeValue = member.ScopeField, member.ScopeValue
+		return
+	}
 	w.Marker, w.MarkerField = markerPrefix+w.GetWriteKey(), r.Action.GetMarkerField()
 	r.Mark(w.GetMarker())
 	if r.Activity {

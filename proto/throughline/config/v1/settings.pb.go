@@ -1462,7 +1462,8 @@ type Action struct {
 	Fields []*FieldMapping `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty"`
 	// Whom to link and to assign; absent: nobody.
 	Assignment *Assignment `protobuf:"bytes,7,opt,name=assignment,proto3" json:"assignment,omitempty"`
-	// INSERT without an external id: the text field that carries the marker line, e.g. Description.
+	// INSERT without an external id: the text field that carries the marker line, e.g. Description. A CampaignMember needs
+	// none: it is recognised by its campaign, a constant, and the person, who is set by itself.
 	MarkerField string `protobuf:"bytes,8,opt,name=marker_field,json=markerField,proto3" json:"marker_field,omitempty"`
 	// When neither a Lead nor a Contact was found: write anyway. Default false: SKIPPED(NO_MATCH or NO_TARGET).
 	WriteUnmatched bool `protobuf:"varint,9,opt,name=write_unmatched,json=writeUnmatched,proto3" json:"write_unmatched,omitempty"`

@@ -182,7 +182,8 @@ type Write struct {
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// Settings revision mapping used.
 	SettingsRevision int64 `protobuf:"varint,20,opt,name=settings_revision,json=settingsRevision,proto3" json:"settings_revision,omitempty"`
-	// INSERT: text that identifies the record in its marker field, for looking before writing again.
+	// INSERT: text that identifies the record in its marker field, for looking before writing again. A CampaignMember is
+	// identified by its person (marker, in LeadId or ContactId) and its campaign (marker_scope).
 	Marker string `protobuf:"bytes,21,opt,name=marker,proto3" json:"marker,omitempty"`
 	// INSERT: API name of a field that holds the marker (Task: Description).
 	MarkerField string `protobuf:"bytes,22,opt,name=marker_field,json=markerField,proto3" json:"marker_field,omitempty"`

@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
@@ -50,8 +52,25 @@ func (l *lane) prepareInserts(ctx context.Context, client *salesforce.Client, pa
 	return append(doubtful, fresh...)
 }
 
-// look asks the org for the records that may exist already. It returns those that do not, and may be created.
+// look asks the org for the records that may exist already. It returns those that do not, and may be created. Records that
+// carry their marker in different fields, such as the Leads and Contacts of a campaign, are looked for one after the other.
 func (l *lane) look(ctx context.Context, client *salesforce.Client, parcels []parcel,
+	entries map[*queue.Item]*ledger.Entry, res *result,
+) (missing []parcel) {
+	slices.SortStableFunc(parcels, func(a, b parcel) int {
+		return strings.Compare(a.item.Write.GetMarkerField(), b.item.Write.GetMarkerField())
+	})
+	for from, to := 0, 0; from < len(parcels); from = to {
+		field := parcels[from].item.Write.GetMarkerField()
+		for to = from; to < len(parcels) && parcels[to].item.Write.GetMarkerField() == field; to++ {
+		}
+		missing = append(missing, l.lookIn(ctx, client, parcels[from:to], entries, res)...)
+	}
+	return missing
+}
+
+// lookIn is look for records that carry their marker in the same field.
+func (l *lane) lookIn(ctx context.Context, client *salesforce.Client, parcels []parcel,
 	entries map[*queue.Item]*ledger.Entry, res *result,
 ) []parcel {
 	search := l.search(parcels, entries)
@@ -95,7 +114,7 @@ func (l *lane) search(parcels []parcel, entries map[*queue.Item]*ledger.Entry) m
 	first := parcels[0].item.Write
 	s := marker.Search{
 		Object: first.GetObject(), Field: first.GetMarkerField(), ScopeField: first.GetMarkerScopeField(),
-		Since: l.h.deps.Clock.Now(),
+		Exact: first.GetObject() == memberObject, Since: l.h.deps.Clock.Now(),
 	}
 	for _, p := range parcels {
 		if at := entries[p.item].GetIntendedAt(); at != nil && at.AsTime().Before(s.Since) {

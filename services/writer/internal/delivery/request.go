@@ -92,6 +92,9 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 		return
 	}
 	l.gate.Succeeded()
+	if g.Object == memberObject {
+		l.nameGoneCampaigns(ctx, client, parcels, answer.Records)
+	}
 	locked := false
 	for i := range parcels {
 		r := &answer.Records[i]

@@ -28,6 +28,8 @@ type Search struct {
 	Field string
 	// ScopeField narrows the search, e.g. WhoId; "" when there is none.
 	ScopeField string
+	// Exact: a record counts only if its scope field has the very value sought; the marker says too little without it.
+	Exact bool
 	// Since is the earliest time the records can have been created at, with allowance for clocks that differ.
 	Since  time.Time
 	Sought []Sought
@@ -69,7 +71,11 @@ func (s Search) Queries() []string {
 const maxScopes = 200
 
 func (s Search) query(narrow string) string {
-	return "SELECT Id, CreatedDate, IsDeleted, " + s.Field + " FROM " + s.Object +
+	fields := s.Field
+	if s.Exact {
+		fields += ", " + s.ScopeField
+	}
+	return "SELECT Id, CreatedDate, IsDeleted, " + fields + " FROM " + s.Object +
 		" WHERE " + narrow + "CreatedDate >= " + salesforce.DateTime(s.Since) + " ORDER BY CreatedDate, Id"
 }
 
@@ -82,11 +88,19 @@ type Found struct {
 	Deleted bool
 }
 
+// sign is what a record is recognised by.
+func (s Search) sign(scope, marker string) [2]string {
+	if !s.Exact {
+		scope = ""
+	}
+	return [2]string{scope, marker}
+}
+
 // Match picks, for every key, the oldest record that carries its marker. records may come from several queries.
 func (s Search) Match(records []salesforce.Record) map[string]Found {
-	byMarker := make(map[string]string, len(s.Sought))
+	byMarker := make(map[[2]string]string, len(s.Sought))
 	for _, one := range s.Sought {
-		byMarker[one.Marker] = one.Key
+		byMarker[s.sign(one.ScopeValue, one.Marker)] = one.Key
 	}
 	ordered := append([]salesforce.Record(nil), records...)
 	sort.SliceStable(ordered, func(i, j int) bool {
@@ -105,7 +119,7 @@ func (s Search) Match(records []salesforce.Record) map[string]Found {
 		}
 		counted[id] = true
 		for line := range strings.Lines(rec.String(s.Field)) {
-			key, ok := byMarker[strings.TrimSpace(line)]
+			key, ok := byMarker[s.sign(rec.String(s.ScopeField), strings.TrimSpace(line))]
 			if !ok {
 				continue
 			}

@@ -67,3 +67,15 @@ func TestMatch(t *testing.T) {
 		deleted, rec("00T3", "2026-08-01T10:00:00.000+0000", "Throughline: a"),
 	}))
 }
+
+func TestAnExactSearchComparesTheScopeToo(t *testing.T) {
+	t.Parallel()
+	s := search(
+		marker.Sought{Key: "spring", Marker: "00Q1", ScopeValue: "7011"}, marker.Sought{Key: "autumn", Marker: "00Q1", ScopeValue: "7012"},
+	)
+	s.Object, s.Field, s.ScopeField, s.Exact = "CampaignMember", "LeadId", "CampaignId", true
+	require.Contains(t, s.Queries()[0], "IsDeleted, LeadId, CampaignId FROM CampaignMember")
+	require.Equal(t, map[string]marker.Found{"autumn": {RecordID: "00v1"}}, s.Match([]salesforce.Record{
+		{"Id": "00v1", "LeadId": "00Q1", "CampaignId": "7012"}, {"Id": "00v2", "LeadId": "00Q1", "CampaignId": "7013"},
+	}))
+}
