@@ -120,8 +120,8 @@ func TestWrites(t *testing.T) {
 		rule *configv1.Integration
 		in   *integration.Input
 	}{
-		"task-insert":    {build(t, "document-close-task", withoutPackage), integrationtest.Document()},
-		"task-upsert":    {build(t, "document-close-task"), integrationtest.Document()},
+		"task-insert": {build(t, "document-close-task", withoutPackage), integrationtest.Document()},
+		"task-upsert": {build(t, "document-close-task"), integrationtest.Document()},
 		"campaign-member": {build(t, "campaign-member", func(p *recipe.Params) {
 			p.CampaignID, p.MemberStatus = "701SM0000012abCYAQ", "資料閲覧"
 		}), integrationtest.Document()},
