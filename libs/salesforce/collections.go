@@ -44,6 +44,9 @@ type CollectionRequest struct {
 	Object string
 	// ExternalIDField is needed for Upsert.
 	ExternalIDField string
+	// SaveDuplicates saves records to which a duplicate rule objects that only alerts; one that blocks cannot be passed. Fact:
+	// REST API Developer Guide, "Duplicate Rule Header".
+	SaveDuplicates bool
 	// Records must not name a record twice: Salesforce refuses both.
 	Records []CollectionRecord
 }
@@ -101,6 +104,9 @@ func (req CollectionRequest) call() (*call, error) {
 		api: "collections", object: req.Object, records: len(req.Records),
 		// Our records name their owner: the org's assignment rules must not give them to somebody else.
 		header: http.Header{"Sforce-Auto-Assign": {"FALSE"}},
+	}
+	if req.SaveDuplicates {
+		r.header.Set(headerDuplicateRule, "allowSave=true")
 	}
 	switch req.Operation {
 	case Insert:

@@ -62,6 +62,9 @@ type Error struct {
 	Split bool
 	// ExistingID is the record that Salesforce named as the other one of a duplicate, 15 or 18 characters, or "".
 	ExistingID string
+	// ExistingIDs are the records, 18 characters each, that a duplicate rule found; only answers about a single record, not
+	// those within collections, name them.
+	ExistingIDs []string
 
 	cause error
 }

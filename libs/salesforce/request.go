@@ -257,6 +257,9 @@ func checkAnswer(r *call, a *answer) error {
 			errs[i] = list[i].classify(a.status)
 		}
 		e = worst(errs)
+		if e.Code == CodeDuplicates {
+			e.ExistingIDs = duplicateIDs(a.body)
+		}
 	} else {
 		e = newError(a.status, "", "", nil)
 		e.Code, e.Detail = CodeNotJSON, "the answer is not JSON: a maintenance page, an edge failure or a proxy"

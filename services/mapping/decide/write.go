@@ -45,6 +45,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		Warnings:           r.Warnings,
 		Once:               r.Once,
 		PersonLinks:        r.Links,
+		Duplicates:         duplicates[r.Action.GetDuplicates()],
 	}
 	identify(w, r, d.engagement.GetEngagementId())
 	plain, hashed, err := encode(r)
@@ -58,6 +59,12 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		return nil, fmt.Errorf("seal the fields of write %s: %w", w.GetWriteKey(), err)
 	}
 	return w, nil
+}
+
+// duplicates are the instructions to the writer that stand for each policy.
+var duplicates = map[configv1.DuplicatePolicy]streamv1.Duplicates{
+	configv1.DuplicatePolicy_DUPLICATE_POLICY_SAVE: streamv1.Duplicates_DUPLICATES_SAVE,
+	configv1.DuplicatePolicy_DUPLICATE_POLICY_LINK: streamv1.Duplicates_DUPLICATES_LINK,
 }
 
 // identify says how Salesforce can tell that the record is there already: by external id, or by a marker line that is

@@ -140,6 +140,64 @@ func (Trigger) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
 }
 
+// DuplicatePolicy is what happens when the org's duplicate rules object to a new record (XC-40).
+type DuplicatePolicy int32
+
+const (
+	// As FAIL.
+	DuplicatePolicy_DUPLICATE_POLICY_UNSPECIFIED DuplicatePolicy = 0
+	// FAILED(SF_DUPLICATE_RULE), with the ids of the existing records.
+	DuplicatePolicy_DUPLICATE_POLICY_FAIL DuplicatePolicy = 1
+	// Save all the same where the rule only alerts. A rule that blocks cannot be passed: as FAIL.
+	DuplicatePolicy_DUPLICATE_POLICY_SAVE DuplicatePolicy = 2
+	// Take the existing record for the one that was to be made, and change nothing in it: WRITTEN, with its id and the note
+	// SF_DUPLICATE_RULE. When several exist: as FAIL.
+	DuplicatePolicy_DUPLICATE_POLICY_LINK DuplicatePolicy = 3
+)
+
+// Enum value maps for DuplicatePolicy.
+var (
+	DuplicatePolicy_name = map[int32]string{
+		0: "DUPLICATE_POLICY_UNSPECIFIED",
+		1: "DUPLICATE_POLICY_FAIL",
+		2: "DUPLICATE_POLICY_SAVE",
+		3: "DUPLICATE_POLICY_LINK",
+	}
+	DuplicatePolicy_value = map[string]int32{
+		"DUPLICATE_POLICY_UNSPECIFIED": 0,
+		"DUPLICATE_POLICY_FAIL":        1,
+		"DUPLICATE_POLICY_SAVE":        2,
+		"DUPLICATE_POLICY_LINK":        3,
+	}
+)
+
+func (x DuplicatePolicy) Enum() *DuplicatePolicy {
+	p := new(DuplicatePolicy)
+	*p = x
+	return p
+}
+
+func (x DuplicatePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DuplicatePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+}
+
+func (DuplicatePolicy) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+}
+
+func (x DuplicatePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DuplicatePolicy.Descriptor instead.
+func (DuplicatePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
 // Repeat is how often one person's visits to one content make a record (IMM-21).
 type Repeat int32
 
@@ -182,11 +240,11 @@ func (x Repeat) String() string {
 }
 
 func (Repeat) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
 }
 
 func (Repeat) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+	return &file_throughline_config_v1_settings_proto_enumTypes[3]
 }
 
 func (x Repeat) Number() protoreflect.EnumNumber {
@@ -195,7 +253,7 @@ func (x Repeat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Repeat.Descriptor instead.
 func (Repeat) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 // ActionOperation is what an action does.
@@ -235,11 +293,11 @@ func (x ActionOperation) String() string {
 }
 
 func (ActionOperation) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
 }
 
 func (ActionOperation) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[3]
+	return &file_throughline_config_v1_settings_proto_enumTypes[4]
 }
 
 func (x ActionOperation) Number() protoreflect.EnumNumber {
@@ -248,7 +306,7 @@ func (x ActionOperation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActionOperation.Descriptor instead.
 func (ActionOperation) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 // Scope is what one record stands for.
@@ -288,11 +346,11 @@ func (x Scope) String() string {
 }
 
 func (Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
 }
 
 func (Scope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[4]
+	return &file_throughline_config_v1_settings_proto_enumTypes[5]
 }
 
 func (x Scope) Number() protoreflect.EnumNumber {
@@ -301,7 +359,7 @@ func (x Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Scope.Descriptor instead.
 func (Scope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 // NullPolicy is what an absent value does to the field.
@@ -345,11 +403,11 @@ func (x NullPolicy) String() string {
 }
 
 func (NullPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
 }
 
 func (NullPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[5]
+	return &file_throughline_config_v1_settings_proto_enumTypes[6]
 }
 
 func (x NullPolicy) Number() protoreflect.EnumNumber {
@@ -358,7 +416,7 @@ func (x NullPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NullPolicy.Descriptor instead.
 func (NullPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 // Assignee is one link of the chain.
@@ -402,11 +460,11 @@ func (x Assignee) String() string {
 }
 
 func (Assignee) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
 }
 
 func (Assignee) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[6]
+	return &file_throughline_config_v1_settings_proto_enumTypes[7]
 }
 
 func (x Assignee) Number() protoreflect.EnumNumber {
@@ -415,7 +473,7 @@ func (x Assignee) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Assignee.Descriptor instead.
 func (Assignee) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 // Workspace is a customer of the platform: the tenant.
@@ -1469,7 +1527,9 @@ type Action struct {
 	WriteUnmatched bool `protobuf:"varint,9,opt,name=write_unmatched,json=writeUnmatched,proto3" json:"write_unmatched,omitempty"`
 	// How often one person's visits to one content make the record; for SCOPE_VISIT and the triggers of a visit only
 	// (IMM-21).
-	Repeat        Repeat `protobuf:"varint,10,opt,name=repeat,proto3,enum=throughline.config.v1.Repeat" json:"repeat,omitempty"`
+	Repeat Repeat `protobuf:"varint,10,opt,name=repeat,proto3,enum=throughline.config.v1.Repeat" json:"repeat,omitempty"`
+	// What happens when the org's duplicate rules object to a new record (XC-40).
+	Duplicates    DuplicatePolicy `protobuf:"varint,11,opt,name=duplicates,proto3,enum=throughline.config.v1.DuplicatePolicy" json:"duplicates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1572,6 +1632,13 @@ func (x *Action) GetRepeat() Repeat {
 		return x.Repeat
 	}
 	return Repeat_REPEAT_UNSPECIFIED
+}
+
+func (x *Action) GetDuplicates() DuplicatePolicy {
+	if x != nil {
+		return x.Duplicates
+	}
+	return DuplicatePolicy_DUPLICATE_POLICY_UNSPECIFIED
 }
 
 // FieldMapping fills one field.
@@ -2235,7 +2302,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0eeffective_from\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveFrom\x12+\n" +
 	"\blanguage\x18\f \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
-	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\"\xb4\x04\n" +
+	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\"\x86\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -2251,7 +2318,10 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\fmarker_field\x18\b \x01(\tB\a\xbaH\x04r\x02\x18PR\vmarkerField\x12'\n" +
 	"\x0fwrite_unmatched\x18\t \x01(\bR\x0ewriteUnmatched\x12?\n" +
 	"\x06repeat\x18\n" +
-	" \x01(\x0e2\x1d.throughline.config.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\x84\x03\n" +
+	" \x01(\x0e2\x1d.throughline.config.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\x12P\n" +
+	"\n" +
+	"duplicates\x18\v \x01(\x0e2&.throughline.config.v1.DuplicatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"duplicates\"\x84\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +
@@ -2309,7 +2379,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTRIGGER_ENGAGEMENT_CHANGED\x10\x01\x12\x18\n" +
 	"\x14TRIGGER_VISIT_CLOSED\x10\x02\x12\x18\n" +
-	"\x14TRIGGER_VISIT_OPENED\x10\x03*g\n" +
+	"\x14TRIGGER_VISIT_OPENED\x10\x03*\x84\x01\n" +
+	"\x0fDuplicatePolicy\x12 \n" +
+	"\x1cDUPLICATE_POLICY_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DUPLICATE_POLICY_FAIL\x10\x01\x12\x19\n" +
+	"\x15DUPLICATE_POLICY_SAVE\x10\x02\x12\x19\n" +
+	"\x15DUPLICATE_POLICY_LINK\x10\x03*g\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REPEAT_EVERY_VISIT\x10\x01\x12\x17\n" +
@@ -2347,70 +2422,72 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
 var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
-	(Repeat)(0),                   // 2: throughline.config.v1.Repeat
-	(ActionOperation)(0),          // 3: throughline.config.v1.ActionOperation
-	(Scope)(0),                    // 4: throughline.config.v1.Scope
-	(NullPolicy)(0),               // 5: throughline.config.v1.NullPolicy
-	(Assignee)(0),                 // 6: throughline.config.v1.Assignee
-	(*Workspace)(nil),             // 7: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 8: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 9: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 10: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 11: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 12: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 13: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 14: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 15: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 16: throughline.config.v1.Integration
-	(*Action)(nil),                // 17: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 18: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 19: throughline.config.v1.Template
-	(*Constant)(nil),              // 20: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 21: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 22: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 23: throughline.config.v1.ApiKey
-	nil,                           // 24: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(DuplicatePolicy)(0),          // 2: throughline.config.v1.DuplicatePolicy
+	(Repeat)(0),                   // 3: throughline.config.v1.Repeat
+	(ActionOperation)(0),          // 4: throughline.config.v1.ActionOperation
+	(Scope)(0),                    // 5: throughline.config.v1.Scope
+	(NullPolicy)(0),               // 6: throughline.config.v1.NullPolicy
+	(Assignee)(0),                 // 7: throughline.config.v1.Assignee
+	(*Workspace)(nil),             // 8: throughline.config.v1.Workspace
+	(*VisitSettings)(nil),         // 9: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 10: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 11: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 12: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 13: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 14: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 15: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 16: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 17: throughline.config.v1.Integration
+	(*Action)(nil),                // 18: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 19: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 20: throughline.config.v1.Template
+	(*Constant)(nil),              // 21: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 22: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 23: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 24: throughline.config.v1.ApiKey
+	nil,                           // 25: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	8,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	9,  // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	25, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	9,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	10, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	26, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	25, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	25, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	25, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	13, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	14, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	15, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	12, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	11, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	26, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	26, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	26, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	14, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	15, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	16, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	13, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	12, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
 	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	17, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	26, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	3,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	4,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	18, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	21, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	2,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	19, // 20: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	20, // 21: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	5,  // 22: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	24, // 23: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	6,  // 24: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 25: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	26, // 26: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	18, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	27, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	4,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	19, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	22, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 20: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	20, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	21, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	6,  // 23: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	25, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	7,  // 25: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 26: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	27, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2442,7 +2519,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      8,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,

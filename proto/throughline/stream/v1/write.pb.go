@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Duplicates is what happens when the org's duplicate rules object to a new record.
+type Duplicates int32
+
+const (
+	// The write fails, with the ids of the existing records.
+	Duplicates_DUPLICATES_UNSPECIFIED Duplicates = 0
+	// Saved all the same where the rule only alerts.
+	Duplicates_DUPLICATES_SAVE Duplicates = 1
+	// The existing record counts as the one that was to be made.
+	Duplicates_DUPLICATES_LINK Duplicates = 2
+)
+
+// Enum value maps for Duplicates.
+var (
+	Duplicates_name = map[int32]string{
+		0: "DUPLICATES_UNSPECIFIED",
+		1: "DUPLICATES_SAVE",
+		2: "DUPLICATES_LINK",
+	}
+	Duplicates_value = map[string]int32{
+		"DUPLICATES_UNSPECIFIED": 0,
+		"DUPLICATES_SAVE":        1,
+		"DUPLICATES_LINK":        2,
+	}
+)
+
+func (x Duplicates) Enum() *Duplicates {
+	p := new(Duplicates)
+	*p = x
+	return p
+}
+
+func (x Duplicates) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Duplicates) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_stream_v1_write_proto_enumTypes[0].Descriptor()
+}
+
+func (Duplicates) Type() protoreflect.EnumType {
+	return &file_throughline_stream_v1_write_proto_enumTypes[0]
+}
+
+func (x Duplicates) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Duplicates.Descriptor instead.
+func (Duplicates) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{0}
+}
+
 // Operation is what to do with the record.
 type Operation int32
 
@@ -65,11 +118,11 @@ func (x Operation) String() string {
 }
 
 func (Operation) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_stream_v1_write_proto_enumTypes[0].Descriptor()
+	return file_throughline_stream_v1_write_proto_enumTypes[1].Descriptor()
 }
 
 func (Operation) Type() protoreflect.EnumType {
-	return &file_throughline_stream_v1_write_proto_enumTypes[0]
+	return &file_throughline_stream_v1_write_proto_enumTypes[1]
 }
 
 func (x Operation) Number() protoreflect.EnumNumber {
@@ -78,7 +131,7 @@ func (x Operation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation.Descriptor instead.
 func (Operation) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{0}
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{1}
 }
 
 // Priority is the budget class of a write.
@@ -122,11 +175,11 @@ func (x Priority) String() string {
 }
 
 func (Priority) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_stream_v1_write_proto_enumTypes[1].Descriptor()
+	return file_throughline_stream_v1_write_proto_enumTypes[2].Descriptor()
 }
 
 func (Priority) Type() protoreflect.EnumType {
-	return &file_throughline_stream_v1_write_proto_enumTypes[1]
+	return &file_throughline_stream_v1_write_proto_enumTypes[2]
 }
 
 func (x Priority) Number() protoreflect.EnumNumber {
@@ -135,7 +188,7 @@ func (x Priority) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Priority.Descriptor instead.
 func (Priority) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{1}
+	return file_throughline_stream_v1_write_proto_rawDescGZIP(), []int{2}
 }
 
 // Write is one intended change to one Salesforce record.
@@ -197,7 +250,9 @@ type Write struct {
 	// (SKIPPED, DUPLICATE_EVENT), also for UPSERT.
 	Once bool `protobuf:"varint,26,opt,name=once,proto3" json:"once,omitempty"`
 	// The fields that link the record to a person, for the case that a Lead is converted between decision and write.
-	PersonLinks   []*PersonLink `protobuf:"bytes,27,rep,name=person_links,json=personLinks,proto3" json:"person_links,omitempty"`
+	PersonLinks []*PersonLink `protobuf:"bytes,27,rep,name=person_links,json=personLinks,proto3" json:"person_links,omitempty"`
+	// What happens when the org's duplicate rules object to a new record.
+	Duplicates    Duplicates `protobuf:"varint,28,opt,name=duplicates,proto3,enum=throughline.stream.v1.Duplicates" json:"duplicates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +476,13 @@ func (x *Write) GetPersonLinks() []*PersonLink {
 	return nil
 }
 
+func (x *Write) GetDuplicates() Duplicates {
+	if x != nil {
+		return x.Duplicates
+	}
+	return Duplicates_DUPLICATES_UNSPECIFIED
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -640,7 +702,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\b\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\b\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -674,7 +736,10 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\x12marker_scope_value\x18\x18 \x01(\tR\x10markerScopeValue\x12\x1a\n" +
 	"\bwarnings\x18\x19 \x03(\tR\bwarnings\x12\x12\n" +
 	"\x04once\x18\x1a \x01(\bR\x04once\x12D\n" +
-	"\fperson_links\x18\x1b \x03(\v2!.throughline.stream.v1.PersonLinkR\vpersonLinks\"G\n" +
+	"\fperson_links\x18\x1b \x03(\v2!.throughline.stream.v1.PersonLinkR\vpersonLinks\x12A\n" +
+	"\n" +
+	"duplicates\x18\x1c \x01(\x0e2!.throughline.stream.v1.DuplicatesR\n" +
+	"duplicates\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +
@@ -687,7 +752,12 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x18\n" +
 	"\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x14\n" +
 	"\x04flag\x18\x04 \x01(\bH\x00R\x04flagB\a\n" +
-	"\x05value*h\n" +
+	"\x05value*R\n" +
+	"\n" +
+	"Duplicates\x12\x1a\n" +
+	"\x16DUPLICATES_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fDUPLICATES_SAVE\x10\x01\x12\x13\n" +
+	"\x0fDUPLICATES_LINK\x10\x02*h\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OPERATION_UPSERT\x10\x01\x12\x14\n" +
@@ -711,28 +781,30 @@ func file_throughline_stream_v1_write_proto_rawDescGZIP() []byte {
 	return file_throughline_stream_v1_write_proto_rawDescData
 }
 
-var file_throughline_stream_v1_write_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_throughline_stream_v1_write_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_throughline_stream_v1_write_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_throughline_stream_v1_write_proto_goTypes = []any{
-	(Operation)(0),                // 0: throughline.stream.v1.Operation
-	(Priority)(0),                 // 1: throughline.stream.v1.Priority
-	(*Write)(nil),                 // 2: throughline.stream.v1.Write
-	(*PersonLink)(nil),            // 3: throughline.stream.v1.PersonLink
-	(*FieldValues)(nil),           // 4: throughline.stream.v1.FieldValues
-	(*FieldValue)(nil),            // 5: throughline.stream.v1.FieldValue
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(Duplicates)(0),               // 0: throughline.stream.v1.Duplicates
+	(Operation)(0),                // 1: throughline.stream.v1.Operation
+	(Priority)(0),                 // 2: throughline.stream.v1.Priority
+	(*Write)(nil),                 // 3: throughline.stream.v1.Write
+	(*PersonLink)(nil),            // 4: throughline.stream.v1.PersonLink
+	(*FieldValues)(nil),           // 5: throughline.stream.v1.FieldValues
+	(*FieldValue)(nil),            // 6: throughline.stream.v1.FieldValue
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_throughline_stream_v1_write_proto_depIdxs = []int32{
-	0, // 0: throughline.stream.v1.Write.operation:type_name -> throughline.stream.v1.Operation
-	1, // 1: throughline.stream.v1.Write.priority:type_name -> throughline.stream.v1.Priority
-	6, // 2: throughline.stream.v1.Write.occurred_at:type_name -> google.protobuf.Timestamp
-	3, // 3: throughline.stream.v1.Write.person_links:type_name -> throughline.stream.v1.PersonLink
-	5, // 4: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	1, // 0: throughline.stream.v1.Write.operation:type_name -> throughline.stream.v1.Operation
+	2, // 1: throughline.stream.v1.Write.priority:type_name -> throughline.stream.v1.Priority
+	7, // 2: throughline.stream.v1.Write.occurred_at:type_name -> google.protobuf.Timestamp
+	4, // 3: throughline.stream.v1.Write.person_links:type_name -> throughline.stream.v1.PersonLink
+	0, // 4: throughline.stream.v1.Write.duplicates:type_name -> throughline.stream.v1.Duplicates
+	6, // 5: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_write_proto_init() }
@@ -750,7 +822,7 @@ func file_throughline_stream_v1_write_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_stream_v1_write_proto_rawDesc), len(file_throughline_stream_v1_write_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -87,7 +87,8 @@ func value(f *streamv1.FieldValue) any {
 func collection(g queue.Group, parcels []parcel) salesforce.CollectionRequest {
 	req := salesforce.CollectionRequest{
 		Object: g.Object, ExternalIDField: g.ExternalIDField,
-		Records: make([]salesforce.CollectionRecord, len(parcels)),
+		SaveDuplicates: g.Duplicates == streamv1.Duplicates_DUPLICATES_SAVE,
+		Records:        make([]salesforce.CollectionRecord, len(parcels)),
 	}
 	switch g.Operation {
 	case streamv1.Operation_OPERATION_UPSERT:

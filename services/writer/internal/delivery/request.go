@@ -95,6 +95,7 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 	if g.Object == memberObject {
 		l.nameGoneCampaigns(ctx, client, parcels, answer.Records)
 	}
+	l.askForDuplicates(ctx, client, g, parcels, answer.Records)
 	locked := false
 	for i := range parcels {
 		r := &answer.Records[i]

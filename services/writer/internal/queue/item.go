@@ -82,6 +82,7 @@ type Group struct {
 	Object          string
 	Operation       streamv1.Operation
 	ExternalIDField string
+	Duplicates      streamv1.Duplicates
 }
 
 // Bulk reports whether nobody waits for the group's records.
@@ -100,6 +101,7 @@ func classOf(w *streamv1.Write) streamv1.Priority {
 func groupOf(w *streamv1.Write) Group {
 	return Group{
 		Priority: classOf(w), Object: w.GetObject(), Operation: w.GetOperation(), ExternalIDField: w.GetExternalIdField(),
+		Duplicates: w.GetDuplicates(),
 	}
 }
 
