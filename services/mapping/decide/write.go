@@ -45,6 +45,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		Warnings:           r.Warnings,
 		Once:               r.Once,
 		PersonLinks:        r.Links,
+		LeaveOutFields:     i.GetLeaveOutFields(),
 		Duplicates:         duplicates[r.Action.GetDuplicates()],
 	}
 	identify(w, r, d.engagement.GetEngagementId())

@@ -1377,9 +1377,12 @@ type Integration struct {
 	// Language of generated texts: ja, en, or empty for the workspace's rule.
 	Language string `protobuf:"bytes,12,opt,name=language,proto3" json:"language,omitempty"`
 	// The recipe it was made from; empty for a hand-made one.
-	Recipe        string `protobuf:"bytes,13,opt,name=recipe,proto3" json:"recipe,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Recipe string `protobuf:"bytes,13,opt,name=recipe,proto3" json:"recipe,omitempty"`
+	// Leave out fields that the integration user may not write, or that are gone, and note each of them with the outcome.
+	// Default false: a record that sets one fails (XC-39).
+	LeaveOutFields bool `protobuf:"varint,14,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -1501,6 +1504,13 @@ func (x *Integration) GetRecipe() string {
 		return x.Recipe
 	}
 	return ""
+}
+
+func (x *Integration) GetLeaveOutFields() bool {
+	if x != nil {
+		return x.LeaveOutFields
+	}
+	return false
 }
 
 // Action is one record to write.
@@ -2281,7 +2291,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12*\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\n" +
-	"privateKey\"\xd0\x04\n" +
+	"privateKey\"\xfa\x04\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2302,7 +2312,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0eeffective_from\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveFrom\x12+\n" +
 	"\blanguage\x18\f \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
-	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\"\x86\x05\n" +
+	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\x12(\n" +
+	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\"\x86\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +

@@ -252,9 +252,11 @@ type Write struct {
 	// The fields that link the record to a person, for the case that a Lead is converted between decision and write.
 	PersonLinks []*PersonLink `protobuf:"bytes,27,rep,name=person_links,json=personLinks,proto3" json:"person_links,omitempty"`
 	// What happens when the org's duplicate rules object to a new record.
-	Duplicates    Duplicates `protobuf:"varint,28,opt,name=duplicates,proto3,enum=throughline.stream.v1.Duplicates" json:"duplicates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Duplicates Duplicates `protobuf:"varint,28,opt,name=duplicates,proto3,enum=throughline.stream.v1.Duplicates" json:"duplicates,omitempty"`
+	// Write without the fields that the org refuses to the integration user, and note them.
+	LeaveOutFields bool `protobuf:"varint,29,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Write) Reset() {
@@ -483,6 +485,13 @@ func (x *Write) GetDuplicates() Duplicates {
 	return Duplicates_DUPLICATES_UNSPECIFIED
 }
 
+func (x *Write) GetLeaveOutFields() bool {
+	if x != nil {
+		return x.LeaveOutFields
+	}
+	return false
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -702,7 +711,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\b\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\b\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -739,7 +748,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\fperson_links\x18\x1b \x03(\v2!.throughline.stream.v1.PersonLinkR\vpersonLinks\x12A\n" +
 	"\n" +
 	"duplicates\x18\x1c \x01(\x0e2!.throughline.stream.v1.DuplicatesR\n" +
-	"duplicates\"G\n" +
+	"duplicates\x12(\n" +
+	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +

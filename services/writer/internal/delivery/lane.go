@@ -25,6 +25,7 @@ type lane struct {
 	pace      *pacing.Pace
 	inFlight  int
 	overtaken []*queue.Item
+	leftOut   leftOut
 	draining  bool
 	lastIn    time.Time
 	lastOut   time.Time
@@ -41,7 +42,7 @@ func newLane(h *Handler, key laneKey) *lane {
 			Parallelism: h.cfg.Parallelism, BatchRecords: h.cfg.BatchRecords, MinBatch: h.cfg.MinBatchRecords,
 			Linger: h.cfg.Linger, MaxLinger: h.cfg.MaxLinger, BulkLinger: h.cfg.BulkLinger,
 		}),
-		lastIn: now, lastOut: now,
+		leftOut: leftOut{}, lastIn: now, lastOut: now,
 	}
 }
 

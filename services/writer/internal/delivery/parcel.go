@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -31,6 +30,7 @@ func (l *lane) open(items []*queue.Item, res *result) []parcel {
 	}
 	parcels := make([]parcel, 0, len(items))
 	for _, it := range items {
+		l.leaveOutKnown(it)
 		fields, err := openFields(ws.Keys(), it)
 		if err != nil {
 			res.endings = append(res.endings, ending{
@@ -64,6 +64,9 @@ func openFields(keys opener, it *queue.Item) (salesforce.Fields, error) {
 		case f.GetField() == "Id", f.GetField() == it.Write.GetExternalIdField():
 			continue // named by the request itself
 		case f.GetField() == ownerField && it.WithoutOwner:
+			continue
+		case slices.Contains(it.LeftOut, f.GetField()):
+			noteLeftOut(it, f.GetField())
 			continue
 		}
 		fields = append(fields, salesforce.Field{Name: f.GetField(), Value: value(f)})
@@ -125,16 +128,11 @@ func (p *parcel) hasPerson() bool {
 	})
 }
 
-var namedColumn = regexp.MustCompile(`(?:No such column '|fields: )([A-Za-z][A-Za-z0-9_]*)`)
-
 // blame splits a refused request into the records that set the field Salesforce names, and the others. It names
 // nobody when that would be all or none.
 func blame(parcels []parcel, e *salesforce.Error) (guilty, rest []parcel) {
-	names := slices.Clone(e.Fields)
-	if m := namedColumn.FindStringSubmatch(e.Detail); m != nil {
-		names = append(names, m[1])
-	}
-	if len(names) == 0 || (e.Code != "INVALID_FIELD" && e.Code != "INVALID_FIELD_FOR_INSERT_UPDATE") {
+	names := refusedFields(e)
+	if len(names) == 0 {
 		return nil, parcels
 	}
 	for _, p := range parcels {

@@ -225,7 +225,7 @@ func aboutTarget(e *salesforce.Error) bool {
 func (l *lane) confirmed(it *queue.Item, r *salesforce.RecordResult, call *salesforce.Call, res *result) {
 	e := written(it, r.ID, r.Created)
 	e.call = call
-	entry, err := ledger.Confirm(it.Write, r.ID, l.h.deps.Clock.Now())
+	entry, err := ledger.Confirm(asWritten(it), r.ID, l.h.deps.Clock.Now())
 	if err != nil {
 		l.abandoned("note a confirmed write", err)
 		return
@@ -262,6 +262,11 @@ func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Cal
 		it.LeadConverted = true
 		it.Notes = append(it.Notes, "LEAD_CONVERTED")
 		l.again(it, e, call, res)
+		return
+	case l.leaveOut(p, e):
+		it.NotBefore = l.h.deps.Clock.Now()
+		res.withdraw(it)
+		res.again = append(res.again, it) // at most once per field
 		return
 	case e.Class == salesforce.ClassUnknown || raced(it, e):
 		if it.Unknowns++; it.Unknowns < l.h.cfg.UnknownTries {

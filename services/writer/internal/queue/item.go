@@ -32,6 +32,8 @@ type Item struct {
 	Unsure bool
 	// WithoutOwner: the org refused the owner; send it without.
 	WithoutOwner bool
+	// LeftOut are fields that the org refuses to the integration user; send it without.
+	LeftOut []string
 	// LeadConverted: the org refused a Lead because it is converted; link the Contact it became. Contacts, by Lead id, is
 	// what the org said about that; nil until it was asked.
 	LeadConverted bool
