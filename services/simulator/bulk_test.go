@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 // bulkJob is a job as the org shows it.
@@ -303,83 +301,4 @@ func TestBulkRefusals(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, status, body)
 		require.Contains(t, text, `"errorCode":"`+code+`"`, body)
 	}
-}
-
-// numbered is an upload of n engagements.
-func numbered(n int) string {
-	var sb strings.Builder
-	sb.WriteString("External_Id__c,View_Count__c\n")
-	for i := range n {
-		fmt.Fprintf(&sb, "n%05d,%d\n", i, i)
-	}
-	return sb.String()
-}
-
-func TestBulkFaults(t *testing.T) {
-	t.Parallel()
-
-	t.Run("JobFailsInTheMiddle", func(t *testing.T) {
-		t.Parallel()
-		b := bulkSetup(t)
-		status, body := b.control(http.MethodPost, "/faults", `[{route: bulk.job, object: Engagement__c, action: fail_job, nth: [3], code: TooManyLockFailure, message: "Too many lock failure"}, {action: slow_job, wait: 1ms}]`)
-		require.Equal(t, http.StatusCreated, status, body)
-		j := b.run(upsertJob, numbered(1_000))
-		require.Equal(t, "Failed", j.State)
-		require.Equal(t, "TooManyLockFailure : Too many lock failure", j.ErrorMessage)
-		require.Equal(t, 400, j.NumberRecordsProcessed)
-		done, rest := b.rows(j.ID, "successfulResults", ','), b.rows(j.ID, "unprocessedrecords", ',')
-		require.Len(t, done, 400)
-		require.Len(t, rest, 600)
-		require.Len(t, b.query("SELECT Id FROM Engagement__c"), 400, "rows done stay done")
-		inOrder := true
-		for i, row := range done {
-			inOrder = inOrder && row["External_Id__c"] == fmt.Sprintf("n%05d", i)
-		}
-		require.False(t, inOrder, "results are not in the order of the upload")
-	})
-
-	t.Run("Rows", func(t *testing.T) {
-		t.Parallel()
-		b := bulkSetup(t)
-		_, err := b.sim.AddFaults(
-			simulator.Fault{Route: "bulk.job", Action: "lock_row", Nth: []int{2}},
-			simulator.Fault{Route: "bulk.job", Action: "row_error", Code: "STORAGE_LIMIT_EXCEEDED", Message: "storage limit exceeded", Nth: []int{3}},
-		)
-		require.NoError(t, err)
-		j := b.run(upsertJob, numbered(5))
-		require.Equal(t, 2, j.NumberRecordsFailed)
-		errs := ""
-		for _, row := range b.rows(j.ID, "failedResults", ',') {
-			errs += row["sf__Error"] + "\n"
-		}
-		require.Contains(t, errs, "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record")
-		require.Contains(t, errs, "STORAGE_LIMIT_EXCEEDED:storage limit exceeded:--")
-	})
-
-	t.Run("UploadTookEffectBehindALostConnection", func(t *testing.T) {
-		t.Parallel()
-		b := bulkSetup(t)
-		_, err := b.sim.AddFaults(
-			simulator.Fault{Route: "bulk.create", Action: "status", Status: 500, Times: 1},
-			simulator.Fault{Route: "bulk.upload", Action: "drop_after", Times: 1},
-			simulator.Fault{Route: "bulk.results", Action: "status", Status: 503, Times: 1},
-		)
-		require.NoError(t, err)
-		status, _ := b.call(http.MethodPost, "/jobs/ingest", upsertJob)
-		require.Equal(t, http.StatusInternalServerError, status)
-		j := b.job(http.MethodPost, "/ingest", upsertJob)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, b.base+"/"+j.ContentURL, strings.NewReader(numbered(3)))
-		require.NoError(t, err)
-		req.Header.Set("Authorization", "Bearer "+b.token)
-		req.Header.Set("Content-Type", "text/csv")
-		res, err := http.DefaultClient.Do(req)
-		if err == nil {
-			_ = res.Body.Close()
-		}
-		require.Error(t, err)
-		b.job(http.MethodPatch, "/ingest/"+j.ID, `{"state":"UploadComplete"}`)
-		require.Equal(t, 3, b.ended("ingest", j.ID).NumberRecordsProcessed)
-		status, _ = b.call(http.MethodGet, "/jobs/ingest/"+j.ID+"/failedResults", "")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-	})
 }
