@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,11 +30,12 @@ func TestBulkJobsOutliveAKilledProcess(t *testing.T) {
 	res, _ := b.api(http.MethodPut, "/"+ready.ContentURL, "text/csv", numbered(3))
 	require.Equal(t, http.StatusCreated, res.StatusCode)
 	j := b.job(http.MethodPost, "/ingest", `{"object":"Lead","operation":"insert"}`)
-	data := "LastName,Company\n"
+	var data strings.Builder
+	data.WriteString("LastName,Company\n")
 	for i := range rows {
-		data += fmt.Sprintf("Bulk%d,X\n", i)
+		fmt.Fprintf(&data, "Bulk%d,X\n", i)
 	}
-	res, _ = b.api(http.MethodPut, "/"+j.ContentURL, "text/csv", data)
+	res, _ = b.api(http.MethodPut, "/"+j.ContentURL, "text/csv", data.String())
 	require.Equal(t, http.StatusCreated, res.StatusCode)
 	b.job(http.MethodPatch, "/ingest/"+j.ID, `{"state":"UploadComplete"}`)
 

@@ -56,11 +56,11 @@ func TestBulkFaults(t *testing.T) {
 		require.NoError(t, err)
 		j := b.run(upsertJob, numbered(5))
 		require.Equal(t, 2, j.NumberRecordsFailed)
-		errs := ""
+		var errs []string
 		for _, row := range b.rows(j.ID, "failedResults", ',') {
-			errs += row["sf__Error"] + "\n"
+			errs = append(errs, row["sf__Error"])
 		}
-		require.Contains(t, errs, "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record")
+		require.Contains(t, strings.Join(errs, "\n"), "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record")
 		require.Contains(t, errs, "STORAGE_LIMIT_EXCEEDED:storage limit exceeded:--")
 	})
 

@@ -84,7 +84,7 @@ func (s *Store) Restore(ctx context.Context) error {
 	waiting := slices.Clone(s.order)
 	s.mu.Unlock()
 	for _, w := range waiting {
-		s.start(w)
+		s.start(w) //nolint:contextcheck // a job outlasts the request that starts it
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (s *Store) query(ctx context.Context, w *work, j *Job, caller org.Caller) s
 	}
 	res := &answer{}
 	var failed error
-	err = s.Org.View(s.ctx, func() {
+	err = s.Org.View(ctx, func() {
 		env := s.Org.Query(caller, "")
 		env.Deleted = j.Operation == "queryAll"
 		res.Header, res.Rows, failed = env.Sheet(parsed)

@@ -104,7 +104,7 @@ func (s *Store) Create(ctx context.Context, j Job, content *string) (Job, *Error
 	if failed := settle(ctx, ticket, err); failed != nil {
 		return Job{}, failed
 	}
-	s.start(w)
+	s.start(w) //nolint:contextcheck // a job outlasts the request that starts it
 	return made, nil
 }
 
@@ -195,7 +195,7 @@ func (s *Store) Change(ctx context.Context, kind Kind, id string, to State) (Job
 	if failed := settle(ctx, ticket, err); failed != nil {
 		return Job{}, failed
 	}
-	s.start(w)
+	s.start(w) //nolint:contextcheck // a job outlasts the request that starts it
 	return changed, nil
 }
 

@@ -126,8 +126,8 @@ func (s *Server) bulkCreate(c *call) reply {
 
 // jobParts takes a multipart body apart: the part "job" is the job, the part "content" its data.
 func jobParts(body, boundary string) (job string, content *string, failed *reply) {
-	bad := func(code, message string) *reply {
-		rep := failure(http.StatusBadRequest, code, message)
+	bad := func(message string) *reply {
+		rep := failure(http.StatusBadRequest, "INVALIDJOB", "InvalidJob : "+message)
 		return &rep
 	}
 	parts := map[string]string{}
@@ -138,11 +138,11 @@ func jobParts(body, boundary string) (job string, content *string, failed *reply
 			break
 		}
 		if err != nil {
-			return "", nil, bad("INVALIDJOB", "InvalidJob : the multipart body cannot be read")
+			return "", nil, bad("the multipart body cannot be read")
 		}
 		text, err := io.ReadAll(part) // no longer than the request
 		if err != nil {
-			return "", nil, bad("INVALIDJOB", "InvalidJob : the multipart body cannot be read")
+			return "", nil, bad("the multipart body cannot be read")
 		}
 		parts[part.FormName()] = string(text)
 	}
@@ -150,9 +150,9 @@ func jobParts(body, boundary string) (job string, content *string, failed *reply
 	job, hasJob := parts["job"]
 	switch {
 	case !hasJob || !hasContent:
-		return "", nil, bad("INVALIDJOB", "InvalidJob : a multipart request has the parts job and content")
+		return "", nil, bad("a multipart request has the parts job and content")
 	case len(data) > bulk.MaxMultipart && utf8.RuneCountInString(data) > bulk.MaxMultipart:
-		return "", nil, bad("INVALIDJOB", "InvalidJob : the content of a multipart request may have 100000 characters")
+		return "", nil, bad("the content of a multipart request may have 100000 characters")
 	}
 	return job, &data, nil
 }
