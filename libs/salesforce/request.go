@@ -18,7 +18,7 @@ import (
 
 // Call describes one request that was made, for outcomes and logs.
 type Call struct {
-	// API is "rest" or "collections".
+	// API is "rest", "collections" or "bulk".
 	API string
 	// Route is the method and the templated route, e.g. "PATCH /composite/sobjects/{object}/{field}".
 	Route string
@@ -165,10 +165,12 @@ func (c *Client) newRequest(ctx context.Context, r *call, token Token) (*http.Re
 		req.Header[name] = values
 	}
 	req.Header.Set("Authorization", "Bearer "+token.AccessToken.Reveal())
-	req.Header.Set("Accept", "application/json")
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
 	req.Header.Set("User-Agent", c.cfg.UserAgent)
 	req.Header.Set("Sforce-Call-Options", "client="+c.cfg.UserAgent)
-	if r.body != nil {
+	if r.body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	}
 	if compressed {
