@@ -33,6 +33,8 @@ func TestFaults(t *testing.T) {
 	if *theSeed != 0 {
 		first, last = *theSeed, *theSeed
 	}
+	total := new(coverage)
+	t.Cleanup(func() { total.check(t, last-first+1) })
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprint("Seed", seed), func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +44,7 @@ func TestFaults(t *testing.T) {
 			}
 			w := newWorld(t, p)
 			settled := w.run()
+			total.add(w.hits)
 			wrong := judge(p, w.evidence())
 			if !settled {
 				wrong = append(wrong, "not everything settled after the faults had ended")
@@ -67,6 +70,7 @@ func (w *world) run() (settled bool) {
 	require.NoError(w.t, err)
 	kills := append(append([]kill{}, w.plan.kills...), kill{})
 	writer := w.start(kills[0])
+	defer func() { writer.stop() }()
 	sent := 0
 	for _, e := range w.plan.events {
 		w.publish(w.plan.writes[sent:e.after])
@@ -74,17 +78,18 @@ func (w *world) run() (settled bool) {
 		sent = e.after
 	}
 	w.publish(w.plan.writes[sent:])
-	for _, next := range kills[1:] {
-		w.await(ctx, writer)
+	for i, next := range kills[1:] {
+		if !w.await(ctx, writer) {
+			w.hits["killed "+kills[i].at.String()]++
+		}
 		writer.stop()
 		writer = w.start(next)
 	}
 	w.await(ctx, writer)
+	w.count()
 	w.sim.RemoveFaults("")
 	w.chance.end()
-	settled = w.await(ctx, writer)
-	writer.stop()
-	return settled
+	return w.await(ctx, writer)
 }
 
 // await waits until the writer is dead or has nothing left to do, and reports the latter.
@@ -121,7 +126,7 @@ func (w *world) export(connection, object string) []record {
 // evidence gathers what can be seen from outside.
 func (w *world) evidence() *evidence {
 	w.t.Helper()
-	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}, ids: w.id}
+	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}}
 	for _, c := range connections {
 		for _, object := range []string{"Engagement__c", "Task", "CampaignMember", "Lead"} {
 			e.records[c+"/"+object] = w.export(c, object)

@@ -23,7 +23,6 @@ type evidence struct {
 	records map[string][]record // by connection/object
 	told    map[string]told     // by write.id
 	letters map[string]int      // dead letters by write.id
-	ids     func(connection, name string) string
 }
 
 // judge compares the evidence with what the plan asks for and returns everything that is wrong. It knows the promises and
@@ -54,7 +53,9 @@ type judging struct {
 	wrong []string
 }
 
-func (j *judging) blame(format string, args ...any) { j.wrong = append(j.wrong, fmt.Sprintf(format, args...)) }
+func (j *judging) blame(format string, args ...any) {
+	j.wrong = append(j.wrong, fmt.Sprintf(format, args...))
+}
 
 // allowed are the ways in which a write may end.
 func (j *judging) allowed(w *write) []string {

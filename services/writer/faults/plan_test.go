@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/simulator"
@@ -18,7 +20,6 @@ type field struct {
 	name string
 	text string
 	num  float64
-	null bool
 }
 
 // write is one planned write. Two with the same key and revision are the same message twice.
@@ -169,35 +170,21 @@ func (p *plan) addUpdates(r *rand.Rand, add func(write), lead string, f family) 
 	}
 }
 
-// shuffle mixes connections and keys, and swaps about every third write with one nearby or far, so that revisions come out of order.
+// shuffle mixes connections and keys. Every third write strays far from its place, so that revisions come out of order.
 func shuffle(r *rand.Rand, writes []*write) []*write {
-	at := make(map[*write]float64, len(writes))
 	type placed struct {
 		w  *write
 		at float64
 	}
 	list := make([]placed, len(writes))
 	for i, w := range writes {
-		base, ok := at[w]
-		if !ok {
-			base = float64(w.revision) / 6
-			at[w] = base
-		}
 		spread := 0.2
 		if r.IntN(3) == 0 {
 			spread = 1
 		}
-		list[i] = placed{w, base + spread*r.Float64()}
+		list[i] = placed{w, float64(w.revision)/6 + spread*r.Float64()}
 	}
-	slices.SortStableFunc(list, func(a, b placed) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
 	out := make([]*write, len(list))
 	for i, l := range list {
 		out[i] = l.w
@@ -235,7 +222,7 @@ func script(r *rand.Rand) []simulator.Fault {
 			f.Org = connections[r.IntN(len(connections))]
 		}
 		if f.Action == "delay" {
-			f.Wait = 10_000_000
+			f.Wait = 10 * time.Millisecond
 		}
 	}
 	return out

@@ -44,11 +44,14 @@ type world struct {
 	view   *settings.View
 	ids    map[string]string // of seeded records: connection/name
 	chance *brokerChance
+	// wrap, if set, spoils the writer's way to the world, to see that the judge notices.
+	wrap func(*life)
+	hits map[string]int // what befell the writer, by fault or moment
 }
 
 func newWorld(t *testing.T, p *plan) *world {
 	t.Helper()
-	w := &world{t: t, plan: p, ids: map[string]string{}}
+	w := &world{t: t, plan: p, ids: map[string]string{}, hits: map[string]int{}}
 	w.chance = &brokerChance{rand: rand.New(rand.NewPCG(p.broker.seed, 1)), faults: p.broker}
 	embedded, err := broker.Start(broker.Config{})
 	require.NoError(t, err)
@@ -228,6 +231,9 @@ type running struct {
 func (w *world) start(k kill) *running {
 	w.t.Helper()
 	l := newLife(w.kafka, w.chance, k)
+	if w.wrap != nil {
+		w.wrap(l)
+	}
 	clients := orgs{}
 	for _, c := range connections {
 		clients[c] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + c}, salesforce.Deps{Transport: l})
