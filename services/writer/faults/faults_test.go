@@ -139,6 +139,9 @@ func (w *world) evidence() *evidence {
 		if o.GetReason() != 0 {
 			text += " " + strings.TrimPrefix(o.GetReason().String(), "REASON_")
 		}
+		if *theSeed != 0 && o.GetStatus() == streamv1.Status_STATUS_FAILED {
+			w.t.Logf("%s failed: %s %s", idOf(o), o.GetSalesforceCode(), o.GetDetail())
+		}
 		e.told[idOf(o)] = append(e.told[idOf(o)], text)
 	})
 	w.scan(topic.DeadLetters, func(r stage.Record) {

@@ -260,7 +260,7 @@ func quick() writer.Config {
 	cfg.Lanes.RetryMin, cfg.Lanes.RetryMax, cfg.Lanes.LookAfter = time.Millisecond, 10*time.Millisecond, 5*time.Millisecond
 	cfg.Parking.Recheck, cfg.Parking.DelayMin, cfg.Parking.DelayMax = 5*time.Millisecond, time.Millisecond, 20*time.Millisecond
 	cfg.Gate.RetryMin, cfg.Gate.RetryMax, cfg.Gate.QuotaRetry = 5*time.Millisecond, 20*time.Millisecond, 10*time.Millisecond
-	cfg.DrainTimeout, cfg.SessionTimeout = 2*time.Second, 5*time.Second
+	cfg.DrainTimeout, cfg.SessionTimeout = 50*time.Millisecond, 5*time.Second
 	return cfg
 }
 
@@ -301,6 +301,9 @@ type grant struct {
 	token salesforce.Token
 }
 
+// errNoToken is what the token service's clients see of an org that gives no token just now.
+var errNoToken = errors.New("no token could be had")
+
 // Token implements salesforce.TokenSource.
 func (g *grant) Token(ctx context.Context) (salesforce.Token, error) {
 	g.mu.Lock()
@@ -310,7 +313,7 @@ func (g *grant) Token(ctx context.Context) (salesforce.Token, error) {
 	}
 	t, err := oauth.ClientCredentials(ctx, oauth.Request{LoginURL: g.url, ClientID: "app", ClientSecret: secret.New("secret")})
 	if err != nil {
-		return salesforce.Token{}, err
+		return salesforce.Token{}, errNoToken
 	}
 	g.token = salesforce.Token{AccessToken: t.AccessToken, InstanceURL: t.InstanceURL}
 	return g.token, nil
