@@ -192,11 +192,15 @@ func shuffle(r *rand.Rand, writes []*write) []*write {
 	return out
 }
 
+// strange is an answer that no documentation lists.
+const strange = "NEW_IN_THIS_RELEASE"
+
 // script draws the faults: none, one kind alone, or several together.
 func script(r *rand.Rand) []simulator.Fault {
 	kinds := []simulator.Fault{
 		{Action: "status", Status: 500, Code: "UNKNOWN_EXCEPTION", Message: "An unexpected error"},
 		{Action: "status", Status: 503, Code: "SERVER_UNAVAILABLE", Message: "Too busy"},
+		{Action: "status", Status: 400, Code: strange, Message: "Something nobody has seen yet"},
 		{Action: "maintenance"},
 		{Action: "drop_before"},
 		{Action: "drop_after"},
@@ -220,6 +224,9 @@ func script(r *rand.Rand) []simulator.Fault {
 		}
 		if r.IntN(3) == 0 {
 			f.Org = connections[r.IntN(len(connections))]
+		}
+		if f.Code == strange {
+			f.Times = min(f.Times, quick().Lanes.UnknownTries-1) // more, and the write fails by design
 		}
 		if f.Action == "delay" {
 			f.Wait = 10 * time.Millisecond
