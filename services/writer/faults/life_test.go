@@ -95,7 +95,7 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	// What is on the wire arrives, whether or not anybody waits for the answer.
 	got := make(chan answer, 1)
 	l.calls.Go(func() {
-		resp, err := l.http.RoundTrip(req.Clone(context.WithoutCancel(req.Context())))
+		resp, err := l.http.RoundTrip(req.Clone(context.WithoutCancel(req.Context()))) //nolint:bodyclose // whoever receives it closes it
 		got <- answer{resp, err}
 	})
 	var a answer

@@ -247,7 +247,7 @@ func (w *world) start(k kill) *running {
 	go func() { done <- s.Run(ctx) }()
 	return &running{life: l, stop: func() {
 		cancel()
-		<-done
+		require.NoError(w.t, <-done)
 		l.calls.Wait()
 	}}
 }
