@@ -136,9 +136,10 @@ func (l *lane) cannotLook(ctx context.Context, parcels []parcel, e *salesforce.E
 		return
 	}
 	l.gate.Failed(e, l.h.deps.Clock.Now())
+	unclear := e.Class == salesforce.ClassUnknown && untried(parcels, l.h.cfg.UnknownTries)
 	for _, p := range parcels {
 		switch {
-		case e.Temporary() && e.Class != salesforce.ClassQuota:
+		case unclear, e.Temporary() && e.Class != salesforce.ClassQuota:
 			l.again(p.item, e, nil, res)
 		case e.Class == salesforce.ClassQuota || e.Class == salesforce.ClassAuth:
 			res.park(p.item, gate.ReasonOf(e), e.Detail)

@@ -160,6 +160,27 @@ func TestInsert(t *testing.T) {
 		require.Empty(t, b.org.Records("Task"))
 	})
 
+	t.Run("ALookThatMeetsAnAnswerNobodyKnowsIsRepeated", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		w := b.insert(write{key: "k", who: "1"})
+		intent, err := ledger.Intend(w, nil, time.Now())
+		require.NoError(t, err)
+		b.table.Apply(intent)
+		var looks atomic.Int64
+		b.org.QueryFault = func(string) *orgtest.Fault {
+			if looks.Add(1) > 1 {
+				return nil
+			}
+			return &orgtest.Fault{Status: 400, Body: apiError("NEW_IN_THIS_RELEASE", "Something nobody has seen yet")}
+		}
+		b.accept(w)
+		b.settled(1)
+		require.Equal(t, map[string]string{"k/1": "WRITTEN"}, b.outcomes())
+		require.EqualValues(t, 2, looks.Load())
+		require.Len(t, b.org.Records("Task"), 1)
+	})
+
 	t.Run("LaterRevisionsChangeNothing", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

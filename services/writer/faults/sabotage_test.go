@@ -1,0 +1,131 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+)
+
+// calm is a plan without faults.
+func calm(kills ...kill) *plan {
+	p := newPlan(1)
+	p.faults, p.broker, p.kills = nil, brokerFaults{}, kills
+	return p
+}
+
+// twice sends every request that makes records again, as a client that repeats blindly would.
+type twice struct{ next http.RoundTripper }
+
+func (d twice) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodPost || !strings.HasSuffix(req.URL.Path, "/composite/sobjects") {
+		return d.next.RoundTrip(req)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	again := req.Clone(req.Context())
+	req.Body, again.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+	resp, err := d.next.RoundTrip(again)
+	discard(resp)
+	if err != nil {
+		return nil, err
+	}
+	return d.next.RoundTrip(req)
+}
+
+// forgetful is a broker that acknowledges and does not keep: the ledger, or the messages of a topic.
+type forgetful struct {
+	stage.Broker
+	ledger bool
+	topic  string
+}
+
+func (f forgetful) Produce(ctx context.Context, b stage.ProduceBatch) error {
+	if f.ledger {
+		b.Entries = nil
+	}
+	kept := make([]stage.Message, 0, len(b.Messages))
+	for _, m := range b.Messages {
+		if m.Topic != f.topic {
+			kept = append(kept, m)
+		}
+	}
+	if b.Messages = kept; len(b.Messages)+len(b.Entries) == 0 {
+		return nil
+	}
+	return f.Broker.Produce(ctx, b)
+}
+
+// TestJudge breaks promises on purpose and expects the judge to say so.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kills []kill
+		wrap  func(*life)
+		says  string
+	}{
+		"AClientThatRepeatsBlindlyDoubles": {
+			wrap: func(l *life) { l.http = twice{l.http} }, says: "doubled: ",
+		},
+		"AWriterThatDiesAndForgetsDoubles": {
+			// The first commit never happens, and the ledger is not there after the death: everything is made again.
+			kills: []kill{{at: beforeCommit, in: 1}},
+			wrap:  func(l *life) { l.next = forgetful{Broker: l.next, ledger: true} }, says: "doubled: ",
+		},
+		"AnOutcomeThatIsNotToldIsLost": {
+			wrap: func(l *life) { l.next = forgetful{Broker: l.next, topic: topic.Outcomes} }, says: "lost: no outcome",
+		},
+		"AFailureWithoutADeadLetterIsNoticed": {
+			wrap: func(l *life) { l.next = forgetful{Broker: l.next, topic: topic.DeadLetters} }, says: "there are 0 dead letters",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, calm(c.kills...))
+			w.wrap = c.wrap
+			w.run()
+			require.Contains(t, strings.Join(judge(w.plan, w.evidence()), "\n"), c.says)
+		})
+	}
+
+	t.Run("TamperedEvidence", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, calm())
+		require.True(t, w.run())
+		require.Empty(t, judge(w.plan, w.evidence()))
+		for says, tamper := range map[string]func(*evidence){
+			"lost: org alpha has no record of": func(e *evidence) { e.records["alpha/Engagement__c"] = e.records["alpha/Engagement__c"][1:] },
+			"doubled: org beta has 2 Task":     func(e *evidence) { e.records["beta/Task"] = append(e.records["beta/Task"], e.records["beta/Task"][0]) },
+			"lost: org beta has no Campaign":   func(e *evidence) { e.records["beta/CampaignMember"] = nil },
+			"stale: row0 in org alpha": func(e *evidence) {
+				for _, r := range e.records["alpha/Engagement__c"] {
+					r["View_Count__c"] = 0.5
+				}
+			},
+			"stale: lead lead0 of org beta": func(e *evidence) {
+				for _, r := range e.records["beta/Lead"] {
+					r["Title"] = "v0"
+				}
+			},
+			`is "PARKED SF_LIMIT"`:        func(e *evidence) { e.told["alpha/task0/1"] = append(e.told["alpha/task0/1"], "PARKED SF_LIMIT") },
+			"contradict each other":       func(e *evidence) { e.told["alpha/wrong/1"] = told{"WRITTEN", "FAILED SF_FIELD_GONE"} },
+			`is "FAILED SF_REJECTED"`:     func(e *evidence) { e.told["alpha/wrong/1"] = told{"FAILED SF_REJECTED"} },
+			"there are 1 dead letters":    func(e *evidence) { e.letters["alpha/task0/1"] = 1 },
+			"which nobody asked for":      func(e *evidence) { e.told["alpha/other/1"] = told{"WRITTEN"} },
+			"lost: no outcome of beta/ta": func(e *evidence) { delete(e.told, "beta/task0/1") },
+		} {
+			e := w.evidence()
+			tamper(e)
+			require.Contains(t, strings.Join(judge(w.plan, e), "\n"), says)
+		}
+	})
+}
