@@ -29,6 +29,8 @@ func (s *Server) dispatch(c *call) reply {
 		return s.composite(c)
 	case routeBatch:
 		return s.batch(c)
+	case routeGraph:
+		return s.graphs(c)
 	case routeUnknown:
 		return notFound()
 	}
@@ -45,6 +47,8 @@ func (s *Server) dispatch(c *call) reply {
 		return s.row(c, o)
 	case routeExternal:
 		return s.external(c, o)
+	case routeTree:
+		return s.tree(c, o)
 	case routeCollectionObject:
 		return s.collectionGet(c, o)
 	case routeCollectionUpsert:

@@ -36,7 +36,7 @@ func (s *Server) query(c *call) reply {
 	}
 	size := min(max(headerNumber(c.Header.Get("Sforce-Query-Options"), "batchSize", pageSize), minPage), pageSize)
 	var rep reply
-	err = s.org.View(c.Context(), func() {
+	err = s.view(c, func() {
 		env := s.org.Query(c.caller, c.route.path())
 		env.Deleted = c.route.name == routeQueryAll
 		res, failed := env.Run(parsed)
@@ -83,7 +83,7 @@ func (s *Server) queryMore(c *call) reply {
 		return invalid
 	}
 	var rep reply
-	if err := s.org.View(c.Context(), func() { rep = cur.page(c, from) }); err != nil {
+	if err := s.view(c, func() { rep = cur.page(c, from) }); err != nil {
 		return unexpectedAs(http.StatusServiceUnavailable)
 	}
 	return rep

@@ -26,6 +26,8 @@ const (
 	routeCollectionUpsert  = "collections.upsert"
 	routeComposite         = "composite"
 	routeBatch             = "composite.batch"
+	routeGraph             = "composite.graph"
+	routeTree              = "composite.tree"
 	routeUnknown           = "unknown"
 	currentVersion         = 67
 	firstVersion           = 31
@@ -123,6 +125,10 @@ func compositeRoute(parts []string) route {
 		return route{name: routeComposite}
 	case parts[0] == "batch" && len(parts) == 1:
 		return route{name: routeBatch}
+	case parts[0] == "graph" && len(parts) == 1:
+		return route{name: routeGraph}
+	case parts[0] == "tree" && len(parts) == 2:
+		return route{name: routeTree, object: parts[1]}
 	case parts[0] != "sobjects":
 		return route{name: routeUnknown}
 	case len(parts) == 1:

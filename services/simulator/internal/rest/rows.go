@@ -64,14 +64,20 @@ func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []
 		return nil, err
 	}
 	defer release()
-	err = s.org.Write(c.Context(), c.caller, func(w *dml.Writer) {
+	err = s.change(c.Context(), c, func(w *dml.Writer) {
+		w.AllowDuplicates = false
 		w.Fault = c.refuse(busy)
 		if allow, found := headerOption(c.Header.Get("Sforce-Duplicate-Rule-Header"), "allowSave"); found {
 			w.AllowDuplicates = strings.EqualFold(allow, "true")
 		}
 		results = change(w)
 	})
-	s.count(results, inputs, op)
+	count := func() { s.count(results, inputs, op) }
+	if c.tx != nil {
+		c.tx.counts = append(c.tx.counts, count)
+	} else {
+		count()
+	}
 	return results, err
 }
 
@@ -220,7 +226,7 @@ func (s *Server) locate(c *call, o *schema.Object, id string) (*record.Record, *
 		return nil, &rep
 	}
 	var rec *record.Record
-	if err := s.org.View(c.Context(), func() { rec, _ = s.org.Table(o).Get(long) }); err != nil {
+	if err := s.view(c, func() { rec, _ = s.org.Table(o).Get(long) }); err != nil {
 		rep := unexpectedAs(http.StatusServiceUnavailable)
 		return nil, &rep
 	}
