@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -140,4 +141,31 @@ func TestAnInstanceAddressMayEndInASlash(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, 200, res.StatusCode)
+}
+
+func TestColumnsDescribeAQuery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	columns := func(soql string) string {
+		status, body := b.call(http.MethodGet, "/query?columns=true&q="+url.QueryEscape(soql), "")
+		require.Equal(t, 200, status, body)
+		var answer struct{ ColumnMetadata []json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(body), &answer))
+		var names []string
+		for _, c := range answer.ColumnMetadata {
+			var column struct {
+				ColumnName  string
+				JoinColumns []struct{ ColumnName string }
+			}
+			require.NoError(t, json.Unmarshal(c, &column))
+			for _, j := range column.JoinColumns {
+				column.ColumnName += " " + j.ColumnName
+			}
+			names = append(names, column.ColumnName)
+		}
+		return strings.Join(names, ",")
+	}
+	require.Equal(t, "Id,Account Name", columns("SELECT Id, Account.Name FROM Contact"))
+	require.Equal(t, "Name,Contacts LastName", columns("SELECT Name, (SELECT LastName FROM Contacts) FROM Account"))
+	require.Equal(t, "OwnerId,n,expr0", columns("SELECT OwnerId, COUNT(Id) n, MAX(Name) FROM Account GROUP BY OwnerId"))
 }

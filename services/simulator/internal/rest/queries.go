@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/query"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 	"github.com/throughline-dev/throughline/services/simulator/internal/sfid"
 	"github.com/throughline-dev/throughline/services/simulator/internal/soql"
 )
@@ -44,6 +45,10 @@ func (s *Server) query(c *call) reply {
 			rep = queryFailure(failed)
 			return
 		}
+		if strings.EqualFold(c.URL.Query().Get("columns"), "true") {
+			rep = columns(s.org.Schema, parsed, res)
+			return
+		}
 		if parsed.Count {
 			rep = reply{status: http.StatusOK, body: []byte(`{"totalSize":` + strconv.Itoa(res.Total) + `,"done":true,"records":[]}`)}
 			return
@@ -58,6 +63,20 @@ func (s *Server) query(c *call) reply {
 		return unexpectedAs(http.StatusServiceUnavailable)
 	}
 	return rep
+}
+
+// columns describes the answer to a query in place of the answer, as the Salesforce CLI asks for.
+func columns(s *schema.Schema, q *soql.Query, res *query.Result) reply {
+	list, prefix, id := res.Columns(q), "", false
+	for i := range list {
+		id = id || list[i].ColumnName == "Id"
+	}
+	if o, found := s.Object(q.From.Text); found {
+		prefix = o.Prefix
+	}
+	return ok(map[string]any{
+		"columnMetadata": list, "entityName": q.From.Text, "groupBy": len(q.GroupBy) > 0, "idSelected": id, "keyPrefix": prefix,
+	})
 }
 
 func queryFailure(err error) reply {
