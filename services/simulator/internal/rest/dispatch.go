@@ -29,6 +29,10 @@ func (s *Server) dispatch(c *call) reply {
 		return s.composite(c)
 	case routeBatch:
 		return s.batch(c)
+	case routeSearch:
+		return s.search(c)
+	case routeParameterized:
+		return s.parameterized(c)
 	case routeGraph:
 		return s.graphs(c)
 	case routeUnknown:
@@ -86,7 +90,7 @@ func b2i(b bool) int {
 
 func resources(r *route) reply {
 	list := map[string]string{}
-	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "composite"} {
+	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite"} {
 		list[name] = r.path() + "/" + name
 	}
 	return ok(list)

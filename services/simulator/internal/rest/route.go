@@ -28,6 +28,8 @@ const (
 	routeBatch             = "composite.batch"
 	routeGraph             = "composite.graph"
 	routeTree              = "composite.tree"
+	routeSearch            = "search"
+	routeParameterized     = "search.parameterized"
 	routeUnknown           = "unknown"
 	currentVersion         = 67
 	firstVersion           = 31
@@ -95,6 +97,10 @@ func resourceRoute(parts []string) route {
 		return route{name: routeQueryAll}
 	case (head == "query" || head == "queryAll") && len(parts) == 2:
 		return route{name: routeQueryMore, locator: parts[1]}
+	case head == "search" && len(parts) == 1:
+		return route{name: routeSearch}
+	case head == "parameterizedSearch" && len(parts) == 1:
+		return route{name: routeParameterized}
 	case head == "sobjects":
 		return objectRoute(parts[1:])
 	case head == "composite":
