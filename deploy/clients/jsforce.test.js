@@ -1,4 +1,4 @@
-// jsforce, unchanged, against the simulator: sign-in, describe, records, Collections, Composite, queries, limits, errors.
+// jsforce, unchanged, against the simulator: sign-in, describe, records, Collections, Composite, queries, bulk jobs, limits, errors.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import jsforce from 'jsforce';
@@ -128,6 +128,29 @@ test('Composite with references', async () => {
     { method: 'POST', url: `${base}/sobjects/Contact`, referenceId: 'con', body: { LastName: 'Roe', AccountId: '@{acc.id}' } },
   ] });
   assert.deepEqual(answer.compositeResponse.map((r) => r.httpStatusCode), [201, 201]);
+});
+
+test('Bulk 2.0: insert, update, upsert, delete, query', async () => {
+  const conn = await connect();
+  conn.bulk2.pollInterval = 50;
+  conn.bulk2.pollTimeout = 60_000;
+  const run = (operation, input, more = {}) => conn.bulk2.loadAndWaitForResults({ object: 'Account', operation, input, ...more });
+  const rows = Array.from({ length: 300 }, (_, i) => ({ Name: `Bulk ${i}` }));
+  const made = await run('insert', [...rows, { Name: 'x'.repeat(256) }]);
+  assert.equal(made.successfulResults.length, 300);
+  assert.match(made.failedResults[0].sf__Error, /^STRING_TOO_LONG/);
+  const ids = made.successfulResults.map((r) => r.sf__Id);
+  const changed = await run('update', ids.map((Id) => ({ Id, Name: 'Bulk changed' })));
+  assert.equal(changed.successfulResults.length, 300);
+  const tasks = [{ Throughline_Key__c: 'bulk-1', Subject: 'Call', WhatId: ids[0] }];
+  for (const created of ['true', 'false']) {
+    const up = await conn.bulk2.loadAndWaitForResults({ object: 'Task', operation: 'upsert', externalIdFieldName: 'Throughline_Key__c', input: tasks });
+    assert.equal(up.successfulResults[0].sf__Created, created);
+  }
+  const found = await (await conn.bulk2.query("SELECT Id, Name FROM Account WHERE Name = 'Bulk changed'")).toArray();
+  assert.deepEqual(found.map((r) => r.Id).sort(), [...ids].sort());
+  const gone = await run('delete', ids.map((Id) => ({ Id })));
+  assert.equal(gone.successfulResults.length, 300);
 });
 
 test('limits', async () => {

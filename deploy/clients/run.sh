@@ -34,6 +34,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+: >"$work/out"
 bin/throughline simulate --listen 127.0.0.1:0 --scenario deploy/clients/orgs.yaml --dir "$work/sim" --tls >"$work/out" 2>"$work/log" &
 sim=$!
 until url=$(sed -n 's/^Salesforce simulator: //p' "$work/out") && [ -n "$url" ]; do

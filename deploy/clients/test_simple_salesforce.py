@@ -1,4 +1,4 @@
-"""simple-salesforce, unchanged, against the simulator: sign-in, describe, records, queries, Composite, limits, errors."""
+"""simple-salesforce, unchanged, against the simulator: sign-in, describe, records, queries, Composite, bulk jobs, limits, errors."""
 
 import os
 import socket
@@ -114,6 +114,20 @@ class Data(unittest.TestCase):
             {"method": "POST", "url": base + "Contact", "referenceId": "con", "body": {"LastName": "Roe", "AccountId": "@{acc.id}"}},
         ]})
         self.assertEqual([r["httpStatusCode"] for r in answer["compositeResponse"]], [201, 201])
+
+    def test_bulk2(self):
+        rows = [{"Name": f"Bulk {n}"} for n in range(300)] + [{"Name": "x" * 256}]
+        job = self.sf.bulk2.Account.insert(records=rows, wait=1)[0]
+        self.assertEqual((job["numberRecordsProcessed"], job["numberRecordsFailed"]), (301, 1))
+        made = self.sf.bulk2.Account.get_successful_records(job["job_id"])
+        self.assertEqual(made.count("\n"), 301)
+        self.assertIn("STRING_TOO_LONG", self.sf.bulk2.Account.get_failed_records(job["job_id"]))
+        pages = list(self.sf.bulk2.Account.query("SELECT Id FROM Account WHERE Name LIKE 'Bulk %'", max_records=200))
+        self.assertEqual(len(pages), 2)
+        ids = [line.strip('"') for page in pages for line in page.splitlines()[1:]]
+        self.assertEqual(len(ids), 300)
+        gone = self.sf.bulk2.Account.delete(records=[{"Id": i} for i in ids], wait=1)[0]
+        self.assertEqual((gone["numberRecordsProcessed"], gone["numberRecordsFailed"]), (300, 0))
 
     def test_limits(self):
         limits = self.sf.limits()

@@ -161,6 +161,7 @@ func (s *Simulator) drop(ctx context.Context, key string) error {
 	s.mu.Unlock()
 	s.stats.Reset(key)
 	t.auth.RevokeAll()
+	t.rest.Close()
 	return t.org.Drop(ctx)
 }
 
@@ -330,6 +331,9 @@ func (s *Simulator) serve(ctx context.Context, server *http.Server, served <-cha
 func (s *Simulator) Close() error {
 	s.setup.Lock()
 	defer s.setup.Unlock()
+	for _, t := range s.all() {
+		t.rest.Close()
+	}
 	if s.journal == nil {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
 	"github.com/throughline-dev/throughline/services/simulator/internal/journal"
 	"github.com/throughline-dev/throughline/services/simulator/internal/oauth"
 	"github.com/throughline-dev/throughline/services/simulator/internal/org"
@@ -21,18 +22,22 @@ type tenant struct {
 	org     *org.Org
 	auth    *oauth.Server
 	quota   *quota.Quota
+	batches *quota.Quota
+	queries *quota.Quota
 	rest    *rest.Server
 	spec    scenario.Org // as it was given, with records
 	ordinal int
-	saved   quota.State // used by Run's goroutine and by Close after it
+	saved   [3]quota.State // in the order of quotas; used by Run's goroutine and by Close after it
 }
 
 func (s *Simulator) tenant(o *org.Org, spec scenario.Org, ordinal int) *tenant {
 	t := &tenant{org: o, spec: spec, ordinal: ordinal, quota: newQuota(o.Spec)}
+	t.batches = quota.New(cmp.Or(o.Spec.API.BulkBatches, bulk.Batches), 1, longAfter)
+	t.queries = quota.New(bulk.Queries, 1, longAfter)
 	t.quota.Use(s.clock.Now(), o.Spec.API.Used)
 	t.auth = oauth.New(oauth.Deps{Org: o, Known: s.knowsApp, Keep: s.keeper(o.Key)})
 	t.rest = rest.New(rest.Deps{
-		Org: o, Auth: t.auth, Quota: t.quota, Faults: s.faults, Stats: s.stats, Wall: s.deps.Clock.Now,
+		Org: o, Auth: t.auth, Quota: t.quota, Batches: t.batches, Queries: t.queries, Faults: s.faults, Stats: s.stats, Wall: s.deps.Clock.Now,
 	})
 	return t
 }
@@ -61,7 +66,18 @@ func (s *Simulator) keeper(key string) func(name string, value []byte) {
 	}
 }
 
-func quotaKey(org string) string { return "quota/" + org }
+// quotas returns the counters that are stored, by the first part of their key.
+func (t *tenant) quotas() [3]struct {
+	key   string
+	quota *quota.Quota
+} {
+	return [3]struct {
+		key   string
+		quota *quota.Quota
+	}{
+		{"quota/" + t.org.Key, t.quota}, {"batches/" + t.org.Key, t.batches}, {"queryjobs/" + t.org.Key, t.queries},
+	}
+}
 
 // keepQuotas stores the call counters that have changed since they were last stored.
 func (s *Simulator) keepQuotas() {
@@ -69,37 +85,45 @@ func (s *Simulator) keepQuotas() {
 		return
 	}
 	for _, t := range s.all() {
-		state := t.quota.Save()
-		if state == t.saved {
-			continue
-		}
-		t.saved = state
-		if value, err := json.Marshal(state); err == nil {
-			s.journal.Append(journal.Batch{Entries: []journal.Entry{{Key: quotaKey(t.org.Key), Value: value}}})
+		for i, q := range t.quotas() {
+			state := q.quota.Save()
+			if state == t.saved[i] {
+				continue
+			}
+			t.saved[i] = state
+			if value, err := json.Marshal(state); err == nil {
+				s.journal.Append(journal.Batch{Entries: []journal.Entry{{Key: q.key, Value: value}}})
+			}
 		}
 	}
 }
 
-// restore takes back the tokens and the call counters that were kept.
+// restore takes back the tokens, the call counters and the bulk jobs that were kept.
 func (t *tenant) restore(ctx context.Context, j *journal.Journal) error {
-	err := j.Entries(ctx, quotaKey(t.org.Key), func(key string, value []byte) error {
-		var state quota.State
-		if key != quotaKey(t.org.Key) {
+	for _, q := range t.quotas() {
+		err := j.Entries(ctx, q.key, func(key string, value []byte) error {
+			var state quota.State
+			if key != q.key {
+				return nil
+			}
+			if err := json.Unmarshal(value, &state); err != nil {
+				return fmt.Errorf("read call counters: %w", err)
+			}
+			q.quota.Restore(state)
 			return nil
+		})
+		if err != nil {
+			return err
 		}
-		if err := json.Unmarshal(value, &state); err != nil {
-			return fmt.Errorf("read call counters: %w", err)
-		}
-		t.quota.Restore(state)
-		return nil
+	}
+	prefix := tokenKey(t.org.Key, "")
+	err := j.Entries(ctx, prefix, func(key string, value []byte) error {
+		return t.auth.Restore(strings.TrimPrefix(key, prefix), value)
 	})
 	if err != nil {
 		return err
 	}
-	prefix := tokenKey(t.org.Key, "")
-	return j.Entries(ctx, prefix, func(key string, value []byte) error {
-		return t.auth.Restore(strings.TrimPrefix(key, prefix), value)
-	})
+	return t.rest.Restore(ctx)
 }
 
 // Allowances by edition, as documented by Salesforce.

@@ -169,3 +169,12 @@ func TestColumnsDescribeAQuery(t *testing.T) {
 	require.Equal(t, "Name,Contacts LastName", columns("SELECT Name, (SELECT LastName FROM Contacts) FROM Account"))
 	require.Equal(t, "OwnerId,n,expr0", columns("SELECT OwnerId, COUNT(Id) n, MAX(Name) FROM Account GROUP BY OwnerId"))
 }
+
+func TestATransactionHoldsNoBulkJobs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	status, body := b.call(http.MethodPost, "/composite", `{"allOrNone":true,"compositeRequest":[{"method":"POST","referenceId":"job",
+		"url":"/services/data/v67.0/jobs/ingest","body":{"object":"Account","operation":"insert"}}]}`)
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, `"httpStatusCode":404`)
+}

@@ -78,10 +78,17 @@ func (e *Engine) List() []Counted {
 
 // Request returns the first rule that hits the call, or nil.
 func (e *Engine) Request(c Call) *Rule {
+	return e.first(c, func(s *state) bool { return !s.rows() && !s.chunks() })
+}
+
+// Chunk returns the first rule that hits the next chunk of a bulk job, or nil.
+func (e *Engine) Chunk(c Call) *Rule { return e.first(c, func(s *state) bool { return s.chunks() }) }
+
+func (e *Engine) first(c Call, concerned func(*state) bool) *Rule {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.rules {
-		if !s.rows() && s.matches(c) && s.hits() {
+		if concerned(s) && s.matches(c) && s.hits() {
 			r := s.Rule
 			return &r
 		}

@@ -31,6 +31,10 @@ const (
 	RowError Action = "row_error"
 	// LockRow refuses single records of a write with UNABLE_TO_LOCK_ROW.
 	LockRow Action = "lock_row"
+	// FailJob lets a bulk job fail before its next chunk with Code and Message: rows done stay done, the others are
+	// unprocessed. SlowJob lets it wait before its next chunk.
+	FailJob Action = "fail_job"
+	SlowJob Action = "slow_job"
 )
 
 // Rule is one scripted fault. Empty conditions match everything.
@@ -44,7 +48,8 @@ type Rule struct {
 	Method string `yaml:"method,omitempty" json:"method,omitempty"`
 
 	// Nth lists which matches are hit, counted from 1; Every hits each n-th; Probability hits by seeded chance. At most
-	// one of them; none hits all. For row actions they choose among records, not requests.
+	// one of them; none hits all. For row actions they choose among records, for job
+	// actions among chunks of 200 rows, not requests.
 	Nth         []int   `yaml:"nth,omitempty" json:"nth,omitempty"`
 	Every       int     `yaml:"every,omitempty" json:"every,omitempty"`
 	Probability float64 `yaml:"probability,omitempty" json:"probability,omitempty"`
@@ -66,15 +71,15 @@ type Rule struct {
 
 // Validate checks the rule. Errors name the key.
 func (r *Rule) Validate() error {
-	known := []Action{Status, Maintenance, DropBefore, DropAfter, Delay, ExpireSession, QuotaExceeded, RowError, LockRow}
+	known := []Action{Status, Maintenance, DropBefore, DropAfter, Delay, ExpireSession, QuotaExceeded, RowError, LockRow, FailJob, SlowJob}
 	if !slices.Contains(known, r.Action) {
 		return fmt.Errorf("action: %q is not one of %v", r.Action, known)
 	}
 	if r.Action == Status && (r.Status < 300 || r.Status > 599) {
 		return fmt.Errorf("status: %d is not from 300 to 599", r.Status)
 	}
-	if r.Action == Delay && r.Wait <= 0 {
-		return errors.New("wait: must be above 0 for a delay")
+	if (r.Action == Delay || r.Action == SlowJob) && r.Wait <= 0 {
+		return fmt.Errorf("wait: must be above 0 for %s", r.Action)
 	}
 	if r.Action == RowError && r.Code == "" {
 		return errors.New("code: must not be empty for a row error")
@@ -99,3 +104,6 @@ func (r *Rule) Validate() error {
 
 // rows reports whether the rule hits records rather than requests.
 func (r *Rule) rows() bool { return r.Action == RowError || r.Action == LockRow }
+
+// chunks reports whether the rule hits the chunks of bulk jobs rather than requests.
+func (r *Rule) chunks() bool { return r.Action == FailJob || r.Action == SlowJob }

@@ -32,6 +32,8 @@ type Batch struct {
 	Entries []Entry
 	// Drop forgets all records of these tables, before Rows are stored.
 	Drop []int64
+	// Forget deletes the entries whose keys begin with one of these, before Entries are stored.
+	Forget []string
 }
 
 // Journal is an open file. It is safe for concurrent use.
@@ -181,7 +183,7 @@ func (j *Journal) Table(ctx context.Context, name string) (int64, error) {
 
 // Entries calls visit for every entry whose key begins with prefix. Value is only good during the call.
 func (j *Journal) Entries(ctx context.Context, prefix string, visit func(key string, value []byte) error) error {
-	rows, err := j.db.QueryContext(ctx, `SELECT key, value FROM entries WHERE key >= ? AND key < ?`, prefix, prefix+"\xff")
+	rows, err := j.db.QueryContext(ctx, `SELECT key, value FROM entries WHERE key >= ? AND key < ? ORDER BY key`, prefix, prefix+"\xff")
 	if err != nil {
 		return fmt.Errorf("read entries %s: %w", prefix, err)
 	}

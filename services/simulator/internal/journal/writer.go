@@ -67,6 +67,11 @@ func (w *writer) batch(ctx context.Context, tx *sql.Tx, b *Batch) error {
 			return fmt.Errorf("empty table: %w", err)
 		}
 	}
+	for _, prefix := range b.Forget {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE key >= ? AND key < ?`, prefix, prefix+"\xff"); err != nil {
+			return fmt.Errorf("forget entries: %w", err)
+		}
+	}
 	for _, e := range b.Entries {
 		if err := entry(ctx, tx, e); err != nil {
 			return err

@@ -119,8 +119,13 @@ func (o *Org) Write(ctx context.Context, caller Caller, change func(*dml.Writer)
 	return nil
 }
 
-// commit runs a change and queues it. The ticket is nil when nothing is to be kept.
+// commit runs a change and queues it with other entries. The ticket is nil when nothing is to be kept.
 func (o *Org) commit(caller Caller, change func(*dml.Writer) error, extra ...journal.Entry) (*journal.Ticket, error) {
+	return o.transact(caller, func(w *dml.Writer) ([]journal.Entry, error) { return extra, change(w) })
+}
+
+// transact runs a change and queues it together with the entries that the change returns.
+func (o *Org) transact(caller Caller, change func(*dml.Writer) ([]journal.Entry, error)) (*journal.Ticket, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.gone {
@@ -130,7 +135,8 @@ func (o *Org) commit(caller Caller, change func(*dml.Writer) error, extra ...jou
 		Schema: o.Schema, Data: o, Access: caller.Access, Rules: o.rules, User: caller.UserID,
 		Now: record.NewDateTime(o.clock.Now()), Tx: &table.Tx{},
 	}
-	if err := change(w); err != nil {
+	extra, err := change(w)
+	if err != nil {
 		w.Tx.RollbackTo(0)
 		return nil, err
 	}

@@ -213,7 +213,8 @@ func (s *Server) inner(c *call, sub subrequest) reply {
 	}
 	inner := &call{Request: req, route: parseRoute(address.EscapedPath()), caller: c.caller, token: c.token, body: sub.body, rows: c.rows, tx: c.tx}
 	switch inner.route.name {
-	case routeComposite, routeBatch, routeGraph, routeTree, routeUnknown:
+	case routeComposite, routeBatch, routeGraph, routeTree, routeUnknown,
+		routeBulkCreate, routeBulkList, routeBulkUpload, routeBulkJob, routeBulkResults:
 		return notFound()
 	}
 	return s.dispatch(inner)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/throughline-dev/throughline/services/simulator/internal/quota"
 	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 )
 
@@ -35,6 +36,14 @@ func (s *Server) dispatch(c *call) reply {
 		return s.parameterized(c)
 	case routeGraph:
 		return s.graphs(c)
+	case routeBulkCreate, routeBulkList:
+		return s.bulkJobs(c)
+	case routeBulkUpload:
+		return s.bulkUpload(c)
+	case routeBulkJob:
+		return s.bulkJob(c)
+	case routeBulkResults:
+		return s.bulkResults(c)
 	case routeUnknown:
 		return notFound()
 	}
@@ -90,18 +99,23 @@ func b2i(b bool) int {
 
 func resources(r *route) reply {
 	list := map[string]string{}
-	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite"} {
+	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite", "jobs"} {
 		list[name] = r.path() + "/" + name
 	}
 	return ok(list)
 }
 
 func (s *Server) limits() reply {
-	used, limit := s.quota.Usage(s.org.Now())
 	type entry struct{ Max, Remaining int }
-	list := map[string]entry{"DailyApiRequests": {limit, max(0, limit-used)}}
+	list := map[string]entry{}
+	for name, q := range map[string]*quota.Quota{
+		"DailyApiRequests": s.quota, "DailyBulkApiBatches": s.batches, "DailyBulkV2QueryJobs": s.queries,
+	} {
+		used, limit := q.Usage(s.org.Now())
+		list[name] = entry{limit, max(0, limit-used)}
+	}
 	for name, n := range map[string]int{
-		"DailyBulkApiBatches": 15_000, "DailyBulkV2QueryJobs": 10_000, "DataStorageMB": 10_240, "FileStorageMB": 10_240,
+		"DataStorageMB": 10_240, "FileStorageMB": 10_240,
 		"DailyAsyncApexExecutions": 250_000, "DailyDeliveredPlatformEvents": 25_000, "HourlyPublishedPlatformEvents": 50_000,
 		"SingleEmail": 5_000, "MassEmail": 5_000,
 	} {

@@ -93,13 +93,13 @@ func (s *Server) locked(c *call, run func() reply) reply {
 
 // lock takes the locks of a write and lets its simulated time pass while it holds them. The returned function refuses the
 // records whose locks could not be had.
-func (s *Server) lock(c *call, inputs []dml.Input, op dml.Op) (release func(), fault func(*dml.Input) *dml.Error, err error) {
-	if s.locks == nil || c.tx != nil {
+func (s *Server) lock(ctx context.Context, inputs []dml.Input, op dml.Op) (release func(), fault func(*dml.Input) *dml.Error, err error) {
+	if s.locks == nil {
 		return func() {}, nil, nil
 	}
 	needs := make(map[*dml.Input][]string, len(inputs))
 	var all []string
-	err = s.org.View(c.Context(), func() {
+	err = s.org.View(ctx, func() {
 		for i := range inputs {
 			ids := inputs[i].Locks(op, s.org)
 			needs[&inputs[i]] = ids
@@ -109,8 +109,8 @@ func (s *Server) lock(c *call, inputs []dml.Input, op dml.Op) (release func(), f
 	if err != nil {
 		return nil, nil, err
 	}
-	release, refused := s.locks.acquire(c.Context(), all)
-	s.latency.wait(c.Context())
+	release, refused := s.locks.acquire(ctx, all)
+	s.latency.wait(ctx)
 	if len(refused) == 0 {
 		return release, nil, nil
 	}

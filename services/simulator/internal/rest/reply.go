@@ -16,6 +16,8 @@ type reply struct {
 	html     bool
 	location string
 	modified string // Last-Modified
+	csv      bool
+	headers  map[string]string // more headers
 	records  int
 	failed   int
 	uncount  bool // not counted against the quota, and without the limit header

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
 	"github.com/throughline-dev/throughline/services/simulator/internal/sfid"
 )
 
@@ -30,6 +31,11 @@ const (
 	routeTree              = "composite.tree"
 	routeSearch            = "search"
 	routeParameterized     = "search.parameterized"
+	routeBulkCreate        = "bulk.create"
+	routeBulkList          = "bulk.list"
+	routeBulkUpload        = "bulk.upload"
+	routeBulkJob           = "bulk.job"
+	routeBulkResults       = "bulk.results"
 	routeUnknown           = "unknown"
 	currentVersion         = 67
 	firstVersion           = 31
@@ -46,6 +52,8 @@ type route struct {
 	field   string
 	value   string
 	locator string
+	kind    bulk.Kind // of a bulk job
+	part    bulk.Part
 }
 
 // path is the version's path, for addresses in answers.
@@ -105,6 +113,8 @@ func resourceRoute(parts []string) route {
 		return objectRoute(parts[1:])
 	case head == "composite":
 		return compositeRoute(parts[1:])
+	case head == "jobs":
+		return jobRoute(parts[1:])
 	}
 	return route{name: routeUnknown}
 }
@@ -145,6 +155,37 @@ func compositeRoute(parts []string) route {
 		return route{name: routeCollectionUpsert, object: parts[1], field: parts[2]}
 	}
 	return route{name: routeUnknown}
+}
+
+// jobRoute reads what follows /jobs. Whether a request without an id makes a job or lists them is up to its method.
+func jobRoute(parts []string) route {
+	if len(parts) == 0 || len(parts) > 3 || (parts[0] != string(bulk.Ingest) && parts[0] != string(bulk.Query)) {
+		return route{name: routeUnknown}
+	}
+	r := route{kind: bulk.Kind(parts[0])}
+	if len(parts) > 1 {
+		r.id = parts[1]
+	}
+	switch {
+	case len(parts) == 1:
+		r.name = routeBulkCreate
+	case len(parts) == 2:
+		r.name = routeBulkJob
+	case r.kind == bulk.Query && parts[2] == "results":
+		r.name = routeBulkResults
+	case r.kind == bulk.Query:
+		r.name = routeUnknown
+	case parts[2] == "batches":
+		r.name = routeBulkUpload
+	default:
+		r.name = routeUnknown
+		for _, part := range []bulk.Part{bulk.Successful, bulk.FailedRows, bulk.Unprocessed} {
+			if strings.EqualFold(parts[2], string(part)) {
+				r.name, r.part = routeBulkResults, part
+			}
+		}
+	}
+	return r
 }
 
 // looksLikeID tells an id from other texts.

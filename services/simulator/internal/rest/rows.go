@@ -59,14 +59,18 @@ func (s *Server) one(c *call, o *schema.Object, op dml.Op) (dml.Input, *reply) {
 // write runs a change with the call's options and faults, and counts what came of it.
 func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []dml.Input, op dml.Op) ([]dml.Result, error) {
 	var results []dml.Result
-	release, busy, err := s.lock(c, inputs, op)
-	if err != nil {
-		return nil, err
+	var busy func(*dml.Input) *dml.Error
+	var err error
+	if c.tx == nil {
+		var release func()
+		if release, busy, err = s.lock(c.Context(), inputs, op); err != nil {
+			return nil, err
+		}
+		defer release()
 	}
-	defer release()
 	err = s.change(c.Context(), c, func(w *dml.Writer) {
 		w.AllowDuplicates = false
-		w.Fault = c.refuse(busy)
+		w.Fault = refuse(c.rows, busy)
 		if allow, found := headerOption(c.Header.Get("Sforce-Duplicate-Rule-Header"), "allowSave"); found {
 			w.AllowDuplicates = strings.EqualFold(allow, "true")
 		}
@@ -83,12 +87,12 @@ func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []
 
 // refuse puts together what may refuse single records: scripted faults and locks that could not be had. It is nil when
 // there is neither.
-func (c *call) refuse(busy func(*dml.Input) *dml.Error) func(*dml.Input) *dml.Error {
-	if c.rows == nil {
+func refuse(rows func(object string) *faults.Rule, busy func(*dml.Input) *dml.Error) func(*dml.Input) *dml.Error {
+	if rows == nil {
 		return busy
 	}
 	return func(in *dml.Input) *dml.Error {
-		if err := rowFault(c.rows(in.Object.Name), in); err != nil || busy == nil {
+		if err := rowFault(rows(in.Object.Name), in); err != nil || busy == nil {
 			return err
 		}
 		return busy(in)

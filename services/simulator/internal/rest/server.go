@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
 	"github.com/throughline-dev/throughline/services/simulator/internal/faults"
 	"github.com/throughline-dev/throughline/services/simulator/internal/oauth"
 	"github.com/throughline-dev/throughline/services/simulator/internal/org"
@@ -18,6 +19,9 @@ type Server struct {
 	org     *org.Org
 	auth    *oauth.Server
 	quota   *quota.Quota
+	batches *quota.Quota
+	queries *quota.Quota
+	jobs    *bulk.Store
 	faults  *faults.Engine
 	stats   *stats.Recorder
 	latency *latency
@@ -29,11 +33,14 @@ type Server struct {
 
 // Deps is what a server needs from outside.
 type Deps struct {
-	Org    *org.Org
-	Auth   *oauth.Server
-	Quota  *quota.Quota
-	Faults *faults.Engine
-	Stats  *stats.Recorder
+	Org   *org.Org
+	Auth  *oauth.Server
+	Quota *quota.Quota
+	// Batches and Queries are the allocations of bulk batches and query jobs.
+	Batches *quota.Quota
+	Queries *quota.Quota
+	Faults  *faults.Engine
+	Stats   *stats.Recorder
 	// Wall is real time, for what is measured rather than simulated.
 	Wall func() time.Time
 }
@@ -41,14 +48,21 @@ type Deps struct {
 // New returns the server of an org.
 func New(d Deps) *Server {
 	s := &Server{
-		org: d.Org, auth: d.Auth, quota: d.Quota, faults: d.Faults, stats: d.Stats, wall: d.Wall,
+		org: d.Org, auth: d.Auth, quota: d.Quota, batches: d.Batches, queries: d.Queries, faults: d.Faults, stats: d.Stats, wall: d.Wall,
 		latency: newLatency(d.Org.Spec.Latency, d.Org.Key), cursors: newCursors(d.Org.ID), started: d.Org.Now(),
 	}
 	if d.Org.Spec.RowLocks {
 		s.locks = newRowLocks(d.Org.Spec.LockWait)
 	}
+	s.jobs = bulk.New(bulk.Deps{Org: d.Org, Writer: bulkWriter{s}, Batches: d.Batches, Queries: d.Queries})
 	return s
 }
+
+// Restore takes back the bulk jobs that were kept, and goes on with those that were not finished.
+func (s *Server) Restore(ctx context.Context) error { return s.jobs.Restore(ctx) }
+
+// Close stops the bulk jobs that run and waits for them.
+func (s *Server) Close() { s.jobs.Close() }
 
 // call is one request on its way through the server.
 type call struct {
@@ -65,6 +79,9 @@ type call struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := s.wall()
 	c := &call{Request: r, route: parseRoute(r.URL.EscapedPath())}
+	if c.route.name == routeBulkCreate && r.Method != http.MethodPost {
+		c.route.name = routeBulkList
+	}
 	name := c.route.name
 	isAuth := strings.HasPrefix(r.URL.Path, "/services/oauth2/") || strings.HasPrefix(r.URL.Path, "/id/")
 	if isAuth {

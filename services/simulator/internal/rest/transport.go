@@ -4,11 +4,14 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
 )
 
 const (
@@ -51,13 +54,17 @@ func (s *Server) readBody(c *call) (reply, bool) {
 	if err != nil {
 		return failure(http.StatusBadRequest, "JSON_PARSER_ERROR", "the compressed body cannot be read"), true
 	}
+	limit := int64(maxBody)
+	if c.route.name == routeBulkUpload {
+		limit = bulk.MaxUpload
+	}
 	var b strings.Builder
-	if c.ContentLength > 0 && c.ContentLength < maxBody {
+	if c.ContentLength > 0 && c.ContentLength < limit {
 		b.Grow(int(c.ContentLength))
 	}
-	n, err := io.Copy(&b, io.LimitReader(from, maxBody+1))
-	if n > maxBody {
-		return failure(http.StatusRequestEntityTooLarge, "REQUEST_LIMIT_EXCEEDED", "the request body is larger than 50 MB"), true
+	n, err := io.Copy(&b, io.LimitReader(from, limit+1))
+	if n > limit {
+		return failure(http.StatusRequestEntityTooLarge, "REQUEST_LIMIT_EXCEEDED", fmt.Sprintf("the request body is larger than %d MB", limit>>20)), true
 	}
 	if err != nil {
 		if errors.Is(err, c.Context().Err()) && c.Context().Err() != nil {
@@ -90,6 +97,9 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep reply) {
 	if rep.modified != "" {
 		h.Set("Last-Modified", rep.modified)
 	}
+	for name, value := range rep.headers {
+		h.Set(name, value)
+	}
 	if len(rep.body) == 0 {
 		w.WriteHeader(rep.status)
 		return
@@ -97,6 +107,9 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep reply) {
 	h.Set("Content-Type", "application/json;charset=UTF-8")
 	if rep.html {
 		h.Set("Content-Type", "text/html; charset=utf-8")
+	}
+	if rep.csv {
+		h.Set("Content-Type", "text/csv")
 	}
 	h.Set("Vary", "Accept-Encoding")
 	if len(rep.body) < compressFrom || !strings.Contains(c.Header.Get("Accept-Encoding"), "gzip") {

@@ -75,6 +75,8 @@ type API struct {
 	// is 20 s by default.
 	LongRequests int           `yaml:"long_requests,omitempty"`
 	LongAfter    time.Duration `yaml:"long_after,omitempty"`
+	// BulkBatches is how many batches of bulk jobs 24 hours allow; 0 for 15,000.
+	BulkBatches int `yaml:"bulk_batches,omitempty"`
 }
 
 // Latency is how long requests take: a log-normal distribution with the given median and 99th percentile. Zero answers
