@@ -23,7 +23,7 @@ crash: build ## The demo, killed with -9 and restarted five times on the way
 	deploy/crash.sh
 
 ##@ Build and test
-.PHONY: build test faults fuzz test-kafka test-postgres test-separate requirements
+.PHONY: build test faults fuzz test-kafka test-postgres test-separate test-clients requirements
 build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
@@ -41,6 +41,8 @@ test-postgres: ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES,
 	deploy/postgres/run-postgres.sh exec go test -count=1 ./services/config/...
 test-separate: build ## Every service as a process of its own, as docker-compose.yml runs them, on Apache Kafka and PostgreSQL
 	deploy/separate.sh
+test-clients: build ## Third-party Salesforce clients, unchanged, against the simulator (needs Node.js, npm and Python 3)
+	deploy/clients/run.sh
 FUZZTIME ?= 10s
 fuzz: ## Every fuzz test for FUZZTIME each
 	deploy/fuzz.sh $(FUZZTIME)

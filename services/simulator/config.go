@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
@@ -22,6 +23,17 @@ type Config struct {
 	DefaultOrg string `yaml:"default_org"`
 	// DrainTimeout is how long Run waits for requests under way when it ends.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	// TLS serves https instead of http.
+	TLS TLS `yaml:"tls"`
+}
+
+// TLS is how https is served: with a certificate of the user's, or with those of an authority that the simulator keeps as
+// ca.pem in Config.Dir/tls and that clients must be told to trust.
+type TLS struct {
+	Enabled bool `yaml:"enabled"`
+	// Cert and Key are PEM files; both or neither.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // DefaultConfig listens on port 8700 of this machine and keeps everything in memory.
@@ -37,8 +49,20 @@ func (c Config) Validate() error {
 	if c.DrainTimeout <= 0 {
 		return errors.New("drain_timeout: must be above 0")
 	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls: cert and key belong together")
+	}
+	if c.TLS.Cert != "" && !c.TLS.Enabled {
+		return errors.New("tls: a certificate is given, but tls is not enabled")
+	}
+	if c.TLS.Enabled && c.TLS.Cert == "" && c.Dir == "" {
+		return errors.New("tls: needs a certificate and key, or a dir to keep a certificate authority in")
+	}
 	return nil
 }
+
+// tlsDir is the folder of the certificate authority.
+func (c Config) tlsDir() string { return filepath.Join(c.Dir, "tls") }
 
 // Clock is where real time comes from.
 type Clock interface{ Now() time.Time }

@@ -14,6 +14,9 @@ func (s *Simulator) Handler() http.Handler {
 	control := s.control()
 	pages := s.pages()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "//") {
+			r = strip(r, "")
+		}
 		if strings.HasPrefix(r.URL.Path, "/_sim/") {
 			control.ServeHTTP(w, r)
 			return
@@ -87,9 +90,5 @@ func strip(r *http.Request, prefix string) *http.Request {
 	return out
 }
 
-func rooted(path string) string {
-	if path == "" {
-		return "/"
-	}
-	return path
-}
+// rooted makes a path begin with one slash. Clients whose instance address ends in one, like the Salesforce CLI, send two.
+func rooted(path string) string { return "/" + strings.TrimLeft(path, "/") }

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/throughline-dev/throughline/services/simulator/internal/certs"
 	"github.com/throughline-dev/throughline/services/simulator/internal/clock"
 	"github.com/throughline-dev/throughline/services/simulator/internal/faults"
 	"github.com/throughline-dev/throughline/services/simulator/internal/journal"
@@ -229,8 +231,31 @@ func (s *Simulator) Listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s.listener = l
+	secured, err := s.secured(l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.listener = secured
 	return nil
+}
+
+// secured wraps the listener in TLS if that is asked for.
+func (s *Simulator) secured(l net.Listener) (net.Listener, error) {
+	if !s.cfg.TLS.Enabled {
+		return l, nil
+	}
+	if s.cfg.TLS.Cert == "" {
+		authority, err := certs.Open(s.cfg.tlsDir(), s.deps.Clock.Now)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		return tls.NewListener(l, authority.Config()), nil
+	}
+	pair, err := tls.LoadX509KeyPair(s.cfg.TLS.Cert, s.cfg.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
 }
 
 // Addr returns the address that the simulator listens on, or "" before Listen.
@@ -244,7 +269,15 @@ func (s *Simulator) Addr() string {
 }
 
 // BaseURL returns an org's login and instance address on the simulator's listener.
-func (s *Simulator) BaseURL(key string) string { return "http://" + s.Addr() + "/orgs/" + key }
+func (s *Simulator) BaseURL(key string) string { return s.Origin() + "/orgs/" + key }
+
+// Origin returns scheme and address of the simulator's listener, after Listen.
+func (s *Simulator) Origin() string {
+	if s.cfg.TLS.Enabled {
+		return "https://" + s.Addr()
+	}
+	return "http://" + s.Addr()
+}
 
 // Run serves until ctx ends, then finishes the requests under way and closes the store. It can run once.
 func (s *Simulator) Run(ctx context.Context) error {

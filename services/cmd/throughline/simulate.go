@@ -20,6 +20,7 @@ func newSimulate() *cobra.Command {
 scripted faults, with a page per record. docs/simulator.md describes the scenario file and the control API under /_sim/.`,
 		Example: `  throughline simulate --scenario orgs.yaml
   throughline simulate --listen :8700 --dir data/salesforce --scenario orgs.yaml
+  throughline simulate --scenario orgs.yaml --dir data --tls
   curl -X POST --data-binary @orgs.yaml http://127.0.0.1:8700/_sim/scenario`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +31,7 @@ scripted faults, with a page per record. docs/simulator.md describes the scenari
 			if err := sim.Listen(cmd.Context()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Salesforce simulator: http://%s\n", sim.Addr())
+			fmt.Fprintf(cmd.OutOrStdout(), "Salesforce simulator: %s\n", sim.Origin())
 			return sim.Run(cmd.Context())
 		},
 	}
@@ -38,5 +39,8 @@ scripted faults, with a page per record. docs/simulator.md describes the scenari
 	cmd.Flags().StringVar(&cfg.Dir, "dir", cfg.Dir, "`folder` that keeps the orgs; empty keeps them in memory")
 	cmd.Flags().StringVar(&cfg.Scenario, "scenario", "", "YAML `file` with orgs to make, unless they exist already")
 	cmd.Flags().StringVar(&cfg.DefaultOrg, "default-org", "", "org that answers requests which name none; default: the first")
+	cmd.Flags().BoolVar(&cfg.TLS.Enabled, "tls", false, "serve https; clients must trust tls/ca.pem in --dir, or --tls-cert is theirs already")
+	cmd.Flags().StringVar(&cfg.TLS.Cert, "tls-cert", "", "PEM `file` with the certificate for --tls")
+	cmd.Flags().StringVar(&cfg.TLS.Key, "tls-key", "", "PEM `file` with the certificate's key")
 	return cmd
 }

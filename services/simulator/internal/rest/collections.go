@@ -211,7 +211,7 @@ func (s *Server) collectionGet(c *call, o *schema.Object) reply {
 		return *failed
 	}
 	body := []byte{'['}
-	err := s.org.View(c.Context(), func() {
+	err := s.view(c, func() {
 		for i, id := range ids {
 			if i > 0 {
 				body = append(body, ',')

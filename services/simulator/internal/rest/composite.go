@@ -43,26 +43,37 @@ func (s *Server) composite(c *call) reply {
 	if failed != nil {
 		return *failed
 	}
-	if v.GetTrue("allOrNone") {
-		return failure(http.StatusBadRequest, "INVALID_INPUT", "allOrNone in a composite request is not supported by this simulator")
-	}
-	subs, failed := subrequests(c, &v, "compositeRequest")
+	subs, failed := subrequests(c, &v, "compositeRequest", maxSubrequests)
 	if failed != nil {
 		return *failed
 	}
 	if rep, bad := checkComposite(subs); bad {
 		return rep
 	}
-	answers := map[string]jsonin.Value{}
-	body := []byte(`{"compositeResponse":[`)
-	for i, sub := range subs {
-		if i > 0 {
-			body = append(body, ',')
+	var replies []reply
+	if v.GetTrue("allOrNone") {
+		replies, _ = s.together(c, subs)
+	} else {
+		answers := answers{}
+		for _, sub := range subs {
+			replies = append(replies, s.compositeOne(c, sub, answers))
 		}
-		rep := s.compositeOne(c, sub, answers)
-		body = appendSubresult(body, &sub, &rep)
 	}
-	return reply{status: http.StatusOK, body: append(body, "]}"...), records: len(subs)}
+	return reply{status: http.StatusOK, body: appendComposite(nil, subs, replies), records: len(subs)}
+}
+
+// answers are the bodies of subrequests that succeeded, by reference id.
+type answers map[string]jsonin.Value
+
+func appendComposite(dst []byte, subs []subrequest, replies []reply) []byte {
+	dst = append(dst, `{"compositeResponse":[`...)
+	for i := range subs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendSubresult(dst, &subs[i], &replies[i])
+	}
+	return append(dst, "]}"...)
 }
 
 func checkComposite(subs []subrequest) (reply, bool) {
@@ -85,15 +96,24 @@ func checkComposite(subs []subrequest) (reply, bool) {
 	return reply{}, false
 }
 
-func subrequests(c *call, v *jsonin.Value, key string) ([]subrequest, *reply) {
+// listOf finds a list that may have so many members at most.
+func listOf(v *jsonin.Value, key string, most int) (*jsonin.Value, *reply) {
 	list, found := v.Get(key)
 	if !found || list.Kind != jsonin.Array {
 		rep := failure(http.StatusBadRequest, "JSON_PARSER_ERROR", key+" is required")
 		return nil, &rep
 	}
-	if len(list.Members) > maxSubrequests {
-		rep := failure(http.StatusBadRequest, "LIMIT_EXCEEDED", fmt.Sprintf("the request may hold %d subrequests at most", maxSubrequests))
+	if len(list.Members) > most {
+		rep := failure(http.StatusBadRequest, "LIMIT_EXCEEDED", fmt.Sprintf("%s may hold %d entries at most", key, most))
 		return nil, &rep
+	}
+	return list, nil
+}
+
+func subrequests(c *call, v *jsonin.Value, key string, most int) ([]subrequest, *reply) {
+	list, failed := listOf(v, key, most)
+	if failed != nil {
+		return nil, failed
 	}
 	subs := make([]subrequest, 0, len(list.Members))
 	for i := range list.Members {
@@ -115,7 +135,7 @@ func subrequests(c *call, v *jsonin.Value, key string) ([]subrequest, *reply) {
 }
 
 // compositeOne fills in references, runs one subrequest and remembers its answer.
-func (s *Server) compositeOne(c *call, sub subrequest, answers map[string]jsonin.Value) reply {
+func (s *Server) compositeOne(c *call, sub subrequest, answers answers) reply {
 	address, err := fill(sub.url, answers, func(text string) string { return text })
 	if err == nil {
 		sub.url = address
@@ -137,7 +157,7 @@ func (s *Server) compositeOne(c *call, sub subrequest, answers map[string]jsonin
 var reference = regexp.MustCompile(`@\{([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[\d+\])*)\}`)
 
 // fill replaces @{reference.path} by what the answer holds there.
-func fill(text string, answers map[string]jsonin.Value, quote func(string) string) (string, error) {
+func fill(text string, answers answers, quote func(string) string) (string, error) {
 	var failed error
 	out := reference.ReplaceAllStringFunc(text, func(match string) string {
 		parts := reference.FindStringSubmatch(match)
@@ -191,8 +211,10 @@ func (s *Server) inner(c *call, sub subrequest) reply {
 	for name, value := range sub.headers {
 		req.Header.Set(name, value)
 	}
-	inner := &call{Request: req, route: parseRoute(address.EscapedPath()), caller: c.caller, token: c.token, body: sub.body, rows: c.rows}
-	if inner.route.name == routeComposite || inner.route.name == routeBatch || inner.route.name == routeUnknown {
+	inner := &call{Request: req, route: parseRoute(address.EscapedPath()), caller: c.caller, token: c.token, body: sub.body, rows: c.rows, tx: c.tx}
+	switch inner.route.name {
+	case routeComposite, routeBatch, routeGraph, routeTree, routeUnknown,
+		routeBulkCreate, routeBulkList, routeBulkUpload, routeBulkJob, routeBulkResults:
 		return notFound()
 	}
 	return s.dispatch(inner)
@@ -231,7 +253,7 @@ func (s *Server) batch(c *call) reply {
 	if failed != nil {
 		return *failed
 	}
-	subs, failed := subrequests(c, &v, "batchRequests")
+	subs, failed := subrequests(c, &v, "batchRequests", maxSubrequests)
 	if failed != nil {
 		return *failed
 	}

@@ -30,6 +30,12 @@ func (s *Server) dispatch(c *call) reply {
 		return s.composite(c)
 	case routeBatch:
 		return s.batch(c)
+	case routeSearch:
+		return s.search(c)
+	case routeParameterized:
+		return s.parameterized(c)
+	case routeGraph:
+		return s.graphs(c)
 	case routeBulkCreate, routeBulkList:
 		return s.bulkJobs(c)
 	case routeBulkUpload:
@@ -54,6 +60,8 @@ func (s *Server) dispatch(c *call) reply {
 		return s.row(c, o)
 	case routeExternal:
 		return s.external(c, o)
+	case routeTree:
+		return s.tree(c, o)
 	case routeCollectionObject:
 		return s.collectionGet(c, o)
 	case routeCollectionUpsert:
@@ -91,7 +99,7 @@ func b2i(b bool) int {
 
 func resources(r *route) reply {
 	list := map[string]string{}
-	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "composite", "jobs"} {
+	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite", "jobs"} {
 		list[name] = r.path() + "/" + name
 	}
 	return ok(list)

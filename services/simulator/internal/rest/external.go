@@ -31,7 +31,7 @@ func (s *Server) external(c *call, o *schema.Object) reply {
 		return s.row(c, o)
 	}
 	var found []*record.Record
-	if err := s.org.View(c.Context(), func() { found = s.org.Table(o).Find(f.Slot, f.Key(c.route.value)) }); err != nil {
+	if err := s.view(c, func() { found = s.org.Table(o).Find(f.Slot, f.Key(c.route.value)) }); err != nil {
 		return unexpectedAs(http.StatusServiceUnavailable)
 	}
 	if len(found) > 1 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/query"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 	"github.com/throughline-dev/throughline/services/simulator/internal/sfid"
 	"github.com/throughline-dev/throughline/services/simulator/internal/soql"
 )
@@ -36,12 +37,16 @@ func (s *Server) query(c *call) reply {
 	}
 	size := min(max(headerNumber(c.Header.Get("Sforce-Query-Options"), "batchSize", pageSize), minPage), pageSize)
 	var rep reply
-	err = s.org.View(c.Context(), func() {
+	err = s.view(c, func() {
 		env := s.org.Query(c.caller, c.route.path())
 		env.Deleted = c.route.name == routeQueryAll
 		res, failed := env.Run(parsed)
 		if failed != nil {
 			rep = queryFailure(failed)
+			return
+		}
+		if strings.EqualFold(c.URL.Query().Get("columns"), "true") {
+			rep = columns(s.org.Schema, parsed, res)
 			return
 		}
 		if parsed.Count {
@@ -58,6 +63,20 @@ func (s *Server) query(c *call) reply {
 		return unexpectedAs(http.StatusServiceUnavailable)
 	}
 	return rep
+}
+
+// columns describes the answer to a query in place of the answer, as the Salesforce CLI asks for.
+func columns(s *schema.Schema, q *soql.Query, res *query.Result) reply {
+	list, prefix, id := res.Columns(q), "", false
+	for i := range list {
+		id = id || list[i].ColumnName == "Id"
+	}
+	if o, found := s.Object(q.From.Text); found {
+		prefix = o.Prefix
+	}
+	return ok(map[string]any{
+		"columnMetadata": list, "entityName": q.From.Text, "groupBy": len(q.GroupBy) > 0, "idSelected": id, "keyPrefix": prefix,
+	})
 }
 
 func queryFailure(err error) reply {
@@ -83,7 +102,7 @@ func (s *Server) queryMore(c *call) reply {
 		return invalid
 	}
 	var rep reply
-	if err := s.org.View(c.Context(), func() { rep = cur.page(c, from) }); err != nil {
+	if err := s.view(c, func() { rep = cur.page(c, from) }); err != nil {
 		return unexpectedAs(http.StatusServiceUnavailable)
 	}
 	return rep

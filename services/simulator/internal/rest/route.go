@@ -27,6 +27,10 @@ const (
 	routeCollectionUpsert  = "collections.upsert"
 	routeComposite         = "composite"
 	routeBatch             = "composite.batch"
+	routeGraph             = "composite.graph"
+	routeTree              = "composite.tree"
+	routeSearch            = "search"
+	routeParameterized     = "search.parameterized"
 	routeBulkCreate        = "bulk.create"
 	routeBulkList          = "bulk.list"
 	routeBulkUpload        = "bulk.upload"
@@ -101,6 +105,10 @@ func resourceRoute(parts []string) route {
 		return route{name: routeQueryAll}
 	case (head == "query" || head == "queryAll") && len(parts) == 2:
 		return route{name: routeQueryMore, locator: parts[1]}
+	case head == "search" && len(parts) == 1:
+		return route{name: routeSearch}
+	case head == "parameterizedSearch" && len(parts) == 1:
+		return route{name: routeParameterized}
 	case head == "sobjects":
 		return objectRoute(parts[1:])
 	case head == "composite":
@@ -133,6 +141,10 @@ func compositeRoute(parts []string) route {
 		return route{name: routeComposite}
 	case parts[0] == "batch" && len(parts) == 1:
 		return route{name: routeBatch}
+	case parts[0] == "graph" && len(parts) == 1:
+		return route{name: routeGraph}
+	case parts[0] == "tree" && len(parts) == 2:
+		return route{name: routeTree, object: parts[1]}
 	case parts[0] != "sobjects":
 		return route{name: routeUnknown}
 	case len(parts) == 1:

@@ -59,19 +59,29 @@ func (s *Server) one(c *call, o *schema.Object, op dml.Op) (dml.Input, *reply) {
 // write runs a change with the call's options and faults, and counts what came of it.
 func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []dml.Input, op dml.Op) ([]dml.Result, error) {
 	var results []dml.Result
-	release, busy, err := s.lock(c.Context(), inputs, op)
-	if err != nil {
-		return nil, err
+	var busy func(*dml.Input) *dml.Error
+	var err error
+	if c.tx == nil {
+		var release func()
+		if release, busy, err = s.lock(c.Context(), inputs, op); err != nil {
+			return nil, err
+		}
+		defer release()
 	}
-	defer release()
-	err = s.org.Write(c.Context(), c.caller, func(w *dml.Writer) {
+	err = s.change(c.Context(), c, func(w *dml.Writer) {
+		w.AllowDuplicates = false
 		w.Fault = refuse(c.rows, busy)
 		if allow, found := headerOption(c.Header.Get("Sforce-Duplicate-Rule-Header"), "allowSave"); found {
 			w.AllowDuplicates = strings.EqualFold(allow, "true")
 		}
 		results = change(w)
 	})
-	s.count(results, inputs, op)
+	count := func() { s.count(results, inputs, op) }
+	if c.tx != nil {
+		c.tx.counts = append(c.tx.counts, count)
+	} else {
+		count()
+	}
 	return results, err
 }
 
@@ -220,7 +230,7 @@ func (s *Server) locate(c *call, o *schema.Object, id string) (*record.Record, *
 		return nil, &rep
 	}
 	var rec *record.Record
-	if err := s.org.View(c.Context(), func() { rec, _ = s.org.Table(o).Get(long) }); err != nil {
+	if err := s.view(c, func() { rec, _ = s.org.Table(o).Get(long) }); err != nil {
 		rep := unexpectedAs(http.StatusServiceUnavailable)
 		return nil, &rep
 	}

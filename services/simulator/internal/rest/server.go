@@ -72,6 +72,7 @@ type call struct {
 	token  string
 	body   string
 	rows   func(object string) *faults.Rule // faults of single records
+	tx     *atomic                          // nil when the call is not part of a transaction
 }
 
 // ServeHTTP answers a request whose path has been cut down to what an org's own host would see.

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Third-party Salesforce clients, unchanged, against the simulator. Installs them into .build/clients when their pinned
+# versions are not there yet. CLIENTS_DIR names another folder for them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+dir=${CLIENTS_DIR:-.build/clients}
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+
+# current says whether an install was made from these files; stamp notes it.
+current() { [ -f "$dir/$1.sum" ] && sha256sum --check --status "$dir/$1.sum"; }
+stamp() { local name=$1; shift; sha256sum "$@" >"$dir/$name.sum"; }
+
+if ! current node; then
+  echo "installing the npm clients"
+  cp deploy/clients/package.json deploy/clients/package-lock.json "$dir"
+  (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  stamp node deploy/clients/package.json deploy/clients/package-lock.json
+fi
+if ! current python; then
+  echo "installing the Python clients"
+  python3 -m venv "$dir/venv"
+  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check -r deploy/clients/requirements.txt
+  stamp python deploy/clients/requirements.txt
+fi
+cp deploy/clients/*.test.js deploy/clients/test_*.py "$dir"
+
+work=$(mktemp -d)
+sim=
+cleanup() {
+  if [ -n "$sim" ]; then kill "$sim" 2>/dev/null || true; wait "$sim" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+: >"$work/out"
+bin/throughline simulate --listen 127.0.0.1:0 --scenario deploy/clients/orgs.yaml --dir "$work/sim" --tls >"$work/out" 2>"$work/log" &
+sim=$!
+until url=$(sed -n 's/^Salesforce simulator: //p' "$work/out") && [ -n "$url" ]; do
+  kill -0 "$sim" 2>/dev/null || { cat "$work/log"; exit 1; }
+  sleep 0.1
+done
+
+export SIMULATOR_URL=$url NODE_EXTRA_CA_CERTS=$work/sim/tls/ca.pem REQUESTS_CA_BUNDLE=$work/sim/tls/ca.pem
+cd "$dir"
+failed=0
+node --test --test-reporter=spec jsforce.test.js sf.test.js || failed=1
+PYTHONDONTWRITEBYTECODE=1 venv/bin/python -m unittest --verbose test_simple_salesforce || failed=1
+exit $failed
