@@ -113,7 +113,10 @@ func (e *environment) serve(ctx context.Context, n int) error {
 	if e.view, err = view(inst, n, e.cfg.Parallelism); err != nil {
 		return err
 	}
-	w, err := writer.New(writer.DefaultConfig(), writer.Deps{
+	writing := writer.DefaultConfig()
+	// What dead orgs still hold at the end is of no interest.
+	writing.DrainTimeout = time.Second
+	w, err := writer.New(writing, writer.Deps{
 		Broker: e.kafka, Settings: settings.Static(e.view), Orgs: e.orgs, DeadLetter: deadletter.Encode(inst),
 	})
 	if err != nil {
@@ -170,7 +173,9 @@ func view(inst *seal.Installation, n, parallelism int) (*settings.View, error) {
 }
 
 // messages makes n writes from the first org on.
-func (e *environment) messages(n, orgs int) ([]stage.Message, error) { return e.messagesFrom(0, n, orgs) }
+func (e *environment) messages(n, orgs int) ([]stage.Message, error) {
+	return e.messagesFrom(0, n, orgs)
+}
 
 // messagesFrom makes the next n writes, to the orgs in turn; each is a new row of the package's object.
 func (e *environment) messagesFrom(first, n, orgs int) ([]stage.Message, error) {

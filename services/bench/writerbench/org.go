@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -121,7 +122,10 @@ func (e *environment) dead(n int) ([]*salesforce.Client, error) {
 	if err := refusing.Close(); err != nil {
 		return nil, err
 	}
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server notices that its caller has left only once it has read the body
+		<-r.Context().Done()
+	}))
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 	}))
