@@ -50,12 +50,14 @@ requirements: $(TOOLS)/requirements ## Run the suites and write docs/requirement
 	deploy/requirements.sh
 
 ##@ Measure
-.PHONY: bench bench-stage bench-pipeline
-bench: bench-stage bench-pipeline ## All benchmarks
+.PHONY: bench bench-stage bench-pipeline bench-writer
+bench: bench-stage bench-pipeline bench-writer ## All benchmarks
 bench-stage: build ## One stage against a bare consume-produce copy
 	bin/throughline bench stage
 bench-pipeline: build ## Raw JSON in, Salesforce records out
 	bin/throughline bench pipeline
+bench-writer: build ## The writer against simulated orgs, some of them dead
+	bin/throughline bench writer
 
 ##@ Keep it clean
 .PHONY: fmt lint verify generate tidy

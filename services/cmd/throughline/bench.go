@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/throughline-dev/throughline/services/bench/stagebench"
+	"github.com/throughline-dev/throughline/services/bench/writerbench"
 	"github.com/throughline-dev/throughline/services/demo"
 )
 
@@ -18,7 +19,7 @@ func newBench() *cobra.Command {
 		Short:   "Measure on this machine, against a baseline of the same run",
 		Long:    "Each benchmark prints its figures and, as the last line, one JSON object with name, value, unit, ratio and against.",
 	}
-	cmd.AddCommand(newBenchStage(), newBenchPipeline())
+	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter())
 	return cmd
 }
 
@@ -68,6 +69,48 @@ records it caused are in the simulated orgs. Then lets the oracle check every re
 	}
 	cmd.Flags().IntVar(&opts.Events, "events", opts.Events, "how many")
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", opts.Seed, "seed of the stream")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	return cmd
+}
+
+func newBenchWriter() *cobra.Command {
+	cfg := writerbench.DefaultConfig()
+	var profile string
+	var apart bool
+	cmd := &cobra.Command{
+		Use:   "writer",
+		Short: "The writer against simulated orgs: records/s, API calls, healthy orgs beside dead ones",
+		Long: `Drains a backlog at several latencies and compares records/s with 200 × requests in flight ÷ latency; counts API calls per
+1,000 records of a backlog, a steady stream and a trickle; compares the p99 of healthy orgs with and without dead ones.`,
+		Example: `  throughline bench writer
+  throughline bench writer --json | jq .rates
+  throughline bench writer --latency 150ms --records 4000 --for 2s --orgs 20 --dead 2 --orgs-rate 40   # small`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if apart {
+				program, err := os.Executable()
+				if err != nil {
+					return err
+				}
+				cfg.Program = program
+			}
+			return profiled(profile, func() error {
+				_, err := writerbench.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+				return err
+			})
+		},
+	}
+	cmd.Flags().DurationSliceVar(&cfg.Latencies, "latency", cfg.Latencies, "how long a call takes; repeat for several")
+	cmd.Flags().IntVar(&cfg.Records, "records", cfg.Records, "records of the backlog")
+	cmd.Flags().IntVar(&cfg.Parallelism, "parallelism", cfg.Parallelism, "requests of one org in flight")
+	cmd.Flags().IntVar(&cfg.Steady, "steady", cfg.Steady, "records/s of the steady stream")
+	cmd.Flags().IntVar(&cfg.Trickle, "trickle", cfg.Trickle, "records/s of the trickle")
+	cmd.Flags().DurationVar(&cfg.For, "for", cfg.For, "how long a stream lasts")
+	cmd.Flags().IntVar(&cfg.Orgs, "orgs", cfg.Orgs, "orgs in the comparison with dead ones")
+	cmd.Flags().IntVar(&cfg.Dead, "dead", cfg.Dead, "how many of them are dead")
+	cmd.Flags().IntVar(&cfg.OrgsRate, "orgs-rate", cfg.OrgsRate, "records/s over all of them")
+	cmd.Flags().BoolVar(&apart, "simulator-apart", true, "run the simulator in a process of its own, so that CPU figures leave it out")
+	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")
 	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
 	return cmd
 }
