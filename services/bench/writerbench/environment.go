@@ -79,7 +79,7 @@ func open(ctx context.Context, cfg Config, latency time.Duration, n, dead int) (
 			return nil, err
 		}
 	}
-	lost, err := e.dead(dead)
+	lost, err := e.dead(ctx, dead)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (e *environment) serve(ctx context.Context, n int) error {
 	writing := writer.DefaultConfig()
 	// What dead orgs still hold at the end is of no interest.
 	writing.DrainTimeout = time.Second
-	w, err := writer.New(writing, writer.Deps{
+	w, err := writer.New(writing, writer.Deps{ //nolint:contextcheck // New starts nothing; Run gets the context
 		Broker: e.kafka, Settings: settings.Static(e.view), Orgs: e.orgs, DeadLetter: deadletter.Encode(inst),
 	})
 	if err != nil {

@@ -113,8 +113,8 @@ func client(token secret.String, url string) *salesforce.Client {
 
 // dead returns clients of n orgs that cannot be written to: a third refuse connections, a third take requests and never
 // answer, a third are out of service.
-func (e *environment) dead(n int) ([]*salesforce.Client, error) {
-	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+func (e *environment) dead(ctx context.Context, n int) ([]*salesforce.Client, error) {
+	refusing, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
