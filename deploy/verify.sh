@@ -11,9 +11,9 @@ check() { # name, command…
 
 generated_is_current() {
   local copy; copy=$(mktemp -d); trap 'rm -rf "$copy"' RETURN
-  cp -r proto docs/packages.md "$copy/"
+  cp -r proto libs/eventbus docs/packages.md "$copy/"
   buf generate && packages
-  diff -r proto "$copy/proto" && diff docs/packages.md "$copy/packages.md" \
+  diff -r proto "$copy/proto" && diff -r libs/eventbus "$copy/eventbus" && diff docs/packages.md "$copy/packages.md" \
     || { echo "generated files were stale; they are rewritten now, commit them"; return 1; }
 }
 modules_are_tidy() { local m; for m in proto libs services; do (cd "$m" && GOWORK=off go mod tidy -diff) || return 1; done; }
