@@ -89,7 +89,7 @@ func (r *Replayer) Run(ctx context.Context, f Filter) (*Report, error) {
 func (x *run) visit(ctx context.Context, rec *stage.Record) error {
 	x.report.Read++
 	letter := &streamv1.DeadLetter{}
-	if err := proto.Unmarshal(rec.Value, letter); err != nil {
+	if proto.Unmarshal(rec.Value, letter) != nil {
 		x.report.unreadable(fmt.Sprintf("%s/%d@%d is no dead letter", rec.Topic, rec.Partition, rec.Offset))
 		return nil
 	}
