@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -38,11 +39,20 @@ func (c *Client) Scan(ctx context.Context, req ScanRequest) error {
 			req.Partitions = append(req.Partitions, i)
 		}
 	}
+	ends := make([]kafka.OffsetRequest, len(req.Partitions))
+	for i, p := range req.Partitions {
+		ends[i] = kafka.LastOffsetOf(p)
+	}
+	// All at once, before the first Visit: what a Visit causes is never part of the scan.
+	found, err := c.listOffsets(ctx, req.Topic, ends...)
+	if err != nil {
+		return err
+	}
 	visits := make(chan struct{}, 1) // one Visit at a time
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, p := range req.Partitions {
-		g.Go(func() error { return c.scanPartition(ctx, req, p, visits) })
+		g.Go(func() error { return c.scanPartition(ctx, req, found[p], visits) })
 	}
 	if err := g.Wait(); !errors.Is(err, errStopped) {
 		return err
@@ -50,8 +60,9 @@ func (c *Client) Scan(ctx context.Context, req ScanRequest) error {
 	return nil
 }
 
-func (c *Client) scanPartition(ctx context.Context, req ScanRequest, partition int, visits chan struct{}) error {
-	next, end, err := c.offsets(ctx, req.Topic, partition)
+func (c *Client) scanPartition(ctx context.Context, req ScanRequest, to kafka.PartitionOffsets, visits chan struct{}) error {
+	partition, end := to.Partition, to.LastOffset
+	next, _, err := c.offsets(ctx, req.Topic, partition)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func (t *target) load() (*app.Config, error) {
 	}
 	cfg.Kafka.Brokers, cfg.Settings.Target = []string{addresses.Kafka}, addresses.Config
 	cfg.Settings.TokenFile = filepath.Join(t.dir, "admin.token")
+	cfg.InstallationKeyFile = filepath.Join(t.dir, "installation.key")
 	return cfg, nil
 }
 

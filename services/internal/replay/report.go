@@ -1,0 +1,128 @@
+package replay
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// maxSamples is how many records, and how many problems, a report shows.
+const maxSamples = 5
+
+// Report is what a run found and did.
+type Report struct {
+	DryRun bool `json:"dry_run"`
+	// Read counts dead letters looked at, Matched those the filter means, Replayed those published to their topic.
+	Read     int `json:"read"`
+	Matched  int `json:"matched"`
+	Replayed int `json:"replayed"`
+	// Unreadable counts those that cannot be replayed; Problems says why, for the first few.
+	Unreadable int      `json:"unreadable"`
+	Problems   []string `json:"problems,omitempty"`
+	// Counts is Matched by stage and reason, most first.
+	Counts []Count `json:"counts"`
+	// First are the first few that matched, in the order they were read.
+	First []Sample `json:"first"`
+	// Oldest and Newest are when the first and the last of them were given up; zero when none matched.
+	Oldest time.Time `json:"oldest,omitzero"`
+	Newest time.Time `json:"newest,omitzero"`
+}
+
+// Count is how many dead letters one stage gave up for one reason.
+type Count struct {
+	Stage  string `json:"stage"`
+	Reason string `json:"reason"`
+	Count  int    `json:"count"`
+}
+
+// Sample is one dead letter. It holds nothing of the original's bytes (promise 8).
+type Sample struct {
+	ID        string    `json:"dead_letter_id"`
+	Workspace string    `json:"workspace,omitempty"`
+	Stage     string    `json:"stage"`
+	Reason    string    `json:"reason"`
+	Detail    string    `json:"detail,omitempty"`
+	At        time.Time `json:"at"`
+	Where     string    `json:"where"`
+}
+
+func newReport(dry bool) *Report { return &Report{DryRun: dry, Counts: []Count{}, First: []Sample{}} }
+
+func (r *Report) match(l *streamv1.DeadLetter) {
+	r.Matched++
+	at, reason := l.GetAt().AsTime(), reasonName(l)
+	if r.Oldest.IsZero() || at.Before(r.Oldest) {
+		r.Oldest = at
+	}
+	if at.After(r.Newest) {
+		r.Newest = at
+	}
+	if len(r.First) < maxSamples {
+		r.First = append(r.First, Sample{
+			ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reason, Detail: l.GetDetail(),
+			At: at, Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
+		})
+	}
+	i := slices.IndexFunc(r.Counts, func(c Count) bool { return c.Stage == l.GetStage() && c.Reason == reason })
+	if i < 0 {
+		i = len(r.Counts)
+		r.Counts = append(r.Counts, Count{Stage: l.GetStage(), Reason: reason})
+	}
+	r.Counts[i].Count++
+	slices.SortStableFunc(r.Counts, func(a, b Count) int { return cmp.Compare(b.Count, a.Count) })
+}
+
+func (r *Report) unreadable(problem string) {
+	r.Unreadable++
+	if len(r.Problems) < maxSamples {
+		r.Problems = append(r.Problems, problem)
+	}
+}
+
+// Render prints the report for a person.
+func (r *Report) Render(w io.Writer) {
+	if r.Matched == 0 {
+		fmt.Fprintf(w, "None of %d dead letters matches.\n", r.Read)
+	} else {
+		r.renderTables(w)
+	}
+	if r.Unreadable > 0 {
+		fmt.Fprintf(w, "%d cannot be replayed:\n", r.Unreadable)
+		for _, p := range r.Problems {
+			fmt.Fprintln(w, "  "+p)
+		}
+	}
+	switch {
+	case !r.DryRun:
+		fmt.Fprintf(w, "%d records replayed to their topics.\n", r.Replayed)
+	case r.Matched > 0:
+		fmt.Fprintln(w, "Nothing was changed: this was a dry run. Replay them with --yes.")
+	}
+}
+
+func (r *Report) renderTables(w io.Writer) {
+	counts := table.NewWriter()
+	counts.SetOutputMirror(w)
+	counts.SetStyle(table.StyleLight)
+	counts.AppendHeader(table.Row{"stage", "reason", "count"})
+	for _, c := range r.Counts {
+		counts.AppendRow(table.Row{c.Stage, c.Reason, c.Count})
+	}
+	counts.AppendFooter(table.Row{"", "", r.Matched})
+	counts.Render()
+	fmt.Fprintf(w, "oldest %s, newest %s; the first:\n", r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339))
+	first := table.NewWriter()
+	first.SetOutputMirror(w)
+	first.SetStyle(table.StyleLight)
+	first.AppendHeader(table.Row{"given up", "workspace", "stage", "reason", "where", "detail"})
+	for _, s := range r.First {
+		first.AppendRow(table.Row{s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Where, s.Detail})
+	}
+	first.Render()
+}
