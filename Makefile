@@ -50,7 +50,7 @@ requirements: $(TOOLS)/requirements ## Run the suites and write docs/requirement
 	deploy/requirements.sh
 
 ##@ Measure
-.PHONY: bench bench-stage bench-pipeline bench-writer
+.PHONY: bench bench-stage bench-pipeline bench-writer bench-peers
 bench: bench-stage bench-pipeline bench-writer ## All benchmarks
 bench-stage: build ## One stage against a bare consume-produce copy
 	bin/throughline bench stage
@@ -58,6 +58,8 @@ bench-pipeline: build ## Raw JSON in, Salesforce records out
 	bin/throughline bench pipeline
 bench-writer: build ## The writer against simulated orgs, some of them dead
 	bin/throughline bench writer
+bench-peers: build ## jsforce and simple-salesforce beside the writer (needs Node.js, npm and Python 3)
+	deploy/peers/run.sh
 
 ##@ Keep it clean
 .PHONY: fmt lint verify generate tidy
