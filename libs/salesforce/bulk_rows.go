@@ -6,11 +6,13 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // bulkNull is the cell that clears a field; an empty cell leaves it as it is. Source: Bulk API 2.0 Guide, "Prepare CSV Files".
@@ -69,6 +71,19 @@ func (req BulkRequest) BulkKeyColumn() string {
 	return ""
 }
 
+// maxBulkField is the most characters of one cell. Source: Limits Quick Reference, "Bulk API and Bulk API 2.0 Limits and
+// Allocations".
+const maxBulkField = 131_072
+
+// FitsBulk reports whether a record can be a row of a job. A text that means null to the Bulk API, for one, cannot be told
+// from it; such a record goes in a collection.
+func (r *CollectionRecord) FitsBulk() bool {
+	return !slices.ContainsFunc(r.Fields, func(f Field) bool {
+		cell, err := bulkCell(f)
+		return err != nil || (len(cell) > maxBulkField && utf8.RuneCountInString(cell) > maxBulkField)
+	})
+}
+
 func (r *CollectionRecord) bulkKey(op Operation) string {
 	if op == Update {
 		return r.ID
@@ -110,6 +125,9 @@ func bulkCell(f Field) (string, error) {
 	case bool:
 		return strconv.FormatBool(v), nil
 	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return "", badRequest("a number is not finite", f.Name)
+		}
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	}
 	return "", badRequest("a value is neither text, number, checkbox nor null", f.Name)

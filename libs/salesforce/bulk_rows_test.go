@@ -2,6 +2,7 @@ package salesforce
 
 import (
 	"encoding/csv"
+	"math"
 	"strings"
 	"testing"
 
@@ -27,9 +28,18 @@ func TestEncodeBulk(t *testing.T) {
 		"no key":             {{}},
 		"a text like null":   {{ExternalID: "a", Fields: Fields{{"Title__c", "#N/A"}}}},
 		"a strange value":    {{ExternalID: "a", Fields: Fields{{"Title__c", 1}}}},
+		"no number":          {{ExternalID: "a", Fields: Fields{{"Views__c", math.NaN()}}}},
 	} {
 		_, err := EncodeBulk(upsert, records)
 		require.Equal(t, ClassData, ClassOf(err), name)
+	}
+	for _, misfit := range []any{"#N/A", math.Inf(1), 1, strings.Repeat("あ", maxBulkField+1)} {
+		record := CollectionRecord{ExternalID: "a", Fields: Fields{{"Title__c", misfit}}}
+		require.False(t, record.FitsBulk())
+	}
+	for _, fit := range []any{nil, "", "N/A", true, 2.5, strings.Repeat("あ", maxBulkField)} {
+		record := CollectionRecord{ExternalID: "a", Fields: Fields{{"Title__c", fit}}}
+		require.True(t, record.FitsBulk())
 	}
 }
 

@@ -35,6 +35,23 @@ type Config struct {
 	// LookAfter is how long to wait, after a create whose answer was lost or that a process sent before it died, before
 	// looking whether it took effect. Salesforce takes some 10 s for 200 records with heavy automation, answer or not.
 	LookAfter time.Duration `yaml:"look_after"`
+	// BulkFrom is how many upserts or updates of one object may be pending before they go by the Bulk API, once collections
+	// have let the oldest of them wait for BulkAfter; 0 turns the Bulk API off. Salesforce points to it above 2,000.
+	BulkFrom  int           `yaml:"bulk_from"`
+	BulkAfter time.Duration `yaml:"bulk_after"`
+	// BulkRecords is the most records in one job, BulkBytes the most of field values. Every 10,000 are one batch of the org's
+	// allocation. A job takes no more than the lane holds.
+	BulkRecords int `yaml:"bulk_records"`
+	BulkBytes   int `yaml:"bulk_bytes"`
+	// BulkLeave is the percent of the org's bulk batches in 24 hours that we leave to others.
+	BulkLeave int `yaml:"bulk_leave_percent"`
+	// BulkPollMin and BulkPollMax: the wait between two looks at a job grows from one to the other. After BulkFor a job that
+	// has not ended is aborted; what it did not come to goes in collections.
+	BulkPollMin time.Duration `yaml:"bulk_poll_min"`
+	BulkPollMax time.Duration `yaml:"bulk_poll_max"`
+	BulkFor     time.Duration `yaml:"bulk_for"`
+	// BulkPause is how long no job begins after the org refused one, or has no batches left.
+	BulkPause time.Duration `yaml:"bulk_pause"`
 	// ClockSkew is how much the org's clock may differ from ours.
 	ClockSkew time.Duration `yaml:"clock_skew"`
 	// PartitionLag: when a lane is full but moving, the partition waits for it until the writes in it are this late; then the
@@ -52,6 +69,8 @@ func DefaultConfig() Config {
 		Linger:      100 * time.Millisecond, MaxLinger: 2 * time.Second, BulkLinger: 30 * time.Second,
 		RetryMin: 200 * time.Millisecond, RetryMax: 10 * time.Second, Attempts: 8, HoldFor: time.Minute,
 		UnknownTries: 3, LookAfter: 10 * time.Second, ClockSkew: 10 * time.Minute,
+		BulkFrom: 2000, BulkAfter: time.Second, BulkRecords: 10_000, BulkBytes: 8 << 20, BulkLeave: 10,
+		BulkPollMin: time.Second, BulkPollMax: 10 * time.Second, BulkFor: 10 * time.Minute, BulkPause: 5 * time.Minute,
 		PartitionLag: 2 * time.Second, LoneLag: time.Minute,
 	}
 }
@@ -85,6 +104,28 @@ func (c Config) Validate() error {
 		return errors.New("look_after and clock_skew: must not be negative")
 	case c.PartitionLag < 0 || c.LoneLag < c.PartitionLag:
 		return errors.New("partition_lag: must be 0 to lone_lag")
+	}
+	return c.validateBulk()
+}
+
+func (c Config) validateBulk() error {
+	switch {
+	case c.BulkFrom != 0 && c.BulkFrom < salesforce.MaxCollection:
+		return errors.New("bulk_from: must be 0, for never, or at least 200")
+	case c.BulkAfter < 0:
+		return errors.New("bulk_after: must not be negative")
+	case c.BulkRecords < c.BulkFrom || c.BulkRecords > 150_000:
+		return errors.New("bulk_records: must be bulk_from to 150000")
+	case c.BulkBytes < 1<<10 || c.BulkBytes > salesforce.MaxBulkUpload:
+		return errors.New("bulk_bytes: must be 1 KiB to 24 MiB")
+	case c.BulkLeave < 0 || c.BulkLeave > 100:
+		return errors.New("bulk_leave_percent: must be 0 to 100")
+	case c.BulkPollMin <= 0 || c.BulkPollMax < c.BulkPollMin:
+		return errors.New("bulk_poll_min: must be above 0 and at most bulk_poll_max")
+	case c.BulkFor < c.BulkPollMax || c.BulkFor > 24*time.Hour:
+		return errors.New("bulk_for: must be bulk_poll_max to 24h")
+	case c.BulkPause <= 0:
+		return errors.New("bulk_pause: must be above 0")
 	}
 	return nil
 }

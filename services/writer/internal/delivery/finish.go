@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -14,6 +15,19 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
+
+// finishAll is finish for any number of endings, some at a time.
+func (l *lane) finishAll(ctx context.Context, endings []ending) error {
+	for some := range slices.Chunk(endings, finishBatch) {
+		if err := l.finish(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishBatch is how many endings are recorded together.
+const finishBatch = 500
 
 // finish records endings for good: ledger, dead letters, outcomes, and only then the offsets (promise 2). A process that
 // dies between two of these repeats the later ones: the ledger tells the same outcome again.
@@ -116,19 +130,14 @@ func (l *lane) settleUnsent(overtaken []*queue.Item, skipped []queue.Skipped, st
 		}
 		endings = append(endings, e)
 	}
-	if err := l.finish(l.h.life, endings); err != nil {
+	if err := l.finishAll(l.h.life, endings); err != nil {
 		l.abandoned("end writes", err)
 	}
 	for _, it := range stranded {
 		parks = append(parks, park{item: it, reason: state.Reason, detail: state.Detail})
 	}
-	for len(parks) > 0 {
-		n := min(len(parks), parkBatch)
-		if err := l.h.publishParks(l.h.life, parks[:n]); err != nil {
-			l.abandoned("park writes", err)
-			return
-		}
-		parks = parks[n:]
+	if err := l.h.publishAllParks(l.h.life, parks); err != nil {
+		l.abandoned("park writes", err)
 	}
 }
 

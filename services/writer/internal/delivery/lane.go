@@ -26,6 +26,7 @@ type lane struct {
 	inFlight  int
 	overtaken []*queue.Item
 	leftOut   leftOut
+	jobs      jobs
 	draining  bool
 	lastIn    time.Time
 	lastOut   time.Time
@@ -34,7 +35,7 @@ type lane struct {
 
 func newLane(h *Handler, key laneKey) *lane {
 	now := h.deps.Clock.Now()
-	return &lane{
+	l := &lane{
 		h: h, key: key, gate: h.deps.Gates.Gate(key.workspace, key.connection),
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		queue: queue.New(func(w *streamv1.Write) (ledger.Verdict, error) { return ledger.Decide(h.table, w) }),
@@ -44,6 +45,8 @@ func newLane(h *Handler, key laneKey) *lane {
 		}),
 		leftOut: leftOut{}, lastIn: now, lastOut: now,
 	}
+	l.jobs.stray = l.strayJob(now)
+	return l
 }
 
 // offer takes a write into the queue, or reports that the lane is full. Promise 7.
@@ -70,6 +73,9 @@ func (l *lane) offer(it *queue.Item) bool {
 // state tells whether writes of a class may go out: whether the org takes any, and whether the class has calls left.
 func (l *lane) state(class streamv1.Priority, now time.Time) gate.State {
 	if state := l.gate.State(now); !state.Open {
+		return state
+	}
+	if state := l.barred(); !state.Open {
 		return state
 	}
 	return l.gate.Admits(class, now)
@@ -155,42 +161,35 @@ const idleWait = time.Minute
 func (l *lane) turn() (wait time.Duration, done bool) {
 	now := l.h.deps.Clock.Now()
 	state := l.gate.State(now)
+	gateOpen := state.Open
+	if gateOpen {
+		state = l.barred()
+	}
 	share := l.gate.Share(now)
 	parallelism := l.parallelism()
 	l.mu.Lock()
 	l.pace.SetParallelism(parallelism)
 	l.pace.SetUsed(share)
-	rules := l.rules()
+	rules := l.rules(now)
 	depth := l.queue.Len()
-	var (
-		stranded []*queue.Item
-		batches  []*queue.Batch
-		skipped  []queue.Skipped
-	)
+	var stranded []*queue.Item
 	if !state.Open {
 		stranded = l.queue.TakeAll()
 	} else if broke, why := l.broke(now); len(broke) > 0 {
 		stranded, state = broke, why
 	}
-	for l.inFlight < l.pace.Requests() {
-		b, skips := l.queue.Next(now, rules)
-		skipped = append(skipped, skips...)
-		if b == nil {
-			break
-		}
-		l.inFlight++
-		if l.inFlight == 1 {
-			l.lastOut = now
-		}
-		batches = append(batches, b)
-	}
+	waiting := l.seek(now, gateOpen)
+	batches, skipped := l.due(now, rules, waiting)
 	overtaken := l.overtaken
 	l.overtaken = nil
 	wait = idleWait
 	if at, ok := l.queue.Wake(now, rules); ok && at.Sub(now) < wait {
 		wait = at.Sub(now)
 	}
-	done = l.draining && l.inFlight == 0
+	if waiting && l.jobs.stray.at.After(now) {
+		wait = min(wait, l.jobs.stray.at.Sub(now))
+	}
+	done = l.draining && l.inFlight == 0 && !l.jobs.running
 	l.h.deps.Tally.Depth(l.queue.Len() - depth)
 	l.mu.Unlock()
 
@@ -206,9 +205,38 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	return wait, done
 }
 
-func (l *lane) rules() queue.Rules {
+// due takes what is to be sent now out of the queue: a bulk job where the backlog is worth one, and collections for what is
+// not in it. A job is no request in flight: it is worked on in Salesforce. The caller holds the lock.
+func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*queue.Batch, skipped []queue.Skipped) {
+	if waiting {
+		return nil, nil
+	}
+	if rules.Job != nil {
+		b, skips := l.queue.NextJob(now, *rules.Job)
+		skipped = append(skipped, skips...)
+		if b != nil {
+			l.jobs.running = true
+			batches = append(batches, b)
+		}
+	}
+	for l.inFlight < l.pace.Requests() {
+		b, skips := l.queue.Next(now, rules)
+		skipped = append(skipped, skips...)
+		if b == nil {
+			break
+		}
+		l.inFlight++
+		if l.inFlight == 1 {
+			l.lastOut = now
+		}
+		batches = append(batches, b)
+	}
+	return batches, skipped
+}
+
+func (l *lane) rules(now time.Time) queue.Rules {
 	return queue.Rules{
-		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter,
+		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter, Job: l.jobRules(now),
 		Linger: func(g queue.Group) time.Duration { return l.pace.Linger(g.Bulk()) },
 	}
 }
@@ -247,8 +275,12 @@ func (l *lane) finishRequest(b *queue.Batch, again []*queue.Item) {
 		}
 	}
 	l.h.deps.Tally.Depth(l.queue.Len() - before)
-	l.inFlight--
-	l.lastOut = now
+	if b.Job {
+		l.jobs.running = false
+	} else {
+		l.inFlight--
+		l.lastOut = now
+	}
 	l.mu.Unlock()
 	signal(l.wake)
 	signal(l.room)

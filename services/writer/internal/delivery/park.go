@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -80,6 +81,16 @@ func (h *Handler) prepareParks(ctx context.Context, parks []park, now time.Time)
 		return nil
 	}
 	return h.port.Save(ctx, entries...)
+}
+
+// publishAllParks is publishParks for any number of writes, some at a time.
+func (h *Handler) publishAllParks(ctx context.Context, parks []park) error {
+	for some := range slices.Chunk(parks, parkBatch) {
+		if err := h.publishParks(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publishParks parks writes: message and outcome first, offsets last (promise 2).

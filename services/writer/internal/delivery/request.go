@@ -30,7 +30,7 @@ func (l *lane) request(b *queue.Batch) {
 	res := new(result)
 	l.deliver(ctx, b, res)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
-	if err := l.finish(ctx, res.endings); err != nil {
+	if err := l.finishAll(ctx, res.endings); err != nil {
 		l.abandoned("end writes", err)
 	}
 	if err := l.parkAll(ctx, res); err != nil {
@@ -45,7 +45,7 @@ func (l *lane) parkAll(ctx context.Context, res *result) error {
 			return err
 		}
 	}
-	return l.h.publishParks(ctx, res.parks)
+	return l.h.publishAllParks(ctx, res.parks)
 }
 
 // deliver makes the calls.
@@ -66,6 +66,10 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 			return
 		}
 	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+		return
+	}
+	if b.Job {
+		l.sendJob(ctx, client, b.Group, parcels, res)
 		return
 	}
 	l.send(ctx, client, b.Group, parcels, res)
@@ -304,7 +308,7 @@ func (l *lane) again(it *queue.Item, e *salesforce.Error, call *salesforce.Call,
 	now := l.h.deps.Clock.Now()
 	it.Ambiguous = it.Ambiguous || e.Ambiguous
 	res.withdraw(it)
-	if it.Attempts >= l.h.cfg.Attempts || now.Sub(it.Accepted) > l.h.cfg.HoldFor {
+	if it.Attempts >= l.h.cfg.Attempts || now.Sub(it.Accepted)-it.InJobs > l.h.cfg.HoldFor {
 		res.park(it, gate.ReasonOf(e), e.Detail)
 		return
 	}

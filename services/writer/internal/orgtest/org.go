@@ -27,6 +27,8 @@ type Record struct {
 type Request struct {
 	Method, Object, KeyField string
 	Records                  []map[string]any
+	// Job is the bulk job, "" for a collection.
+	Job string
 }
 
 // Fault is what happens to a request.
@@ -51,8 +53,12 @@ type Org struct {
 	// Converted are the converted Leads, by id, and the Contact each became; "" for none that can be seen. Records that link
 	// to one are refused.
 	Converted map[string]string
-	// Committed is called after a request's records were written and before it is answered.
+	// Committed is called after a request's records, or a chunk of a job's, were written and before it is answered.
 	Committed func(Request)
+	// JobFault decides about a request of the Bulk API. Set AfterCommit to lose the answer only.
+	JobFault func(step JobStep, job string) *Fault
+	// JobRun is called before a job's first row and may hold it; nil for nothing special.
+	JobRun func(Job) JobPlan
 
 	server *httptest.Server
 
@@ -68,17 +74,21 @@ type Org struct {
 	used     int
 	max      int
 	limits   int // status of /limits, 0 for fine
+	batches  int // that remain
+	jobs     []*job
+	running  sync.WaitGroup
 	now      func() time.Time
 }
 
 // New starts an org that ends with the test.
 func New(tb testing.TB) *Org {
 	tb.Helper()
-	o := &Org{byKey: map[string]*Record{}, inFlight: map[string]int{}, max: 1_000_000, now: time.Now}
+	o := &Org{byKey: map[string]*Record{}, inFlight: map[string]int{}, max: 1_000_000, batches: maxBatches, now: time.Now}
 	o.server = httptest.NewServer(http.HandlerFunc(o.serve))
 	tb.Cleanup(func() {
 		o.server.CloseClientConnections()
 		o.server.Close()
+		o.running.Wait()
 	})
 	return o
 }
@@ -168,22 +178,14 @@ func (o *Org) serve(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		o.serveQuery(w, soql)
+	case strings.HasPrefix(path, "/jobs/ingest"):
+		o.serveJobs(w, r, strings.Trim(strings.TrimPrefix(path, "/jobs/ingest"), "/"))
 	case strings.HasPrefix(path, "/composite/sobjects"):
 		o.serveCollection(w, r, path)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(`[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]`))
 	}
-}
-
-func (o *Org) serveLimits(w http.ResponseWriter) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.limits != 0 {
-		w.WriteHeader(o.limits)
-		return
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"DailyApiRequests": map[string]int{"Max": o.max, "Remaining": o.max - o.used}})
 }
 
 func (o *Org) serveCollection(w http.ResponseWriter, r *http.Request, path string) {

@@ -38,6 +38,10 @@ type Item struct {
 	// what the org said about that; nil until it was asked.
 	LeadConverted bool
 	Contacts      map[string]string
+	// NotInJob: a bulk job could not take it, or did not bring it to an end; it goes in a collection.
+	NotInJob bool
+	// InJobs is how long it was in bulk jobs, which take their time without being in trouble.
+	InJobs time.Duration
 	// Notes are for the outcome.
 	Notes []string
 	// Twins are offsets of the same revision delivered again; they are settled with this one.
@@ -121,4 +125,6 @@ type Batch struct {
 	Items []*Item
 	// Look are those of Items whose record may exist already and must be looked for first.
 	Look map[*Item]*ledger.Entry
+	// Job: it is the content of a bulk job.
+	Job bool
 }

@@ -18,6 +18,10 @@ type Rules struct {
 	LookAfter time.Duration
 	// Hurry: wait for nothing.
 	Hurry bool
+	// Job are the rules for bulk jobs, nil when none may begin. Wake heeds them, Next does not.
+	Job *JobRules
+
+	job bool // what is taken is for a job
 }
 
 // Next takes the next request out of the queue, nil when none is due. Items that get no request, because they
@@ -30,18 +34,25 @@ func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skippe
 		if len(items) == 0 {
 			continue
 		}
-		slices.SortStableFunc(items, func(a, b *Item) int {
-			return cmp.Compare(a.Write.GetLockParent(), b.Write.GetLockParent())
-		})
-		for _, it := range items {
-			q.records[it.key] = true
-			if parent := it.Write.GetLockParent(); parent != "" {
-				q.parents[parent] = true
-			}
-		}
-		return &Batch{Group: g.Group, Items: items, Look: look}, skipped
+		batch = q.launch(g, items)
+		batch.Look = look
+		return batch, skipped
 	}
 	return nil, skipped
+}
+
+// launch puts items in flight, sorted by lock parent.
+func (q *Queue) launch(g *group, items []*Item) *Batch {
+	slices.SortStableFunc(items, func(a, b *Item) int {
+		return cmp.Compare(a.Write.GetLockParent(), b.Write.GetLockParent())
+	})
+	for _, it := range items {
+		q.records[it.key] = true
+		if parent := it.Write.GetLockParent(); parent != "" {
+			q.parents[parent] = true
+		}
+	}
+	return &Batch{Group: g.Group, Items: items}
 }
 
 // due returns the groups that have a request to send, the urgent first and then the one that has waited longest: a group
@@ -98,7 +109,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 			keep = append(keep, g.items[i:]...)
 			break
 		}
-		if blocked[it.key] || q.waits(it, now) {
+		if blocked[it.key] || q.waits(it, now) || (rules.job && it.NotInJob) {
 			blocked[it.key] = true
 			keep = append(keep, it)
 			continue
@@ -161,6 +172,11 @@ func (q *Queue) Wake(now time.Time, rules Rules) (time.Time, bool) {
 		}
 	}
 	for _, g := range q.groups {
+		if rules.Job != nil {
+			if due, long := g.longEnough(rules.Job); long {
+				consider(due)
+			}
+		}
 		if n, oldest := q.ready(g, now, 8); n > 0 {
 			consider(oldest.Add(rules.Linger(g.Group)))
 		}

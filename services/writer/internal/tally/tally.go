@@ -17,10 +17,10 @@ const reasons = 256
 
 // Tally counts. Safe for concurrent use.
 type Tally struct {
-	written, created, parked, retried, calls, depth, held atomic.Int64
-	skipped, failed                                       [reasons]atomic.Int64
+	written, created, parked, retried, calls, bulk, depth, held atomic.Int64
+	skipped, failed                                             [reasons]atomic.Int64
 
-	records, requests metric.Int64Counter
+	records, requests, jobs, rows metric.Int64Counter
 }
 
 // New returns a tally that also feeds the meter.
@@ -33,6 +33,14 @@ func New(meter metric.Meter) (*Tally, error) {
 	}
 	if t.requests, err = meter.Int64Counter("throughline.writer.requests",
 		metric.WithDescription("Requests to Salesforce that carried writes, by API and result.")); err != nil {
+		return nil, err
+	}
+	if t.jobs, err = meter.Int64Counter("throughline.writer.bulk.jobs",
+		metric.WithDescription("Bulk jobs that ended, by the state they ended in.")); err != nil {
+		return nil, err
+	}
+	if t.rows, err = meter.Int64Counter("throughline.writer.bulk.rows",
+		metric.WithDescription("Rows of bulk jobs that ended, by the state the jobs ended in.")); err != nil {
 		return nil, err
 	}
 	gauges := []struct {
@@ -102,6 +110,14 @@ func (t *Tally) Request(ctx context.Context, org Org, api, result string) {
 		attribute.String("salesforce.api", api), attribute.String("result", result)))
 }
 
+// Job counts one bulk job that ended.
+func (t *Tally) Job(ctx context.Context, org Org, state string, rows int) {
+	t.bulk.Add(1)
+	ended := org.attributes(attribute.String("state", state))
+	t.jobs.Add(ctx, 1, ended)
+	t.rows.Add(ctx, int64(rows), ended)
+}
+
 // Depth changes the number of writes waiting in lanes.
 func (t *Tally) Depth(change int) { t.depth.Add(int64(change)) }
 
@@ -120,6 +136,8 @@ type Counts struct {
 	Parked, Retried int64
 	// Calls counts requests to Salesforce that carried writes or looked for them.
 	Calls int64
+	// Jobs counts bulk jobs that ended.
+	Jobs int64
 	// Depth is how many writes wait in lanes, Held how many parked ones are in memory.
 	Depth, Held int64
 }
@@ -128,7 +146,7 @@ type Counts struct {
 func (t *Tally) Counts() Counts {
 	return Counts{
 		Written: t.written.Load(), Created: t.created.Load(), Parked: t.parked.Load(), Retried: t.retried.Load(),
-		Calls: t.calls.Load(), Depth: t.depth.Load(), Held: t.held.Load(),
+		Calls: t.calls.Load(), Jobs: t.bulk.Load(), Depth: t.depth.Load(), Held: t.held.Load(),
 		Skipped: nonZero(&t.skipped), Failed: nonZero(&t.failed),
 	}
 }

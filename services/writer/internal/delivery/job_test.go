@@ -1,0 +1,474 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/libs/stage/stagetest"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
+)
+
+// jobRows is the smallest backlog that makes a job in these tests.
+const jobRows = 201
+
+// jobBundle is a bundle whose collections wait until release is called, so that a backlog builds up for a job.
+type jobBundle struct {
+	*testBundle
+	release func()
+}
+
+func setupJobs(t *testing.T, change ...func(*delivery.Config)) *jobBundle {
+	t.Helper()
+	b := &jobBundle{testBundle: setup(t, append([]func(*delivery.Config){func(c *delivery.Config) {
+		c.Parallelism, c.BulkFrom, c.BulkAfter, c.BulkPause = 1, jobRows-1, 0, time.Hour
+		c.BulkPollMin, c.BulkPollMax = time.Millisecond, 5*time.Millisecond
+	}}, change...)...)}
+	released := make(chan struct{})
+	b.release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(b.release)
+	b.org.Fault = func(r orgtest.Request) *orgtest.Fault {
+		if r.Object == "Plug__c" {
+			<-released
+		}
+		return nil
+	}
+	b.accept(b.upsert(write{key: "plug", change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
+	require.Eventually(t, func() bool { return len(b.org.Requests()) == 1 }, 30*time.Second, time.Millisecond)
+	return b
+}
+
+// backlog accepts rows k0, k1 … of one revision.
+func (b *jobBundle) backlog(n int, change ...func(*write)) {
+	b.t.Helper()
+	for i := range n {
+		w := write{key: fmt.Sprint("k", i)}
+		for _, f := range change {
+			f(&w)
+		}
+		b.accept(b.upsert(w))
+	}
+}
+
+// written checks that the last word about all rows is that they are written, each in ascending revisions.
+func (b *jobBundle) written(rows int) {
+	b.t.Helper()
+	outcomes := b.outcomes()
+	require.Len(b.t, outcomes, rows+1)
+	for key, outcome := range outcomes {
+		require.Equal(b.t, "WRITTEN", outcome, key)
+	}
+	records := b.org.Records("Engagement__c")
+	require.Len(b.t, records, rows)
+	for _, r := range records {
+		require.IsNonDecreasing(b.t, r.History)
+	}
+	require.Empty(b.t, b.org.Problems())
+}
+
+func (b *jobBundle) apis() map[string]int {
+	apis := map[string]int{}
+	for _, o := range b.all() {
+		if o.GetStatus() == streamv1.Status_STATUS_WRITTEN {
+			apis[o.GetRequest().GetApi()]++
+		}
+	}
+	return apis
+}
+
+func TestJob(t *testing.T) {
+	t.Parallel()
+
+	t.Run("ABacklogGoesThroughJobs", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t, func(c *delivery.Config) { c.BulkFrom = 2000 })
+		for i := range 5000 {
+			b.accept(b.upsert(write{key: fmt.Sprint("k", i), parent: fmt.Sprint("account", i%97)}))
+		}
+		b.settled(2001)
+		b.release()
+		b.settled(5001)
+		b.written(5000)
+		jobs := b.org.Jobs()
+		rows := 0
+		for _, j := range jobs {
+			require.Equal(t, "JobComplete", j.State)
+			require.Greater(t, len(j.Rows), 2000)
+			for i := 1; i < len(j.Rows); i++ {
+				require.GreaterOrEqual(t, j.Rows[i]["Parent__c"], j.Rows[i-1]["Parent__c"], "not sorted by parent")
+			}
+			rows += len(j.Rows)
+		}
+		require.Equal(t, rows, b.apis()["bulk"])
+		require.EqualValues(t, len(jobs), b.tally.Counts().Jobs)
+		for _, r := range b.org.Records("Engagement__c") {
+			require.Len(t, r.History, 1, "written twice")
+		}
+		for _, o := range b.all() {
+			if o.GetRequest().GetApi() == "bulk" {
+				require.NotEmpty(t, o.GetRecordId())
+				require.True(t, o.GetCreated())
+				require.Greater(t, o.GetRequest().GetBatchSize(), int32(2000))
+			}
+		}
+	})
+
+	t.Run("AsMuchAsCollectionsMayCarryMakesNoJob", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		b.backlog(jobRows - 1)
+		b.release()
+		b.settled(jobRows)
+		b.written(jobRows - 1)
+		require.Empty(t, b.org.Jobs())
+	})
+
+	t.Run("TurnedOffItMakesNoJob", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t, func(c *delivery.Config) { c.BulkFrom = 0 })
+		b.backlog(600)
+		b.release()
+		b.settled(601)
+		b.written(600)
+		require.Empty(t, b.org.Jobs())
+	})
+
+	t.Run("InsertsAndWhatAPersonWaitsForMakeNoJob", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		for i := range jobRows {
+			b.accept(b.insert(write{key: fmt.Sprint("t", i), who: "who"}), b.upsert(write{
+				key: fmt.Sprint("i", i), change: func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_INTERACTIVE },
+			}), b.upsert(write{
+				key: fmt.Sprint("d", i), change: func(w *streamv1.Write) { w.Duplicates = streamv1.Duplicates_DUPLICATES_SAVE },
+			}))
+		}
+		b.release()
+		b.settled(3*jobRows + 1)
+		require.Empty(t, b.org.Jobs())
+		require.EqualValues(t, 3*jobRows+1, b.tally.Counts().Written)
+	})
+
+	t.Run("EveryRowHasTheEndThatSalesforceGaveIt", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		var locks atomic.Int64
+		b.org.Refuse = func(r map[string]any) (string, string) {
+			switch key := r["External_Id__c"]; {
+			case key == "k3":
+				return "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Call taro@example.com first"
+			case key == "k4" && locks.Add(1) == 1:
+				return "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records: 001SM000000kLmN"
+			}
+			return "", ""
+		}
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			return orgtest.JobPlan{Fail: 151, Message: "TooManyLockFailure : too many", Forget: []string{"k7"}}
+		}
+		b.backlog(jobRows)
+		b.settled(148) // but for a locked row and one that is not told of
+		require.Len(t, b.all(), 148+53, "and each of the others is told to come again")
+		b.release()
+		b.settled(jobRows + 1)
+		outcomes := b.outcomes()
+		require.Equal(t, "FAILED SF_VALIDATION", outcomes["k3/1"])
+		delete(outcomes, "k3/1")
+		for key, outcome := range outcomes {
+			require.Equal(t, "WRITTEN", outcome, key)
+		}
+		dead := b.port.DeadLetters()
+		require.Len(t, dead, 1)
+		require.Contains(t, dead[0].Detail, "Call [address] first")
+		require.Len(t, b.org.Jobs(), 1)
+		require.Equal(t, map[string]int{"bulk": 147, "collections": 54}, b.apis())
+		require.Empty(t, b.org.Problems())
+	})
+
+	t.Run("ANewerRevisionWaitsForTheJobThatCarriesAnOlderOne", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		held := make(chan struct{})
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			<-held
+			return orgtest.JobPlan{}
+		}
+		letGo := sync.OnceFunc(func() { close(held) })
+		t.Cleanup(letGo)
+		b.backlog(jobRows, func(w *write) { w.parent = "account " + w.key })
+		require.Eventually(t, func() bool { return len(b.org.Jobs()) == 1 }, 30*time.Second, time.Millisecond)
+		b.accept(b.upsert(write{key: "k7", revision: 2}), b.upsert(write{key: "cousin", parent: "account k8"}), b.upsert(write{key: "else"}))
+		b.release()
+		b.settled(2)
+		outcomes := b.outcomes()
+		require.Equal(t, map[string]string{"plug/1": "WRITTEN", "else/1": "WRITTEN"}, outcomes, "neither record nor parent is free")
+		letGo()
+		b.settled(jobRows + 4)
+		require.Equal(t, "WRITTEN", b.outcomes()["k7/2"])
+		require.EqualValues(t, jobRows+4, b.tally.Counts().Written)
+		require.Empty(t, b.org.Problems())
+		for _, r := range b.org.Records("Engagement__c") {
+			if r.Key == "k7" {
+				require.Equal(t, []float64{1, 2}, r.History)
+			}
+		}
+	})
+
+	t.Run("NullClearsAndWhatIsNotSaidStays", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		b.release()
+		full := map[string]any{"Title__c": "one, \"two\"\nthree", "Note__c": "kept"}
+		b.accept(b.upsert(write{key: "k1", fields: full}), b.upsert(write{key: "k2", fields: full}))
+		b.settled(3)
+		b.drain()
+		again := make(chan struct{})
+		b.org.Committed = func(r orgtest.Request) {
+			if r.Object == "Plug__c" {
+				<-again
+			}
+		}
+		b.accept(b.upsert(write{key: "plug", revision: 2, change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
+		plugs := func() int { return len(b.org.Records("Plug__c")[0].History) }
+		require.Eventually(t, func() bool { return plugs() == 2 }, 30*time.Second, time.Millisecond)
+		b.backlog(jobRows, func(w *write) {
+			w.revision = 2
+			switch w.key {
+			case "k1":
+				w.fields = map[string]any{"Title__c": nil}
+			case "k2":
+				w.fields = map[string]any{"Title__c": "#N/A"} // a text, not null: it cannot go in a job
+			default:
+				w.fields = map[string]any{"Note__c": "あ,\"b\"\nc"}
+			}
+		})
+		b.accept(b.upsert(write{key: "one more"}))
+		b.settled(jobRows) // all in the job: with the one more, without k2
+		close(again)
+		b.settled(jobRows + 2)
+		require.Len(t, b.org.Jobs(), 1)
+		require.Len(t, b.org.Jobs()[0].Rows, jobRows)
+		fields := map[string]map[string]any{}
+		for _, r := range b.org.Records("Engagement__c") {
+			fields[r.Key] = r.Fields
+		}
+		require.Nil(t, fields["k1"]["Title__c"])
+		require.Contains(t, fields["k1"], "Title__c")
+		require.Equal(t, "kept", fields["k1"]["Note__c"])
+		require.Equal(t, "#N/A", fields["k2"]["Title__c"])
+		require.Equal(t, "kept", fields["k2"]["Note__c"])
+		require.Equal(t, "あ,\"b\"\nc", fields["k5"]["Note__c"])
+		require.NotContains(t, fields["k5"], "Title__c")
+	})
+
+	t.Run("BatchesAreLeftToOthers", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t)
+		b.org.SetBatches(1500)
+		b.backlog(jobRows)
+		b.release()
+		b.settled(jobRows + 1)
+		b.written(jobRows)
+		require.Empty(t, b.org.Jobs())
+		require.Equal(t, map[string]int{"collections": jobRows + 1}, b.apis())
+	})
+}
+
+func TestJobTrouble(t *testing.T) {
+	t.Parallel()
+
+	t.Run("LostAnswersLoseAndDoubleNothing", func(t *testing.T) {
+		t.Parallel()
+		for _, step := range []orgtest.JobStep{orgtest.JobCreate, orgtest.JobUpload, orgtest.JobClose, orgtest.JobPoll, orgtest.JobResults} {
+			for name, fault := range map[string]orgtest.Fault{
+				"before":  {},
+				"after":   {AfterCommit: true},
+				"trouble": {Status: http.StatusServiceUnavailable, Body: apiError("SERVER_UNAVAILABLE", "Server Unavailable")},
+			} {
+				t.Run(string(step)+" "+name, func(t *testing.T) {
+					t.Parallel()
+					b := setupJobs(t)
+					var calls atomic.Int64
+					b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
+						if s == step && calls.Add(1) == 1 {
+							return &fault
+						}
+						return nil
+					}
+					b.backlog(jobRows)
+					if step != orgtest.JobCreate && step != orgtest.JobUpload {
+						b.settled(jobRows) // the job is found again, and its results are
+						require.Equal(t, map[string]int{"bulk": jobRows}, b.apis())
+					}
+					b.release()
+					b.settled(jobRows + 1)
+					b.written(jobRows)
+					require.LessOrEqual(t, len(b.org.Jobs()), 1)
+				})
+			}
+		}
+	})
+
+	t.Run("NothingIsSentBeforeALostJobHasEnded", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t, func(c *delivery.Config) { c.Attempts = 4 })
+		held, silent := make(chan struct{}), atomic.Bool{}
+		letGo := sync.OnceFunc(func() { close(held) })
+		t.Cleanup(letGo)
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			<-held
+			return orgtest.JobPlan{Deaf: true}
+		}
+		var polls, aborts atomic.Int64
+		silent.Store(true)
+		b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
+			switch {
+			case s == orgtest.JobAbort:
+				aborts.Add(1)
+			case s == orgtest.JobPoll && silent.Load():
+				polls.Add(1)
+				return &orgtest.Fault{Status: http.StatusBadRequest, Body: apiError("INVALID_INPUT", "no")}
+			}
+			return nil
+		}
+		b.backlog(jobRows)
+		require.Eventually(t, func() bool { return polls.Load() > 4 }, 30*time.Second, time.Millisecond, "the job is given up")
+		b.accept(b.upsert(write{key: "k7", revision: 2}))
+		b.release()
+		require.NoError(t, b.port.Await(t.Context(), func(p *stagetest.Port) bool { return len(p.Settled()) > 0 }))
+		silent.Store(false)
+		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
+		require.Len(t, b.org.Requests(), 2, "the plug and the job")
+		letGo()
+		require.Eventually(t, func() bool { _, under := b.table.Get("!job/acme/main"); return !under }, 30*time.Second, time.Millisecond)
+		b.bringBack()
+		require.Eventually(t, func() bool { return b.outcomes()["k7/2"] == "WRITTEN" }, 30*time.Second, time.Millisecond)
+		for _, r := range b.org.Records("Engagement__c") {
+			require.IsNonDecreasing(t, r.History, r.Key)
+		}
+		require.Empty(t, b.org.Problems())
+	})
+
+	t.Run("AProcessThatDiedLeavesAJobThatTheNextOneWaitsFor", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		held := make(chan struct{})
+		letGo := sync.OnceFunc(func() { close(held) })
+		t.Cleanup(letGo)
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			<-held
+			return orgtest.JobPlan{Deaf: true}
+		}
+		var aborts atomic.Int64
+		b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
+			if s == orgtest.JobAbort {
+				aborts.Add(1)
+			}
+			return nil
+		}
+		b.leaveJob("External_Id__c,Rev__c\nk,1\n")
+		b.restart()
+		b.accept(b.upsert(write{key: "k", revision: 1}), b.upsert(write{key: "k", revision: 2}))
+		b.settled(1) // the overtaken one
+		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
+		require.Len(t, b.org.Requests(), 1, "only the job")
+		letGo()
+		b.settled(2)
+		require.Equal(t, []float64{1, 2}, b.org.Records("Engagement__c")[0].History)
+		_, under := b.table.Get("!job/acme/main")
+		require.False(t, under)
+		require.Empty(t, b.org.Problems())
+	})
+
+	t.Run("AJobThatCannotBeLookedAtIsSaid", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.leaveJob("External_Id__c,Rev__c\nk,1\n")
+		b.org.JobFault = func(orgtest.JobStep, string) *orgtest.Fault {
+			return &orgtest.Fault{Status: http.StatusForbidden, Body: apiError("INSUFFICIENT_ACCESS", "no")}
+		}
+		b.restart()
+		b.accept(b.upsert(write{key: "k", revision: 2}))
+		b.settled(1)
+		require.Equal(t, map[string]string{"k/2": "PARKED SF_NO_PERMISSION"}, b.outcomes())
+		require.Contains(t, b.all()[0].GetDetail(), "cannot be looked at")
+	})
+
+	t.Run("AnOrgWithoutTheBulkAPIIsWrittenToAllTheSame", func(t *testing.T) {
+		t.Parallel()
+		for code, status := range map[string]int{"FEATURENOTENABLED": 400, "EXCEEDEDQUOTA": 400, "API_DISABLED": 403} {
+			b := setupJobs(t)
+			var creates atomic.Int64
+			b.org.JobFault = func(orgtest.JobStep, string) *orgtest.Fault {
+				creates.Add(1)
+				return &orgtest.Fault{Status: status, Body: apiError(code, "no bulk")}
+			}
+			b.backlog(jobRows)
+			b.release()
+			b.settled(jobRows + 1)
+			b.backlog(jobRows, func(w *write) { w.revision = 2 })
+			b.settled(2*jobRows + 1)
+			require.EqualValues(t, 1, creates.Load(), code)
+			require.EqualValues(t, 2*jobRows+1, b.tally.Counts().Written, code)
+			require.Equal(t, map[string]int{"collections": 2*jobRows + 1}, b.apis(), code)
+		}
+	})
+
+	t.Run("AStopAbortsTheJobAndLosesNothing", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t, func(c *delivery.Config) { c.RetryMin, c.RetryMax = time.Hour, time.Hour })
+		started, stopping := make(chan struct{}), make(chan struct{})
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			close(started)
+			<-stopping
+			return orgtest.JobPlan{}
+		}
+		b.backlog(jobRows)
+		<-started
+		b.release()
+		b.settled(1)
+		port := b.port
+		ended := make(chan error, 1)
+		go func() { ended <- b.handler.Drain(context.WithoutCancel(t.Context())) }()
+		require.Eventually(t, b.org.Aborting, 30*time.Second, time.Millisecond)
+		close(stopping)
+		require.NoError(t, <-ended)
+		require.Equal(t, "Aborted", b.org.Jobs()[0].State)
+		require.Len(t, port.Settled(), 1, "the job's rows are not done and come again")
+		b.org.JobRun = nil
+		b.restart()
+		b.backlog(jobRows)
+		b.settled(jobRows)
+		require.Len(t, b.org.Records("Engagement__c"), jobRows)
+		require.Empty(t, b.org.Problems())
+	})
+}
+
+// leaveJob puts a bulk job under way as a process that died would have left it.
+func (b *testBundle) leaveJob(rows string) {
+	b.t.Helper()
+	id := b.org.StartJob(orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}, rows)
+	entry, err := ledger.JobUnderWay("acme", "main", id, time.Now())
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.port.Save(b.t.Context(), entry))
+}
+
+// bringBack accepts again what was parked, as the parking does when the org is back.
+func (b *testBundle) bringBack() {
+	b.t.Helper()
+	for _, m := range b.parked() {
+		require.NoError(b.t, b.handler.Accept(b.t.Context(), stage.Record{
+			Topic: m.Topic, Offset: b.offset, Time: time.Now(), Value: m.Value, Key: m.Key,
+		}))
+		b.offset++
+	}
+}
