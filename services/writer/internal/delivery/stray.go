@@ -98,7 +98,7 @@ func (l *lane) lookAfter(s *stray) {
 func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce.Error) {
 	client, err := l.h.deps.Orgs.Client(l.key.workspace, l.key.connection)
 	if err != nil {
-		return false, l.h.cfg.RetryMax, nil
+		return false, l.h.cfg.RetryMax, nil //nolint:nilerr // without settings there is nothing to ask with; they may come back
 	}
 	s.looks++
 	state, err := client.BulkJob(l.h.life, s.id)
