@@ -22,6 +22,9 @@ type Config struct {
 	Orgs, Dead, OrgsRate int
 	// JSON leaves out everything but the last line.
 	JSON bool
+
+	// collectionsOnly turns the Bulk API off: the limit of records/s is that of Collections.
+	collectionsOnly bool
 }
 
 // DefaultConfig measures for about two minutes.

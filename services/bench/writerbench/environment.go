@@ -116,6 +116,9 @@ func (e *environment) serve(ctx context.Context, n int) error {
 	writing := writer.DefaultConfig()
 	// What dead orgs still hold at the end is of no interest.
 	writing.DrainTimeout = time.Second
+	if e.cfg.collectionsOnly {
+		writing.Lanes.BulkFrom = 0
+	}
 	w, err := writer.New(writing, writer.Deps{ //nolint:contextcheck // New starts nothing; Run gets the context
 		Broker: e.kafka, Settings: settings.Static(e.view), Orgs: e.orgs, DeadLetter: deadletter.Encode(inst),
 	})

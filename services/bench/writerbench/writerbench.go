@@ -31,6 +31,9 @@ func Run(ctx context.Context, cfg Config, w io.Writer) (Result, error) {
 	if err := errors.Join(m.rates(ctx), ctx.Err()); err != nil {
 		return Result{}, fmt.Errorf("bench writer: records/s: %w", err)
 	}
+	if err := errors.Join(m.backlog(ctx), ctx.Err()); err != nil {
+		return Result{}, fmt.Errorf("bench writer: backlog: %w", err)
+	}
 	if err := m.paced(ctx); err != nil {
 		return Result{}, fmt.Errorf("bench writer: calls: %w", err)
 	}
@@ -73,18 +76,18 @@ func (m *bench) with(ctx context.Context, latency time.Duration, orgs, dead int,
 	return errors.Join(err, e.close())
 }
 
-// rates drains a backlog at every latency, and counts its calls at the last one.
+// rates drains a backlog by Collections at every latency.
 func (m *bench) rates(ctx context.Context) error {
 	fmt.Fprintf(m.w, "%-28s %12s %12s %7s %14s\n", "records/s", "measured", "limit", "ratio", "CPU µs/record")
-	var backlog Calls
+	m.cfg.collectionsOnly = true
+	defer func() { m.cfg.collectionsOnly = false }()
 	for _, latency := range m.cfg.Latencies {
 		err := m.with(ctx, latency, 1, 0, func(e *environment) error {
-			r, calls, err := e.drain(ctx, latency)
+			r, _, err := e.drain(ctx, latency)
 			if err != nil {
 				return err
 			}
 			m.result.Rates = append(m.result.Rates, r)
-			backlog = Calls{Load: "backlog", PerThousand: calls}
 			fmt.Fprintf(m.w, "%-28s %12.0f %12.0f %7.2f %14.1f\n", fmt.Sprint("at ", latency, " a call"), r.Records, r.Limit, r.Ratio, r.CPU)
 			return nil
 		})
@@ -92,8 +95,16 @@ func (m *bench) rates(ctx context.Context) error {
 			return fmt.Errorf("at %s a call: %w", latency, err)
 		}
 	}
-	m.result.Calls = []Calls{backlog}
 	return nil
+}
+
+// backlog counts the calls of a backlog that may go by the Bulk API too.
+func (m *bench) backlog(ctx context.Context) error {
+	return m.with(ctx, pacedLatency, 1, 0, func(e *environment) error {
+		_, calls, err := e.drain(ctx, pacedLatency)
+		m.result.Calls = []Calls{{Load: "backlog", PerThousand: calls}}
+		return err
+	})
 }
 
 func (e *environment) drain(ctx context.Context, latency time.Duration) (Rate, float64, error) {
