@@ -177,7 +177,17 @@ func TestJob(t *testing.T) {
 		}
 		b.backlog(jobRows)
 		b.settled(148) // but for a locked row and one that is not told of
-		require.Len(t, b.all(), 148+53, "and each of the others is told to come again")
+		told := map[string]int{}
+		for _, o := range b.all() {
+			if o.GetStatus() == streamv1.Status_STATUS_RETRYING {
+				told[o.GetReason().String()+" "+o.GetSalesforceCode()+" "+o.GetDetail()]++
+			}
+		}
+		require.Equal(t, map[string]int{
+			"REASON_SF_LOCKED UNPROCESSED the bulk job ended before it came to this row":                                         51,
+			"REASON_SF_UNAVAILABLE UNPROCESSED the results of the bulk job do not tell of this row":                              1,
+			"REASON_SF_LOCKED UNABLE_TO_LOCK_ROW unable to obtain exclusive access to this record or 1 records: 001SM000000kLmN": 1,
+		}, told)
 		b.release()
 		b.settled(jobRows + 1)
 		outcomes := b.outcomes()
@@ -354,6 +364,37 @@ func TestJobTrouble(t *testing.T) {
 		require.Eventually(t, func() bool { return b.outcomes()["k7/2"] == "WRITTEN" }, 30*time.Second, time.Millisecond)
 		for _, r := range b.org.Records("Engagement__c") {
 			require.IsNonDecreasing(t, r.History, r.Key)
+		}
+		require.Empty(t, b.org.Problems())
+	})
+
+	t.Run("AJobThatDoesNotEndHoldsItsLane", func(t *testing.T) {
+		t.Parallel()
+		b := setupJobs(t, func(c *delivery.Config) { c.BulkFor = c.BulkPollMax })
+		held := make(chan struct{})
+		letGo := sync.OnceFunc(func() { close(held) })
+		t.Cleanup(letGo)
+		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			<-held
+			return orgtest.JobPlan{Deaf: true}
+		}
+		b.backlog(jobRows)
+		told := func() bool { return len(b.all()) >= jobRows } // that all of them are to come again
+		require.Eventually(t, told, 30*time.Second, time.Millisecond)
+		b.accept(b.upsert(write{key: "k7", revision: 2}))
+		b.release()
+		b.settled(2) // the plug, and what was overtaken
+		require.Equal(t, "SKIPPED SUPERSEDED", b.outcomes()["k7/1"])
+		polls := b.org.Polls()
+		require.Eventually(t, func() bool { return b.org.Polls() > polls+10 }, 30*time.Second, time.Millisecond)
+		require.Len(t, b.org.Requests(), 2, "the plug and the job")
+		letGo()
+		b.settled(jobRows + 2)
+		for _, r := range b.org.Records("Engagement__c") {
+			require.IsNonDecreasing(t, r.History)
+			if r.Key == "k7" {
+				require.Equal(t, []float64{1, 2}, r.History)
+			}
 		}
 		require.Empty(t, b.org.Problems())
 	})
