@@ -98,7 +98,7 @@ func (l *lane) lookAfter(s *stray) {
 func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce.Error) {
 	client, err := l.h.deps.Orgs.Client(l.key.workspace, l.key.connection)
 	if err != nil {
-		return false, l.h.cfg.RetryMax, noConnection
+		return false, l.h.cfg.RetryMax, nil //nolint:nilerr // without settings there is nothing to ask with; they may come back
 	}
 	s.looks++
 	state, err := client.BulkJob(l.h.life, s.id)
@@ -123,9 +123,4 @@ func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce
 		pause(l.h.life, l.h.cfg.LookAfter, nil)
 	}
 	return true, 0, nil
-}
-
-// noConnection is why a job cannot be asked for while the settings have no such connection; its gate is closed then.
-var noConnection = &salesforce.Error{
-	Class: salesforce.ClassAuth, Reason: salesforce.ReasonAuthRevoked, Detail: "the settings have no such connection",
 }
