@@ -39,6 +39,8 @@ const childEnv = "THROUGHLINE_WRITER_CRASH_CHILD"
 type child struct {
 	Brokers                   []string
 	OrgURL, KeyFile, Snapshot string
+	// Jobs makes small backlogs go through bulk jobs.
+	Jobs bool
 }
 
 func TestMain(m *testing.M) {
@@ -78,6 +80,10 @@ func runChild(ctx context.Context, spec string) error {
 	cfg := writer.DefaultConfig()
 	cfg.SessionTimeout = 2 * time.Second
 	cfg.Lanes.BatchRecords, cfg.Lanes.LookAfter = 20, 10*time.Millisecond
+	if c.Jobs {
+		cfg.Lanes.BulkFrom, cfg.Lanes.BulkAfter, cfg.Lanes.Parallelism = salesforce.MaxCollection, 0, 1
+		cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = 10*time.Millisecond, 50*time.Millisecond
+	}
 	org := salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
 		AccessToken: secret.New("token"), InstanceURL: c.OrgURL,
 	}, salesforce.Deps{})
@@ -180,21 +186,9 @@ func (b *crashBundle) run() *exec.Cmd {
 // publish puts n inserts, and n revisions of a few upserts, on the writes topic.
 func (b *crashBundle) publish(n int) {
 	b.t.Helper()
-	ws, _ := b.view.Workspace("acme")
 	var messages []stage.Message
 	add := func(w *streamv1.Write, fields ...*streamv1.FieldValue) {
-		plain, err := proto.Marshal(&streamv1.FieldValues{Fields: fields})
-		require.NoError(b.t, err)
-		w.SealedFields, err = ws.Keys().Seal(plain)
-		require.NoError(b.t, err)
-		w.Workspace, w.Connection, w.VisitId, w.OccurredAt = "acme", "main", "visit", timestamppb.Now()
-		w.ContentHash = ws.Keys().Hash(plain)
-		value, err := proto.Marshal(w)
-		require.NoError(b.t, err)
-		messages = append(messages, stage.Message{
-			Topic: topic.Writes, Key: topic.ConnectionKey("acme", "main"), Value: value,
-			ID: fmt.Sprint(w.GetWriteKey(), "/", w.GetRevision()), Type: topic.TypeWrite, Time: time.Now(),
-		})
+		messages = append(messages, b.message(w, fields...))
 	}
 	text := func(name, v string) *streamv1.FieldValue {
 		return &streamv1.FieldValue{Field: name, Value: &streamv1.FieldValue_Text{Text: v}}
@@ -213,6 +207,38 @@ func (b *crashBundle) publish(n int) {
 		}, &streamv1.FieldValue{Field: "Rev__c", Value: &streamv1.FieldValue_Number{Number: float64(i + 1)}})
 	}
 	require.NoError(b.t, b.client.Publish(b.t.Context(), messages...))
+}
+
+// publishRows puts some revisions of n upserts on the writes topic.
+func (b *crashBundle) publishRows(revisions, n int) {
+	b.t.Helper()
+	var messages []stage.Message
+	for i := range revisions * n {
+		key := fmt.Sprint("row", i%n)
+		messages = append(messages, b.message(&streamv1.Write{
+			WriteKey: key, Revision: int64(i + 1), Object: "Engagement__c",
+			Operation: streamv1.Operation_OPERATION_UPSERT, ExternalIdField: "External_Id__c", ExternalId: key,
+		}, &streamv1.FieldValue{Field: "Rev__c", Value: &streamv1.FieldValue_Number{Number: float64(i + 1)}}))
+	}
+	require.NoError(b.t, b.client.Publish(b.t.Context(), messages...))
+}
+
+// message is a write as mapping would publish it.
+func (b *crashBundle) message(w *streamv1.Write, fields ...*streamv1.FieldValue) stage.Message {
+	b.t.Helper()
+	ws, _ := b.view.Workspace("acme")
+	plain, err := proto.Marshal(&streamv1.FieldValues{Fields: fields})
+	require.NoError(b.t, err)
+	w.SealedFields, err = ws.Keys().Seal(plain)
+	require.NoError(b.t, err)
+	w.Workspace, w.Connection, w.VisitId, w.OccurredAt = "acme", "main", "visit", timestamppb.Now()
+	w.ContentHash = ws.Keys().Hash(plain)
+	value, err := proto.Marshal(w)
+	require.NoError(b.t, err)
+	return stage.Message{
+		Topic: topic.Writes, Key: topic.ConnectionKey("acme", "main"), Value: value,
+		ID: fmt.Sprint(w.GetWriteKey(), "/", w.GetRevision()), Type: topic.TypeWrite, Time: time.Now(),
+	}
 }
 
 func (b *crashBundle) settled() bool {

@@ -52,7 +52,9 @@ func (j *job) refused(ctx context.Context, e *salesforce.Error) {
 		harmless := *e
 		harmless.Ambiguous = false
 		for i := range j.parcels {
-			j.again(&j.parcels[i], &harmless)
+			it := j.parcels[i].item
+			it.NotInJob = it.Attempts > 1 // a second job may be made where the first could not
+			j.l.again(it, &harmless, j.call(), j.res)
 		}
 	}
 }

@@ -1,9 +1,7 @@
 package delivery_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,11 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/throughline-dev/throughline/libs/stage"
-	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
-	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
 )
 
@@ -177,7 +172,17 @@ func TestJob(t *testing.T) {
 		}
 		b.backlog(jobRows)
 		b.settled(148) // but for a locked row and one that is not told of
-		require.Len(t, b.all(), 148+53, "and each of the others is told to come again")
+		told := map[string]int{}
+		for _, o := range b.all() {
+			if o.GetStatus() == streamv1.Status_STATUS_RETRYING {
+				told[o.GetReason().String()+" "+o.GetSalesforceCode()+" "+o.GetDetail()]++
+			}
+		}
+		require.Equal(t, map[string]int{
+			"REASON_SF_LOCKED UNPROCESSED the bulk job ended before it came to this row":                                         51,
+			"REASON_SF_UNAVAILABLE UNPROCESSED the results of the bulk job do not tell of this row":                              1,
+			"REASON_SF_LOCKED UNABLE_TO_LOCK_ROW unable to obtain exclusive access to this record or 1 records: 001SM000000kLmN": 1,
+		}, told)
 		b.release()
 		b.settled(jobRows + 1)
 		outcomes := b.outcomes()
@@ -281,194 +286,4 @@ func TestJob(t *testing.T) {
 		require.Empty(t, b.org.Jobs())
 		require.Equal(t, map[string]int{"collections": jobRows + 1}, b.apis())
 	})
-}
-
-func TestJobTrouble(t *testing.T) {
-	t.Parallel()
-
-	t.Run("LostAnswersLoseAndDoubleNothing", func(t *testing.T) {
-		t.Parallel()
-		for _, step := range []orgtest.JobStep{orgtest.JobCreate, orgtest.JobUpload, orgtest.JobClose, orgtest.JobPoll, orgtest.JobResults} {
-			for name, fault := range map[string]orgtest.Fault{
-				"before":  {},
-				"after":   {AfterCommit: true},
-				"trouble": {Status: http.StatusServiceUnavailable, Body: apiError("SERVER_UNAVAILABLE", "Server Unavailable")},
-			} {
-				t.Run(string(step)+" "+name, func(t *testing.T) {
-					t.Parallel()
-					b := setupJobs(t)
-					var calls atomic.Int64
-					b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
-						if s == step && calls.Add(1) == 1 {
-							return &fault
-						}
-						return nil
-					}
-					b.backlog(jobRows)
-					if step != orgtest.JobCreate && step != orgtest.JobUpload {
-						b.settled(jobRows) // the job is found again, and its results are
-						require.Equal(t, map[string]int{"bulk": jobRows}, b.apis())
-					}
-					b.release()
-					b.settled(jobRows + 1)
-					b.written(jobRows)
-					require.LessOrEqual(t, len(b.org.Jobs()), 1)
-				})
-			}
-		}
-	})
-
-	t.Run("NothingIsSentBeforeALostJobHasEnded", func(t *testing.T) {
-		t.Parallel()
-		b := setupJobs(t, func(c *delivery.Config) { c.Attempts = 4 })
-		held, silent := make(chan struct{}), atomic.Bool{}
-		letGo := sync.OnceFunc(func() { close(held) })
-		t.Cleanup(letGo)
-		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
-			<-held
-			return orgtest.JobPlan{Deaf: true}
-		}
-		var polls, aborts atomic.Int64
-		silent.Store(true)
-		b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
-			switch {
-			case s == orgtest.JobAbort:
-				aborts.Add(1)
-			case s == orgtest.JobPoll && silent.Load():
-				polls.Add(1)
-				return &orgtest.Fault{Status: http.StatusBadRequest, Body: apiError("INVALID_INPUT", "no")}
-			}
-			return nil
-		}
-		b.backlog(jobRows)
-		require.Eventually(t, func() bool { return polls.Load() > 4 }, 30*time.Second, time.Millisecond, "the job is given up")
-		b.accept(b.upsert(write{key: "k7", revision: 2}))
-		b.release()
-		require.NoError(t, b.port.Await(t.Context(), func(p *stagetest.Port) bool { return len(p.Settled()) > 0 }))
-		silent.Store(false)
-		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
-		require.Len(t, b.org.Requests(), 2, "the plug and the job")
-		letGo()
-		require.Eventually(t, func() bool { _, under := b.table.Get("!job/acme/main"); return !under }, 30*time.Second, time.Millisecond)
-		b.bringBack()
-		require.Eventually(t, func() bool { return b.outcomes()["k7/2"] == "WRITTEN" }, 30*time.Second, time.Millisecond)
-		for _, r := range b.org.Records("Engagement__c") {
-			require.IsNonDecreasing(t, r.History, r.Key)
-		}
-		require.Empty(t, b.org.Problems())
-	})
-
-	t.Run("AProcessThatDiedLeavesAJobThatTheNextOneWaitsFor", func(t *testing.T) {
-		t.Parallel()
-		b := setup(t)
-		held := make(chan struct{})
-		letGo := sync.OnceFunc(func() { close(held) })
-		t.Cleanup(letGo)
-		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
-			<-held
-			return orgtest.JobPlan{Deaf: true}
-		}
-		var aborts atomic.Int64
-		b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
-			if s == orgtest.JobAbort {
-				aborts.Add(1)
-			}
-			return nil
-		}
-		b.leaveJob("External_Id__c,Rev__c\nk,1\n")
-		b.restart()
-		b.accept(b.upsert(write{key: "k", revision: 1}), b.upsert(write{key: "k", revision: 2}))
-		b.settled(1) // the overtaken one
-		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
-		require.Len(t, b.org.Requests(), 1, "only the job")
-		letGo()
-		b.settled(2)
-		require.Equal(t, []float64{1, 2}, b.org.Records("Engagement__c")[0].History)
-		_, under := b.table.Get("!job/acme/main")
-		require.False(t, under)
-		require.Empty(t, b.org.Problems())
-	})
-
-	t.Run("AJobThatCannotBeLookedAtIsSaid", func(t *testing.T) {
-		t.Parallel()
-		b := setup(t)
-		b.leaveJob("External_Id__c,Rev__c\nk,1\n")
-		b.org.JobFault = func(orgtest.JobStep, string) *orgtest.Fault {
-			return &orgtest.Fault{Status: http.StatusForbidden, Body: apiError("INSUFFICIENT_ACCESS", "no")}
-		}
-		b.restart()
-		b.accept(b.upsert(write{key: "k", revision: 2}))
-		b.settled(1)
-		require.Equal(t, map[string]string{"k/2": "PARKED SF_NO_PERMISSION"}, b.outcomes())
-		require.Contains(t, b.all()[0].GetDetail(), "cannot be looked at")
-	})
-
-	t.Run("AnOrgWithoutTheBulkAPIIsWrittenToAllTheSame", func(t *testing.T) {
-		t.Parallel()
-		for code, status := range map[string]int{"FEATURENOTENABLED": 400, "EXCEEDEDQUOTA": 400, "API_DISABLED": 403} {
-			b := setupJobs(t)
-			var creates atomic.Int64
-			b.org.JobFault = func(orgtest.JobStep, string) *orgtest.Fault {
-				creates.Add(1)
-				return &orgtest.Fault{Status: status, Body: apiError(code, "no bulk")}
-			}
-			b.backlog(jobRows)
-			b.release()
-			b.settled(jobRows + 1)
-			b.backlog(jobRows, func(w *write) { w.revision = 2 })
-			b.settled(2*jobRows + 1)
-			require.EqualValues(t, 1, creates.Load(), code)
-			require.EqualValues(t, 2*jobRows+1, b.tally.Counts().Written, code)
-			require.Equal(t, map[string]int{"collections": 2*jobRows + 1}, b.apis(), code)
-		}
-	})
-
-	t.Run("AStopAbortsTheJobAndLosesNothing", func(t *testing.T) {
-		t.Parallel()
-		b := setupJobs(t, func(c *delivery.Config) { c.RetryMin, c.RetryMax = time.Hour, time.Hour })
-		started, stopping := make(chan struct{}), make(chan struct{})
-		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
-			close(started)
-			<-stopping
-			return orgtest.JobPlan{}
-		}
-		b.backlog(jobRows)
-		<-started
-		b.release()
-		b.settled(1)
-		port := b.port
-		ended := make(chan error, 1)
-		go func() { ended <- b.handler.Drain(context.WithoutCancel(t.Context())) }()
-		require.Eventually(t, b.org.Aborting, 30*time.Second, time.Millisecond)
-		close(stopping)
-		require.NoError(t, <-ended)
-		require.Equal(t, "Aborted", b.org.Jobs()[0].State)
-		require.Len(t, port.Settled(), 1, "the job's rows are not done and come again")
-		b.org.JobRun = nil
-		b.restart()
-		b.backlog(jobRows)
-		b.settled(jobRows)
-		require.Len(t, b.org.Records("Engagement__c"), jobRows)
-		require.Empty(t, b.org.Problems())
-	})
-}
-
-// leaveJob puts a bulk job under way as a process that died would have left it.
-func (b *testBundle) leaveJob(rows string) {
-	b.t.Helper()
-	id := b.org.StartJob(orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}, rows)
-	entry, err := ledger.JobUnderWay("acme", "main", id, time.Now())
-	require.NoError(b.t, err)
-	require.NoError(b.t, b.port.Save(b.t.Context(), entry))
-}
-
-// bringBack accepts again what was parked, as the parking does when the org is back.
-func (b *testBundle) bringBack() {
-	b.t.Helper()
-	for _, m := range b.parked() {
-		require.NoError(b.t, b.handler.Accept(b.t.Context(), stage.Record{
-			Topic: m.Topic, Offset: b.offset, Time: time.Now(), Value: m.Value, Key: m.Key,
-		}))
-		b.offset++
-	}
 }

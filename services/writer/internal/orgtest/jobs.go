@@ -159,7 +159,9 @@ func (o *Org) doJob(step JobStep, id, file string, asked Job) (status int, text 
 		}
 	case JobResults:
 		return http.StatusOK, j.results(file)
-	case JobCreate, JobPoll:
+	case JobPoll:
+		o.polls++
+	case JobCreate:
 	}
 	return http.StatusOK, j.json()
 }
@@ -179,6 +181,13 @@ func (o *Org) Aborting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.ContainsFunc(o.jobs, func(j *job) bool { return j.aborted })
+}
+
+// Polls counts how often somebody asked where a job stands.
+func (o *Org) Polls() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.polls
 }
 
 func (j *job) json() string {

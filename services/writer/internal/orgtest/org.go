@@ -76,6 +76,7 @@ type Org struct {
 	limits   int // status of /limits, 0 for fine
 	batches  int // that remain
 	jobs     []*job
+	polls    int
 	running  sync.WaitGroup
 	now      func() time.Time
 }

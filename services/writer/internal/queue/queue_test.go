@@ -223,7 +223,13 @@ func (m *model) push(t *rapid.T) {
 }
 
 func (m *model) take(t *rapid.T) {
-	b, skipped := m.q.Next(m.now, rules(rapid.IntRange(1, 4).Draw(t, "records")))
+	records := rapid.IntRange(1, 4).Draw(t, "records")
+	b, skipped := m.q.Next(m.now, rules(records))
+	if b == nil && rapid.Bool().Draw(t, "job") {
+		var more []queue.Skipped
+		b, more = m.q.NextJob(m.now, queue.JobRules{From: 1, Records: 1 + records, Bytes: 1 << 20})
+		skipped = append(skipped, more...)
+	}
 	m.out += len(skipped)
 	if b == nil {
 		return

@@ -1,0 +1,123 @@
+package queue_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+)
+
+func TestNextJob(t *testing.T) {
+	t.Parallel()
+	jobs := queue.JobRules{From: 5, After: time.Second, Records: 100, Bytes: 1 << 20}
+	fill := func(n int, change ...func(*streamv1.Write)) (*queue.Queue, []*queue.Item) {
+		q := queue.New(send)
+		var items []*queue.Item
+		for i := range n {
+			it := upsert("k"+strconv.Itoa(i), int64(i+1), change...)
+			items = append(items, it)
+			q.Push(it)
+		}
+		return q, items
+	}
+	late := start.Add(time.Second)
+
+	t.Run("OneMoreThanTheBacklogAllowedMakesAJobOfAll", func(t *testing.T) {
+		t.Parallel()
+		q, _ := fill(6)
+		b, skipped := q.NextJob(late, jobs)
+		require.Len(t, b.Items, 6)
+		require.True(t, b.Job)
+		require.Empty(t, skipped)
+		require.Zero(t, q.Len())
+		q, _ = fill(5)
+		b, _ = q.NextJob(late, jobs)
+		require.Nil(t, b)
+		require.Equal(t, 5, q.Len())
+	})
+
+	t.Run("OnlyWhatCollectionsHaveLetWait", func(t *testing.T) {
+		t.Parallel()
+		q, _ := fill(6)
+		b, _ := q.NextJob(late.Add(-1), jobs)
+		require.Nil(t, b)
+		patient := rules(1)
+		patient.Job = &jobs
+		patient.Linger = func(queue.Group) time.Duration { return time.Hour }
+		at, ok := q.Wake(late.Add(-1), patient)
+		require.True(t, ok)
+		require.Equal(t, late, at)
+	})
+
+	t.Run("WhatCannotGoNowOrNotInAJobDoesNotCount", func(t *testing.T) {
+		t.Parallel()
+		for name, change := range map[string]func(*queue.Item){
+			"refused by a job": func(it *queue.Item) { it.NotInJob = true },
+			"waits":            func(it *queue.Item) { it.NotBefore = late.Add(time.Hour) },
+		} {
+			q, items := fill(6)
+			change(items[3])
+			b, _ := q.NextJob(late, jobs)
+			require.Nil(t, b, name)
+			q.Push(upsert("more", 9))
+			b, _ = q.NextJob(late, jobs)
+			require.Len(t, b.Items, 6, name)
+			require.NotContains(t, b.Items, items[3], name)
+			require.Equal(t, 1, q.Len(), name)
+		}
+	})
+
+	t.Run("InsertsPeopleAndDuplicatesMakeNone", func(t *testing.T) {
+		t.Parallel()
+		for name, change := range map[string]func(*streamv1.Write){
+			"insert":      func(w *streamv1.Write) { w.Operation = streamv1.Operation_OPERATION_INSERT },
+			"interactive": func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_INTERACTIVE },
+			"save":        func(w *streamv1.Write) { w.Duplicates = streamv1.Duplicates_DUPLICATES_SAVE },
+			"link":        func(w *streamv1.Write) { w.Duplicates = streamv1.Duplicates_DUPLICATES_LINK },
+		} {
+			q, _ := fill(9, change)
+			b, _ := q.NextJob(late, jobs)
+			require.Nil(t, b, name)
+		}
+	})
+
+	t.Run("ItsRecordsAndParentsAreInFlightUntilDone", func(t *testing.T) {
+		t.Parallel()
+		q, _ := fill(6, func(w *streamv1.Write) { w.LockParent = "parent of " + w.GetWriteKey() })
+		b, _ := q.NextJob(late, jobs)
+		q.Push(upsert("k3", 10))
+		q.Push(upsert("cousin", 11, func(w *streamv1.Write) { w.LockParent = "parent of k3" }))
+		none, _ := q.Next(late, rules(9))
+		require.Nil(t, none)
+		q.Done(b)
+		next, _ := q.Next(late, rules(9))
+		require.Len(t, next.Items, 2)
+	})
+
+	t.Run("RecordsBytesAndTheLedgerBoundIt", func(t *testing.T) {
+		t.Parallel()
+		q, _ := fill(9)
+		small := jobs
+		small.Records = 7
+		b, _ := q.NextJob(late, small)
+		require.Len(t, b.Items, 7)
+		require.Equal(t, 2, q.Len())
+		q, _ = fill(9, func(w *streamv1.Write) { w.SealedFields = make([]byte, 1000) })
+		small = jobs
+		small.Bytes = 5500
+		b, _ = q.NextJob(late, small)
+		require.Len(t, b.Items, 6)
+		q = queue.New(func(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{Step: ledger.Skip}, nil })
+		for i := range 9 {
+			q.Push(upsert("k"+strconv.Itoa(i), int64(i+1)))
+		}
+		b, skipped := q.NextJob(late, jobs)
+		require.Nil(t, b)
+		require.Len(t, skipped, 9)
+	})
+}
