@@ -237,6 +237,33 @@ func TestConnections(t *testing.T) {
 		require.Equal(t, int64(2), again.GetConnection().GetVersion(), "nothing new, no new version")
 	})
 
+	t.Run("StayWithTheOrgTheyWereMadeFor", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.workspace(t, "acme")
+		check := &configv1.CheckConnectionRequest{Workspace: "acme", Connection: "main"}
+		_, err := b.admin.CheckConnection(t.Context(), check)
+		require.NoError(t, err)
+		first, err := b.service.GetAccessToken(t.Context(), &configv1.GetAccessTokenRequest{Workspace: "acme", Connection: "main"})
+		require.NoError(t, err)
+
+		b.org.refresh("00D000000000002EAA")
+		refused := sha256.Sum256([]byte(first.GetAccessToken()))
+		again := &configv1.GetAccessTokenRequest{Workspace: "acme", Connection: "main", RefusedTokenHash: refused[:]}
+		_, err = b.service.GetAccessToken(t.Context(), again)
+		require.Equal(t, codes.FailedPrecondition, status.Code(err))
+		require.ErrorContains(t, err, "00D000000000002EAA")
+		_, err = b.admin.CheckConnection(t.Context(), check)
+		require.Equal(t, codes.FailedPrecondition, status.Code(err), "not even a look at the other org")
+
+		check.AcceptOtherOrg = true
+		checked, err := b.admin.CheckConnection(t.Context(), check)
+		require.NoError(t, err)
+		require.Equal(t, "00D000000000002EAA", checked.GetOrg().GetId())
+		_, err = b.service.GetAccessToken(t.Context(), again)
+		require.NoError(t, err)
+	})
+
 	t.Run("TellWhyTheyGetNoToken", func(t *testing.T) {
 		t.Attr("requirement", "XC-16")
 		t.Parallel()

@@ -161,11 +161,13 @@ type fakeOrg struct {
 	mu     sync.Mutex
 	issued int
 	refuse string
+	// id is the org's, 00D000000000001EAA unless it was refreshed.
+	id string
 }
 
 func newFakeOrg(t *testing.T) *fakeOrg {
 	t.Helper()
-	o := &fakeOrg{}
+	o := &fakeOrg{id: "00D000000000001EAA"}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /services/oauth2/token", o.token)
 	mux.HandleFunc("GET /services/data/v66.0/query", func(w http.ResponseWriter, r *http.Request) {
@@ -173,8 +175,10 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 			o.people(w, soql)
 			return
 		}
-		fmt.Fprint(w, `{"totalSize":1,"done":true,"records":[{"Id":"00D000000000001EAA","Name":"Acme KK",
-			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		fmt.Fprintf(w, `{"totalSize":1,"done":true,"records":[{"Id":%q,"Name":"Acme KK",
+			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`, o.id)
 	})
 	o.server = httptest.NewServer(mux)
 	t.Cleanup(o.server.Close)
@@ -206,8 +210,15 @@ func (o *fakeOrg) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{
 		"access_token": fmt.Sprintf("00Dtoken%d", o.issued), "instance_url": o.server.URL, "token_type": "Bearer",
-		"issued_at": "1772355600000",
+		"issued_at": "1772355600000", "id": "https://test.salesforce.com/id/" + o.id + "/005000000000001AAA",
 	})
+}
+
+// refresh makes the sandbox anew from production: another org, and its sessions are gone.
+func (o *fakeOrg) refresh(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.id = id
 }
 
 func (o *fakeOrg) refuseWith(code string) {

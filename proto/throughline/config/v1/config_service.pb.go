@@ -731,9 +731,12 @@ type CheckConnectionRequest struct {
 	// Tenant.
 	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
 	// Its id.
-	Connection    string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Take the org that the credentials lead to for the connection's, although it was another one: after a sandbox refresh,
+	// which gives the sandbox a new id. Without it tokens of another org are refused (XC-18).
+	AcceptOtherOrg bool `protobuf:"varint,3,opt,name=accept_other_org,json=acceptOtherOrg,proto3" json:"accept_other_org,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CheckConnectionRequest) Reset() {
@@ -778,6 +781,13 @@ func (x *CheckConnectionRequest) GetConnection() string {
 		return x.Connection
 	}
 	return ""
+}
+
+func (x *CheckConnectionRequest) GetAcceptOtherOrg() bool {
+	if x != nil {
+		return x.AcceptOtherOrg
+	}
+	return false
 }
 
 // CheckConnectionResponse returns what the org said.
@@ -2059,12 +2069,13 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\x16ListConnectionsRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\"^\n" +
 	"\x17ListConnectionsResponse\x12C\n" +
-	"\vconnections\x18\x01 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\"h\n" +
+	"\vconnections\x18\x01 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\"\x92\x01\n" +
 	"\x16CheckConnectionRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
-	"connection\"G\n" +
+	"connection\x12(\n" +
+	"\x10accept_other_org\x18\x03 \x01(\bR\x0eacceptOtherOrg\"G\n" +
 	"\x17CheckConnectionResponse\x12,\n" +
 	"\x03org\x18\x01 \x01(\v2\x1a.throughline.config.v1.OrgR\x03org\"e\n" +
 	"\x15PutIntegrationRequest\x12L\n" +

@@ -171,6 +171,9 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 	if _, err := s.load(ctx, key, c); err != nil {
 		return nil, err
 	}
+	if err := s.acceptOtherOrg(ctx, req, c); err != nil {
+		return nil, err
+	}
 	access, err := s.deps.Tokens.Get(ctx, key.Workspace, key.ID, nil)
 	if err != nil {
 		return nil, err
@@ -189,6 +192,21 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 		return nil, err
 	}
 	return &configv1.CheckConnectionResponse{Org: org}, nil
+}
+
+// acceptOtherOrg forgets which org the connection was made for, if that is asked: the check learns the new one.
+func (s *Server) acceptOtherOrg(ctx context.Context, req *configv1.CheckConnectionRequest, c *configv1.Connection) error {
+	if !req.GetAcceptOtherOrg() {
+		return nil
+	}
+	defer s.deps.Tokens.Retry(c.GetWorkspace(), c.GetId())
+	if c.GetOrg() == nil {
+		return nil
+	}
+	c.Org = nil
+	expected := c.GetVersion()
+	c.Version = expected + 1
+	return s.save(ctx, connectionKey(c), expected, c, nil)
 }
 
 // GetAccessToken implements configv1.ConfigServiceServer.

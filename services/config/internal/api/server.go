@@ -33,6 +33,7 @@ type RunLog interface {
 // Tokens hands out access tokens; see tokens.Custodian.
 type Tokens interface {
 	Get(ctx context.Context, workspace, connection string, refusedHash []byte) (*configv1.GetAccessTokenResponse, error)
+	Retry(workspace, connection string)
 }
 
 // Orgs asks an org who it is, and who is there.

@@ -249,10 +249,29 @@ func (c *Custodian) issue(ctx context.Context, conn connection) (*configv1.GetAc
 			return nil, err
 		}
 	}
+	other := otherOrg(settings, token)
+	if other != nil {
+		saved.ExpiresAt = c.deps.Clock.Now() // a rotated grant is kept, the token is nobody's
+	}
 	if err := c.save(ctx, conn, saved); err != nil {
 		return nil, err
 	}
+	if other != nil {
+		generation := doc.Generation
+		if saved.Credentials != nil {
+			generation++ // saving the rotated grant made it so
+		}
+		c.holdBack(conn, generation, other)
+		return nil, other
+	}
 	return access, nil
+}
+
+// Retry lets the next Get ask Salesforce even if it has just refused the connection's grant: something was put right.
+func (c *Custodian) Retry(workspace, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.refused, connection{workspace, id})
 }
 
 // heldBack returns the last refusal of these very credentials while it is fresh.

@@ -117,9 +117,11 @@ func (b *testBundle) connect(t *testing.T, expected int64, refresh string) {
 func key() store.Key { return store.Key{Workspace: "acme", Kind: store.KindConnection, ID: "main"} }
 
 // custodian is one replica.
-func (b *testBundle) custodian(s tokens.Store) *tokens.Custodian {
+func (b *testBundle) custodian(s tokens.Store) *tokens.Custodian { return b.custodianOf(s, b.issuer) }
+
+func (b *testBundle) custodianOf(s tokens.Store, issuer tokens.Issuer) *tokens.Custodian {
 	return tokens.New(b.cfg, tokens.Deps{
-		Store: s, Leases: b.store, Installation: b.inst, Issuer: b.issuer, Clock: b.clock,
+		Store: s, Leases: b.store, Installation: b.inst, Issuer: issuer, Clock: b.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 }
