@@ -239,6 +239,7 @@ func TestConnections(t *testing.T) {
 
 	t.Run("StayWithTheOrgTheyWereMadeFor", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-18")
 		b := setup(t)
 		b.workspace(t, "acme")
 		check := &configv1.CheckConnectionRequest{Workspace: "acme", Connection: "main"}

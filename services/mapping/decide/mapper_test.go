@@ -231,6 +231,7 @@ func TestEditsDoNotRewriteThePast(t *testing.T) {
 
 func TestOnlyThisConnectionsIntegrationsRun(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-18")
 	elsewhere := build(t, "document-close-task")
 	elsewhere.Connection = "sandbox"
 	b := setup(t, elsewhere)
