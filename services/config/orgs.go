@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/api"
 )
 
 // orgs asks orgs who they are.
@@ -52,6 +53,31 @@ func (o orgs) ActiveUsers(ctx context.Context, connection *configv1.Connection, 
 		active = append(active, r.String("Id"))
 	}
 	return active, nil
+}
+
+// Campaigns implements api.Orgs.
+func (o orgs) Campaigns(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]api.Campaign, error) {
+	client := o.client(connection, access)
+	defer client.CloseIdle()
+	list := salesforce.QuoteList(ids)
+	records, err := client.Query(ctx, "SELECT Id, Name, IsActive FROM Campaign WHERE Id IN "+list)
+	if err != nil {
+		return nil, err
+	}
+	statuses, err := client.Query(ctx, "SELECT CampaignId, Label FROM CampaignMemberStatus WHERE CampaignId IN "+list+" ORDER BY SortOrder")
+	if err != nil {
+		return nil, err
+	}
+	campaigns := make([]api.Campaign, len(records))
+	for i, r := range records {
+		campaigns[i] = api.Campaign{ID: r.String("Id"), Name: r.String("Name"), Active: r.Bool("IsActive")}
+		for _, s := range statuses {
+			if s.String("CampaignId") == campaigns[i].ID {
+				campaigns[i].Statuses = append(campaigns[i].Statuses, s.String("Label"))
+			}
+		}
+	}
+	return campaigns, nil
 }
 
 // client returns a client for a few calls; whoever asks for it closes its idle connections.

@@ -171,8 +171,12 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /services/oauth2/token", o.token)
 	mux.HandleFunc("GET /services/data/v66.0/query", func(w http.ResponseWriter, r *http.Request) {
-		if soql := r.FormValue("q"); strings.Contains(soql, "FROM User") {
+		switch soql := r.FormValue("q"); {
+		case strings.Contains(soql, "FROM User"):
 			o.people(w, soql)
+			return
+		case strings.Contains(soql, "FROM Campaign"):
+			o.campaigns(w, soql)
 			return
 		}
 		o.mu.Lock()
@@ -183,6 +187,21 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 	o.server = httptest.NewServer(mux)
 	t.Cleanup(o.server.Close)
 	return o
+}
+
+// campaigns knows one campaign, inactive, with two member statuses.
+func (o *fakeOrg) campaigns(w http.ResponseWriter, soql string) {
+	var records []map[string]any
+	switch {
+	case !strings.Contains(soql, "'"+springCampaign+"'"):
+	case strings.Contains(soql, "CampaignMemberStatus"):
+		records = []map[string]any{
+			{"CampaignId": springCampaign, "Label": "送付済み"}, {"CampaignId": springCampaign, "Label": "資料閲覧"},
+		}
+	default:
+		records = []map[string]any{{"Id": springCampaign, "Name": "春の資料", "IsActive": false}}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"totalSize": len(records), "done": true, "records": records})
 }
 
 // people answers who of the users asked for is active.

@@ -32,6 +32,8 @@ type Result struct {
 	Action              Action
 	// Changes are the differences, "path: before → after", without secrets.
 	Changes []string
+	// Notes are what the service said of what was saved, for confirmation.
+	Notes []string
 	// Secret is a new API key's, shown this once.
 	Secret secret.String
 }

@@ -31,6 +31,9 @@ func (r Report) Write(w io.Writer) error {
 		for _, change := range x.Changes {
 			fmt.Fprintf(table, "  %s\t\t\t\n", change)
 		}
+		for _, note := range x.Notes {
+			fmt.Fprintf(table, "  note: %s\t\t\t\n", note)
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return err

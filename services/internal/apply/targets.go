@@ -9,6 +9,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	rules "github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // document is what all targets share.
@@ -144,6 +145,7 @@ func (i *integration) plan(ctx context.Context) (Result, func(context.Context, *
 		return i.name(), nil, err
 	}
 	want := proto.CloneOf(i.want)
+	rules.ReduceCampaigns(want) // as the service will: what is saved must compare equal
 	want.Version = resp.GetIntegration().GetVersion()
 	if exists {
 		want.EffectiveFrom = resp.GetIntegration().GetEffectiveFrom()
@@ -152,8 +154,9 @@ func (i *integration) plan(ctx context.Context) (Result, func(context.Context, *
 	if result.Action == Unchanged {
 		return result, nil, nil
 	}
-	return result, func(ctx context.Context, _ *Result) error {
-		_, err := i.client.PutIntegration(ctx, &configv1.PutIntegrationRequest{Integration: want})
+	return result, func(ctx context.Context, r *Result) error {
+		saved, err := i.client.PutIntegration(ctx, &configv1.PutIntegrationRequest{Integration: want})
+		r.Notes = saved.GetNotes()
 		return err
 	}, nil
 }

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -56,10 +58,67 @@ func (c *compiler) checkMembership(path string, a *configv1.Action) {
 // campaignID returns the campaign that a mapping names.
 func campaignID(f *configv1.FieldMapping) (string, error) {
 	id := f.GetConstant().GetText()
-	if len(id) != idLength {
+	full, err := salesforce.ID(id, campaignPrefix)
+	switch {
+	case len(id) == idLength:
+		return full, err
+	case err == nil:
+		return "", fmt.Errorf("a campaign's id has %d characters, this is the form with %d; use %s", idLength, len(id), full)
+	default:
 		return "", fmt.Errorf("a campaign's id has %d characters, this has %d", idLength, len(id))
 	}
-	return salesforce.ID(id, campaignPrefix)
+}
+
+// Membership is what an action says about the campaign it adds people to.
+type Membership struct {
+	// Campaign is the campaign's id, 18 characters; Field the index of the mapping that names it.
+	Campaign string
+	Field    int
+	// Status is the label of the member's status, "" for the campaign's default; StatusField the index of its mapping.
+	Status      string
+	StatusField int
+}
+
+// MembershipOf returns what an action says about its campaign; ok is false when it adds nobody to one that can be told.
+func MembershipOf(a *configv1.Action) (m Membership, ok bool) {
+	if !isMembership(a) {
+		return m, false
+	}
+	for n, f := range a.GetFields() {
+		switch f.GetField() {
+		case campaignField:
+			if id, err := campaignID(f); err == nil {
+				m.Campaign, m.Field, ok = id, n, true
+			}
+		case "Status":
+			m.Status, m.StatusField = f.GetConstant().GetText(), n
+		}
+	}
+	return m, ok
+}
+
+// recordAddress is the address of a record's page, in Lightning or Classic, with the id in it.
+var recordAddress = regexp.MustCompile(`^https://[^/]+/(?:lightning/r/(?:Campaign/)?)?(701[A-Za-z0-9]{15}|701[A-Za-z0-9]{12})(?:[/?#].*)?$`)
+
+// ReduceCampaigns puts the id in the place of a campaign's address that somebody pasted (IMM-38). It changes i.
+func ReduceCampaigns(i *configv1.Integration) {
+	for _, a := range i.GetActions() {
+		if !isMembership(a) {
+			continue
+		}
+		for _, f := range a.GetFields() {
+			if f.GetField() != campaignField {
+				continue
+			}
+			m := recordAddress.FindStringSubmatch(strings.TrimSpace(f.GetConstant().GetText()))
+			if m == nil {
+				continue
+			}
+			if id, err := salesforce.ID(m[1], campaignPrefix); err == nil {
+				f.Source = &configv1.FieldMapping_Constant{Constant: &configv1.Constant{Value: &configv1.Constant_Text{Text: id}}}
+			}
+		}
+	}
 }
 
 // memberFields set the person: exactly one of LeadId and ContactId.

@@ -49,7 +49,7 @@ func TestACampaignThatIsNoneIsRefusedOnSave(t *testing.T) {
 		i       *configv1.Integration
 		problem string
 	}{
-		"15 characters":  {member(constant("CampaignId", spring[:15])), "actions[0].fields[0]: BAD_CAMPAIGN_ID: a campaign's id has 18 characters, this has 15"},
+		"15 characters":  {member(constant("CampaignId", spring[:15])), "actions[0].fields[0]: BAD_CAMPAIGN_ID: a campaign's id has 18 characters, this is the form with 15; use " + spring},
 		"checksum":       {member(constant("CampaignId", "701SM0000012abCYAA")), "BAD_CAMPAIGN_ID"},
 		"another object": {member(constant("CampaignId", "00QSM000000pQrS2AU")), "BAD_CAMPAIGN_ID"},
 		"not constant":   {member(path("CampaignId", "content.title")), "BAD_CAMPAIGN_ID"},

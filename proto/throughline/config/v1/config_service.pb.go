@@ -886,7 +886,9 @@ func (x *PutIntegrationRequest) GetIntegration() *Integration {
 type PutIntegrationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As saved, with its new version.
-	Integration   *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	Integration *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	// What the administrator should know and need not mend: the name of a campaign for confirmation, that it is inactive.
+	Notes         []string `protobuf:"bytes,2,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -924,6 +926,13 @@ func (*PutIntegrationResponse) Descriptor() ([]byte, []int) {
 func (x *PutIntegrationResponse) GetIntegration() *Integration {
 	if x != nil {
 		return x.Integration
+	}
+	return nil
+}
+
+func (x *PutIntegrationResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -2079,9 +2088,10 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\x17CheckConnectionResponse\x12,\n" +
 	"\x03org\x18\x01 \x01(\v2\x1a.throughline.config.v1.OrgR\x03org\"e\n" +
 	"\x15PutIntegrationRequest\x12L\n" +
-	"\vintegration\x18\x01 \x01(\v2\".throughline.config.v1.IntegrationB\x06\xbaH\x03\xc8\x01\x01R\vintegration\"^\n" +
+	"\vintegration\x18\x01 \x01(\v2\".throughline.config.v1.IntegrationB\x06\xbaH\x03\xc8\x01\x01R\vintegration\"t\n" +
 	"\x16PutIntegrationResponse\x12D\n" +
-	"\vintegration\x18\x01 \x01(\v2\".throughline.config.v1.IntegrationR\vintegration\"\x83\x01\n" +
+	"\vintegration\x18\x01 \x01(\v2\".throughline.config.v1.IntegrationR\vintegration\x12\x14\n" +
+	"\x05notes\x18\x02 \x03(\tR\x05notes\"\x83\x01\n" +
 	"\x15GetIntegrationRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n" +
 	"\vintegration\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vintegration\x12\x18\n" +

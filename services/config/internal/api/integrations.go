@@ -22,7 +22,9 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 	if err := s.requireWorkspace(ctx, next.GetWorkspace()); err != nil {
 		return nil, err
 	}
-	if err := s.checkIntegration(ctx, next); err != nil {
+	integration.ReduceCampaigns(next)
+	notes, err := s.checkIntegration(ctx, next)
+	if err != nil {
 		return nil, err
 	}
 	expected := next.GetVersion()
@@ -35,7 +37,7 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 	if err := s.save(ctx, integrationKey(next), expected, next, nil); err != nil {
 		return nil, err
 	}
-	return &configv1.PutIntegrationResponse{Integration: next}, nil
+	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil
 }
 
 // effectiveFrom is when the version to be saved comes into force: now, and never before the version it replaces, so that
@@ -58,14 +60,14 @@ func (s *Server) effectiveFrom(ctx context.Context, next *configv1.Integration) 
 	return now, nil
 }
 
-func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integration) error {
+func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integration) (notes []string, err error) {
 	var v violations
 	key := store.Key{Workspace: next.GetWorkspace(), Kind: store.KindConnection, ID: next.GetConnection()}
 	switch _, err := s.deps.Documents.Get(ctx, key); {
 	case errors.Is(err, store.ErrNotFound):
 		v.add("integration.connection", "the workspace has no connection %q", next.GetConnection())
 	case err != nil:
-		return err
+		return nil, err
 	}
 	if next.EffectiveFrom != nil && !next.GetEffectiveFrom().IsValid() {
 		v.add("integration.effective_from", "not a valid time")
@@ -80,12 +82,15 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 	}
 	addProblems(&v, s.deps.Compile(proto.CloneOf(next)))
 	if err := v.err(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.checkUsers(ctx, &v, next); err != nil {
-		return err
+		return nil, err
 	}
-	return v.err()
+	if notes, err = s.checkCampaigns(ctx, &v, next); err != nil {
+		return nil, err
+	}
+	return notes, v.err()
 }
 
 // checkUsers refuses assignees who are not there (IMM-29). An org that cannot be asked keeps nobody from saving: a user who is

@@ -41,6 +41,16 @@ type Orgs interface {
 	Organization(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (*configv1.Org, error)
 	// ActiveUsers returns those of the users with the ids, of 18 characters, who exist and are active.
 	ActiveUsers(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]string, error)
+	// Campaigns returns those of the campaigns with the ids, of 18 characters, that the org lets us see.
+	Campaigns(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]Campaign, error)
+}
+
+// Campaign is what an org says of a campaign.
+type Campaign struct {
+	ID, Name string
+	Active   bool
+	// Statuses are the labels of its member statuses.
+	Statuses []string
 }
 
 // Deps is what a Server works with; all of it is required.
