@@ -45,6 +45,7 @@ func TestPlatform(t *testing.T) {
 		"TheOwnerHearsOfUnknownViewers":              testUnknownViewers,
 		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
 		"TheFirstUsableAssigneeDecides":              testChain,
+		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
