@@ -1,8 +1,10 @@
 package simulator_test
 
 import (
+	"context"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,4 +73,46 @@ func TestOurClientsLogin(t *testing.T) {
 	require.NoError(t, err)
 	_, err = without.Exchange(t.Context(), authorization)
 	require.NoError(t, err)
+}
+
+// shelf is a store of one refresh token.
+type shelf struct{ token secret.String }
+
+func (s *shelf) RefreshToken(context.Context) (secret.String, error) { return s.token, nil }
+
+func (s *shelf) Rotated(_ context.Context, _, next secret.String) error {
+	s.token = next
+	return nil
+}
+
+// TestOurClientsRotation lets a session end again and again; two replicas share one store, as two processes would.
+func TestOurClientsRotation(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, oauthScenario(
+		simulator.App{ClientID: "web", ClientSecret: "s", RedirectURIs: []string{callback}, PKCE: true, RotateRefreshTokens: true},
+	))
+	request := oauth.Request{LoginURL: b.base, ClientID: "web", ClientSecret: secret.New("s")}
+	l := oauth.NewLogin(request, callback, "api", "refresh_token")
+	authorization, err := l.Code(b.signInAs(l, "allow"))
+	require.NoError(t, err)
+	token, err := l.Exchange(t.Context(), authorization)
+	require.NoError(t, err)
+	store := &shelf{token.RefreshToken}
+	replicas := []*salesforce.Client{}
+	for range 2 {
+		source := oauth.NewSource(request, store, b.clock, oauth.DefaultSourceConfig())
+		replicas = append(replicas, salesforce.NewClient(salesforce.DefaultConfig(), source, salesforce.Deps{}))
+	}
+	for range 3 {
+		before := store.token
+		for _, client := range replicas {
+			_, err := client.DescribeGlobal(t.Context())
+			require.NoError(t, err)
+		}
+		require.False(t, store.token.Equal(before))
+		b.clock.advance(3 * time.Hour) // the session ends
+	}
+	require.NoError(t, oauth.Revoke(t.Context(), request, store.token))
+	_, err = replicas[0].DescribeGlobal(t.Context())
+	require.Equal(t, salesforce.ClassAuth, salesforce.ClassOf(err))
 }
