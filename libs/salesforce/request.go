@@ -18,7 +18,7 @@ import (
 
 // Call describes one request that was made, for outcomes and logs.
 type Call struct {
-	// API is "rest", "collections" or "bulk".
+	// API is "rest", "collections", "composite" or "bulk".
 	API string
 	// Route is the method and the templated route, e.g. "PATCH /composite/sobjects/{object}/{field}".
 	Route string
@@ -39,10 +39,11 @@ type call struct {
 	api                    string
 	object                 string
 	records                int
+	reads                  bool // although it is a POST
 }
 
 // changes reports whether the request may change data.
-func (r *call) changes() bool { return r.method != http.MethodGet }
+func (r *call) changes() bool { return r.method != http.MethodGet && !r.reads }
 
 // answer is what came back.
 type answer struct {

@@ -46,6 +46,16 @@ func (c *Client) Update(ctx context.Context, object, id string, fields Fields) e
 	return err
 }
 
+// Delete moves one record to the org's recycle bin. One that is not there any more is an *Error with reason SF_RECORD_GONE.
+// Source: REST API Developer Guide, "sObject Rows".
+func (c *Client) Delete(ctx context.Context, object, id string) error {
+	_, _, err := c.do(ctx, &call{
+		method: http.MethodDelete, path: "/sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(id),
+		template: "/sobjects/{object}/{id}", api: "rest", object: object, records: 1,
+	})
+	return err
+}
+
 // Key names a record by an external id.
 type Key struct {
 	Object, Field, Value string

@@ -21,10 +21,11 @@ type verdict struct {
 }
 
 const (
-	reconnect = "reconnect the org: its administrator must authorise the app again"
-	askAdmin  = "ask the org's administrator to allow the app and its user"
-	checkKeys = "check the connection's consumer key, secret, user and login address"
-	wait      = "Salesforce will be asked again"
+	reconnect     = "reconnect the org: its administrator must authorise the app again"
+	askAdmin      = "ask the org's administrator to allow the app and its user"
+	checkKeys     = "check the connection's consumer key, secret, user and login address"
+	checkCallback = "register the console's callback address with the app, character by character"
+	wait          = "Salesforce will be asked again"
 )
 
 // codeTable is the one table of the token endpoint's codes. What is not in it counts as unknown.
@@ -50,12 +51,28 @@ var codeTable = map[string]verdict{
 	"unsupported_grant_type": {salesforce.ClassConfig, salesforce.ReasonAppBlocked, checkKeys},
 	"invalid_scope":          {salesforce.ClassConfig, salesforce.ReasonAppBlocked, askAdmin},
 	"invalid_request":        {salesforce.ClassConfig, salesforce.ReasonRejected, checkKeys},
-	"rate_limit_exceeded":    {salesforce.ClassTransient, salesforce.ReasonLimit, wait},
-	"slow_down":              {salesforce.ClassTransient, salesforce.ReasonLimit, wait},
-	"server_error":           {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
-	"service_unavailable":    {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
-	"system_down":            {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
-	"unknown_error":          {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
+	// The web server flow.
+	"redirect_uri_missing":      {salesforce.ClassConfig, salesforce.ReasonRejected, checkCallback},
+	"redirect_uri_mismatch":     {salesforce.ClassConfig, salesforce.ReasonRejected, checkCallback},
+	"unsupported_response_type": {salesforce.ClassConfig, salesforce.ReasonAppBlocked, askAdmin},
+	"immediate_unsuccessful":    {salesforce.ClassAuth, salesforce.ReasonAuthRevoked, reconnect},
+	"login_error":               {salesforce.ClassAuth, salesforce.ReasonAuthRevoked, reconnect},
+	"invalid_session_level":     {salesforce.ClassAuth, salesforce.ReasonAppBlocked, askAdmin},
+	"invalid_otp":               {salesforce.ClassAuth, salesforce.ReasonAuthRevoked, reconnect},
+	"otp_error":                 {salesforce.ClassAuth, salesforce.ReasonAuthRevoked, reconnect},
+	"installation_error":        {salesforce.ClassAuth, salesforce.ReasonAppBlocked, askAdmin},
+	"invalid_distribution_state": {
+		salesforce.ClassAuth, salesforce.ReasonAppBlocked, askAdmin,
+	},
+	// Revoke and introspect.
+	"unsupported_token_type": {salesforce.ClassAuth, salesforce.ReasonAuthRevoked, reconnect},
+
+	"rate_limit_exceeded": {salesforce.ClassTransient, salesforce.ReasonLimit, wait},
+	"slow_down":           {salesforce.ClassTransient, salesforce.ReasonLimit, wait},
+	"server_error":        {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
+	"service_unavailable": {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
+	"system_down":         {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
+	"unknown_error":       {salesforce.ClassTransient, salesforce.ReasonUnavailable, wait},
 }
 
 // classify turns a failure of x/oauth2 into an *Error. The texts of x/oauth2 quote the whole answer and the address, so
@@ -92,6 +109,10 @@ func classify(ctx context.Context, err error) error {
 			Detail: "the private key is not a PEM key",
 		}
 	}
+	return unreadable()
+}
+
+func unreadable() error {
 	return &salesforce.Error{
 		Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: salesforce.CodeNotJSON,
 		Detail: "the token endpoint's answer cannot be read",
@@ -110,19 +131,23 @@ func fromAnswer(answer *oauth2.RetrieveError) error {
 			answer.ErrorCode, answer.ErrorDescription = wire.Code, wire.Description
 		}
 	}
-	v, known := codeTable[answer.ErrorCode]
+	return refusal(status, answer.ErrorCode, answer.ErrorDescription)
+}
+
+// refusal classifies a code of the token endpoint, or of the redirect of a login, whose status is 0.
+func refusal(status int, code, description string) error {
+	v, known := codeTable[code]
 	if !known {
 		v = verdict{salesforce.ClassUnknown, salesforce.ReasonRejected, checkKeys}
 		if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
 			v = verdict{salesforce.ClassTransient, salesforce.ReasonUnavailable, wait}
 		}
 	}
-	code := answer.ErrorCode
 	if code == "" {
 		code = salesforce.CodeNotJSON
 	}
 	// One code covers a revoked grant, an address policy and a wrong login address; only the text tells them apart.
-	switch text := strings.ToLower(answer.ErrorDescription); {
+	switch text := strings.ToLower(description); {
 	case strings.Contains(text, "ip restricted"):
 		v = verdict{salesforce.ClassAuth, salesforce.ReasonIPRestricted, askAdmin}
 	case strings.Contains(text, "not supported on this domain"), strings.Contains(text, "audience validation failed"),
@@ -130,8 +155,8 @@ func fromAnswer(answer *oauth2.RetrieveError) error {
 		v.class, v.advice = salesforce.ClassConfig, checkKeys
 	}
 	detail := v.advice
-	if answer.ErrorDescription != "" {
-		detail = salesforce.Scrub(answer.ErrorDescription) + "; " + v.advice
+	if description != "" {
+		detail = salesforce.Scrub(description) + "; " + v.advice
 	}
 	return &salesforce.Error{Class: v.class, Reason: v.reason, Code: code, Status: status, Detail: detail}
 }

@@ -45,8 +45,8 @@ type Token struct {
 	AccessToken secret.String
 	// InstanceURL is the address for API calls. It may change with every token.
 	InstanceURL string
-	// RefreshToken is set when Salesforce rotated it: the one used is dead, and this one must be stored before the access
-	// token is used.
+	// RefreshToken is set after a Login, and when Salesforce rotated it: the one used is dead, and this one must be stored
+	// before the access token is used.
 	RefreshToken secret.String
 	// IssuedAt is Salesforce's time; zero when it did not say.
 	IssuedAt time.Time
@@ -98,8 +98,20 @@ func JWTBearer(ctx context.Context, r Request) (Token, error) {
 	})
 }
 
-func (r Request) tokenURL() string {
-	return strings.TrimRight(r.LoginURL, "/") + "/services/oauth2/token"
+func (r Request) tokenURL() string { return r.address("token") }
+
+func (r Request) address(endpoint string) string {
+	return strings.TrimRight(r.LoginURL, "/") + "/services/oauth2/" + endpoint
+}
+
+// client returns the client that carries secrets: they go to the address that was checked, and nowhere else.
+func (r Request) client() *http.Client {
+	client := http.Client{Timeout: 30 * time.Second}
+	if r.HTTPClient != nil {
+		client = *r.HTTPClient
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return errRedirect }
+	return &client
 }
 
 // exchange runs one grant with our HTTP rules around it and reads what Salesforce adds to the standard's answer.
@@ -107,13 +119,7 @@ func (r Request) exchange(ctx context.Context, grant func(context.Context) (*oau
 	if err := salesforce.CheckAddress(r.LoginURL, r.TrustedHosts); err != nil {
 		return Token{}, err
 	}
-	client := http.Client{Timeout: 30 * time.Second}
-	if r.HTTPClient != nil {
-		client = *r.HTTPClient
-	}
-	// Secrets go to the address that was checked, and nowhere else.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return errRedirect }
-	t, err := grant(context.WithValue(ctx, oauth2.HTTPClient, &client))
+	t, err := grant(context.WithValue(ctx, oauth2.HTTPClient, r.client()))
 	if err != nil {
 		return Token{}, classify(ctx, err)
 	}

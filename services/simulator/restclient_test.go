@@ -1,0 +1,81 @@
+package simulator_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/secret"
+)
+
+func (b *bundle) ourClient() *salesforce.Client {
+	return salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
+		AccessToken: secret.New(b.token), InstanceURL: b.base,
+	}, salesforce.Deps{})
+}
+
+// TestOurClientsComposites runs this project's composite requests against the simulator, which shares no code with it.
+func TestOurClientsComposites(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client, ctx := b.ourClient(), t.Context()
+	lead := func(ref, name string) salesforce.Subrequest {
+		return salesforce.SubCreate(ref, "Lead", salesforce.Fields{{Name: "LastName", Value: name}, {Name: "Company", Value: "X"}})
+	}
+	bad := salesforce.SubCreate("bad", "Lead", salesforce.Fields{{Name: "LastName", Value: "No company"}})
+
+	results, err := client.Composite(ctx, salesforce.CompositeRequest{AllOrNone: true, Steps: []salesforce.Subrequest{
+		salesforce.SubCreate("acc", "Account", salesforce.Fields{{Name: "Name", Value: "Acme"}}),
+		salesforce.SubCreate("con", "Contact", salesforce.Fields{{Name: "LastName", Value: "Roe"}, {Name: "AccountId", Value: salesforce.Ref("acc", "id")}}),
+		salesforce.SubGet("get", "Contact", salesforce.Ref("con", "id"), "AccountId"),
+	}})
+	require.NoError(t, err)
+	for _, r := range results {
+		require.Nil(t, r.Err, r.Reference)
+	}
+	require.True(t, results[0].Created)
+	var contact salesforce.Record
+	require.NoError(t, json.Unmarshal(results[2].Body, &contact))
+	require.Equal(t, results[0].ID, contact.String("AccountId"))
+
+	// The culprit is left out, and the rest passes.
+	steps := []salesforce.Subrequest{lead("one", "One"), bad, lead("two", "Two")}
+	results, err = client.Composite(ctx, salesforce.CompositeRequest{AllOrNone: true, Steps: steps})
+	require.NoError(t, err)
+	require.True(t, results[0].Halted())
+	require.Equal(t, salesforce.ReasonRequiredMissing, results[1].Err.Reason)
+	steps = salesforce.WithoutCulprits(steps, results)
+	require.Len(t, steps, 2)
+	results, err = client.Composite(ctx, salesforce.CompositeRequest{AllOrNone: true, Steps: steps})
+	require.NoError(t, err)
+	require.Nil(t, results[0].Err)
+
+	graphs, err := client.CompositeGraph(ctx, []salesforce.Graph{
+		{ID: "good", Steps: []salesforce.Subrequest{lead("a", "A"), salesforce.SubUpdate("b", "Lead", salesforce.Ref("a", "id"), salesforce.Fields{{Name: "Title", Value: "T"}})}},
+		{ID: "bad", Steps: []salesforce.Subrequest{lead("a", "B"), bad}},
+	})
+	require.NoError(t, err)
+	require.True(t, graphs[0].Successful)
+	require.False(t, graphs[1].Successful)
+	require.True(t, graphs[1].Steps[0].Halted())
+	require.False(t, graphs[1].Halted())
+
+	// Reading and deleting by id.
+	ids := []string{results[0].ID, results[1].ID}
+	records, err := client.CollectionGet(ctx, "Lead", ids, []string{"Id", "LastName"})
+	require.NoError(t, err)
+	require.Equal(t, "Two", records[1].String("LastName"))
+	require.NoError(t, client.Delete(ctx, "Lead", ids[0]))
+	var e *salesforce.Error
+	require.ErrorAs(t, client.Delete(ctx, "Lead", ids[0]), &e)
+	require.Equal(t, salesforce.ReasonRecordGone, e.Reason)
+	deleted, err := client.CollectionDelete(ctx, ids)
+	require.NoError(t, err)
+	require.Equal(t, salesforce.ReasonRecordGone, deleted.Records[0].Err.Reason)
+	require.Nil(t, deleted.Records[1].Err)
+	records, err = client.CollectionGet(ctx, "Lead", ids, []string{"Id"})
+	require.NoError(t, err)
+	require.Nil(t, records[0])
+}
