@@ -39,7 +39,8 @@ func (c *Client) Composite(ctx context.Context, req CompositeRequest) ([]SubResu
 	if err != nil {
 		return nil, err
 	}
-	r.body = append(body, '}')
+	body = append(body, '}')
+	r.body = body
 	ans, _, err := c.do(ctx, r)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -172,18 +173,15 @@ const halted = `{"body":[{"errorCode":"PROCESSING_HALTED","message":"The transac
 
 func TestWhatIsWorthRepeating(t *testing.T) {
 	t.Parallel()
-	answer := `{"compositeResponse":[`
-	for i, s := range steps() {
-		if i > 0 {
-			answer += ","
-		}
+	var answers []string
+	for _, s := range steps() {
 		if s.Reference == "con" {
-			answer += `{"body":[{"errorCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"no"}],"httpStatusCode":400,"referenceId":"con"}`
+			answers = append(answers, `{"body":[{"errorCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"no"}],"httpStatusCode":400,"referenceId":"con"}`)
 			continue
 		}
-		answer += fmt.Sprintf(halted, s.Reference)
+		answers = append(answers, fmt.Sprintf(halted, s.Reference))
 	}
-	b := setup(t, reply(200, answer+`]}`))
+	b := setup(t, reply(200, `{"compositeResponse":[`+strings.Join(answers, ",")+`]}`))
 	results, err := b.client.Composite(t.Context(), salesforce.CompositeRequest{AllOrNone: true, Steps: steps()})
 	require.NoError(t, err)
 	require.True(t, results[0].Halted())

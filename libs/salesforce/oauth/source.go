@@ -85,7 +85,7 @@ func (s *Source) Token(ctx context.Context) (salesforce.Token, error) {
 	if err := s.cfg.Validate(); err != nil {
 		return salesforce.Token{}, misuse(err.Error())
 	}
-	if token, err, known := s.known(); known {
+	if token, known, err := s.known(); known {
 		return token, err
 	}
 	result := s.flight.DoChan("", func() (any, error) {
@@ -93,7 +93,7 @@ func (s *Source) Token(ctx context.Context) (salesforce.Token, error) {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RefreshTimeout)
 		defer cancel()
 		// Whoever flew before may have brought what is wanted.
-		if token, err, known := s.known(); known {
+		if token, known, err := s.known(); known {
 			return token, err
 		}
 		token, err := s.refresh(work)
@@ -119,16 +119,16 @@ func (s *Source) Refused(_ context.Context, token salesforce.Token) {
 }
 
 // known returns the current token, or the failure that is still held.
-func (s *Source) known() (salesforce.Token, error, bool) {
+func (s *Source) known() (token salesforce.Token, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case !s.current.AccessToken.IsEmpty():
-		return s.current, nil, true
+		return s.current, true, nil
 	case s.failure != nil && s.clock.Now().Sub(s.failed) < s.cfg.HoldFailure:
-		return salesforce.Token{}, s.failure, true
+		return salesforce.Token{}, true, s.failure
 	}
-	return salesforce.Token{}, nil, false
+	return salesforce.Token{}, false, nil
 }
 
 func (s *Source) note(token salesforce.Token, err error) {
