@@ -143,11 +143,12 @@ func (l *lane) cannotFollow(ctx context.Context, parcels []parcel, e *salesforce
 		return // given up: unsettled, it all comes again
 	}
 	l.gate.Failed(e, l.h.deps.Clock.Now())
+	unclear := e.Class == salesforce.ClassUnknown && untried(parcels, l.h.cfg.UnknownTries)
 	for _, p := range parcels {
 		switch {
 		case e.Class == salesforce.ClassQuota || e.Class == salesforce.ClassAuth:
 			res.park(p.item, gate.ReasonOf(e), e.Detail)
-		case e.Temporary():
+		case unclear, e.Temporary():
 			l.again(p.item, e, nil, res)
 		default:
 			end := failed(p.item, e)

@@ -107,6 +107,23 @@ func TestConvertedLead(t *testing.T) {
 		require.Equal(t, map[string]string{"task/1": "WRITTEN"}, b.outcomes())
 	})
 
+	t.Run("AnAnswerNobodyKnowsIsAskedForAgain", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.org.Converted = map[string]string{lead: contact}
+		var asked atomic.Int64
+		b.org.QueryFault = func(string) *orgtest.Fault {
+			if asked.Add(1) > 1 {
+				return nil
+			}
+			return &orgtest.Fault{Status: 400, Body: apiError("NEW_IN_THIS_RELEASE", "Something nobody has seen yet")}
+		}
+		b.accept(b.task("task"))
+		b.settled(1)
+		require.Equal(t, map[string]string{"task/1": "WRITTEN"}, b.outcomes())
+		require.EqualValues(t, 2, asked.Load())
+	})
+
 	t.Run("WhatACrashLeftInDoubtIsSoughtUnderTheContactToo", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-4")
