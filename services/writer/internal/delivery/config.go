@@ -39,6 +39,9 @@ type Config struct {
 	// have let the oldest of them wait for BulkAfter; 0 turns the Bulk API off. Salesforce points to it above 2,000.
 	BulkFrom  int           `yaml:"bulk_from"`
 	BulkAfter time.Duration `yaml:"bulk_after"`
+	// BulkHold is how long from the beginning of a job a further backlog of more than BulkFrom waits for the next job; then it
+	// goes in collections again, beside the job.
+	BulkHold time.Duration `yaml:"bulk_hold"`
 	// BulkRecords is the most records in one job, BulkBytes the most of field values. Every 10,000 are one batch of the org's
 	// allocation. A job takes no more than the lane holds.
 	BulkRecords int `yaml:"bulk_records"`
@@ -63,13 +66,13 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		LaneRecords: 4000, HeldRecords: 16_000,
+		LaneRecords: 20_000, HeldRecords: 32_000,
 		BatchRecords: salesforce.MaxCollection, MinBatchRecords: 10, BatchBytes: 4 << 20,
 		Parallelism: 4,
 		Linger:      100 * time.Millisecond, MaxLinger: 2 * time.Second, BulkLinger: 30 * time.Second,
 		RetryMin: 200 * time.Millisecond, RetryMax: 10 * time.Second, Attempts: 8, HoldFor: time.Minute,
 		UnknownTries: 3, LookAfter: 10 * time.Second, ClockSkew: 10 * time.Minute,
-		BulkFrom: 2000, BulkAfter: time.Second, BulkRecords: 10_000, BulkBytes: 8 << 20, BulkLeave: 10,
+		BulkFrom: 2000, BulkAfter: 250 * time.Millisecond, BulkHold: time.Minute, BulkRecords: 20_000, BulkBytes: 16 << 20, BulkLeave: 10,
 		BulkPollMin: time.Second, BulkPollMax: 10 * time.Second, BulkFor: 10 * time.Minute, BulkPause: 5 * time.Minute,
 		PartitionLag: 2 * time.Second, LoneLag: time.Minute,
 	}
@@ -112,8 +115,8 @@ func (c Config) validateBulk() error {
 	switch {
 	case c.BulkFrom != 0 && c.BulkFrom < salesforce.MaxCollection:
 		return errors.New("bulk_from: must be 0, for never, or at least 200")
-	case c.BulkAfter < 0:
-		return errors.New("bulk_after: must not be negative")
+	case c.BulkAfter < 0 || c.BulkHold < 0:
+		return errors.New("bulk_after and bulk_hold: must not be negative")
 	case c.BulkRecords < c.BulkFrom || c.BulkRecords > 150_000:
 		return errors.New("bulk_records: must be bulk_from to 150000")
 	case c.BulkBytes < 1<<10 || c.BulkBytes > salesforce.MaxBulkUpload:

@@ -74,7 +74,8 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 	var (
 		cfg              = &j.l.h.cfg
 		stopping         = j.l.h.stopping
-		limit            = j.l.h.deps.Clock.Now().Add(cfg.BulkFor)
+		began            = j.l.h.deps.Clock.Now()
+		limit            = began.Add(cfg.BulkFor)
 		next             = j.client.CloseBulkJob
 		closes, failures int
 		wait             time.Duration
@@ -124,8 +125,18 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 		case now.State == salesforce.BulkOpen && !j.aborted:
 			abort()
 		}
-		wait = min(max(cfg.BulkPollMin, wait*3/2), cfg.BulkPollMax)
+		wait = j.nextLook(now, j.l.h.deps.Clock.Now().Sub(began), wait)
 	}
+}
+
+// nextLook is how long to wait before asking again: as long as the rest should take, by what was done so far, for every look is
+// a call; longer and longer while nothing is done.
+func (j *job) nextLook(now salesforce.BulkJob, elapsed, last time.Duration) time.Duration {
+	wait := last * 3 / 2
+	if now.Processed > 0 {
+		wait = time.Duration(float64(elapsed) * float64(len(j.parcels)-now.Processed) / float64(now.Processed))
+	}
+	return min(max(j.l.h.cfg.BulkPollMin, wait), j.l.h.cfg.BulkPollMax)
 }
 
 // unseen is why a job is given up that has not ended long after it was aborted.

@@ -16,6 +16,8 @@ import (
 type jobs struct {
 	// running: a job is under way. A lane has one at a time: Salesforce cuts it up and works on the parts in parallel.
 	running bool
+	// heldUntil is when a further backlog goes in collections beside the job.
+	heldUntil time.Time
 	// notBefore is when the next may begin.
 	notBefore time.Time
 	// stray is a job whose end nobody has seen, nil when there is none.

@@ -186,6 +186,9 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	if at, ok := l.queue.Wake(now, rules); ok && at.Sub(now) < wait {
 		wait = at.Sub(now)
 	}
+	if l.jobs.running && l.jobs.heldUntil.After(now) {
+		wait = min(wait, l.jobs.heldUntil.Sub(now))
+	}
 	if waiting && l.jobs.stray.at.After(now) {
 		wait = min(wait, l.jobs.stray.at.Sub(now))
 	}
@@ -215,7 +218,7 @@ func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*q
 		b, skips := l.queue.NextJob(now, *rules.Job)
 		skipped = append(skipped, skips...)
 		if b != nil {
-			l.jobs.running = true
+			l.jobs.running, l.jobs.heldUntil = true, now.Add(l.h.cfg.BulkHold)
 			batches = append(batches, b)
 		}
 	}
@@ -235,7 +238,12 @@ func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*q
 }
 
 func (l *lane) rules(now time.Time) queue.Rules {
+	hold := 0
+	if l.jobs.running && now.Before(l.jobs.heldUntil) {
+		hold = l.h.cfg.BulkFrom
+	}
 	return queue.Rules{
+		Hold:    hold,
 		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter, Job: l.jobRules(now),
 		Linger: func(g queue.Group) time.Duration { return l.pace.Linger(g.Bulk()) },
 	}

@@ -66,6 +66,15 @@ func (q *Queue) backlog(g *group, now time.Time, limit int) (n int, oldest time.
 	return n, oldest
 }
 
+// held reports whether the group's backlog waits for the next job.
+func (q *Queue) held(g *group, now time.Time, rules Rules) bool {
+	if rules.Hold == 0 || rules.Hurry || rules.job || len(g.items) <= rules.Hold || !g.fitsJob() {
+		return false
+	}
+	n, _ := q.backlog(g, now, rules.Hold+1)
+	return n > rules.Hold
+}
+
 // longEnough reports whether the group holds enough for a job, and when its first item will have waited long enough. It is
 // cheap, and what can really go now is for backlog to say.
 func (g *group) longEnough(rules *JobRules) (at time.Time, long bool) {

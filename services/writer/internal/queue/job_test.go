@@ -72,6 +72,33 @@ func TestNextJob(t *testing.T) {
 		}
 	})
 
+	t.Run("AFurtherBacklogWaitsForTheNextJob", func(t *testing.T) {
+		t.Parallel()
+		hold := rules(3)
+		hold.Hold = 5
+		q, items := fill(6)
+		b, _ := q.Next(late, hold)
+		require.Nil(t, b, "six are a backlog")
+		items[4].NotInJob = true
+		b, _ = q.Next(late, hold)
+		require.Len(t, b.Items, 3, "five are not")
+		q.Done(b)
+
+		q, items = fill(7)
+		items[4].NotInJob = true
+		b, _ = q.Next(late, hold)
+		require.Equal(t, []*queue.Item{items[4]}, b.Items, "what no job takes goes on")
+		q.Done(b)
+		task := upsert("task", 99, func(w *streamv1.Write) { w.Operation, w.Object = streamv1.Operation_OPERATION_INSERT, "Task" })
+		q.Push(task)
+		b, _ = q.Next(late, hold)
+		require.Equal(t, []*queue.Item{task}, b.Items, "and so do other groups")
+		q.Done(b)
+		hold.Hurry = true
+		b, _ = q.Next(late, hold)
+		require.Len(t, b.Items, 3, "a stop waits for nothing")
+	})
+
 	t.Run("InsertsPeopleAndDuplicatesMakeNone", func(t *testing.T) {
 		t.Parallel()
 		for name, change := range map[string]func(*streamv1.Write){

@@ -18,6 +18,9 @@ type Rules struct {
 	LookAfter time.Duration
 	// Hurry: wait for nothing.
 	Hurry bool
+	// Hold is for the time that a job runs: a group with more items than that which fit into a job waits for the next one,
+	// instead of spending a call on every few of them. 0: none waits.
+	Hold int
 	// Job are the rules for bulk jobs, nil when none may begin. Wake heeds them, Next does not.
 	Job *JobRules
 
@@ -60,7 +63,7 @@ func (q *Queue) launch(g *group, items []*Item) *Batch {
 func (q *Queue) due(now time.Time, rules Rules) []*group {
 	var due []*group
 	for _, g := range q.groups {
-		n, oldest := q.ready(g, now, rules.Records)
+		n, oldest := q.ready(g, now, rules, rules.Records)
 		if n == 0 || (!rules.Hurry && n < rules.Records && now.Before(oldest.Add(rules.Linger(g.Group)))) {
 			continue
 		}
@@ -74,9 +77,10 @@ func (q *Queue) due(now time.Time, rules Rules) []*group {
 }
 
 // ready counts the items that could go now, up to limit, and tells when the oldest of them was accepted.
-func (q *Queue) ready(g *group, now time.Time, limit int) (n int, oldest time.Time) {
+func (q *Queue) ready(g *group, now time.Time, rules Rules, limit int) (n int, oldest time.Time) {
+	held := q.held(g, now, rules)
 	for _, it := range g.items {
-		if q.waits(it, now) {
+		if q.waits(it, now) || held && !it.NotInJob {
 			continue
 		}
 		if n == 0 || it.Accepted.Before(oldest) {
@@ -101,6 +105,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 		skipped []Skipped
 		look    map[*Item]*ledger.Entry
 		blocked = map[string]bool{}
+		held    = q.held(g, now, rules)
 		bytes   int
 	)
 	keep := g.items[:0]
@@ -109,7 +114,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 			keep = append(keep, g.items[i:]...)
 			break
 		}
-		if blocked[it.key] || q.waits(it, now) || (rules.job && it.NotInJob) {
+		if blocked[it.key] || q.waits(it, now) || rules.job && it.NotInJob || held && !it.NotInJob {
 			blocked[it.key] = true
 			keep = append(keep, it)
 			continue
@@ -177,7 +182,7 @@ func (q *Queue) Wake(now time.Time, rules Rules) (time.Time, bool) {
 				consider(due)
 			}
 		}
-		if n, oldest := q.ready(g, now, 8); n > 0 {
+		if n, oldest := q.ready(g, now, rules, 8); n > 0 {
 			consider(oldest.Add(rules.Linger(g.Group)))
 		}
 		for _, it := range g.items {
