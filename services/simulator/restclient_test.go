@@ -79,3 +79,40 @@ func TestOurClientsComposites(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, records[0])
 }
+
+// TestOurClientsLiterals finds records by what the describe says of their fields, and reads them one by one.
+func TestOurClientsLiterals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client, ctx := b.ourClient(), t.Context()
+	d, err := client.Describe(ctx, "Lead")
+	require.NoError(t, err)
+	awkward := "O'Neil \\ \"x\" OR Name != '\n山田"
+	id, err := client.Create(ctx, "Lead", salesforce.Fields{{Name: "LastName", Value: awkward}, {Name: "Company", Value: "X"}})
+	require.NoError(t, err)
+	for name, value := range map[string]any{"LastName": awkward, "Id": id, "IsConverted": false} {
+		field, ok := d.Field(name)
+		require.True(t, ok, name)
+		literal, err := salesforce.Literal(field, value)
+		require.NoError(t, err)
+		found := false
+		for record, err := range client.Rows(ctx, "SELECT Id, LastName FROM Lead WHERE "+name+" = "+literal) {
+			require.NoError(t, err)
+			found = found || record.String("Id") == id
+		}
+		require.True(t, found, name)
+	}
+	field, _ := d.Field("CreatedDate")
+	literal, err := salesforce.Literal(field, b.clock.Now())
+	require.NoError(t, err)
+	records, err := client.Query(ctx, "SELECT Id FROM Lead WHERE CreatedDate <= "+literal)
+	require.NoError(t, err)
+	require.NotEmpty(t, records)
+
+	found, err := client.Search(ctx, salesforce.Search{
+		Text: "taro@toyo.example", Scope: salesforce.SearchEmail, Objects: []salesforce.SearchObject{{Name: "Lead", Fields: []string{"Id", "Email"}}},
+	})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "taro@toyo.example", found[0].String("Email"))
+}
