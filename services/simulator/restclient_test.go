@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,4 +116,23 @@ func TestOurClientsLiterals(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "taro@toyo.example", found[0].String("Email"))
+}
+
+// TestOurClientsVersion speaks a version that the simulated org does not have, and asks for what changed.
+func TestOurClientsVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.ourClient().CheckVersion(t.Context()))
+	cfg := salesforce.DefaultConfig()
+	cfg.APIVersion = "99.0"
+	future := salesforce.NewClient(cfg, salesforce.StaticToken{AccessToken: secret.New(b.token), InstanceURL: b.base}, salesforce.Deps{})
+	require.Equal(t, salesforce.ClassConfig, salesforce.ClassOf(future.CheckVersion(t.Context())))
+
+	g, changed, err := b.ourClient().DescribeGlobalIfModified(t.Context(), time.Time{})
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.False(t, g.ModifiedAt.IsZero())
+	_, changed, err = b.ourClient().DescribeGlobalIfModified(t.Context(), g.ModifiedAt)
+	require.NoError(t, err)
+	require.False(t, changed)
 }
