@@ -112,18 +112,38 @@ type ObjectSummary struct {
 	Queryable  bool   `json:"queryable"`
 }
 
-// DescribeGlobal lists the objects the user can see.
+// DescribeGlobal lists the objects the user can see. Source: REST API Developer Guide, "Describe Global".
 func (c *Client) DescribeGlobal(ctx context.Context) ([]ObjectSummary, error) {
+	g, _, err := c.DescribeGlobalIfModified(ctx, time.Time{})
+	return g.Objects, err
+}
+
+// GlobalDescribe is the list of objects the user can see.
+type GlobalDescribe struct {
+	Objects []ObjectSummary `json:"sobjects"`
+	// ModifiedAt is the Last-Modified of the answer, to the second; pass it to DescribeGlobalIfModified. Zero when there was
+	// none.
+	ModifiedAt time.Time `json:"-"`
+}
+
+// DescribeGlobalIfModified is DescribeGlobal unless nothing changed since a time, usually the ModifiedAt of what the caller
+// has; then it returns false. Source: REST API Developer Guide, "Conditional Request Headers".
+func (c *Client) DescribeGlobalIfModified(ctx context.Context, since time.Time) (GlobalDescribe, bool, error) {
 	r := &call{method: http.MethodGet, path: "/sobjects", template: "/sobjects", api: "rest"}
+	if !since.IsZero() {
+		r.header = http.Header{"If-Modified-Since": {since.UTC().Format(http.TimeFormat)}}
+	}
 	ans, _, err := c.do(ctx, r)
 	if err != nil {
-		return nil, err
+		return GlobalDescribe{}, false, err
 	}
-	var wire struct {
-		Objects []ObjectSummary `json:"sobjects"`
+	if ans.status == http.StatusNotModified {
+		return GlobalDescribe{}, false, nil
 	}
-	if json.Unmarshal(ans.body, &wire) != nil {
-		return nil, unparseable(r, ans.status)
+	var g GlobalDescribe
+	if json.Unmarshal(ans.body, &g) != nil || g.Objects == nil {
+		return GlobalDescribe{}, false, unparseable(r, ans.status)
 	}
-	return wire.Objects, nil
+	g.ModifiedAt, _ = http.ParseTime(ans.header.Get("Last-Modified"))
+	return g, true, nil
 }

@@ -3,6 +3,7 @@ package salesforce
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,27 +28,59 @@ func (c *Client) QueryAll(ctx context.Context, soql string) ([]Record, error) {
 }
 
 func (c *Client) query(ctx context.Context, path, soql string) ([]Record, error) {
-	r := &call{method: http.MethodGet, path: path, template: path, api: "rest", query: url.Values{"q": {soql}}}
 	var records []Record
-	for {
-		page, err := c.queryPage(ctx, r)
+	for record, err := range c.rows(ctx, path, soql) {
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, page.Records...)
-		if len(records) > c.cfg.MaxQueryRecords {
+		if len(records) == c.cfg.MaxQueryRecords {
 			return nil, &Error{
 				Class: ClassUnknown, Reason: ReasonRejected, Code: CodeTooLarge, Split: true,
 				Detail: "the query found more than max_query_records records",
 			}
 		}
-		if page.Done || page.NextRecordsURL == "" {
-			return records, nil
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+// Rows runs a SOQL query and hands out its records one by one, holding one page of up to 2,000 at a time, however many there
+// are; the next page is asked for when it is wanted, and a page costs a call. An error is the last thing it hands out.
+// Salesforce keeps a query's result for 2 days; INVALID_QUERY_LOCATOR after that means to start again, behind the last record
+// seen. Source: REST API Developer Guide, "Query" and "Query More Results".
+func (c *Client) Rows(ctx context.Context, soql string) iter.Seq2[Record, error] {
+	return c.rows(ctx, "/query", soql)
+}
+
+// AllRows is Rows over deleted, merged and archived records too; ask for IsDeleted to tell them apart.
+func (c *Client) AllRows(ctx context.Context, soql string) iter.Seq2[Record, error] {
+	return c.rows(ctx, "/queryAll", soql)
+}
+
+func (c *Client) rows(ctx context.Context, path, soql string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		r := &call{method: http.MethodGet, path: path, template: path, api: "rest", query: url.Values{"q": {soql}}}
+		for {
+			page, err := c.queryPage(ctx, r)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, record := range page.Records {
+				if !yield(record, nil) {
+					return
+				}
+			}
+			// Pages may be short, even empty: only these two tell the end.
+			if page.Done || page.NextRecordsURL == "" {
+				return
+			}
+			if !strings.HasPrefix(page.NextRecordsURL, "/services/data/") || page.NextRecordsURL == r.path {
+				yield(nil, unparseable(r, http.StatusOK))
+				return
+			}
+			r = &call{method: http.MethodGet, path: page.NextRecordsURL, template: path + "/{locator}", api: "rest"}
 		}
-		if !strings.HasPrefix(page.NextRecordsURL, "/services/data/") {
-			return nil, unparseable(r, http.StatusOK)
-		}
-		r = &call{method: http.MethodGet, path: page.NextRecordsURL, template: path + "/{locator}", api: "rest"}
 	}
 }
 

@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,4 +79,60 @@ func TestOurClientsComposites(t *testing.T) {
 	records, err = client.CollectionGet(ctx, "Lead", ids, []string{"Id"})
 	require.NoError(t, err)
 	require.Nil(t, records[0])
+}
+
+// TestOurClientsLiterals finds records by what the describe says of their fields, and reads them one by one.
+func TestOurClientsLiterals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client, ctx := b.ourClient(), t.Context()
+	d, err := client.Describe(ctx, "Lead")
+	require.NoError(t, err)
+	awkward := "O'Neil \\ \"x\" OR Name != '\n山田"
+	id, err := client.Create(ctx, "Lead", salesforce.Fields{{Name: "LastName", Value: awkward}, {Name: "Company", Value: "X"}})
+	require.NoError(t, err)
+	for name, value := range map[string]any{"LastName": awkward, "Id": id, "IsConverted": false} {
+		field, ok := d.Field(name)
+		require.True(t, ok, name)
+		literal, err := salesforce.Literal(field, value)
+		require.NoError(t, err)
+		found := false
+		for record, err := range client.Rows(ctx, "SELECT Id, LastName FROM Lead WHERE "+name+" = "+literal) {
+			require.NoError(t, err)
+			found = found || record.String("Id") == id
+		}
+		require.True(t, found, name)
+	}
+	field, _ := d.Field("CreatedDate")
+	literal, err := salesforce.Literal(field, b.clock.Now())
+	require.NoError(t, err)
+	records, err := client.Query(ctx, "SELECT Id FROM Lead WHERE CreatedDate <= "+literal)
+	require.NoError(t, err)
+	require.NotEmpty(t, records)
+
+	found, err := client.Search(ctx, salesforce.Search{
+		Text: "taro@toyo.example", Scope: salesforce.SearchEmail, Objects: []salesforce.SearchObject{{Name: "Lead", Fields: []string{"Id", "Email"}}},
+	})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "taro@toyo.example", found[0].String("Email"))
+}
+
+// TestOurClientsVersion speaks a version that the simulated org does not have, and asks for what changed.
+func TestOurClientsVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.ourClient().CheckVersion(t.Context()))
+	cfg := salesforce.DefaultConfig()
+	cfg.APIVersion = "99.0"
+	future := salesforce.NewClient(cfg, salesforce.StaticToken{AccessToken: secret.New(b.token), InstanceURL: b.base}, salesforce.Deps{})
+	require.Equal(t, salesforce.ClassConfig, salesforce.ClassOf(future.CheckVersion(t.Context())))
+
+	g, changed, err := b.ourClient().DescribeGlobalIfModified(t.Context(), time.Time{})
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.False(t, g.ModifiedAt.IsZero())
+	_, changed, err = b.ourClient().DescribeGlobalIfModified(t.Context(), g.ModifiedAt)
+	require.NoError(t, err)
+	require.False(t, changed)
 }
