@@ -34,12 +34,12 @@ func TestRows(t *testing.T) {
 	t.Run("AsksForAPageWhenItIsWanted", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, pages, func(c *salesforce.Config) { c.MaxQueryRecords = 1 })
-		var ids string
+		var ids []string
 		for record, err := range b.client.Rows(t.Context(), "SELECT Id FROM Lead") {
 			require.NoError(t, err)
-			ids += record.String("Id")
+			ids = append(ids, record.String("Id"))
 		}
-		require.Equal(t, "123", ids, "max_query_records bounds Query, which holds all records")
+		require.Equal(t, []string{"1", "2", "3"}, ids, "max_query_records bounds Query, which holds all records")
 		require.EqualValues(t, 3, b.client.Calls())
 		for record, err := range b.client.AllRows(t.Context(), "SELECT Id FROM Lead") {
 			require.NoError(t, err)
@@ -135,11 +135,37 @@ func TestLiteral(t *testing.T) {
 		kind  string
 		value any
 	}{
-		{"string", 1}, {"string", true}, {"string", late}, {"string", strings.Repeat("あ", 4001)}, {"string", "a\x00"}, {"string", "\xff"}, {"string", []byte("a")},
-		{"id", 1}, {"id", "00Q"}, {"reference", "00QSM000000pQrS2AA"}, {"boolean", "TRUE"}, {"boolean", 1}, {"int", "1"}, {"int", 1.5}, {"int", 1e300},
-		{"double", true}, {"double", "1 OR Id != NULL"}, {"date", "10.8.2026"}, {"date", "2026-08-10T00:00:00Z"}, {"date", 20260810}, {"date", "LAST_N_DAYS:7"},
-		{"datetime", "2026-08-10"}, {"datetime", "2026-08-10T08:30:15"}, {"date", time.Time{}}, {"datetime", time.Date(4001, 1, 1, 0, 0, 0, 0, time.UTC)},
-		{"base64", "x"}, {"location", 1.0}, {"address", "x"}, {"time", late}, {"anyType", "x"}, {"", "x"},
+		{"string", 1},
+		{"string", true},
+		{"string", late},
+		{"string", strings.Repeat("あ", 4001)},
+		{"string", "a\x00"},
+		{"string", "\xff"},
+		{"string", []byte("a")},
+		{"id", 1},
+		{"id", "00Q"},
+		{"reference", "00QSM000000pQrS2AA"},
+		{"boolean", "TRUE"},
+		{"boolean", 1},
+		{"int", "1"},
+		{"int", 1.5},
+		{"int", 1e300},
+		{"double", true},
+		{"double", "1 OR Id != NULL"},
+		{"date", "10.8.2026"},
+		{"date", "2026-08-10T00:00:00Z"},
+		{"date", 20260810},
+		{"date", "LAST_N_DAYS:7"},
+		{"datetime", "2026-08-10"},
+		{"datetime", "2026-08-10T08:30:15"},
+		{"date", time.Time{}},
+		{"datetime", time.Date(4001, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{"base64", "x"},
+		{"location", 1.0},
+		{"address", "x"},
+		{"time", late},
+		{"anyType", "x"},
+		{"", "x"},
 	} {
 		_, err := salesforce.Literal(of(c.kind), c.value)
 		e := failure(t, err)
