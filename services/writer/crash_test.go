@@ -39,6 +39,8 @@ const childEnv = "THROUGHLINE_WRITER_CRASH_CHILD"
 type child struct {
 	Brokers                   []string
 	OrgURL, KeyFile, Snapshot string
+	// Token is this process's own, so that the org can tell who sent what.
+	Token string
 	// Jobs makes small backlogs go through bulk jobs.
 	Jobs bool
 }
@@ -85,7 +87,7 @@ func runChild(ctx context.Context, spec string) error {
 		cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = 10*time.Millisecond, 50*time.Millisecond
 	}
 	org := salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
-		AccessToken: secret.New("token"), InstanceURL: c.OrgURL,
+		AccessToken: secret.New(c.Token), InstanceURL: c.OrgURL,
 	}, salesforce.Deps{})
 	s, err := writer.New(cfg, writer.Deps{
 		Broker: client, Settings: settings.Static(view), Orgs: orgs{"main": org}, DeadLetter: deadletter.Encode(inst),
@@ -134,6 +136,7 @@ type crashBundle struct {
 	spec   child
 	view   *settings.View
 	killer killer
+	runs   int
 }
 
 func setupCrash(t *testing.T) *crashBundle {
@@ -174,6 +177,8 @@ func setupCrash(t *testing.T) *crashBundle {
 // run starts a child. The child ends when it is killed.
 func (b *crashBundle) run() *exec.Cmd {
 	b.t.Helper()
+	b.runs++
+	b.spec.Token = fmt.Sprint("token", b.runs)
 	spec, err := json.Marshal(b.spec)
 	require.NoError(b.t, err)
 	cmd := exec.CommandContext(b.t.Context(), os.Args[0])

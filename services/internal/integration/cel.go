@@ -64,13 +64,19 @@ func functions() []cel.EnvOption {
 	}
 }
 
+// compiling lets one text be compiled at a time: an Env promises to be safe for concurrent use, but cel-go v0.33.2 fills a
+// catalogue of names into it when a text names what there is not, while others read it (checker/env.go, Catalog).
+var compiling sync.Mutex
+
 // compileCEL type-checks a text. The problems have positions within it.
 func compileCEL(textOf string) (*cel.Ast, []error, error) {
 	env, err := environment()
 	if err != nil {
 		return nil, nil, fmt.Errorf("build the CEL environment: %w", err)
 	}
+	compiling.Lock()
 	ast, issues := env.Compile(textOf)
+	compiling.Unlock()
 	if issues.Err() == nil {
 		return ast, nil, nil
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/secret"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
@@ -29,6 +31,12 @@ func setupJobs(t *testing.T, change ...func(*delivery.Config)) *jobBundle {
 		c.Parallelism, c.BulkFrom, c.BulkAfter, c.BulkPause = 1, jobRows-1, 0, time.Hour
 		c.BulkPollMin, c.BulkPollMax = time.Millisecond, 5*time.Millisecond
 	}}, change...)...)}
+	// The plug is held for as long as the test likes.
+	patience := salesforce.DefaultConfig()
+	patience.Timeout = time.Minute
+	b.orgs["main"] = salesforce.NewClient(patience, salesforce.StaticToken{
+		AccessToken: secret.New("token"), InstanceURL: b.org.URL(),
+	}, salesforce.Deps{})
 	released := make(chan struct{})
 	b.release = sync.OnceFunc(func() { close(released) })
 	t.Cleanup(b.release)
@@ -232,8 +240,9 @@ func TestJob(t *testing.T) {
 		t.Parallel()
 		b := setupJobs(t)
 		b.release()
+		last := fmt.Sprint("k", jobRows-1) // comes last, so that a job that has begun by then is large enough without it
 		full := map[string]any{"Title__c": "one, \"two\"\nthree", "Note__c": "kept"}
-		b.accept(b.upsert(write{key: "k1", fields: full}), b.upsert(write{key: "k2", fields: full}))
+		b.accept(b.upsert(write{key: "k1", fields: full}), b.upsert(write{key: last, fields: full}))
 		b.settled(3)
 		b.drain()
 		again := make(chan struct{})
@@ -245,19 +254,19 @@ func TestJob(t *testing.T) {
 		b.accept(b.upsert(write{key: "plug", revision: 2, change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
 		plugs := func() int { return len(b.org.Records("Plug__c")[0].History) }
 		require.Eventually(t, func() bool { return plugs() == 2 }, 30*time.Second, time.Millisecond)
+		b.accept(b.upsert(write{key: "one more"}))
 		b.backlog(jobRows, func(w *write) {
 			w.revision = 2
 			switch w.key {
 			case "k1":
 				w.fields = map[string]any{"Title__c": nil}
-			case "k2":
+			case last:
 				w.fields = map[string]any{"Title__c": "#N/A"} // a text, not null: it cannot go in a job
 			default:
 				w.fields = map[string]any{"Note__c": "あ,\"b\"\nc"}
 			}
 		})
-		b.accept(b.upsert(write{key: "one more"}))
-		b.settled(jobRows) // all in the job: with the one more, without k2
+		b.settled(jobRows) // all in the job: with the one more, without the last
 		close(again)
 		b.settled(jobRows + 2)
 		require.Len(t, b.org.Jobs(), 1)
@@ -269,8 +278,8 @@ func TestJob(t *testing.T) {
 		require.Nil(t, fields["k1"]["Title__c"])
 		require.Contains(t, fields["k1"], "Title__c")
 		require.Equal(t, "kept", fields["k1"]["Note__c"])
-		require.Equal(t, "#N/A", fields["k2"]["Title__c"])
-		require.Equal(t, "kept", fields["k2"]["Note__c"])
+		require.Equal(t, "#N/A", fields[last]["Title__c"])
+		require.Equal(t, "kept", fields[last]["Note__c"])
 		require.Equal(t, "あ,\"b\"\nc", fields["k5"]["Note__c"])
 		require.NotContains(t, fields["k5"], "Title__c")
 	})

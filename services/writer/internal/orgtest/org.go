@@ -29,6 +29,8 @@ type Request struct {
 	Records                  []map[string]any
 	// Job is the bulk job, "" for a collection.
 	Job string
+	// Token is the bearer token of a collection: a test that gives each process its own can tell whose a request is.
+	Token string
 }
 
 // Fault is what happens to a request.
@@ -190,7 +192,7 @@ func (o *Org) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *Org) serveCollection(w http.ResponseWriter, r *http.Request, path string) {
-	req := Request{Method: r.Method}
+	req := Request{Method: r.Method, Token: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
 	if rest := strings.TrimPrefix(path, "/composite/sobjects/"); rest != path {
 		req.Object, req.KeyField, _ = strings.Cut(rest, "/")
 	}
