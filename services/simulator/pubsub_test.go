@@ -200,7 +200,7 @@ func TestEventsOfARecord(t *testing.T) {
 	require.True(t, strings.HasPrefix(update.Header.CommitUser, "005"))
 	require.Equal(t, e.clock.Now(), update.Header.CommittedAt())
 	require.Equal(t, map[string]any{
-		"Name.FirstName": "Jiro", "AnnualRevenue": 2, "DoNotCall": true, "LastModifiedDate": e.clock.Now().UnixMilli(),
+		"Name.FirstName": "Jiro", "AnnualRevenue": float64(2), "DoNotCall": true, "LastModifiedDate": e.clock.Now().UnixMilli(),
 	}, update.Set)
 	require.Equal(t, []string{"Phone"}, update.Cleared)
 
