@@ -32,6 +32,7 @@ orgs:
   - key: acme
     id: ` + orgID + `
     package: true
+    api: {event_deliveries: 160}
     apps: [{client_id: app, client_secret: secret, run_as: integration@acme.example}]
     users: [{username: integration@acme.example, last_name: Gration}]
     records:
@@ -333,14 +334,20 @@ func (e *events) raw(token string) (context.Context, eventbusv1.PubSubClient) {
 	return ctx, eventbusv1.NewPubSubClient(e.conn)
 }
 
+// leads creates n leads in one transaction.
+func (e *events) leads(n int) {
+	e.t.Helper()
+	records := make([]string, n)
+	for i := range n {
+		records[i] = fmt.Sprintf(`{"attributes":{"type":"Lead"},"LastName":"L%d","Company":"C"}`, i)
+	}
+	e.send(http.MethodPost, "/composite/sobjects", `{"records":[`+strings.Join(records, ",")+`]}`)
+}
+
 func TestFlowControl(t *testing.T) {
 	t.Parallel()
 	e := newEvents(t)
-	var records []string
-	for i := range 150 {
-		records = append(records, fmt.Sprintf(`{"attributes":{"type":"Lead"},"LastName":"L%d","Company":"C"}`, i))
-	}
-	e.send(http.MethodPost, "/composite/sobjects", `{"records":[`+strings.Join(records, ",")+`]}`)
+	e.leads(150)
 	ctx, client := e.raw(e.token)
 	call, err := client.Subscribe(ctx)
 	require.NoError(t, err)
@@ -391,9 +398,9 @@ func TestWhoMaySubscribe(t *testing.T) {
 func TestDeliveriesAreLimited(t *testing.T) {
 	t.Parallel()
 	e := newEvents(t)
-	_, err := e.sim.AddFaults(simulator.Fault{Route: "pubsub.subscribe", Action: "quota_exceeded"})
-	require.NoError(t, err)
-	e.send(http.MethodPatch, lead, `{"Title": "One"}`)
-	err = e.sub.Run(t.Context(), "/data/LeadChangeEvent", pubsub.Earliest(), &collector{n: 1})
+	e.leads(200)
+	c := &collector{n: 200}
+	err := e.sub.Run(t.Context(), "/data/LeadChangeEvent", pubsub.Earliest(), c)
 	require.Equal(t, salesforce.ClassQuota, salesforce.ClassOf(err))
+	require.Len(t, c.got, 100, "the second hundred would be more than the org's 160")
 }

@@ -79,7 +79,9 @@ func (t *tenant) quotas() [4]struct {
 		key   string
 		quota *quota.Quota
 	}{
-		{"quota/" + t.org.Key, t.quota}, {"batches/" + t.org.Key, t.batches}, {"queryjobs/" + t.org.Key, t.queries},
+		{"quota/" + t.org.Key, t.quota},
+		{"batches/" + t.org.Key, t.batches},
+		{"queryjobs/" + t.org.Key, t.queries},
 		{"deliveries/" + t.org.Key, t.deliver},
 	}
 }
