@@ -25,6 +25,10 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// TLS serves https instead of http.
 	TLS TLS `yaml:"tls"`
+	// PubSub is the address of the Pub/Sub API, gRPC without TLS: "127.0.0.1:8701". Empty: the orgs make no change events.
+	PubSub string `yaml:"pubsub"`
+	// PubSubKeepalive is how long a subscription may be silent; 0 for Salesforce's 270 s.
+	PubSubKeepalive time.Duration `yaml:"pubsub_keepalive"`
 }
 
 // TLS is how https is served: with a certificate of the user's, or with those of an authority that the simulator keeps as
@@ -45,6 +49,14 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
+	}
+	if c.PubSub != "" {
+		if _, _, err := net.SplitHostPort(c.PubSub); err != nil {
+			return fmt.Errorf("pubsub: %w", err)
+		}
+	}
+	if c.PubSubKeepalive < 0 {
+		return errors.New("pubsub_keepalive: must not be below 0")
 	}
 	if c.DrainTimeout <= 0 {
 		return errors.New("drain_timeout: must be above 0")

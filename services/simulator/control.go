@@ -44,6 +44,7 @@ func (s *Simulator) control() http.Handler {
 	mux.HandleFunc("POST /_sim/quota", s.setQuota)
 	mux.HandleFunc("POST /_sim/convert", s.convert)
 	mux.HandleFunc("POST /_sim/merge", s.merge)
+	mux.HandleFunc("POST /_sim/undelete", s.undelete)
 	return mux
 }
 

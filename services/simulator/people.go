@@ -32,6 +32,18 @@ func (s *Simulator) merge(w http.ResponseWriter, r *http.Request) {
 	writeError(w, err)
 }
 
+// undelete takes a record out of the recycle bin; see org.Undelete.
+func (s *Simulator) undelete(w http.ResponseWriter, r *http.Request) {
+	t, err := s.target(r)
+	if err == nil {
+		if err = t.org.Undelete(r.Context(), r.URL.Query().Get("id")); err == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	writeError(w, err)
+}
+
 // pageCalls is how many of the latest calls an org's page may show.
 const pageCalls = 20
 

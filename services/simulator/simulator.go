@@ -38,6 +38,7 @@ type Simulator struct {
 	tenants  map[string]*tenant
 	order    []string
 	listener net.Listener
+	events   net.Listener // of the Pub/Sub API; nil when it is off
 }
 
 // ErrUnknownOrg says that there is no org with the key.
@@ -99,7 +100,11 @@ func (s *Simulator) load(ctx context.Context) error {
 	slices.SortFunc(loaded, func(a, b org.Loaded) int { return a.Ordinal - b.Ordinal })
 	for _, l := range loaded {
 		t := s.tenant(l.Org, l.Spec, l.Ordinal) //nolint:contextcheck // tokens are kept whatever becomes of the request that made them
-		if err := t.restore(ctx, j); err != nil {
+		err := t.restore(ctx, j)
+		if err == nil {
+			err = s.capture(ctx, t)
+		}
+		if err != nil {
 			return errors.Join(err, j.Close())
 		}
 		s.add(t)
@@ -145,7 +150,11 @@ func (s *Simulator) create(ctx context.Context, spec scenario.Org) error {
 	if err != nil {
 		return err
 	}
-	s.add(s.tenant(o, spec, ordinal)) //nolint:contextcheck // as in load
+	t := s.tenant(o, spec, ordinal) //nolint:contextcheck // as in load
+	if err := s.capture(ctx, t); err != nil {
+		return err
+	}
+	s.add(t)
 	return nil
 }
 
@@ -162,6 +171,9 @@ func (s *Simulator) drop(ctx context.Context, key string) error {
 	s.stats.Reset(key)
 	t.auth.RevokeAll()
 	t.rest.Close()
+	if t.changes != nil {
+		t.changes.Close()
+	}
 	return t.org.Drop(ctx)
 }
 
@@ -236,6 +248,13 @@ func (s *Simulator) Listen(ctx context.Context) error {
 		return errors.Join(err, l.Close())
 	}
 	s.listener = secured
+	if s.cfg.PubSub == "" {
+		return nil
+	}
+	if s.events, err = lc.Listen(ctx, "tcp", s.cfg.PubSub); err != nil {
+		s.listener = nil
+		return errors.Join(fmt.Errorf("listen: pubsub: %w", err), secured.Close())
+	}
 	return nil
 }
 
@@ -287,10 +306,14 @@ func (s *Simulator) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
+	stop := s.servePubSub(ctx)
+	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
 	s.deps.Logger.InfoContext(ctx, "the Salesforce simulator is up", "address", s.Addr())
-	return errors.Join(s.serve(ctx, server, served), s.Close())
+	err := s.serve(ctx, server, served)
+	stop() // subscriptions do not end by themselves
+	return errors.Join(err, s.Close())
 }
 
 // notClosed leaves out the error of a server that was asked to stop.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
+	"github.com/throughline-dev/throughline/services/simulator/internal/changes"
 	"github.com/throughline-dev/throughline/services/simulator/internal/journal"
 	"github.com/throughline-dev/throughline/services/simulator/internal/oauth"
 	"github.com/throughline-dev/throughline/services/simulator/internal/org"
@@ -27,13 +28,16 @@ type tenant struct {
 	rest    *rest.Server
 	spec    scenario.Org // as it was given, with records
 	ordinal int
-	saved   [3]quota.State // in the order of quotas; used by Run's goroutine and by Close after it
+	changes *changes.Log   // nil when there are no change events
+	deliver *quota.Quota   // of change events
+	saved   [4]quota.State // in the order of quotas; used by Run's goroutine and by Close after it
 }
 
 func (s *Simulator) tenant(o *org.Org, spec scenario.Org, ordinal int) *tenant {
 	t := &tenant{org: o, spec: spec, ordinal: ordinal, quota: newQuota(o.Spec)}
 	t.batches = quota.New(cmp.Or(o.Spec.API.BulkBatches, bulk.Batches), 1, longAfter)
 	t.queries = quota.New(bulk.Queries, 1, longAfter)
+	t.deliver = quota.New(deliveries(o.Spec), 1, longAfter)
 	t.quota.Use(s.clock.Now(), o.Spec.API.Used)
 	t.auth = oauth.New(oauth.Deps{Org: o, Known: s.knowsApp, Keep: s.keeper(o.Key)})
 	t.rest = rest.New(rest.Deps{
@@ -67,15 +71,18 @@ func (s *Simulator) keeper(key string) func(name string, value []byte) {
 }
 
 // quotas returns the counters that are stored, by the first part of their key.
-func (t *tenant) quotas() [3]struct {
+func (t *tenant) quotas() [4]struct {
 	key   string
 	quota *quota.Quota
 } {
-	return [3]struct {
+	return [4]struct {
 		key   string
 		quota *quota.Quota
 	}{
-		{"quota/" + t.org.Key, t.quota}, {"batches/" + t.org.Key, t.batches}, {"queryjobs/" + t.org.Key, t.queries},
+		{"quota/" + t.org.Key, t.quota},
+		{"batches/" + t.org.Key, t.batches},
+		{"queryjobs/" + t.org.Key, t.queries},
+		{"deliveries/" + t.org.Key, t.deliver},
 	}
 }
 

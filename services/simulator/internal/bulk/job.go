@@ -73,6 +73,7 @@ type Job struct {
 	LineEnding string
 	Delimiter  string
 	User       string
+	Origin     string `json:",omitempty"` // of its changes, see org.Caller
 	State      State
 	Error      string `json:",omitempty"`
 	Created    time.Time

@@ -49,7 +49,7 @@ func (s *Store) run(ctx context.Context, w *work) {
 	if settle(ctx, ticket, err) != nil {
 		return
 	}
-	caller, reason := s.caller(ctx, job.User)
+	caller, reason := s.caller(ctx, &job)
 	switch {
 	case reason != "":
 	case job.Kind == Query:
@@ -65,12 +65,13 @@ func (s *Store) run(ctx context.Context, w *work) {
 // cutShort is the reason of a job that is to go on later.
 const cutShort = "cut short"
 
-func (s *Store) caller(ctx context.Context, id string) (org.Caller, string) {
-	user, found := s.Org.UserByID(ctx, id)
+func (s *Store) caller(ctx context.Context, job *Job) (org.Caller, string) {
+	user, found := s.Org.UserByID(ctx, job.User)
 	if !found || !user.Active {
 		return org.Caller{}, "InvalidUser : the user who made the job is inactive"
 	}
 	caller, _ := s.Org.Caller(user)
+	caller.Origin = job.Origin
 	return caller, ""
 }
 

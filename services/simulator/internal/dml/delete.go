@@ -35,3 +35,18 @@ func (w *Writer) remove(o *schema.Object, rec *record.Record) {
 		}
 	}
 }
+
+// Undelete puts a record of the recycle bin back in its place, if the rules of its object still allow it.
+func (w *Writer) Undelete(in *Input, gone *record.Record) error {
+	rec := gone.Clone(len(in.Object.Fields))
+	rec.Values[record.SlotIsDeleted] = false
+	w.stamp(rec)
+	if errs := w.finish(in, rec, nil); len(errs) > 0 {
+		return errs[0]
+	}
+	w.Tx.Put(w.Data.Table(in.Object), rec)
+	if in.Object.Name == "CampaignMember" {
+		w.count(in.Object, rec, 1)
+	}
+	return nil
+}

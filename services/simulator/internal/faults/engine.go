@@ -78,11 +78,14 @@ func (e *Engine) List() []Counted {
 
 // Request returns the first rule that hits the call, or nil.
 func (e *Engine) Request(c Call) *Rule {
-	return e.first(c, func(s *state) bool { return !s.rows() && !s.chunks() })
+	return e.first(c, func(s *state) bool { return !s.rows() && !s.chunks() && !s.events() })
 }
 
 // Chunk returns the first rule that hits the next chunk of a bulk job, or nil.
 func (e *Engine) Chunk(c Call) *Rule { return e.first(c, func(s *state) bool { return s.chunks() }) }
+
+// Event returns the first rule that hits the next change event, or nil.
+func (e *Engine) Event(c Call) *Rule { return e.first(c, func(s *state) bool { return s.events() }) }
 
 func (e *Engine) first(c Call, concerned func(*state) bool) *Rule {
 	e.mu.Lock()

@@ -35,6 +35,8 @@ const (
 	// unprocessed. SlowJob lets it wait before its next chunk.
 	FailJob Action = "fail_job"
 	SlowJob Action = "slow_job"
+	// GapEvent lets single changes give a gap event only, or with Code GAP_OVERFLOW an overflow event.
+	GapEvent Action = "gap_event"
 )
 
 // Rule is one scripted fault. Empty conditions match everything.
@@ -71,7 +73,7 @@ type Rule struct {
 
 // Validate checks the rule. Errors name the key.
 func (r *Rule) Validate() error {
-	known := []Action{Status, Maintenance, DropBefore, DropAfter, Delay, ExpireSession, QuotaExceeded, RowError, LockRow, FailJob, SlowJob}
+	known := []Action{Status, Maintenance, DropBefore, DropAfter, Delay, ExpireSession, QuotaExceeded, RowError, LockRow, FailJob, SlowJob, GapEvent}
 	if !slices.Contains(known, r.Action) {
 		return fmt.Errorf("action: %q is not one of %v", r.Action, known)
 	}
@@ -83,6 +85,9 @@ func (r *Rule) Validate() error {
 	}
 	if r.Action == RowError && r.Code == "" {
 		return errors.New("code: must not be empty for a row error")
+	}
+	if r.Action == GapEvent && r.Code != "" && r.Code != "GAP_OVERFLOW" {
+		return errors.New("code: must be GAP_OVERFLOW or empty for a gap event")
 	}
 	if r.Probability < 0 || r.Probability > 1 {
 		return fmt.Errorf("probability: %v is not from 0 to 1", r.Probability)
@@ -104,6 +109,9 @@ func (r *Rule) Validate() error {
 
 // rows reports whether the rule hits records rather than requests.
 func (r *Rule) rows() bool { return r.Action == RowError || r.Action == LockRow }
+
+// events reports whether the rule hits change events rather than requests.
+func (r *Rule) events() bool { return r.Action == GapEvent }
 
 // chunks reports whether the rule hits the chunks of bulk jobs rather than requests.
 func (r *Rule) chunks() bool { return r.Action == FailJob || r.Action == SlowJob }

@@ -13,6 +13,8 @@ import (
 type Caller struct {
 	UserID string
 	Access *schema.Access
+	// Origin is what change events say about the client: "com/salesforce/api/rest/67.0;client=name". Empty for the org itself.
+	Origin string
 }
 
 // User is a user as sign-in needs it.

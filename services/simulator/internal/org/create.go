@@ -98,7 +98,7 @@ func (o *Org) Drop(ctx context.Context) error {
 	if o.journal == nil {
 		return nil
 	}
-	batch := journal.Batch{Entries: []journal.Entry{{Key: entryKey(o.Key)}}, Forget: []string{JobsKey(o.Key)}}
+	batch := journal.Batch{Entries: []journal.Entry{{Key: entryKey(o.Key)}}, Forget: []string{JobsKey(o.Key), EventsKey(o.Key)}}
 	for object, t := range o.tables {
 		batch.Drop = append(batch.Drop, o.numbers[t])
 		batch.Entries = append(batch.Entries, journal.Entry{Key: fieldsKey(o.Key, object.Name)})

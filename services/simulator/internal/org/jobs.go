@@ -11,6 +11,9 @@ import (
 // JobsKey begins the journal's entries about an org's bulk jobs. They go when the org goes.
 func JobsKey(key string) string { return "bulk/" + key + "/" }
 
+// EventsKey begins the journal's entries about an org's change events. They go when the org goes.
+func EventsKey(key string) string { return "events/" + key + "/" }
+
 // WriteWith is Write with entries that are stored together with the changes or not at all: the change returns them. When it
 // returns an error, nothing is changed.
 func (o *Org) WriteWith(ctx context.Context, caller Caller, change func(*dml.Writer) ([]journal.Entry, error)) error {

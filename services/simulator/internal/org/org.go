@@ -37,6 +37,25 @@ type Org struct {
 	mu     sync.RWMutex
 	tables map[*schema.Object]*table.Table
 	gone   bool
+	feed   Feed
+}
+
+// Commit is a transaction that has taken effect.
+type Commit struct {
+	Caller  Caller
+	At      time.Time
+	Changes []table.Change
+}
+
+// Feed is told of every commit, one after the other in their order, and must not call the org. What it returns is stored
+// with the changes or not at all.
+type Feed func(Commit) []journal.Entry
+
+// Watch lets a feed be told of the commits from now on.
+func (o *Org) Watch(feed Feed) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.feed = feed
 }
 
 // ErrGone says that the org was deleted or reset while a request was under way; nothing was changed.
@@ -140,10 +159,16 @@ func (o *Org) transact(caller Caller, change func(*dml.Writer) ([]journal.Entry,
 		w.Tx.RollbackTo(0)
 		return nil, err
 	}
-	if o.journal == nil {
+	if o.journal == nil && o.feed == nil {
 		return nil, nil
 	}
 	changes := w.Tx.Changes()
+	if o.feed != nil && len(changes) > 0 {
+		extra = append(extra, o.feed(Commit{Caller: caller, At: o.clock.Now(), Changes: changes})...)
+	}
+	if o.journal == nil {
+		return nil, nil
+	}
 	if len(changes) == 0 && len(extra) == 0 {
 		return o.journal.Last(), nil
 	}

@@ -95,6 +95,31 @@ func (o *Org) Merge(ctx context.Context, winner, loser string) error {
 	return ticket.Wait(ctx)
 }
 
+// Undelete takes a record out of the recycle bin. What was deleted with it stays there.
+func (o *Org) Undelete(ctx context.Context, id string) error {
+	ticket, err := o.commit(o.system(), func(w *dml.Writer) error {
+		w.Import = true
+		long, err := sfid.Long(id)
+		if err != nil {
+			return fmt.Errorf("record %q: %w", id, err)
+		}
+		object, ok := o.Schema.ByPrefix(sfid.Prefix(long))
+		if !ok {
+			return fmt.Errorf("record %q is of no object", id)
+		}
+		rec, ok := o.tables[object].Get(long)
+		if !ok || !rec.Deleted() || rec.Text(object.Slot("MasterRecordId")) != "" {
+			return fmt.Errorf("record %q is not in the recycle bin", id)
+		}
+		back := &dml.Input{Object: object, ID: long}
+		return w.Undelete(back, rec)
+	})
+	if err != nil || ticket == nil {
+		return err
+	}
+	return ticket.Wait(ctx)
+}
+
 func (o *Org) live(object *schema.Object, id string) (*record.Record, bool) {
 	long, err := sfid.Long(id)
 	if err != nil {

@@ -162,6 +162,7 @@ func (s *Server) newJob(c *call, req *jobRequest) (bulk.Job, *bulk.Error) {
 	job := bulk.Job{
 		Kind: c.route.kind, Version: c.route.version, Operation: req.Operation, Object: req.Object, Query: req.Query,
 		ExternalID: req.ExternalID, Rule: req.Rule, LineEnding: req.LineEnding, Delimiter: req.Delimiter, User: c.caller.UserID,
+		Origin: origin("bulk", c.route.version, c.Header.Get("Sforce-Call-Options")),
 	}
 	if job.LineEnding == "" {
 		job.LineEnding = bulk.LF

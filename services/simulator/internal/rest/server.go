@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -215,6 +216,7 @@ func (s *Server) admit(c *call) (reply, bool) {
 	if c.caller, api = s.org.Caller(user); !api {
 		return failure(http.StatusForbidden, "API_CURRENTLY_DISABLED", "API is disabled for this User"), true
 	}
+	c.caller.Origin = origin("rest", c.route.version, c.Header.Get("Sforce-Call-Options"))
 	if s.org.Spec.API.Disabled {
 		return failure(http.StatusForbidden, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner"), true
 	}
@@ -222,6 +224,17 @@ func (s *Server) admit(c *call) (reply, bool) {
 		return failure(http.StatusForbidden, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), true
 	}
 	return reply{}, false
+}
+
+// origin is how change events name what made a change: the API with its version, and the client of the header.
+func origin(api string, version int, options string) string {
+	text := "com/salesforce/api/" + api + "/" + strconv.Itoa(version) + ".0"
+	for option := range strings.SplitSeq(options, ",") {
+		if name, value, _ := strings.Cut(strings.TrimSpace(option), "="); strings.EqualFold(name, "client") {
+			return text + ";client=" + value
+		}
+	}
+	return text
 }
 
 func bearer(r *http.Request) string {

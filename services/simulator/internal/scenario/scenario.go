@@ -77,6 +77,8 @@ type API struct {
 	LongAfter    time.Duration `yaml:"long_after,omitempty"`
 	// BulkBatches is how many batches of bulk jobs 24 hours allow; 0 for 15,000.
 	BulkBatches int `yaml:"bulk_batches,omitempty"`
+	// EventDeliveries is how many change events 24 hours allow; 0 for what the edition gives.
+	EventDeliveries int `yaml:"event_deliveries,omitempty"`
 }
 
 // Latency is how long requests take: a log-normal distribution with the given median and 99th percentile. Zero answers

@@ -13,11 +13,12 @@ type change struct {
 	old   *record.Record
 }
 
-// Change is one record as a transaction left it. Record is nil for an insert that was rolled back.
+// Change is one record as a transaction left it, and Old as it was before, nil for an insert. Record is nil for an insert
+// that was rolled back.
 type Change struct {
-	Table  *Table
-	Num    uint64
-	Record *record.Record
+	Table       *Table
+	Num         uint64
+	Old, Record *record.Record
 }
 
 // Put inserts rec, or puts it in the place of the record with its number.
@@ -54,7 +55,7 @@ func (tx *Tx) Changes() []Change {
 			continue
 		}
 		seen[k] = true
-		out = append(out, Change{Table: c.table, Num: c.num, Record: c.table.rows[c.num-1]})
+		out = append(out, Change{Table: c.table, Num: c.num, Old: c.old, Record: c.table.rows[c.num-1]})
 	}
 	return out
 }

@@ -1,0 +1,95 @@
+package simulator_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	eventbusv1 "github.com/throughline-dev/throughline/libs/eventbus/v1"
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/salesforce/pubsub"
+)
+
+func (e *events) raw(token string) (context.Context, eventbusv1.PubSubClient) {
+	ctx := metadata.AppendToOutgoingContext(e.t.Context(), "accesstoken", token, "instanceurl", e.base, "tenantid", orgID)
+	return ctx, eventbusv1.NewPubSubClient(e.conn)
+}
+
+// leads creates n leads in one transaction.
+func (e *events) leads(n int) {
+	e.t.Helper()
+	records := make([]string, n)
+	for i := range n {
+		records[i] = fmt.Sprintf(`{"attributes":{"type":"Lead"},"LastName":"L%d","Company":"C"}`, i)
+	}
+	e.send(http.MethodPost, "/composite/sobjects", `{"records":[`+strings.Join(records, ",")+`]}`)
+}
+
+func TestFlowControl(t *testing.T) {
+	t.Parallel()
+	e := newEvents(t)
+	e.leads(150)
+	ctx, client := e.raw(e.token)
+	call, err := client.Subscribe(ctx)
+	require.NoError(t, err)
+	ask := func(n int32) {
+		require.NoError(t, call.Send(&eventbusv1.FetchRequest{
+			TopicName: "/data/LeadChangeEvent", ReplayPreset: eventbusv1.ReplayPreset_EARLIEST, NumRequested: n,
+		}))
+	}
+	receive := func() *eventbusv1.FetchResponse {
+		answer, err := call.Recv()
+		require.NoError(t, err)
+		return answer
+	}
+	ask(3)
+	require.Len(t, receive().GetEvents(), 3)
+	ask(1000)
+	require.Len(t, receive().GetEvents(), 100, "more than 100 count as 100")
+	ask(60)
+	answer := receive()
+	require.Len(t, answer.GetEvents(), 47)
+	require.Equal(t, int32(13), answer.GetPendingNumRequested())
+	require.Equal(t, answer.GetEvents()[46].GetReplayId(), answer.GetLatestReplayId())
+	require.NoError(t, call.Send(&eventbusv1.FetchRequest{TopicName: "/data/TaskChangeEvent", NumRequested: 1}))
+	_, err = call.Recv()
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+}
+
+func TestWhoMaySubscribe(t *testing.T) {
+	t.Parallel()
+	e := newEvents(t)
+	ctx, client := e.raw("00D5TA000000001!nonsense")
+	var trailer metadata.MD
+	_, err := client.GetTopic(ctx, &eventbusv1.TopicRequest{TopicName: "/data/LeadChangeEvent"}, grpc.Trailer(&trailer))
+	require.Equal(t, codes.Unauthenticated, status.Code(err))
+	require.Equal(t, []string{"sfdc.platform.eventbus.grpc.service.auth.error"}, trailer.Get("error-code"))
+	require.Contains(t, err.Error(), "rpcId: ")
+	_, err = e.subscriber("00D5TA000000009", e.token).Topic(t.Context(), "/data/LeadChangeEvent")
+	require.Equal(t, salesforce.ClassAuth, salesforce.ClassOf(err))
+
+	topic, err := e.sub.Topic(t.Context(), "/data/Engagement__ChangeEvent")
+	require.NoError(t, err)
+	require.True(t, topic.GetCanSubscribe())
+	require.NotEmpty(t, topic.GetSchemaId())
+	_, err = e.sub.Topic(t.Context(), "/data/NothingChangeEvent")
+	require.Equal(t, salesforce.ClassConfig, salesforce.ClassOf(err))
+}
+
+func TestDeliveriesAreLimited(t *testing.T) {
+	t.Parallel()
+	e := newEvents(t)
+	e.leads(200)
+	c := &collector{n: 200}
+	err := e.sub.Run(t.Context(), "/data/LeadChangeEvent", pubsub.Earliest(), c)
+	require.Equal(t, salesforce.ClassQuota, salesforce.ClassOf(err))
+	require.Len(t, c.got, 100, "the second hundred would be more than the org's 160")
+}
