@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,6 +123,42 @@ func TestJudge(t *testing.T) {
 		w.set("beta", lead, "v0")
 		w.set("beta", lead, now)
 		require.Equal(t, []string{"stale on the way: Lead lead0 of org beta was set to v0 after " + now}, judge(p, w.evidence()))
+	})
+
+	t.Run("BacklogsInJobs", func(t *testing.T) {
+		t.Parallel()
+		p := newPlan(jobsEvery)
+		p.faults, p.broker, p.kills = nil, brokerFaults{}, nil
+		w := newWorld(t, p)
+		require.True(t, w.run())
+		require.Empty(t, judge(p, w.evidence()))
+		c := ""
+		for _, one := range p.writes {
+			if one.key == "backlog0" {
+				c = one.connection
+			}
+		}
+		for says, tamper := range map[string]func(*evidence){
+			"lost: org " + c + " has no record of backlog": func(e *evidence) {
+				e.records[c+"/Engagement__c"] = e.records[c+"/Engagement__c"][:20]
+			},
+			"stale on the way: Engagement__c backlog": func(e *evidence) {
+				h := e.history[c+"/Engagement__c"]
+				for _, r := range h {
+					if strings.HasPrefix(r.text("External_Id__c"), "backlog") {
+						old := maps.Clone(r)
+						old["View_Count__c"] = 0.5
+						h = append(h, old)
+					}
+				}
+				e.history[c+"/Engagement__c"] = h
+			},
+			"lost: no outcome of " + c + "/backlog0": func(e *evidence) { delete(e.told, c+"/backlog0/1") },
+		} {
+			e := w.evidence()
+			tamper(e)
+			require.Contains(t, strings.Join(judge(p, e), "\n"), says)
+		}
 	})
 
 	t.Run("TamperedEvidence", func(t *testing.T) {

@@ -240,7 +240,7 @@ func (w *world) start(k kill) *running {
 	for _, c := range connections {
 		clients[c] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + c}, salesforce.Deps{Transport: l})
 	}
-	s, err := writer.New(quick(), writer.Deps{
+	s, err := writer.New(w.plan.config(), writer.Deps{
 		Broker: l, Settings: settings.Static(w.view), Orgs: clients, DeadLetter: deadletter.Encode(w.build.Installation()),
 	})
 	require.NoError(w.t, err)
