@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,6 +85,17 @@ type Deps struct {
 	Logger *slog.Logger
 	// Clock is the time that the simulator's own clock starts from.
 	Clock Clock
+	// Observe, if set, sees every change of a record, in the order in which an org's changes took effect. It is called while
+	// the org waits, from many goroutines, and must not call the simulator. It is for tests that judge what stood in between.
+	Observe func(Change)
+}
+
+// Change is a record as a transaction left it.
+type Change struct {
+	// Org is the org's key, Object the object's name.
+	Org, Object string
+	// Record has all fields, as Export writes them.
+	Record json.RawMessage
 }
 
 func (d Deps) withDefaults() Deps {

@@ -81,6 +81,16 @@ func (s *Simulator) Export(ctx context.Context, w io.Writer, sel Selection) erro
 	return out.Flush()
 }
 
+// observer shows changes to whom Deps names, nil when that is nobody.
+func (s *Simulator) observer() func(string, *schema.Object, *record.Record) {
+	if s.deps.Observe == nil {
+		return nil
+	}
+	return func(key string, object *schema.Object, rec *record.Record) {
+		s.deps.Observe(Change{Org: key, Object: object.Name, Record: appendLine(nil, object, rec)})
+	}
+}
+
 func appendLine(dst []byte, object *schema.Object, rec *record.Record) []byte {
 	for i, f := range object.Fields {
 		dst = append(dst, ",{"[b2i(i == 0)])

@@ -92,7 +92,7 @@ func (s *Simulator) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := org.Load(ctx, org.Deps{Clock: s.clock, Journal: j})
+	loaded, err := org.Load(ctx, org.Deps{Clock: s.clock, Journal: j, Observe: s.observer()})
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
@@ -146,7 +146,7 @@ func (s *Simulator) create(ctx context.Context, spec scenario.Org) error {
 	for _, t := range s.all() {
 		ordinal = max(ordinal, t.ordinal+1)
 	}
-	o, err := org.Create(ctx, spec, org.Deps{Clock: s.clock, Journal: s.journal, Ordinal: ordinal})
+	o, err := org.Create(ctx, spec, org.Deps{Clock: s.clock, Journal: s.journal, Ordinal: ordinal, Observe: s.observer()})
 	if err != nil {
 		return err
 	}

@@ -23,12 +23,15 @@ func (w *world) count() {
 	answer := httptest.NewRecorder()
 	w.sim.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/_sim/faults", nil))
 	var rules []struct {
-		Action string
-		Hit    int
+		Action, Route string
+		Hit           int
 	}
 	require.NoError(w.t, json.Unmarshal(answer.Body.Bytes(), &rules))
 	for _, r := range rules {
 		w.hits[r.Action] += r.Hit
+		if strings.HasPrefix(r.Route, "bulk.") {
+			w.hits[r.Action+" on "+r.Route] += r.Hit
+		}
 	}
 	w.chance.mu.Lock()
 	defer w.chance.mu.Unlock()
@@ -68,6 +71,9 @@ func (c *coverage) check(t *testing.T, seeds uint64) {
 	for _, what := range []string{
 		"status", "maintenance", "drop_before", "drop_after", "delay", "expire_session", "quota_exceeded", "row_error", "lock_row", "broker",
 	} {
+		require.Positive(t, c.hits[what], what)
+	}
+	for what := range jobFaults() {
 		require.Positive(t, c.hits[what], what)
 	}
 	for m := range moments {

@@ -126,7 +126,7 @@ func (w *world) export(connection, object string) []record {
 // evidence gathers what can be seen from outside.
 func (w *world) evidence() *evidence {
 	w.t.Helper()
-	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}}
+	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}, history: w.history.all(w.t)}
 	for _, c := range connections {
 		for _, object := range []string{"Engagement__c", "Task", "CampaignMember", "Lead"} {
 			e.records[c+"/"+object] = w.export(c, object)

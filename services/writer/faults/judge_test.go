@@ -23,6 +23,7 @@ type evidence struct {
 	records map[string][]record // by connection/object
 	told    map[string]told     // by write.id
 	letters map[string]int      // dead letters by write.id
+	history map[string][]record // by connection/object: what records were set to, in the order in which it took effect
 }
 
 // judge compares the evidence with what the plan asks for and returns everything that is wrong. It knows the promises and
@@ -41,6 +42,8 @@ func judge(p *plan, e *evidence) []string {
 		j.made(c, "Task", "Description")
 		j.made(c, "CampaignMember", "Key__c")
 		j.leads(c)
+		j.order(c, "Engagement__c", "View_Count__c")
+		j.order(c, "Lead", "Title")
 	}
 	slices.Sort(j.wrong)
 	return slices.Compact(j.wrong)

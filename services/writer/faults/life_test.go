@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -21,12 +22,21 @@ const (
 	afterProduce
 	beforeCommit
 	afterCommit
-	moments
+	ordinary // from here on they come up only where backlogs go by bulk jobs
+	moments  = ordinary + 2
+)
+
+const (
+	beforeStep = ordinary + iota
+	afterStep
 )
 
 // String names the moment.
 func (m moment) String() string {
-	return [...]string{"before a request", "after a request", "before a produce", "after a produce", "before a commit", "after a commit"}[m]
+	return [...]string{
+		"before a request", "after a request", "before a produce", "after a produce", "before a commit", "after a commit",
+		"before a step of a job", "after a step of a job",
+	}[m]
 }
 
 // kill is one death: at the in-th moment of its kind.
@@ -85,7 +95,8 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errDead
 	}
 	defer l.calls.Done()
-	if !l.pass(beforeRequest) {
+	step := strings.Contains(req.URL.Path, "/jobs/ingest")
+	if !l.pass(beforeRequest) || step && !l.pass(beforeStep) {
 		return nil, errDead
 	}
 	type answer struct {
@@ -105,7 +116,7 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 		l.calls.Go(func() { discard((<-got).resp) })
 		return nil, errDead
 	}
-	if !l.pass(afterRequest) {
+	if !l.pass(afterRequest) || step && !l.pass(afterStep) {
 		discard(a.resp)
 		return nil, errDead
 	}

@@ -71,6 +71,7 @@ type plan struct {
 	faults []simulator.Fault
 	kills  []kill
 	broker brokerFaults
+	jobs   bool // backlogs go by bulk jobs
 }
 
 const leadsPerOrg = 8
@@ -81,6 +82,10 @@ func newPlan(seed uint64) *plan {
 	for _, c := range connections {
 		p.addWrites(r, c)
 	}
+	p.jobs = seed%jobsEvery == 0
+	if p.jobs {
+		p.addBacklog(r, connections[r.IntN(len(connections))])
+	}
 	p.writes = shuffle(r, p.writes)
 	for _, c := range connections {
 		for i, what := range []string{"convert", "merge", "delete"} {
@@ -89,9 +94,12 @@ func newPlan(seed uint64) *plan {
 	}
 	slices.SortStableFunc(p.events, func(a, b event) int { return a.after - b.after })
 	p.faults = script(r)
+	if p.jobs {
+		p.troubleJobs(r)
+	}
 	p.broker = brokerFaults{seed: r.Uint64(), probability: []float64{0, 0, 0.02, 0.1}[r.IntN(4)], times: 6}
 	for range r.IntN(4) {
-		p.kills = append(p.kills, kill{at: moment(r.IntN(int(moments))), in: 1 + r.IntN(12)})
+		p.kills = append(p.kills, kill{at: moment(r.IntN(int(ordinary))), in: 1 + r.IntN(12)})
 	}
 	return p
 }
@@ -250,6 +258,9 @@ func (p *plan) String() string {
 		fmt.Fprintf(&b, "\n  fault %s %d on %q of org %q, up to %d times with p=%.2f", f.Action, f.Status, f.Route, f.Org, f.Times, f.Probability)
 	}
 	fmt.Fprintf(&b, "\n  broker faults up to %d times with p=%.2f", p.broker.times, p.broker.probability)
+	if p.jobs {
+		b.WriteString("\n  backlogs go by bulk jobs")
+	}
 	for _, k := range p.kills {
 		fmt.Fprintf(&b, "\n  killed %s, the %d. time", k.at, k.in)
 	}

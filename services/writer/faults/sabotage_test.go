@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
@@ -65,6 +67,13 @@ func (f forgetful) Produce(ctx context.Context, b stage.ProduceBatch) error {
 	return f.Broker.Produce(ctx, b)
 }
 
+// set writes a lead's title through the front door.
+func (w *world) set(connection, lead, title string) {
+	w.t.Helper()
+	client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + connection}, salesforce.Deps{})
+	require.NoError(w.t, client.Update(w.t.Context(), "Lead", lead, salesforce.Fields{{Name: "Title", Value: title}}))
+}
+
 // TestJudge breaks promises on purpose and expects the judge to say so.
 func TestJudge(t *testing.T) {
 	t.Parallel()
@@ -96,6 +105,61 @@ func TestJudge(t *testing.T) {
 			require.Contains(t, strings.Join(judge(w.plan, w.evidence()), "\n"), c.says)
 		})
 	}
+
+	t.Run("AStaleValueThatIsRepairedIsNoticed", func(t *testing.T) {
+		t.Parallel()
+		p := calm()
+		w := newWorld(t, p)
+		require.True(t, w.run())
+		require.Empty(t, judge(p, w.evidence()))
+		lead, now := w.id("beta", "@lead0"), ""
+		for _, r := range w.export("beta", "Lead") {
+			if r.text("Id") == lead {
+				now = r.text("Title")
+			}
+		}
+		require.NotEmpty(t, now)
+		// Somebody sets the lead back and repairs it: at the end, nothing can be seen of it.
+		w.set("beta", lead, "v0")
+		w.set("beta", lead, now)
+		require.Equal(t, []string{"stale on the way: Lead lead0 of org beta was set to v0 after " + now}, judge(p, w.evidence()))
+	})
+
+	t.Run("BacklogsInJobs", func(t *testing.T) {
+		t.Parallel()
+		p := newPlan(jobsEvery)
+		p.faults, p.broker, p.kills = nil, brokerFaults{}, nil
+		w := newWorld(t, p)
+		require.True(t, w.run())
+		require.Empty(t, judge(p, w.evidence()))
+		c := ""
+		for _, one := range p.writes {
+			if one.key == "backlog0" {
+				c = one.connection
+			}
+		}
+		for says, tamper := range map[string]func(*evidence){
+			"lost: org " + c + " has no record of backlog": func(e *evidence) {
+				e.records[c+"/Engagement__c"] = e.records[c+"/Engagement__c"][:20]
+			},
+			"stale on the way: Engagement__c backlog": func(e *evidence) {
+				h := e.history[c+"/Engagement__c"]
+				for _, r := range h {
+					if strings.HasPrefix(r.text("External_Id__c"), "backlog") {
+						old := maps.Clone(r)
+						old["View_Count__c"] = 0.5
+						h = append(h, old)
+					}
+				}
+				e.history[c+"/Engagement__c"] = h
+			},
+			"lost: no outcome of " + c + "/backlog0": func(e *evidence) { delete(e.told, c+"/backlog0/1") },
+		} {
+			e := w.evidence()
+			tamper(e)
+			require.Contains(t, strings.Join(judge(p, e), "\n"), says)
+		}
+	})
 
 	t.Run("TamperedEvidence", func(t *testing.T) {
 		t.Parallel()

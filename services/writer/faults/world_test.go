@@ -47,6 +47,8 @@ type world struct {
 	// wrap, if set, spoils the writer's way to the world, to see that the judge notices.
 	wrap func(*life)
 	hits map[string]int // what befell the writer, by fault or moment
+	// history is what the orgs' records were set to, one change after the other.
+	history history
 }
 
 func newWorld(t *testing.T, p *plan) *world {
@@ -100,7 +102,7 @@ func (w *world) startOrgs() {
 	}
 	sc, err := simulator.ParseScenario([]byte(yaml.String()))
 	require.NoError(w.t, err)
-	w.sim, err = simulator.New(simulator.DefaultConfig(), simulator.Deps{})
+	w.sim, err = simulator.New(simulator.DefaultConfig(), simulator.Deps{Observe: w.history.add})
 	require.NoError(w.t, err)
 	require.NoError(w.t, w.sim.Seed(w.t.Context(), sc))
 	server := httptest.NewServer(w.sim.Handler())
@@ -238,7 +240,7 @@ func (w *world) start(k kill) *running {
 	for _, c := range connections {
 		clients[c] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + c}, salesforce.Deps{Transport: l})
 	}
-	s, err := writer.New(quick(), writer.Deps{
+	s, err := writer.New(w.plan.config(), writer.Deps{
 		Broker: l, Settings: settings.Static(w.view), Orgs: clients, DeadLetter: deadletter.Encode(w.build.Installation()),
 	})
 	require.NoError(w.t, err)

@@ -33,6 +33,7 @@ type Org struct {
 	profiles map[string]*schema.Access
 	noAPI    map[string]bool // profiles without API access
 	numbers  map[*table.Table]int64
+	observe  func(key string, object *schema.Object, rec *record.Record) // may be nil
 
 	mu     sync.RWMutex
 	tables map[*schema.Object]*table.Table
@@ -67,6 +68,9 @@ type Deps struct {
 	Journal *journal.Journal
 	// Ordinal makes the org's ids differ from those of others.
 	Ordinal int
+	// Observe, if set, is told of every record that a transaction changed, in the order of transactions, while the org's
+	// records are locked.
+	Observe func(key string, object *schema.Object, rec *record.Record)
 }
 
 // build makes an org without records.
@@ -90,6 +94,7 @@ func build(spec scenario.Org, deps Deps) (*Org, error) {
 	o := &Org{
 		Key: spec.Key, ID: spec.ID, Schema: s, Zone: zone, clock: deps.Clock, journal: deps.Journal,
 		tables: map[*schema.Object]*table.Table{}, numbers: map[*table.Table]int64{},
+		observe: deps.Observe,
 	}
 	for _, object := range s.Objects() {
 		o.tables[object] = table.New(object, pod)
@@ -159,10 +164,11 @@ func (o *Org) transact(caller Caller, change func(*dml.Writer) ([]journal.Entry,
 		w.Tx.RollbackTo(0)
 		return nil, err
 	}
-	if o.journal == nil && o.feed == nil {
+	if o.journal == nil && o.feed == nil && o.observe == nil {
 		return nil, nil
 	}
 	changes := w.Tx.Changes()
+	o.tell(changes)
 	if o.feed != nil && len(changes) > 0 {
 		extra = append(extra, o.feed(Commit{Caller: caller, At: o.clock.Now(), Changes: changes})...)
 	}
@@ -173,6 +179,18 @@ func (o *Org) transact(caller Caller, change func(*dml.Writer) ([]journal.Entry,
 		return o.journal.Last(), nil
 	}
 	return o.journal.Append(journal.Batch{Rows: o.rows(changes), Entries: extra}), nil
+}
+
+// tell shows the observer what a transaction left behind.
+func (o *Org) tell(changes []table.Change) {
+	if o.observe == nil {
+		return
+	}
+	for _, c := range changes {
+		if c.Record != nil {
+			o.observe(o.Key, c.Table.Object, c.Record)
+		}
+	}
 }
 
 func (o *Org) rows(changes []table.Change) []journal.Row {
