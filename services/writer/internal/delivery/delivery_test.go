@@ -43,6 +43,7 @@ type testBundle struct {
 	handler *delivery.Handler
 	orgs    orgs
 	offset  int64
+	wrap    func(stage.Port) stage.Port // what the handler gets for port, nil for port itself
 }
 
 // orgs hands out one client per connection: "main" goes to org, "other" to the other one.
@@ -96,11 +97,15 @@ func (b *testBundle) restart() {
 			return c, client, nil
 		}
 	})
+	var port stage.Port = b.port
+	if b.wrap != nil {
+		port = b.wrap(port)
+	}
 	b.handler = delivery.NewHandler(b.cfg, delivery.Deps{
 		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Clock: stage.SystemClock{},
 		Logger: slog.New(slog.DiscardHandler), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
 		ParkDelay: parking.Delay{Min: time.Second, Max: time.Minute}, LedgerKeep: 24 * time.Hour, LedgerSweep: time.Hour,
-	}, b.table, b.port)
+	}, b.table, port)
 	handler := b.handler
 	b.t.Cleanup(func() {
 		if handler != b.handler {

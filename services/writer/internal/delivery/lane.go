@@ -23,7 +23,8 @@ type lane struct {
 	mu        sync.Mutex
 	queue     *queue.Queue
 	pace      *pacing.Pace
-	inFlight  int
+	inFlight  int // requests that are made, or on their way to it
+	recording int // requests that were answered, and whose endings are being saved
 	overtaken []*queue.Item
 	leftOut   leftOut
 	jobs      jobs
@@ -108,7 +109,7 @@ func (l *lane) awaitRoom(ctx context.Context) error {
 func (l *lane) moving(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.inFlight == 0 || now.Sub(l.lastOut) < stillAfter
+	return l.inFlight+l.recording == 0 || now.Sub(l.lastOut) < stillAfter
 }
 
 // stillAfter is how long a full lane may go without an answer before it counts as stuck. Salesforce answers 200
@@ -192,7 +193,7 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	if waiting && l.jobs.stray.at.After(now) {
 		wait = min(wait, l.jobs.stray.at.Sub(now))
 	}
-	done = l.draining && l.inFlight == 0 && !l.jobs.running
+	done = l.draining && l.inFlight+l.recording == 0 && !l.jobs.running
 	l.h.deps.Tally.Depth(l.queue.Len() - depth)
 	l.mu.Unlock()
 
@@ -222,14 +223,14 @@ func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*q
 			batches = append(batches, b)
 		}
 	}
-	for l.inFlight < l.pace.Requests() {
+	for n := l.pace.Requests(); l.inFlight < n && l.inFlight+l.recording < 2*n; {
 		b, skips := l.queue.Next(now, rules)
 		skipped = append(skipped, skips...)
 		if b == nil {
 			break
 		}
 		l.inFlight++
-		if l.inFlight == 1 {
+		if l.inFlight+l.recording == 1 {
 			l.lastOut = now
 		}
 		batches = append(batches, b)
@@ -286,10 +287,25 @@ func (l *lane) finishRequest(b *queue.Batch, again []*queue.Item) {
 	if b.Job {
 		l.jobs.running = false
 	} else {
-		l.inFlight--
+		l.recording--
 		l.lastOut = now
 	}
 	l.mu.Unlock()
 	signal(l.wake)
 	signal(l.room)
+}
+
+// answered lets the next request go while this one's endings are saved: that makes no call, so the org's places need not
+// stand empty for it. At most as many are saved at a time as may be in flight (promise 7), and their records stay in flight.
+func (l *lane) answered(b *queue.Batch) {
+	if b.Job {
+		return
+	}
+	now := l.h.deps.Clock.Now()
+	l.adjust(func() {
+		l.inFlight--
+		l.recording++
+		l.lastOut = now
+	})
+	signal(l.wake)
 }

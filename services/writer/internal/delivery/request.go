@@ -29,6 +29,7 @@ func (l *lane) request(b *queue.Batch) {
 	defer span.End()
 	res := new(result)
 	l.deliver(ctx, b, res)
+	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
 	if err := l.finishAll(ctx, res.endings); err != nil {
 		l.abandoned("end writes", err)
