@@ -45,8 +45,10 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 		if e.entry != nil {
 			entries = append(entries, *e.entry)
 		}
-		if given := ledger.Release(l.h.table, e.item.Write); given != nil && e.ends() {
-			entries = append(entries, *given)
+		if e.releases() {
+			if given := ledger.Release(l.h.table, e.item.Write); given != nil {
+				entries = append(entries, *given)
+			}
 		}
 		outcomes[i] = e.outcome(now)
 		m, err := outcome.Message(outcomes[i], e.item.Record.TraceParent())

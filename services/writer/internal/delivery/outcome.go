@@ -36,6 +36,9 @@ func (e *ending) ends() bool {
 	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED
 }
 
+// releases reports whether nothing is parked any more for the sake of this revision.
+func (e *ending) releases() bool { return e.ends() || !ledger.Once(e.item.Write) && !e.waypoint() }
+
 func written(it *queue.Item, recordID string, created bool) ending {
 	return ending{item: it, status: streamv1.Status_STATUS_WRITTEN, recordID: recordID, created: created}
 }

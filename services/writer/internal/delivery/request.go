@@ -120,13 +120,13 @@ func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Grou
 	})
 }
 
-// intendOvertaking saves that revisions are about to be sent that took the place of older ones. Those come again if the
-// process dies now, and must not be sent over the newer ones then. Promise 4.
+// intendOvertaking saves that revisions are about to be sent that took the place of older ones, or that older ones are parked
+// for. Those come again if the process dies now, and must not be sent over the newer ones then. Promise 4.
 func (l *lane) intendOvertaking(ctx context.Context, parcels []parcel) bool {
 	var intents []stage.Entry
 	now := l.h.deps.Clock.Now()
 	for i := range parcels {
-		if !parcels[i].item.Overtook {
+		if !parcels[i].item.Overtook && !ledger.Awaited(l.h.table, parcels[i].item.Write) {
 			continue
 		}
 		entry, err := ledger.IntendOver(l.h.table, parcels[i].item.Write, now)

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,11 +10,48 @@ import (
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
 )
 
 func TestUpsert(t *testing.T) {
 	t.Parallel()
+
+	t.Run("ANewerRevisionIsNotedBeforeItIsSentWhileAnOlderOneIsParked", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-5")
+		b := setup(t, hasty)
+		var locked atomic.Bool
+		b.org.Refuse = func(map[string]any) (string, string) {
+			if locked.CompareAndSwap(false, true) {
+				return "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"
+			}
+			return "", ""
+		}
+		older, newer := b.upsert(write{key: "k"}), b.upsert(write{key: "k", revision: 2})
+		b.accept(older)
+		b.settled(1)
+		require.Equal(t, map[string]string{"k/1": "PARKED SF_LOCKED"}, b.outcomes())
+
+		// The process dies after the newer one was sent and before the ledger says so. The older one then comes back first.
+		noted := make(chan ledger.Verdict, 1)
+		b.org.Fault = func(orgtest.Request) *orgtest.Fault {
+			v, err := ledger.Decide(b.table, older)
+			require.NoError(t, err)
+			noted <- v
+			return nil
+		}
+		b.accept(newer)
+		b.settled(2)
+		v := <-noted
+		require.Equal(t, ledger.Skip, v.Step, "an older revision must not go over it")
+		require.Equal(t, streamv1.Reason_REASON_SUPERSEDED, v.Reason)
+		b.org.Fault = nil
+		require.Equal(t, "WRITTEN", b.outcomes()["k/2"])
+		entries := 0
+		b.table.Range(func(string, []byte) bool { entries++; return true })
+		require.Equal(t, 1, entries, "nothing but what is confirmed stays")
+	})
 
 	t.Run("FullRequestsCarryTwoHundredRecordsEach", func(t *testing.T) {
 		t.Parallel()

@@ -42,15 +42,16 @@ func reservation(t Table, w *streamv1.Write) (int64, error) {
 	return e.GetReservedRevision(), nil
 }
 
-// Reserve builds the entry that must be saved before a write that is made once is parked; nil when there is nothing to
-// save. The lowest revision keeps the record. Serialise the calls for one write key, each with its save.
+// Reserve builds the entry that must be saved before a write is parked; nil when there is nothing to save. Of a record that is
+// made once, the lowest revision keeps it: the record is that one's. Of another, the highest: as long as any is parked, a newer
+// one must be noted before it is sent (see Awaited). Serialise the calls for one write key, each with its save.
 func Reserve(t Table, w *streamv1.Write, now time.Time) (*stage.Entry, error) {
-	if !Once(w) {
-		return nil, nil
-	}
 	reserved, err := reservation(t, w)
-	if err != nil || (reserved != 0 && reserved <= w.GetRevision()) {
+	if err != nil {
 		return nil, err
+	}
+	if reserved != 0 && (reserved == w.GetRevision() || Once(w) == (reserved < w.GetRevision())) {
+		return nil, nil
 	}
 	e, err := encode(w, &Entry{
 		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
@@ -60,11 +61,24 @@ func Reserve(t Table, w *streamv1.Write, now time.Time) (*stage.Entry, error) {
 	return &e, err
 }
 
-// Release builds the entry that gives a reservation back once the write has ended; nil when there is none.
+// Awaited reports whether a revision of the write is parked. It comes back some day, and before this one if the process dies
+// once this one was sent and before the ledger knows: an intent must be saved first (promise 4).
+func Awaited(t Table, w *streamv1.Write) bool {
+	_, ok := t.Get(reservationKey(w))
+	return ok && !Once(w)
+}
+
+// Release builds the entry that gives a reservation back; nil when there is none, or when it is for revisions that have not
+// come back yet. Call it when a write has ended, of a record that is made once only when the record is made or never will be.
 func Release(t Table, w *streamv1.Write) *stage.Entry {
 	key := reservationKey(w)
-	if _, ok := t.Get(key); !Once(w) || !ok {
+	if _, ok := t.Get(key); !ok {
 		return nil
+	}
+	if !Once(w) {
+		if reserved, err := reservation(t, w); err != nil || reserved > w.GetRevision() {
+			return nil
+		}
 	}
 	return &stage.Entry{Key: key}
 }
