@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
-	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
@@ -36,20 +36,14 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 		return nil
 	}
 	now := l.h.deps.Clock.Now()
-	var entries []stage.Entry
+	if err := l.record(ctx, endings, now); err != nil {
+		return err
+	}
 	messages := make([]stage.Message, 0, len(endings))
 	outcomes := make([]*streamv1.Outcome, len(endings))
 	offsets := make([]int64, 0, len(endings))
 	for i := range endings {
 		e := &endings[i]
-		if e.entry != nil {
-			entries = append(entries, *e.entry)
-		}
-		if e.releases() {
-			if given := ledger.Release(l.h.table, e.item.Write); given != nil {
-				entries = append(entries, *given)
-			}
-		}
 		outcomes[i] = e.outcome(now)
 		m, err := outcome.Message(outcomes[i], e.item.Record.TraceParent())
 		if err != nil {
@@ -58,11 +52,6 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 		messages = append(messages, m)
 		if !e.waypoint() {
 			offsets = append(offsets, e.item.Offsets()...)
-		}
-	}
-	if len(entries) > 0 {
-		if err := l.h.port.Save(ctx, entries...); err != nil {
-			return fmt.Errorf("save the ledger: %w", err)
 		}
 	}
 	if err := l.bury(ctx, endings); err != nil {
@@ -76,6 +65,36 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 	}
 	if len(offsets) > 0 {
 		l.h.port.Settle(offsets...)
+	}
+	return nil
+}
+
+// record saves what the ledger must know of endings.
+func (l *lane) record(ctx context.Context, endings []ending, now time.Time) error {
+	if slices.ContainsFunc(endings, func(e ending) bool { return e.reserves() }) {
+		// Decided and saved in one go; see Handler.reserving.
+		l.h.reserving.Lock()
+		defer l.h.reserving.Unlock()
+	}
+	var entries []stage.Entry
+	for i := range endings {
+		e := &endings[i]
+		if e.entry != nil {
+			entries = append(entries, *e.entry)
+		}
+		reservation, err := e.reservation(l.h.table, now)
+		if err != nil {
+			return fmt.Errorf("reservation of write %s: %w", e.item.Write.GetWriteKey(), err)
+		}
+		if reservation != nil {
+			entries = append(entries, *reservation)
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := l.h.port.Save(ctx, entries...); err != nil {
+		return fmt.Errorf("save the ledger: %w", err)
 	}
 	return nil
 }

@@ -36,8 +36,25 @@ func (e *ending) ends() bool {
 	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED
 }
 
-// releases reports whether nothing is parked any more for the sake of this revision.
-func (e *ending) releases() bool { return e.ends() || !ledger.Once(e.item.Write) && !e.waypoint() }
+// reservation returns what an ending changes about the revisions that are to come back; nil for nothing. One that ended gives
+// its reservation up. One that failed may come back all the same, by a replay, or after a death because offsets before its own
+// were not settled: newer ones must know.
+func (e *ending) reservation(t ledger.Table, now time.Time) (*stage.Entry, error) {
+	w := e.item.Write
+	switch {
+	case e.waypoint(), ledger.Once(w) && !e.ends():
+		return nil, nil
+	case e.reserves():
+		return ledger.Reserve(t, w, now)
+	default:
+		return ledger.Release(t, w), nil
+	}
+}
+
+// reserves reports whether newer revisions must know that this one may come back.
+func (e *ending) reserves() bool {
+	return e.status == streamv1.Status_STATUS_FAILED && !ledger.Once(e.item.Write)
+}
 
 func written(it *queue.Item, recordID string, created bool) ending {
 	return ending{item: it, status: streamv1.Status_STATUS_WRITTEN, recordID: recordID, created: created}

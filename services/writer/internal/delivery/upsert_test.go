@@ -17,6 +17,40 @@ import (
 func TestUpsert(t *testing.T) {
 	t.Parallel()
 
+	t.Run("ANewerRevisionIsNotedBeforeItIsSentAfterAnOlderOneFailed", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		var refused atomic.Bool
+		b.org.Refuse = func(map[string]any) (string, string) {
+			if refused.CompareAndSwap(false, true) {
+				return "FIELD_CUSTOM_VALIDATION_EXCEPTION", "not today"
+			}
+			return "", ""
+		}
+		older, newer := b.upsert(write{key: "k"}), b.upsert(write{key: "k", revision: 2})
+		b.accept(older)
+		b.settled(1)
+		require.Equal(t, map[string]string{"k/1": "FAILED SF_VALIDATION"}, b.outcomes())
+		v, err := ledger.Decide(b.table, older)
+		require.NoError(t, err)
+		require.Equal(t, ledger.Send, v.Step, "a replay may try it again")
+
+		// What failed comes again too, by a replay, or because its offset was not committed when the process died.
+		noted := make(chan ledger.Verdict, 1)
+		b.org.Fault = func(orgtest.Request) *orgtest.Fault {
+			v, err := ledger.Decide(b.table, older)
+			require.NoError(t, err)
+			noted <- v
+			return nil
+		}
+		b.accept(newer)
+		b.settled(2)
+		require.Equal(t, ledger.Skip, (<-noted).Step, "an older revision must not go over it")
+		entries := 0
+		b.table.Range(func(string, []byte) bool { entries++; return true })
+		require.Equal(t, 1, entries, "nothing but what is confirmed stays")
+	})
+
 	t.Run("ANewerRevisionIsNotedBeforeItIsSentWhileAnOlderOneIsParked", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-5")

@@ -42,9 +42,10 @@ func reservation(t Table, w *streamv1.Write) (int64, error) {
 	return e.GetReservedRevision(), nil
 }
 
-// Reserve builds the entry that must be saved before a write is parked; nil when there is nothing to save. Of a record that is
-// made once, the lowest revision keeps it: the record is that one's. Of another, the highest: as long as any is parked, a newer
-// one must be noted before it is sent (see Awaited). Serialise the calls for one write key, each with its save.
+// Reserve builds the entry that must be saved before a write is parked or given up; nil when there is nothing to save. Of a
+// record that is made once, the lowest revision keeps it: the record is that one's. Of another, the highest: as long as any may
+// come back, a newer one must be noted before it is sent (see Awaited). Serialise the calls for one write key, each with its
+// save.
 func Reserve(t Table, w *streamv1.Write, now time.Time) (*stage.Entry, error) {
 	reserved, err := reservation(t, w)
 	if err != nil {
@@ -61,7 +62,7 @@ func Reserve(t Table, w *streamv1.Write, now time.Time) (*stage.Entry, error) {
 	return &e, err
 }
 
-// Awaited reports whether a revision of the write is parked. It comes back some day, and before this one if the process dies
+// Awaited reports whether a revision of the write is parked, or has failed. It may come back, and before this one if the process dies
 // once this one was sent and before the ledger knows: an intent must be saved first (promise 4).
 func Awaited(t Table, w *streamv1.Write) bool {
 	_, ok := t.Get(reservationKey(w))
