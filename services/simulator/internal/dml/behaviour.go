@@ -116,6 +116,8 @@ func (w *Writer) accountOf(who, what string) record.Value {
 // afterInsert does what follows from a new record.
 func (w *Writer) afterInsert(o *schema.Object, rec *record.Record) *Error {
 	switch o.Name {
+	case "Account":
+		return w.makePerson(o, rec)
 	case "Campaign":
 		return w.defaultStatuses(rec.ID())
 	case "CampaignMember":

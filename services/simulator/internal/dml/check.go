@@ -16,6 +16,9 @@ func (w *Writer) finish(in *Input, rec, old *record.Record) []*Error {
 			return []*Error{err}
 		}
 	}
+	if err := w.person(in, rec, old); err != nil {
+		return []*Error{err}
+	}
 	if missing := missing(in.Object, rec); len(missing) > 0 {
 		return []*Error{refusef(codeRequired, missing, "Required fields are missing: [%s]", strings.Join(missing, ", "))}
 	}

@@ -13,6 +13,9 @@ func (w *Writer) delete(in *Input) Result {
 	if err != nil {
 		return failed(err)
 	}
+	if in.Object.Name == "Contact" && rec.True(in.Object.Slot("IsPersonAccount")) {
+		return failed(refuse("DELETE_FAILED", "the contact of a person account is deleted with its account"))
+	}
 	w.remove(in.Object, rec)
 	return Result{ID: rec.ID()}
 }
@@ -26,6 +29,7 @@ func (w *Writer) remove(o *schema.Object, rec *record.Record) {
 	if o.Name == "CampaignMember" {
 		w.count(o, rec, -1)
 	}
+	w.removePerson(o, rec)
 	for _, c := range o.Children {
 		if !c.Field.Indexed || !(c.Field.Required || c.Object.Name == "CampaignMember") {
 			continue

@@ -275,5 +275,6 @@ func (w *Writer) change(in *Input, old *record.Record) Result {
 		return failed(errs...)
 	}
 	w.Tx.Put(w.Data.Table(in.Object), rec)
+	w.mirror(in.Object, rec)
 	return Result{ID: rec.ID()}
 }

@@ -79,6 +79,9 @@ func (o *Org) Merge(ctx context.Context, winner, loser string) error {
 		if !found || !foundToo || first == second {
 			return errors.New("winner and loser must be two records of the same object")
 		}
+		if slot := object.Slot("IsPersonAccount"); slot >= 0 && (first.True(slot) || second.True(slot)) {
+			return errors.New("person accounts and their contacts cannot be merged here")
+		}
 		if err := o.repoint(w, second.ID(), first.ID(), false); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/throughline-dev/throughline/services/simulator/internal/dml"
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
 	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 	"github.com/throughline-dev/throughline/services/simulator/internal/sfid"
 )
 
@@ -32,7 +33,26 @@ func (o *Org) seed(w *dml.Writer, spec scenario.Org) error {
 	}); err != nil {
 		return err
 	}
+	if spec.PersonAccounts {
+		if err := s.recordTypes(); err != nil {
+			return err
+		}
+	}
 	return s.people(&spec)
+}
+
+// recordTypes makes the two record types of accounts.
+func (s *seeder) recordTypes() error {
+	for _, row := range []map[string]any{
+		{"id": schema.BusinessRecordType, "Name": "Business Account", "DeveloperName": "Business_Account"},
+		{"id": schema.PersonRecordType, "Name": "Person Account", "DeveloperName": "PersonAccount", "IsPersonType": true},
+	} {
+		row["SobjectType"] = "Account"
+		if err := s.row("RecordType", row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func localeOf(language string) string {

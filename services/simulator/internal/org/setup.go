@@ -17,6 +17,13 @@ func buildSchema(spec *scenario.Org) (*schema.Schema, error) {
 		return nil, err
 	}
 	specs := []schema.Spec{standard}
+	if spec.PersonAccounts {
+		persons, err := schema.Persons()
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, persons)
+	}
 	if spec.Package {
 		pkg, err := schema.Package()
 		if err != nil {

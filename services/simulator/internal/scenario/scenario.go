@@ -36,6 +36,8 @@ type Org struct {
 	Sandbox  bool   `yaml:"sandbox,omitempty"`
 	// Package installs the Throughline package: Engagement__c, Content__c and its fields on Task.
 	Package bool `yaml:"package,omitempty"`
+	// PersonAccounts turns person accounts on: an account with a last name is a person, and has a contact of its own.
+	PersonAccounts bool `yaml:"person_accounts,omitempty"`
 	// TaskQueues allows queues to own tasks.
 	TaskQueues bool `yaml:"task_queues,omitempty"`
 

@@ -165,6 +165,10 @@ func (s *Schema) Describe(o *Object, a *Access, path string) Description {
 			URLs: map[string]string{"layout": path + "/sobjects/" + o.Name + "/describe/layouts/012000000000000AAA"},
 		}},
 	}
+	if types := recordTypes(o, path); types != nil {
+		d.RecordTypeInfos[0].DefaultRecordTypeMapping = false
+		d.RecordTypeInfos = append(types, d.RecordTypeInfos...)
+	}
 	for _, f := range o.Fields {
 		if s.shown(f) && a.Visible(o, f) {
 			d.Fields = append(d.Fields, s.describeField(o, f, a))
