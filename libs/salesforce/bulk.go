@@ -29,13 +29,13 @@ const (
 // Ended reports whether nothing more will happen to the job's rows.
 func (s BulkState) Ended() bool { return s == BulkJobComplete || s == BulkFailed || s == BulkAborted }
 
-// BulkJob is a Bulk API 2.0 ingest job. Salesforce keeps jobs and their results for seven days.
+// BulkJob is a Bulk API 2.0 job, ingest or query. Salesforce keeps jobs and their results for seven days.
 type BulkJob struct {
 	ID        string    `json:"id"`
 	Object    string    `json:"object"`
 	Operation string    `json:"operation"`
 	State     BulkState `json:"state"`
-	// Processed counts the rows done, Failed those of them that were refused.
+	// Processed counts the rows done or found, Failed those of an ingest job that were refused.
 	Processed int `json:"numberRecordsProcessed"`
 	Failed    int `json:"numberRecordsFailed"`
 	// Message says why the job as a whole failed; see Err.
@@ -157,6 +157,9 @@ func (j BulkJob) Err() *Error {
 	case BulkFailed:
 	default:
 		return nil
+	}
+	if j.Operation == bulkQuery || j.Operation == bulkQueryAll {
+		return queryFailure(j.Message)
 	}
 	name, text, _ := strings.Cut(j.Message, ":")
 	name = strings.TrimSpace(name)

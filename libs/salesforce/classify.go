@@ -124,6 +124,7 @@ var codeTable = map[string]verdict{
 	"NOT_FOUND":                                     {ClassConfig, ReasonFieldGone, false},
 	"DUPLICATE_EXTERNAL_ID":                         {ClassConfig, ReasonKeyAmbiguous, false},
 	"METHOD_NOT_ALLOWED":                            {ClassConfig, ReasonRejected, false},
+	"FUNCTIONALITY_NOT_ENABLED":                     {ClassConfig, ReasonRejected, false},
 	"UNSUPPORTED_MEDIA_TYPE":                        {ClassConfig, ReasonRejected, false},
 	"MIXED_DML_OPERATION":                           {ClassConfig, ReasonMappingInvalid, false},
 }

@@ -47,7 +47,8 @@ var everyCode = map[string]string{
 	"INSUFFICIENT_ACCESS_OR_READONLY":               "config SF_NO_PERMISSION", "INSUFFICIENT_ACCESS": "config SF_NO_PERMISSION",
 	"INVALID_FIELD_FOR_INSERT_UPDATE": "config SF_NO_PERMISSION", "INVALID_FIELD": "config SF_FIELD_GONE",
 	"INVALID_TYPE": "config SF_FIELD_GONE", "NOT_FOUND": "config SF_FIELD_GONE", "DUPLICATE_EXTERNAL_ID": "config KEY_AMBIGUOUS",
-	"METHOD_NOT_ALLOWED": "config SF_REJECTED", "UNSUPPORTED_MEDIA_TYPE": "config SF_REJECTED", "MIXED_DML_OPERATION": "config MAPPING_INVALID",
+	"FUNCTIONALITY_NOT_ENABLED": "config SF_REJECTED",
+	"METHOD_NOT_ALLOWED":        "config SF_REJECTED", "UNSUPPORTED_MEDIA_TYPE": "config SF_REJECTED", "MIXED_DML_OPERATION": "config MAPPING_INVALID",
 }
 
 func TestEveryCodeHasItsClassAndReason(t *testing.T) {
@@ -70,6 +71,7 @@ func TestRefusedValuesAreLeftOutInAnyLanguage(t *testing.T) {
 		"INVALID_EMAIL_ADDRESS": "メール: 無効なメールアドレスです: 山田太郎",
 		"MALFORMED_ID":          "What ID: id value of incorrect type: 山田太郎",
 		"JSON_PARSER_ERROR":     "Cannot deserialize instance of date from VALUE_STRING value 山田太郎 or request may be missing a required field at [line:1, column:9]",
+		"MALFORMED_QUERY":       "\nSELECT Id FROM Lead WHERE Name = '山田太郎' AND\n   ^\nERROR at Row:1:Column:9\n予期しないトークン: '山田太郎'",
 	} {
 		e := newError(400, code, message, []string{"LastName"})
 		require.NotContains(t, e.Detail, "山田", code)
@@ -129,6 +131,8 @@ func TestScrub(t *testing.T) {
 		"call +81 (3) 1234-5678 or 090-1234-5678.":                          "call [number] or [number].",
 		"record with id: 00TSM000000tUvW":                                   "record with id: 00TSM000000tUvW",
 		"two\n\n lines":                                                     "two lines",
+		"\nFROM Lead WHERE LastName = 'Yamada' AND X = 1\n   ^\nERROR at Row:1:Column:9\nNo such column 'X'": "[query] ERROR at Row:1:Column:9 No such column 'X'",
+		"\n" + strings.Repeat("'Yamada',", 1000) + "\n ^\nERROR at Row:1:Column:9\nunexpected token: 'Taro'": "[query] ERROR at Row:1:Column:9 unexpected token: [value]",
 	} {
 		require.Equal(t, want, scrub(in))
 	}

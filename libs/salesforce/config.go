@@ -29,6 +29,8 @@ type Config struct {
 	// CompressAbove is the size of a request body, in bytes, from which it is sent gzipped; 0 never. Loopback addresses
 	// never get compressed bodies: it would only cost time.
 	CompressAbove int `yaml:"compress_above"`
+	// BulkQuery is about the query jobs of the Bulk API 2.0.
+	BulkQuery BulkQueryConfig `yaml:"bulk_query"`
 	// UserAgent and the client id of Sforce-Call-Options, which shows up in the org's change events.
 	UserAgent string `yaml:"user_agent"`
 	// TrustedHosts are hosts besides Salesforce's own domains and loopback addresses that a token's instance address may
@@ -36,8 +38,8 @@ type Config struct {
 	TrustedHosts []string `yaml:"trusted_hosts"`
 }
 
-// DefaultConfig returns API 66.0, 30 s per request, 20 at a time, answers up to 32 MiB, 50,000 records per query and
-// compression from 2 KiB.
+// DefaultConfig returns API 66.0, 30 s per request, 20 at a time, answers up to 32 MiB, 50,000 records per query, compression
+// from 2 KiB, and query jobs looked at every 2 to 30 s for up to an hour and read by 10,000 records.
 func DefaultConfig() Config {
 	return Config{
 		APIVersion:       DefaultAPIVersion,
@@ -46,6 +48,7 @@ func DefaultConfig() Config {
 		MaxResponseBytes: 32 << 20,
 		MaxQueryRecords:  50_000,
 		CompressAbove:    2 << 10,
+		BulkQuery:        BulkQueryConfig{PollMin: 2 * time.Second, PollMax: 30 * time.Second, Wait: time.Hour, Page: 10_000},
 		UserAgent:        "throughline",
 	}
 }
@@ -72,7 +75,7 @@ func (c Config) Validate() error {
 	case c.UserAgent == "" || strings.ContainsAny(c.UserAgent, ",=\r\n"):
 		return errors.New("user_agent: must not be empty or hold a comma, an equals sign or a line break")
 	}
-	return nil
+	return c.BulkQuery.validate()
 }
 
 // salesforceDomains are the domains under which Salesforce serves APIs.

@@ -131,7 +131,7 @@ func (c *Client) send(ctx context.Context, r *call, token Token, info *Call) (*a
 	info.Duration = c.clock.Now().Sub(started)
 	if err != nil {
 		e := transportError(ctx, err, r.changes())
-		e.Status = resp.StatusCode
+		e.Status, e.Ambiguous = resp.StatusCode, r.changes()
 		return nil, e
 	}
 	ans := &answer{status: resp.StatusCode, header: resp.Header, body: body}
@@ -215,7 +215,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	if int64(len(body)) > limit {
 		return nil, &Error{
 			Class: ClassUnknown, Reason: ReasonRejected, Code: CodeTooLarge, Split: true,
-			Detail: "the answer is larger than max_response_bytes", Ambiguous: true,
+			Detail: "the answer is larger than max_response_bytes",
 		}
 	}
 	return body, nil
