@@ -187,8 +187,10 @@ func byStatus(status int) verdict {
 		return verdict{ClassTransient, ReasonLimit, false}
 	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, statusEdgeNoRoute:
 		return verdict{ClassTransient, ReasonUnavailable, false}
-	case http.StatusGone:
+	case http.StatusGone: // see retired
 		return verdict{ClassAuth, ReasonAPIDisabled, false}
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+		return verdict{ClassConfig, ReasonRejected, false}
 	case http.StatusRequestEntityTooLarge:
 		return verdict{ClassData, ReasonRejected, true}
 	case http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:

@@ -104,20 +104,57 @@ func TestTextsDecideWhereACodeHidesSeveralCauses(t *testing.T) {
 
 func TestAnswersWithoutAKnownBodyAreClassifiedByStatus(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]Class{
-		401: ClassAuth, 403: ClassUnknown, 404: ClassUnknown, 408: ClassTransient, 410: ClassAuth, 413: ClassData,
-		414: ClassData, 420: ClassTransient, 429: ClassTransient, 431: ClassData, 500: ClassTransient, 502: ClassTransient, 503: ClassTransient,
+	for status, want := range map[int]string{
+		400: "unknown SF_REJECTED", 401: "auth SF_AUTH_REVOKED", 403: "unknown SF_REJECTED", 404: "unknown SF_REJECTED",
+		405: "config SF_REJECTED", 408: "transient SF_UNAVAILABLE", 409: "unknown SF_REJECTED", 410: "auth SF_API_DISABLED",
+		412: "unknown SF_REJECTED", 413: "data SF_REJECTED split", 414: "data SF_REJECTED split", 415: "config SF_REJECTED",
+		420: "transient SF_UNAVAILABLE", 421: "transient SF_UNAVAILABLE", 428: "unknown SF_REJECTED", 429: "transient SF_LIMIT",
+		431: "data SF_REJECTED split", 500: "transient SF_UNAVAILABLE", 501: "transient SF_UNAVAILABLE", 502: "transient SF_UNAVAILABLE",
+		503: "transient SF_UNAVAILABLE", 504: "transient SF_UNAVAILABLE",
 	} {
-		for _, body := range []string{"", "<html>maintenance</html>", "{}", "[]", "null"} {
-			err := checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)})
-			require.Equal(t, want, ClassOf(err), "%d %s", status, body)
+		for _, body := range []string{
+			"", "<html>maintenance</html>", "{}", "[]", "null", `"text"`, `[{"message":"something new","errorCode":"NEVER_SEEN"}]`,
+		} {
+			var e *Error
+			require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)}), &e)
+			got := e.Class.String() + " " + e.Reason
+			if e.Split {
+				got += " split"
+			}
+			require.Equal(t, want, got, "%d %s", status, body)
+			require.Equal(t, status, e.Status)
+			require.Equal(t, status >= 500, e.Ambiguous, "%d: the edge gives up on requests that go on behind it", status)
+			require.NotEmpty(t, e.Code)
 		}
+	}
+	// A list of the records that an external id matches.
+	var e *Error
+	require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: 300, body: []byte(
+		`["/services/data/v66.0/sobjects/Lead/00QSM000000pQrS2AU","/services/data/v66.0/sobjects/Lead/00QSM000000pQrT2AU"]`)}), &e)
+	require.Equal(t, "config KEY_AMBIGUOUS", e.Class.String()+" "+e.Reason)
+	for _, status := range []int{200, 201, 204, 304} {
+		require.NoError(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status}))
 	}
 	err := checkAnswer(&call{method: "GET"}, &answer{status: 400, body: []byte(`{"errorCode":"MALFORMED_QUERY","message":"x"}`)})
 	require.Equal(t, ClassData, ClassOf(err), "one object instead of an array")
 	err = checkAnswer(&call{method: "GET"}, &answer{status: 400, body: []byte(
 		`[{"errorCode":"UNABLE_TO_LOCK_ROW","message":""},{"errorCode":"STRING_TOO_LONG","message":""}]`)})
 	require.Equal(t, ClassData, ClassOf(err), "the worst of several decides")
+}
+
+func TestARetiredVersionStopsTheConnectionNotTheRecord(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{
+		410: "<html>", 404: `[{"message":"","errorCode":"UNSUPPORTED_API_VERSION"}]`,
+		500: `{"message":"retired","errorCode":"UNSUPPORTED_API_VERSION"}`,
+	} {
+		var e *Error
+		require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)}), &e)
+		require.Equal(t, "auth SF_API_DISABLED UNSUPPORTED_API_VERSION", e.Class.String()+" "+e.Reason+" "+e.Code)
+		require.Contains(t, e.Error(), "api_version", "what to do next")
+		require.False(t, e.Temporary())
+		require.False(t, wantsNewToken(e), "another token would not help")
+	}
 }
 
 func TestScrub(t *testing.T) {

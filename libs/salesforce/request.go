@@ -267,6 +267,9 @@ func checkAnswer(r *call, a *answer) error {
 		e = newError(a.status, "", "", nil)
 		e.Code, e.Detail = CodeNotJSON, "the answer is not JSON: a maintenance page, an edge failure or a proxy"
 	}
+	if a.status == http.StatusGone || e.Code == codeUnsupportedVersion {
+		retired(e)
+	}
 	// What a 5xx left behind is anybody's guess: the edge gives up on requests that go on behind it.
 	e.Ambiguous = r.changes() && a.status >= 500
 	return e

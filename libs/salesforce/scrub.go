@@ -17,7 +17,7 @@ var (
 		regexp.MustCompile(`(?s)(invalid email address: ).*()`),
 		regexp.MustCompile(`(?s)(outside of valid range on numeric field: ).*()`),
 		regexp.MustCompile(`(?s)(value not of required type: ).*()`),
-		regexp.MustCompile(`(?s)(duplicate external id specified: ).*()`),
+		regexp.MustCompile(`(?si)(duplicate external id specified: ).*()`),
 		regexp.MustCompile(`(?s)(id value of incorrect type: ).*()`),
 		regexp.MustCompile(`(?s)(malformed id ).*()`),
 		regexp.MustCompile(`(?s)(from VALUE_[A-Z_]+ value ).*( or request may be missing)`),
