@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reason codes, as in the project's catalogue of reasons.
+// Reason codes, as in the project's catalogue of reasons. They are stable: dashboards and people's notes go by them.
 const (
 	ReasonAuthRevoked        = "SF_AUTH_REVOKED"
 	ReasonIPRestricted       = "SF_IP_RESTRICTED"
@@ -38,7 +38,9 @@ type verdict struct {
 	split  bool
 }
 
-// codeTable is the one table of Salesforce's error codes. A code that is not in it is ClassUnknown with SF_REJECTED.
+// codeTable is the one table of Salesforce's error codes. A code that is not in it is classified by the HTTP status, within a
+// collection as ClassUnknown with SF_REJECTED. Source: REST API Developer Guide, "Status Codes and Error Responses"; SOAP API
+// Developer Guide, "StatusCode" and "ExceptionCode".
 var codeTable = map[string]verdict{
 	// The session, the user and the app.
 	"INVALID_SESSION_ID":                 {ClassAuth, ReasonAuthRevoked, false},

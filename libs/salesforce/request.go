@@ -26,7 +26,7 @@ type Call struct {
 	Status int
 	// Records is how many records the request carried.
 	Records int
-	// Duration is the time until the answer was read.
+	// Duration is the time until the answer was read, of the last attempt.
 	Duration time.Duration
 }
 
