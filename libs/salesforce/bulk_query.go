@@ -121,7 +121,7 @@ func (c *Client) AwaitBulkQuery(ctx context.Context, id string) (BulkJob, error)
 			return last, err
 		}
 		left := limit.Sub(c.clock.Now())
-		if left <= 0 {
+		if left <= 0 { // Promise 7
 			return last, &Error{
 				Class: ClassTransient, Reason: ReasonUnavailable, Code: CodeTimeout,
 				Detail: "the query job has not ended within bulk_query.wait; wait again, or abort it",

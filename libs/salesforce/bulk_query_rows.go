@@ -143,8 +143,9 @@ func (c *Client) bulkQueryPage(ctx context.Context, id, locator string, size int
 	return page, nil
 }
 
-// readBulkPage reads a page that is whole. A maintenance page with status 200, an answer without a body, one that a proxy took
-// the headers from and one with fewer or more rows than it says are none: taking it for one would lose rows without a word.
+// readBulkPage reads a page that is whole (promise 3). A maintenance page with status 200, an answer without a body, one that a
+// proxy took the headers from and one with fewer or more rows than it says are none: taking it for one would lose rows without
+// a word.
 func readBulkPage(ans *answer) (page *bulkPage, ok bool) {
 	records, err := strconv.Atoi(ans.header.Get("Sforce-NumberOfRecords"))
 	if err != nil || records < 0 || ans.status != http.StatusOK {

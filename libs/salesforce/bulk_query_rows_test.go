@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func csvPage(next string, n int, text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/csv")
 		w.Header().Set("Sforce-Locator", next)
-		w.Header().Set("Sforce-NumberOfRecords", fmt.Sprint(n))
+		w.Header().Set("Sforce-NumberOfRecords", strconv.Itoa(n))
 		_, _ = io.WriteString(w, text)
 	}
 }
@@ -79,7 +80,8 @@ func TestBulkQueryRows(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"1", "2", "3", "4", "5"}, ids)
 		require.EqualValues(t, 3, b.client.Calls())
-		for range b.client.BulkQueryRows(t.Context(), "750A", salesforce.BulkQueryPosition{}) {
+		for _, err := range b.client.BulkQueryRows(t.Context(), "750A", salesforce.BulkQueryPosition{}) {
+			require.NoError(t, err)
 			break
 		}
 		require.EqualValues(t, 4, b.client.Calls(), "nobody wanted the second page")
@@ -223,7 +225,7 @@ func TestBulkQueryPagesAreBounded(t *testing.T) {
 		sizes = append(sizes, r.URL.Query().Get("maxRecords"))
 		to, next := min(from+size, records), "null"
 		if to < records {
-			next = fmt.Sprint(to)
+			next = strconv.Itoa(to)
 		}
 		var text strings.Builder
 		text.WriteString("Id,Text\n")

@@ -241,6 +241,10 @@ func (w wireError) classify(status int) *Error {
 // as an HTML page from the edge or during maintenance.
 func checkAnswer(r *call, a *answer) error {
 	if a.status == http.StatusNotModified || (a.status >= 200 && a.status < 300) {
+		// Promise 3: a maintenance page or a proxy's that calls itself a success did nothing that we asked for.
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.header.Get("Content-Type"))), "text/html") {
+			return unparseable(r, a.status)
+		}
 		return nil
 	}
 	if a.status == http.StatusMultipleChoices {
