@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,8 +187,14 @@ func TestBulkQueryRowsLoseNothingWithoutAnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			script := threePages(c.second)
-			b := setup(t, scripted(t, script))
+			var healed atomic.Bool
+			b := setup(t, scripted(t, threePages(func(w http.ResponseWriter, r *http.Request) {
+				if healed.Load() {
+					secondPage(w, r)
+					return
+				}
+				c.second(w, r)
+			})))
 			ids, at, err := read(t.Context(), b.client, salesforce.BulkQueryPosition{})
 			e := failure(t, err)
 			require.Equal(t, c.code, e.Code)
@@ -195,7 +202,7 @@ func TestBulkQueryRowsLoseNothingWithoutAnError(t *testing.T) {
 			require.False(t, e.Ambiguous)
 			require.Equal(t, []string{"1", "2"}, ids, "nothing of a page that is not whole")
 			// Once the page comes as it should, reading goes on where it stopped: nothing twice, nothing left out.
-			script["p2"] = secondPage
+			healed.Store(true)
 			rest, _, err := read(t.Context(), b.client, at)
 			require.NoError(t, err)
 			require.Equal(t, []string{"1", "2", "3", "4", "5"}, append(ids, rest...))
@@ -216,13 +223,13 @@ func half(w http.ResponseWriter, _ *http.Request) {
 func TestBulkQueryPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const records = 100
-	var sizes []string
+	sizes := make(chan string, records)
 	b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		var from, size int
 		_, _ = fmt.Sscan(r.URL.Query().Get("locator"), &from)
 		_, err := fmt.Sscan(r.URL.Query().Get("maxRecords"), &size)
 		assert.NoError(t, err)
-		sizes = append(sizes, r.URL.Query().Get("maxRecords"))
+		sizes <- r.URL.Query().Get("maxRecords")
 		to, next := min(from+size, records), "null"
 		if to < records {
 			next = strconv.Itoa(to)
@@ -237,7 +244,10 @@ func TestBulkQueryPagesAreBounded(t *testing.T) {
 	ids, _, err := read(t.Context(), b.client, salesforce.BulkQueryPosition{})
 	require.NoError(t, err)
 	require.Len(t, ids, records)
-	require.Equal(t, []string{"64", "32", "16", "16", "16", "16", "16", "16", "16"}, sizes)
+	for _, want := range []string{"64", "32", "16", "16", "16", "16", "16", "16", "16"} {
+		require.Equal(t, want, <-sizes)
+	}
+	require.Empty(t, sizes)
 
 	b = setup(t, csvPage("null", 1, "Id\n"+strings.Repeat("x", 2<<10)), func(c *salesforce.Config) { c.MaxResponseBytes = 1 << 10 })
 	_, _, err = read(t.Context(), b.client, salesforce.BulkQueryPosition{})
@@ -252,12 +262,12 @@ func TestBulkQueryResultsAreDecompressed(t *testing.T) {
 	z := gzip.NewWriter(&whole)
 	_, _ = io.WriteString(z, "\"Id\"\n\"3\"\n\"4\"\n")
 	require.NoError(t, z.Close())
-	cut := false
+	var cut atomic.Bool
 	b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
 		w.Header().Set("Content-Encoding", "gzip")
 		body := whole.String()
-		if cut {
+		if cut.Load() {
 			body = body[:len(body)-9] // the end and its checksum are missing
 		}
 		csvPage("null", 2, body)(w, r)
@@ -272,7 +282,7 @@ func TestBulkQueryResultsAreDecompressed(t *testing.T) {
 	ids, _, err := read(t.Context(), client, salesforce.BulkQueryPosition{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"3", "4"}, ids)
-	cut = true
+	cut.Store(true)
 	_, _, err = read(t.Context(), client, salesforce.BulkQueryPosition{})
 	require.Equal(t, salesforce.CodeConnection, failure(t, err).Code)
 }

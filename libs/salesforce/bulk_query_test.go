@@ -32,11 +32,10 @@ func TestBulkQueryJobs(t *testing.T) {
 
 	t.Run("IsMadeAndALostAnswerIsNotAmbiguous", func(t *testing.T) {
 		t.Parallel()
-		lost := true
+		var lost atomic.Bool
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, "POST "+queryJobs, r.Method+" "+r.URL.Path)
-			if lost {
-				lost = false
+			if !lost.Swap(true) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				panic(http.ErrAbortHandler)
 			}
@@ -84,7 +83,7 @@ func TestBulkQueryJobs(t *testing.T) {
 
 	t.Run("IsAbortedAndDeleted", func(t *testing.T) {
 		t.Parallel()
-		deleted := false
+		var deleted atomic.Bool
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, queryJobs+"/750A", r.URL.Path)
 			switch {
@@ -92,11 +91,11 @@ func TestBulkQueryJobs(t *testing.T) {
 				body, _ := io.ReadAll(r.Body)
 				assert.JSONEq(t, `{"state":"Aborted"}`, string(body))
 				jobIn("Aborted", "")(w, r)
-			case deleted:
+			case deleted.Load():
 				reply(404, `[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]`)(w, r)
 			default: // done, and the answer is lost
 				assert.Equal(t, http.MethodDelete, r.Method)
-				deleted = true
+				deleted.Store(true)
 				panic(http.ErrAbortHandler)
 			}
 		})

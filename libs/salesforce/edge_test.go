@@ -119,8 +119,8 @@ func TestAMaintenancePageIsNeitherACrashNorASuccess(t *testing.T) {
 	}
 }
 
-// strangeHosts is a client whose every host name leads to the test's server, which counts the requests by host.
-func strangeHosts(t *testing.T, handler http.HandlerFunc, secure bool) (*salesforce.Client, string) {
+// strangeHosts is a client for which every host name leads to the test's server. Answers may have 1 MiB.
+func strangeHosts(t *testing.T, handler http.HandlerFunc, secure bool) *salesforce.Client {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	address := "http://simulator"
@@ -140,9 +140,9 @@ func strangeHosts(t *testing.T, handler http.HandlerFunc, secure bool) (*salesfo
 		transport.TLSClientConfig = trusted
 	}
 	cfg := salesforce.DefaultConfig()
-	cfg.TrustedHosts = []string{"simulator"}
+	cfg.TrustedHosts, cfg.MaxResponseBytes = []string{"simulator"}, 1<<20
 	return salesforce.NewClient(cfg, salesforce.StaticToken{AccessToken: secret.New("t"), InstanceURL: address},
-		salesforce.Deps{Transport: transport}), address
+		salesforce.Deps{Transport: transport})
 }
 
 func TestRedirectsStayWithinSalesforce(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRedirectsStayWithinSalesforce(t *testing.T) {
 	} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			var elsewhere, here atomic.Int64
-			client, _ := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
+			client := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.Host != "acme.my.salesforce.com" {
 					elsewhere.Add(1)
 				}
@@ -186,7 +186,7 @@ func TestRedirectsStayWithinSalesforce(t *testing.T) {
 
 	t.Run("OnTheSameHostAQuestionGoesOn", func(t *testing.T) {
 		t.Parallel()
-		client, _ := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
+		client := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, "Bearer t", r.Header.Get("Authorization"))
 			if r.URL.Path == "/services/data/v66.0/limits" {
 				http.Redirect(w, r, "/services/data/v66.0/limits/", http.StatusMovedPermanently)
@@ -204,18 +204,15 @@ func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
 	t.Parallel()
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
-	_, _ = io.WriteString(z, `{"done":true,"records":[{"Text":"`+strings.Repeat("x", 64<<20)+`"}]}`)
+	_, _ = io.WriteString(z, `{"done":true,"records":[{"Text":"`+strings.Repeat("x", 8<<20)+`"}]}`)
 	require.NoError(t, z.Close())
 	require.Less(t, bomb.Len(), 1<<20)
-	small := []byte{}
-	client, _ := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
+	var small atomic.Pointer[[]byte]
+	small.Store(new(bomb.Bytes()))
+	client := strangeHosts(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
 		w.Header().Set("Content-Encoding", "gzip")
-		if len(small) > 0 {
-			_, _ = w.Write(small)
-			return
-		}
-		_, _ = w.Write(bomb.Bytes())
+		_, _ = w.Write(*small.Load())
 	}, false)
 	_, err := client.Query(t.Context(), "SELECT Id FROM Lead")
 	require.Equal(t, salesforce.CodeTooLarge, failure(t, err).Code)
@@ -224,11 +221,11 @@ func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
 	z.Reset(&packed)
 	_, _ = io.WriteString(z, `{"done":true,"records":[{"Id":"1"}]}`)
 	require.NoError(t, z.Close())
-	small = packed.Bytes()
+	small.Store(new(packed.Bytes()))
 	records, err := client.Query(t.Context(), "SELECT Id FROM Lead")
 	require.NoError(t, err)
 	require.Equal(t, "1", records[0].String("Id"))
-	small = small[:len(small)-9] // the end and its checksum are missing
+	small.Store(new(packed.Bytes()[:packed.Len()-9])) // the end and its checksum are missing
 	_, err = client.Query(t.Context(), "SELECT Id FROM Lead")
 	require.Equal(t, salesforce.CodeConnection, failure(t, err).Code)
 }
