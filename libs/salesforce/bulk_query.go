@@ -50,8 +50,9 @@ type BulkQueryRequest struct {
 }
 
 // CreateBulkQuery makes a query job, which begins by itself. It changes no data, so no error of it is Ambiguous: a job whose
-// answer was lost runs to its end for nobody, and costs one of the 10,000 query jobs of 24 hours. Source: Bulk API 2.0 and Bulk
-// API Developer Guide, "Create a Query Job"; Limits Quick Reference, "Bulk API and Bulk API 2.0 Limits and Allocations".
+// answer was lost runs to its end for nobody, and costs one of the 10,000 query jobs of 24 hours. Needs API 47.0. Source: Bulk
+// API 2.0 and Bulk API Developer Guide, "Create a Query Job"; Limits Quick Reference, "Bulk API and Bulk API 2.0 Limits and
+// Allocations".
 func (c *Client) CreateBulkQuery(ctx context.Context, req BulkQueryRequest) (BulkJob, error) {
 	switch {
 	case strings.TrimSpace(req.SOQL) == "":
@@ -69,7 +70,7 @@ func (c *Client) CreateBulkQuery(ctx context.Context, req BulkQueryRequest) (Bul
 	job, err := c.bulkJob(ctx, r, map[string]string{
 		"operation": operation, "query": req.SOQL, "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
 	})
-	return job, bulkQueryError(err)
+	return job, bulkNames(err)
 }
 
 // The operations of query jobs.
@@ -80,12 +81,18 @@ const (
 
 // BulkQuery tells where a query job stands. See IsBulkQueryGone.
 func (c *Client) BulkQuery(ctx context.Context, id string) (BulkJob, error) {
+	if id == "" {
+		return BulkJob{}, errNoJob()
+	}
 	job, err := c.bulkJob(ctx, bulkQueryCall(http.MethodGet, id), nil)
 	return job, bulkQueryError(err)
 }
 
 // AbortBulkQuery ends a query job; there are no results then. A job that has ended already is refused with INVALIDJOBSTATE.
 func (c *Client) AbortBulkQuery(ctx context.Context, id string) (BulkJob, error) {
+	if id == "" {
+		return BulkJob{}, errNoJob()
+	}
 	job, err := c.bulkJob(ctx, bulkQueryCall(http.MethodPatch, id), map[string]string{"state": string(BulkAborted)})
 	return job, bulkQueryError(err)
 }
@@ -93,6 +100,9 @@ func (c *Client) AbortBulkQuery(ctx context.Context, id string) (BulkJob, error)
 // DeleteBulkQuery removes an ended query job with its results, which count towards the org's space for them until then. One
 // that is gone already is no error. Source: Bulk API 2.0 and Bulk API Developer Guide, "Delete a Query Job".
 func (c *Client) DeleteBulkQuery(ctx context.Context, id string) error {
+	if id == "" {
+		return errNoJob()
+	}
 	_, _, err := c.do(ctx, bulkQueryCall(http.MethodDelete, id))
 	if err = bulkQueryError(err); IsBulkQueryGone(err) {
 		return nil
@@ -165,23 +175,29 @@ func bulkQueryCall(method, id string) *call {
 	}
 }
 
-// bulkQueryError reads an error as one about a query job: a missing job is not a missing field, and the names of job-level
-// errors come in capitals when a request meets them.
+// errNoJob refuses an empty id, which would make the address of a job that of all jobs.
+func errNoJob() *Error { return badRequest("no job") }
+
+// bulkQueryError reads an error as one about a query job that was made before: a missing job is not a missing field.
 func bulkQueryError(err error) error {
 	var e *Error
-	switch {
-	case !errors.As(err, &e):
-		return err
-	case e.jobGone():
+	if errors.As(err, &e) && e.jobGone() {
 		e.Class, e.Reason, e.Detail = ClassTransient, ReasonUnavailable, "the query job or its results are gone; make another job"
-	case e.Class == ClassUnknown:
+	}
+	return bulkNames(err)
+}
+
+// bulkNames classifies the names of job-level errors, which come in capitals when a request meets them.
+func bulkNames(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Class == ClassUnknown {
 		for name, v := range bulkFailures {
 			if strings.ToUpper(name) == e.Code {
 				e.Class, e.Reason, e.Split = v.class, v.reason, v.split
 			}
 		}
 	}
-	return e
+	return err
 }
 
 var codeLike = regexp.MustCompile(`[A-Z]+(?:_[A-Z]+)+`)

@@ -125,6 +125,9 @@ type bulkPage struct {
 }
 
 func (c *Client) bulkQueryPage(ctx context.Context, id, locator string, size int) (*bulkPage, error) {
+	if id == "" {
+		return nil, errNoJob()
+	}
 	r := bulkQueryCall(http.MethodGet, id)
 	r.path, r.template = r.path+"/results", r.template+"/results"
 	r.header = http.Header{"Accept": {"text/csv"}}

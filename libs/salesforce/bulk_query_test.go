@@ -81,6 +81,26 @@ func TestBulkQueryJobs(t *testing.T) {
 		}
 	})
 
+	t.Run("NoJobIsNotAllJobs", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, reply(200, `{"done":true,"records":[]}`))
+		for _, err := range b.client.BulkQueryRows(t.Context(), "", salesforce.BulkQueryPosition{}) {
+			require.Equal(t, salesforce.CodeBadRequest, failure(t, err).Code)
+		}
+		for _, err := range []error{
+			second(b.client.BulkQuery(t.Context(), "")), second(b.client.AwaitBulkQuery(t.Context(), "")),
+			second(b.client.AbortBulkQuery(t.Context(), "")), b.client.DeleteBulkQuery(t.Context(), ""),
+		} {
+			require.Equal(t, salesforce.CodeBadRequest, failure(t, err).Code)
+		}
+		require.Zero(t, b.client.Calls())
+
+		// Where there is no Bulk API there is no job to make anew either.
+		b = setup(t, reply(404, `[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]`))
+		_, err := b.client.CreateBulkQuery(t.Context(), salesforce.BulkQueryRequest{SOQL: "SELECT Id FROM Lead"})
+		require.Equal(t, salesforce.ClassConfig, failure(t, err).Class)
+	})
+
 	t.Run("IsAbortedAndDeleted", func(t *testing.T) {
 		t.Parallel()
 		var deleted atomic.Bool
