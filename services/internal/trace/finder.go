@@ -23,6 +23,10 @@ type Scan struct {
 	Key []byte
 	// From is the earliest broker time of interest; zero reads from the start.
 	From time.Time
+	// Ranges limits the scan to these offsets of these partitions; nil reads all there are. It takes the place of Key.
+	Ranges map[int]stage.OffsetRange
+	// Began is told before the first Visit which offsets the scan is going to read. Optional.
+	Began func(map[int]stage.OffsetRange)
 	// Visit is called for each record, from one goroutine at a time, until it returns false.
 	Visit func(stage.Record) bool
 }
