@@ -45,6 +45,7 @@ func TestPlatform(t *testing.T) {
 		"TheOwnerHearsOfUnknownViewers":              testUnknownViewers,
 		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
 		"TheFirstUsableAssigneeDecides":              testChain,
+		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {
 		t.Run(name, func(t *testing.T) {

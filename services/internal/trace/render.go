@@ -89,6 +89,9 @@ func (j *Journey) Steps() []Step {
 			}, w.Write.GetWarnings()...),
 		})
 	}
+	for _, d := range j.Dead {
+		out = append(out, deadStep(d))
+	}
 	for _, o := range j.Outcomes {
 		out = append(out, outcomeStep(o))
 	}
@@ -188,6 +191,9 @@ func (j *Journey) MarshalJSON() ([]byte, error) {
 	}
 	for i := range j.Writes {
 		add("writes", &j.Writes[i].Place, j.Writes[i].Write)
+	}
+	for i := range j.Dead {
+		add("dead_letters", &j.Dead[i].Place, j.Dead[i].Letter)
 	}
 	for _, o := range j.Outcomes {
 		add("outcomes", nil, o)
