@@ -180,6 +180,7 @@ func person(c *match.Candidate, owners map[string]match.User) *streamv1.Person {
 	return &streamv1.Person{
 		RecordId: c.ID, Object: c.Object, OwnerId: c.OwnerID, AccountId: c.AccountID,
 		OwnerActive: owner.Active, OwnerLanguage: owner.Language, OwnerTimeZone: owner.TimeZone,
+		PersonAccount: c.PersonAccount,
 	}
 }
 

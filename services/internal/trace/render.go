@@ -117,6 +117,9 @@ func resolvedStep(r ResolvedStep) Step {
 	s := Step{At: r.Place.Written, Stage: "identity", Where: r.Place.String(), What: "connection " + r.Resolved.GetConnection() + ": "}
 	if p := res.GetPerson(); p != nil {
 		s.What += fmt.Sprintf("%s %s, owner %s", p.GetObject(), p.GetRecordId(), p.GetOwnerId())
+		if p.GetPersonAccount() {
+			s.What += ", person account " + p.GetAccountId()
+		}
 	} else {
 		s.What += reason(res.GetReason())
 	}
