@@ -46,6 +46,7 @@ func TestPlatform(t *testing.T) {
 		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
 		"TheFirstUsableAssigneeDecides":              testChain,
 		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
+		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {
 		t.Run(name, func(t *testing.T) {
