@@ -46,6 +46,7 @@ func TestPlatform(t *testing.T) {
 		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
 		"TheFirstUsableAssigneeDecides":              testChain,
 		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
+		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {

@@ -4,26 +4,32 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
+	"github.com/throughline-dev/throughline/services/internal/recipe"
 	"github.com/throughline-dev/throughline/services/internal/replay"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 // replay feeds dead letters again as the command does; counting only unless really.
-func (p *platform) replay(f replay.Filter, really bool) (*replay.Report, error) {
+func (p *platform) replay(f replay.Filter, really bool, change ...func(*replay.Replayer)) (*replay.Report, error) {
 	p.T.Helper()
 	key, err := seal.LoadInstallation(p.Path("installation.key"))
 	require.NoError(p.T, err)
 	r := &replay.Replayer{Log: app.TopicLog{Client: p.Kafka}, Opener: key, Rate: 1e6}
 	if really {
 		r.Publisher = p.Kafka
+	}
+	for _, c := range change {
+		c(r)
 	}
 	return r.Run(p.T.Context(), f)
 }
@@ -78,7 +84,7 @@ func testReplay(t *testing.T, p *platform) {
 	require.NoError(t, err)
 	require.Equal(t, len(events)+1, report.Replayed, "the letter of the one that failed again is another one")
 	p.Quiet()
-	p.complete(t, viewers)
+	p.complete("replay", viewers)
 	for _, e := range events {
 		require.Equal(t, []string{"writer WRITTEN", "writer WRITTEN"}, p.Ended("replay", e.ID))
 		j, text := p.follow("replay", e.ID)
@@ -100,22 +106,85 @@ func testReplay(t *testing.T, p *platform) {
 	require.NoError(t, err)
 	require.Equal(t, len(events)+1, report.Replayed)
 	p.Quiet()
-	p.complete(t, viewers)
+	p.complete("replay", viewers)
 	left, err := p.replay(filter, false)
 	require.NoError(t, err)
 	require.Equal(t, report.Matched, left.Matched, "nothing was given up again")
 }
 
 // complete checks that every viewer has exactly one to-do and one row.
-func (p *platform) complete(t *testing.T, viewers []string) {
-	t.Helper()
+func (p *platform) complete(org string, viewers []string) {
+	p.T.Helper()
 	people := map[any]int{}
-	for _, task := range p.Records("replay", "Task") {
+	for _, task := range p.Records(org, "Task") {
 		people[task["WhoId"]]++
 	}
-	require.Len(t, people, len(viewers))
+	require.Len(p.T, people, len(viewers))
 	for who, n := range people {
-		require.Equal(t, 1, n, who)
+		require.Equal(p.T, 1, n, who)
 	}
-	require.Len(t, p.Records("replay", "Engagement__c"), len(viewers))
+	require.Len(p.T, p.Records(org, "Engagement__c"), len(viewers))
+}
+
+// testReplayAnew is about an org that is right and a mapping that is not: a corrected one is used only if asked for.
+func testReplayAnew(t *testing.T, p *platform) {
+	viewers := []string{"mia@viewer.example", "ren@viewer.example"}
+	p.customer(rig.Customer{
+		ID: "remapped", Leads: viewers, Recipes: []string{"document-engagement"},
+		Org: func(o *simulator.Org) {
+			o.ValidationRules = []simulator.ValidationRule{{Object: "Task", When: "Priority != 'High'", Message: "Only urgent to-dos, please."}}
+		},
+	})
+	task, err := recipe.Build("document-close-task", recipe.Params{
+		Workspace: "remapped", ID: "document-close-task", Connection: rig.Connection, PackageInstalled: true,
+	})
+	require.NoError(t, err)
+	task.EffectiveFrom = timestamppb.New(time.Now().Add(-time.Hour))
+	task = p.Put(task)
+	p.process.AwaitSettings()
+	var events []*rig.Event
+	for _, viewer := range viewers {
+		events = append(events, rig.Closed("remapped", viewer))
+	}
+	p.Send(events...)
+	p.Quiet()
+	require.Empty(t, p.Records("remapped", "Task"))
+	filter := replay.Filter{Workspace: "remapped", Stage: "writer", Reason: "SF_VALIDATION"}
+
+	// The corrected version is for what happens from now on.
+	task.Actions[0].Fields = append(task.Actions[0].Fields, &configv1.FieldMapping{
+		Field: "Priority", Source: &configv1.FieldMapping_Expression{Expression: "'High'"},
+	})
+	task.EffectiveFrom = timestamppb.Now()
+	p.Put(task)
+	p.process.AwaitSettings()
+	report, err := p.replay(filter, true)
+	require.NoError(t, err)
+	require.Equal(t, len(events), report.Replayed)
+	p.Quiet()
+	require.Empty(t, p.Records("remapped", "Task"), "as it was mapped it fails as it did")
+
+	anew := func(r *replay.Replayer) { r.NewMapping = true }
+	for range 2 {
+		report, err = p.replay(filter, true, anew)
+		require.NoError(t, err)
+		require.Equal(t, 2*len(events), report.Replayed, "what failed again has letters of its own")
+		require.Zero(t, report.Unreadable, report.Problems)
+		p.Quiet()
+		p.complete("remapped", viewers)
+	}
+	for _, task := range p.Records("remapped", "Task") {
+		require.Equal(t, "High", task["Priority"])
+	}
+	_, text := p.follow("remapped", events[0].ID)
+	require.Contains(t, text, "integration document-close-task version 1")
+	require.Contains(t, text, "integration document-close-task version 2")
+
+	_, err = p.replay(filter, true)
+	require.NoError(t, err)
+	p.Quiet()
+	p.complete("remapped", viewers)
+	for _, task := range p.Records("remapped", "Task") {
+		require.Equal(t, "High", task["Priority"], "the older mapping does not undo it")
+	}
 }

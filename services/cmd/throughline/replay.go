@@ -27,6 +27,7 @@ type replayFlags struct {
 	from, to string
 	rate     float64
 	resume   string
+	remap    bool
 	yes      bool
 	asJSON   bool
 }
@@ -40,6 +41,9 @@ func newReplay() *cobra.Command {
 		Short:   "Dead letters back to the topics they came from; counts only, unless --yes",
 		Long: `Feeds what was given up to its topic again: the same bytes, key and headers, so that what has already been written is not
 written again. Put right first what made it fail; what fails again becomes a new dead letter.
+
+A write goes as it was mapped then. With --new-mapping what mapping or the writer gave up is mapped once more, by the newest
+versions of the integrations: what the corrected rule makes of it takes the place of what failed, and nothing else is written.
 
 Without --yes nothing changes: it counts by stage and reason and shows the first few.
 
@@ -69,6 +73,7 @@ written twice.`,
 	flags.StringVar(&f.from, "from", "", "given up at or after this time, RFC 3339")
 	flags.StringVar(&f.to, "to", "", "given up before this time, RFC 3339")
 	flags.Float64Var(&f.rate, "rate", replay.DefaultRate, "records a second at most")
+	flags.BoolVar(&f.remap, "new-mapping", false, "map what failed once more, by the newest versions of the integrations")
 	flags.StringVar(&f.resume, "resume", "", "go on where a replay with the same filter stopped: the `mark` it printed")
 	flags.BoolVar(&f.yes, "yes", false, "really replay")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON for machines")
@@ -111,7 +116,7 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 		return err
 	}
 	defer client.Close()
-	r := &replay.Replayer{Log: app.TopicLog{Client: client}, Opener: key, Rate: f.rate, Resume: f.resume}
+	r := &replay.Replayer{Log: app.TopicLog{Client: client}, Opener: key, Rate: f.rate, Resume: f.resume, NewMapping: f.remap}
 	if f.yes {
 		r.Publisher = client
 		f.audit(cmd.ErrOrStderr(), "dead letters are going to be replayed")
@@ -195,5 +200,5 @@ func quoted(word string) string {
 // counts when it has ended, also early.
 func (f *replayFlags) audit(w io.Writer, what string, counts ...any) {
 	slog.New(slog.NewJSONHandler(w, nil)).Info(what,
-		append([]any{"user", os.Getenv("USER"), "filter", f.filter, "rate", f.rate, "resume", f.resume}, counts...)...)
+		append([]any{"user", os.Getenv("USER"), "filter", f.filter, "rate", f.rate, "new_mapping", f.remap, "resume", f.resume}, counts...)...)
 }

@@ -61,7 +61,7 @@ func (j *job) message(name, kind string) stage.Message {
 		Topic: name,
 		Key: topic.PersonKey(j.engagement.GetWorkspace(),
 			ids.Person(j.engagement.GetSubject().GetPersonKey(), j.engagement.GetVisit().GetVisitId())),
-		ID:          j.engagement.GetEngagementId() + "-" + strconv.FormatInt(j.engagement.GetRevision(), 10) + "-" + j.connection,
+		ID:          topic.ResolvedID(j.engagement.GetEngagementId(), j.engagement.GetRevision(), j.connection),
 		Type:        kind,
 		Time:        j.engagement.GetVisit().GetLastActivityAt().AsTime(),
 		TraceParent: j.rec.TraceParent(),

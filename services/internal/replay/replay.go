@@ -42,6 +42,9 @@ type Replayer struct {
 	Publisher Publisher
 	// Rate limits the replay, in records a second. Default DefaultRate.
 	Rate float64
+	// NewMapping lets what mapping or the writer gave up be mapped once more, by the newest versions of the integrations. Without
+	// it a write goes as it was mapped, and what mapping gave up by the versions of the event's time.
+	NewMapping bool
 	// Resume goes on where a replay with the same filter stopped: Report.Resume of that one. "" begins anew.
 	Resume string
 	// Progress is told how far a replay is: before the first record, and after each batch. The letters are counted first
@@ -62,8 +65,7 @@ type run struct {
 	limiter *rate.Limiter
 	report  *Report
 	// batch waits to be published; batchMax grows with the rate, so that nothing waits much longer than a second.
-	batch    []stage.Message
-	last     *Sample
+	batch    []pending
 	bytes    int
 	batchMax int
 	total    int
@@ -95,7 +97,7 @@ func (r *Replayer) Run(ctx context.Context, f Filter) (*Report, error) {
 	}
 	total := 0
 	if r.Publisher != nil && r.Progress != nil {
-		counter := &run{Replayer: &Replayer{Log: r.Log, Opener: r.Opener}, filter: f, report: newReport(true)}
+		counter := &run{Replayer: &Replayer{Log: r.Log, Opener: r.Opener, NewMapping: r.NewMapping}, filter: f, report: newReport(true)}
 		if err := counter.scan(ctx, todo); err != nil {
 			report.stop(err, r.Resume)
 			return report, err
@@ -185,10 +187,16 @@ func (x *run) judge(ctx context.Context, rec *stage.Record) error {
 	case !replayable(original.Topic):
 		x.report.unreadable(fmt.Sprintf("dead letter %s comes from %s, which is not fed again", letter.GetDeadLetterId(), original.Topic))
 		return nil
+	}
+	p, problem := x.prepare(&original, sample)
+	switch {
+	case problem != "":
+		x.report.unreadable(problem)
+		return nil
 	case x.Publisher == nil:
 		return nil
 	}
-	return x.add(ctx, &original, sample)
+	return x.add(ctx, &p)
 }
 
 // replayable keeps state and dead letters out: nobody reads those as input.
@@ -200,27 +208,32 @@ func replayable(name string) bool {
 	return true
 }
 
-func (x *run) add(ctx context.Context, r *stage.Record, sample *Sample) error {
+func (x *run) add(ctx context.Context, p *pending) error {
 	if err := x.limiter.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for the replay's rate: %w", err)
 	}
-	// Without a type the client adds no headers of its own: the original's are all there are.
-	x.batch = append(x.batch, stage.Message{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers})
-	x.last = sample
-	x.bytes += len(r.Key) + len(r.Value)
+	x.batch = append(x.batch, *p)
+	x.bytes += p.size()
 	return nil
 }
 
 // flush publishes what waits. An interrupt lets a batch on its way arrive, so that the report knows what became of it; the
 // publisher bounds how long that takes.
 func (x *run) flush(ctx context.Context) error {
-	if len(x.batch) > 0 {
-		if err := x.Publisher.Publish(context.WithoutCancel(ctx), x.batch...); err != nil {
-			x.report.Unsure = len(x.batch)
-			return fmt.Errorf("replay %d records after %d; run it again, nothing happens twice: %w", len(x.batch), x.report.Replayed, err)
+	if err := x.complete(ctx); err != nil {
+		return err
+	}
+	if n := len(x.batch); n > 0 {
+		messages := make([]stage.Message, n)
+		for i := range x.batch {
+			messages[i] = x.batch[i].message
 		}
-		x.report.Replayed += len(x.batch)
-		x.report.Last = x.last
+		if err := x.Publisher.Publish(context.WithoutCancel(ctx), messages...); err != nil {
+			x.report.Unsure = n
+			return fmt.Errorf("replay %d records after %d; run it again, nothing happens twice: %w", n, x.report.Replayed, err)
+		}
+		x.report.Replayed += n
+		x.report.Last = x.batch[n-1].sample
 	}
 	clear(x.batch)
 	x.batch, x.bytes = x.batch[:0], 0
