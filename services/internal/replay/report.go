@@ -7,12 +7,17 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
+
+// ownTopics is how the names of the pipeline's topics begin.
+const ownTopics = "tl."
 
 // maxSamples is how many records, and how many problems, a report shows.
 const maxSamples = 5
@@ -50,7 +55,7 @@ type Count struct {
 	Count  int    `json:"count"`
 }
 
-// Sample is one dead letter. Of the original's bytes it holds ids at most (promise 8).
+// Sample is one dead letter. Of the original's bytes it holds our own ids, and an event's if it can be nothing else (promise 8).
 type Sample struct {
 	ID        string `json:"dead_letter_id"`
 	Workspace string `json:"workspace,omitempty"`
@@ -83,6 +88,9 @@ func (r *Report) match(l *streamv1.DeadLetter, about identity) *Sample {
 		ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reason, Detail: l.GetDetail(), At: at,
 		Connection: about.connection, Event: about.event, Write: about.write, Attempts: l.GetAttempts(),
 		Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
+	}
+	if uuid.Validate(about.event) != nil && !strings.HasPrefix(l.GetTopic(), ownTopics) {
+		sample.Event = "" // a producer's text, which nobody has checked
 	}
 	if len(r.First) < maxSamples {
 		r.First = append(r.First, *sample)
