@@ -26,6 +26,8 @@ type Config struct {
 	Database Database `yaml:"database"`
 	// Callers are those who may call, each with a token.
 	Callers []Caller `yaml:"callers"`
+	// Access bounds who else is let in, how often, and for how long.
+	Access Access `yaml:"access"`
 	// TLS protects the service. Plaintext does without it beyond loopback, where the network itself is protected.
 	TLS       TLS  `yaml:"tls"`
 	Plaintext bool `yaml:"plaintext"`
@@ -53,9 +55,13 @@ type Caller = auth.Token
 
 // The roles of callers.
 const (
-	RoleAdmin   = auth.RoleAdmin
-	RoleViewer  = auth.RoleViewer
-	RoleService = auth.RoleService
+	RoleOwner             = auth.RoleOwner
+	RoleAdmin             = auth.RoleAdmin
+	RoleIntegrationEditor = auth.RoleIntegrationEditor
+	RolePrivacyOfficer    = auth.RolePrivacyOfficer
+	RoleViewer            = auth.RoleViewer
+	RoleOperator          = auth.RoleOperator
+	RoleService           = auth.RoleService
 )
 
 // AccessTokens bounds how orgs are asked for tokens.
@@ -104,6 +110,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:             "127.0.0.1:9090",
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
+		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		MaxRequestBytes:    4 << 20,
@@ -132,6 +139,10 @@ func (c Config) Validate() error {
 		if err := caller.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("callers[%d].%w", i, err))
 		}
+		need(caller.Certificate == "" || c.TLS.ClientCAFile != "", "callers[%d].certificate: needs tls.client_ca_file", i)
+	}
+	if err := c.Access.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("access.%w", err))
 	}
 	need((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file, tls.key_file: set both or neither")
 	need(c.TLS.ClientCAFile == "" || c.TLS.CertFile != "", "tls.client_ca_file: needs tls.cert_file")

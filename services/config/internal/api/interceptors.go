@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
@@ -20,11 +20,13 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 )
 
-// Gate is what every call passes before its handler: recover, authenticate, authorise, validate, in this order.
+// Gate is what every call passes before its handler: recover, authenticate, limit, authorise, validate, in this order.
 type Gate struct {
-	Authenticator *auth.Authenticator
-	Validator     protovalidate.Validator
-	Logger        *slog.Logger
+	Door      *auth.Door
+	Validator protovalidate.Validator
+	Logger    *slog.Logger
+	Clock     interface{ Now() time.Time }
+	Limits    Limits
 }
 
 // Unary is the gate of single calls.
@@ -42,7 +44,11 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 		return nil, statusOf(ctx, g.Logger, info.FullMethod, err)
 	}
 	resp, err = handle(ctx, req)
-	return resp, statusOf(ctx, g.Logger, info.FullMethod, err)
+	err = statusOf(ctx, g.Logger, info.FullMethod, err)
+	if status.Code(err) == codes.Unauthenticated { // a refused proof
+		g.Limits.Failures.Take(addressOf(ctx), g.Clock.Now())
+	}
+	return resp, err
 }
 
 // Stream is the gate of streams. None of them is about one workspace.
@@ -67,29 +73,51 @@ func (g *Gate) admit(ctx context.Context, method, workspace string) (context.Con
 		return nil, status.Error(codes.PermissionDenied, "this method cannot be called")
 	}
 	if rule.Open() {
+		if rule.Proves {
+			return ctx, g.Limits.failures(addressOf(ctx), g.Clock.Now())
+		}
 		return ctx, nil
 	}
-	id, ok := g.Authenticator.Authenticate(bearerToken(ctx))
-	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "no valid token: send \"authorization: Bearer <token>\"")
+	id, err := g.identify(ctx, method)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Limits.call(id, g.Clock.Now()); err != nil {
+		return nil, err
 	}
 	if !rule.Allows(id, workspace) {
+		// Not whom and what about: names and ids of others do not belong into logs.
+		g.Logger.WarnContext(ctx, "a call was refused", "method", method, "role", id.For(workspace).Role, "workspace", id.Workspace)
 		return nil, status.Error(codes.PermissionDenied, "this token does not allow that")
 	}
-	return auth.WithIdentity(ctx, id), nil
+	if err := checkReason(ctx); err != nil {
+		return nil, err
+	}
+	return auth.WithIdentity(ctx, id.For(workspace)), nil
 }
 
-func bearerToken(ctx context.Context) string {
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := md.Get("authorization")
-	if len(values) != 1 {
-		return ""
+// identify finds out who calls. From an address that failed too often, only those are let in whom the configuration
+// knows: finding them costs next to nothing, and services behind one address do not suffer from a guesser there.
+func (g *Gate) identify(ctx context.Context, method string) (auth.Identity, error) {
+	proof := credentialsOf(ctx)
+	id, ok, err := g.Door.Configured(ctx, proof)
+	if ok {
+		return id, nil
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ""
+	address := addressOf(ctx)
+	if err == nil {
+		if err := g.Limits.failures(address, g.Clock.Now()); err != nil {
+			return auth.Identity{}, err
+		}
+		id, err = g.Door.Authenticate(ctx, proof)
 	}
-	return token
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, auth.ErrUnauthenticated):
+		g.Limits.Failures.Take(address, g.Clock.Now())
+	}
+	return auth.Identity{}, statusOf(ctx, g.Logger, method, err)
 }
 
 func (g *Gate) validate(req any) error {

@@ -1,0 +1,2 @@
+// Package retain forgets what the audit log and sessions need not keep any longer. It deletes nothing else.
+package retain

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Version is one version of a document with why it was saved.
+type Version struct {
+	Document
+	Reason string
+}
+
+// HistoryPage reads up to limit versions of one document before a version, 0 from the newest, newest first. The reason is
+// that of the audit log, and gone when its entry is.
+func (s *Store) HistoryPage(ctx context.Context, key Key, before int64, limit int) ([]Version, error) {
+	if before <= 0 {
+		before = 1<<62 - 1
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT h.workspace, h.kind, h.id, h.version, h.body, h.saved_at, h.saved_by,
+		COALESCE((SELECT MAX(a.reason) FROM audit a
+			WHERE a.workspace = h.workspace AND a.kind = h.kind AND a.target = h.id AND a.version = h.version), '')
+		FROM history h WHERE h.workspace = $1 AND h.kind = $2 AND h.id = $3 AND h.version < $4 ORDER BY h.version DESC LIMIT $5`,
+		key.Workspace, key.Kind, key.ID, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read history of %s %s: %w", key.Kind, key.ID, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Version
+	for rows.Next() {
+		var v Version
+		var saved int64
+		if err := rows.Scan(&v.Workspace, &v.Kind, &v.ID, &v.Version, &v.Body, &saved, &v.SavedBy, &v.Reason); err != nil {
+			return nil, err
+		}
+		v.SavedAt = fromMicros(saved)
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
