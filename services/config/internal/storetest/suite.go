@@ -39,6 +39,11 @@ func Run(t *testing.T, open Open) {
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
+		{"Members", members},
+		{"OwnersLeaving", ownersLeaving},
+		{"Operators", operators},
+		{"Sessions", sessions},
+		{"Audit", audit},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
