@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -58,10 +59,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (auth.Claims, error
 	if err != nil {
 		return auth.Claims{}, err
 	}
-	verified, err := verifier.Verify(ctx, token)
+	var keys error
+	verified, err := verifier.Verify(context.WithValue(ctx, keysError{}, &keys), token)
 	switch {
-	case errors.Is(err, auth.ErrIssuerAway):
-		return auth.Claims{}, auth.ErrIssuerAway
+	case errors.Is(keys, auth.ErrIssuerAway):
+		return auth.Claims{}, keys
 	case ctx.Err() != nil:
 		return auth.Claims{}, ctx.Err()
 	case err != nil: // promise 8: not what was wrong with it, which would quote it
@@ -97,13 +99,46 @@ func (v *Verifier) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 		return nil, auth.ErrIssuerAway
 	}
 	// Not the caller's context: whoever waits as well wants the answer, too. The client's time-out bounds it.
-	provider, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), v.client), v.cfg.Issuer)
+	ask := oidc.ClientContext(context.WithoutCancel(ctx), v.client)
+	provider, err := oidc.NewProvider(ask, v.cfg.Issuer)
+	var discovered struct {
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	if err == nil {
+		err = provider.Claims(&discovered)
+	}
 	if err != nil {
 		v.failed = now
 		return nil, fmt.Errorf("%w: %w", auth.ErrIssuerAway, err)
 	}
-	v.found = provider.Verifier(&oidc.Config{ClientID: v.cfg.ClientID, Now: v.deps.Clock.Now})
+	v.found = oidc.NewVerifier(v.cfg.Issuer, &keySet{oidc.NewRemoteKeySet(ask, discovered.Keys)}, &oidc.Config{
+		ClientID: v.cfg.ClientID, Now: v.deps.Clock.Now, SupportedSigningAlgs: asymmetric(discovered.Algorithms),
+	})
 	return v.found, nil
+}
+
+// asymmetric leaves out what a token must not be signed with: nothing, or a secret that the verifier would have to know.
+// Without any left RS256 is meant, which every issuer has.
+func asymmetric(algorithms []string) []string {
+	known := []string{
+		oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA,
+	}
+	return slices.DeleteFunc(algorithms, func(a string) bool { return !slices.Contains(known, a) })
+}
+
+// keysError is where in its context a call finds why keys could not be had. The library tells it as text only.
+type keysError struct{}
+
+type keySet struct{ oidc.KeySet }
+
+// VerifySignature implements oidc.KeySet.
+func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	payload, err := k.KeySet.VerifySignature(ctx, jwt)
+	if out, ok := ctx.Value(keysError{}).(*error); ok {
+		*out = err
+	}
+	return payload, err
 }
 
 // bounded asks the issuer not too often and reads not too much. Promise 7.
