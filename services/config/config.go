@@ -53,6 +53,9 @@ type Config struct {
 // Caller lets somebody in.
 type Caller = auth.Token
 
+// Role is what a caller may do.
+type Role = auth.Role
+
 // The roles of callers.
 const (
 	RoleOwner             = auth.RoleOwner

@@ -17,8 +17,15 @@ import (
 // withIssuer starts a service that trusts an issuer, with workspace acme and aoi as its owner.
 func withIssuer(t *testing.T) (*testBundle, *oidctest.Issuer) {
 	t.Helper()
+	return withIssuerAnd(t)
+}
+
+// withIssuerAnd knows more callers.
+func withIssuerAnd(t *testing.T, more ...config.Caller) (*testBundle, *oidctest.Issuer) {
+	t.Helper()
 	issuer := oidctest.New(t)
 	b := prepare(t)
+	b.cfg.Callers = append(b.cfg.Callers, more...)
 	b.cfg.Access.OIDC.Issuer, b.cfg.Access.OIDC.ClientID = issuer.URL, oidctest.ClientID
 	b.start(t)
 	b.workspace(t, "acme")
