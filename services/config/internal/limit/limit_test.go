@@ -1,7 +1,7 @@
 package limit_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,7 +44,7 @@ func TestLimiterForgetsWhoWasNotSeenForLongest(t *testing.T) {
 	require.True(t, take("c"), "takes the place of b")
 	require.False(t, take("a"))
 	for i := range 1000 {
-		require.True(t, take(fmt.Sprint(i)))
+		require.True(t, take(strconv.Itoa(i)))
 	}
 	require.True(t, take("a"), "forgotten: memory is bounded")
 }

@@ -279,7 +279,9 @@ func audit(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"v5", "v4", "v3"}, targets(store.AuditQuery{Before: first[3].Seq, Limit: 3}))
 	})
+}
 
+func auditAge(t *testing.T, open Open) {
 	t.Run("ForgetsWhatIsTooOld", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"Operators", operators},
 		{"Sessions", sessions},
 		{"Audit", audit},
+		{"AuditAge", auditAge},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
