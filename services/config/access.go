@@ -36,6 +36,8 @@ type Access struct {
 	Session time.Duration `yaml:"session"`
 	// Link is how long the one-time administrator link can be redeemed.
 	Link time.Duration `yaml:"link"`
+	// Sessions is how many sessions one person may have; the oldest ends when there is one more.
+	Sessions int `yaml:"sessions"`
 	// Members is the most members a workspace may have.
 	Members int `yaml:"members"`
 	// Invitations is how many open invitations of all workspaces a sign-in looks through.
@@ -46,6 +48,10 @@ type Access struct {
 	// Failures is how often an address may fail to prove who calls, before callers that are not in the configuration are
 	// refused from there without a look.
 	Failures Limit `yaml:"failures"`
+	// SignIns is how often an address may exchange an ID token or a link for a session.
+	SignIns Limit `yaml:"sign_ins"`
+	// Refusals is how many refused calls of one caller are written into the audit log.
+	Refusals Limit `yaml:"refusals"`
 	// Audit is how long the audit log is kept.
 	Audit AuditRetention `yaml:"audit"`
 }
@@ -56,11 +62,14 @@ func defaultAccess() Access {
 		OperatorAccess: 7 * 24 * time.Hour,
 		Session:        12 * time.Hour,
 		Link:           15 * time.Minute,
+		Sessions:       20,
 		Members:        1000,
 		Invitations:    10_000,
 		Calls:          Limit{PerSecond: 1000, Burst: 2000, Callers: 10_000},
 		Services:       Limit{PerSecond: 20_000, Burst: 40_000, Callers: 1000},
 		Failures:       Limit{PerSecond: 0.5, Burst: 60, Callers: 10_000},
+		SignIns:        Limit{PerSecond: 1, Burst: 60, Callers: 10_000},
+		Refusals:       Limit{PerSecond: 0.1, Burst: 10, Callers: 10_000},
 		Audit:          retain.DefaultConfig(),
 	}
 }
@@ -73,13 +82,18 @@ func (a Access) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: want at least 1m", key))
 		}
 	}
+	if a.Sessions < 1 {
+		errs = append(errs, errors.New("sessions: want at least 1"))
+	}
 	if a.Members < 1 {
 		errs = append(errs, errors.New("members: want at least 1"))
 	}
 	if a.Invitations < 1 {
 		errs = append(errs, errors.New("invitations: want at least 1"))
 	}
-	for key, l := range map[string]Limit{"calls": a.Calls, "services": a.Services, "failures": a.Failures} {
+	for key, l := range map[string]Limit{
+		"calls": a.Calls, "services": a.Services, "failures": a.Failures, "sign_ins": a.SignIns, "refusals": a.Refusals,
+	} {
 		if err := l.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s.%w", key, err))
 		}
@@ -95,7 +109,8 @@ func (a Access) Validate() error {
 
 func (a Access) limits() api.AccessLimits {
 	return api.AccessLimits{
-		Operator: a.OperatorAccess, Session: a.Session, Link: a.Link, Members: a.Members, Invitations: a.Invitations,
+		Operator: a.OperatorAccess, Session: a.Session, Link: a.Link, Sessions: a.Sessions, Members: a.Members,
+		Invitations: a.Invitations,
 	}
 }
 
@@ -105,10 +120,11 @@ func (s *Service) newAccess() {
 	if s.cfg.Access.OIDC.Issuer != "" {
 		verifier = oidc.New(s.cfg.Access.OIDC, oidc.Deps{Clock: s.deps.Clock})
 	}
-	people := directory{s.store}
-	s.door = &auth.Door{Directory: people, Grants: s.store, Verifier: verifier, Clock: s.deps.Clock}
+	s.door = &auth.Door{
+		Directory: directory{s.store}, Grants: s.store, Verifier: verifier, Operators: s.cfg.Access.OIDC.Operators, Clock: s.deps.Clock,
+	}
 	s.access = api.NewAccess(api.AccessDeps{
-		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, Audit: s.store, Directory: people,
+		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, Audit: s.store, People: s.door,
 		Verifier: verifier, Installation: s.deps.Installation, Limits: s.cfg.Access.limits(), Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}, s.api)
 	s.auditor = &retain.Cleaner{Config: s.cfg.Access.Audit, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger}

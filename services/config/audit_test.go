@@ -159,3 +159,23 @@ func TestARequestThatIsCancelledLeavesNoHalf(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Kind: "content"}), len(settings.GetSettings()))
 }
+
+// A workspace learns that one of its callers reached for another's; the other's log stays free of it.
+func TestReachingForAnotherWorkspaceIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	b := prepare(t)
+	b.cfg.Access.Refusals.Burst = 2
+	b.start(t)
+	b.workspace(t, "acme")
+	b.workspace(t, "globex")
+	for range 5 {
+		require.Equal(t, codes.PermissionDenied, b.reads(t, acmeViewer, "globex"))
+	}
+	entries := b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Kind: "refused"})
+	require.Len(t, entries, 2, "bounded")
+	require.Equal(t, "ren", entries[0].GetActor())
+	require.Equal(t, "throughline.config.v1.ConfigService/GetWorkspace", entries[0].GetTarget())
+	for _, workspace := range []string{"globex", ""} {
+		require.Empty(t, b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: workspace, Kind: "refused"}))
+	}
+}

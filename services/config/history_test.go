@@ -106,7 +106,7 @@ func TestAnEarlierVersionIsRestoredAsANewOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "the campaign is over", versions.GetVersions()[0].GetReason())
 	require.Len(t, versions.GetVersions(), 4)
-	entry := b.audit(t, acmeToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Action: "RollBackIntegration"})
+	entry := b.audit(t, acmeToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Action: "RollBackIntegration", Kind: "integration"})
 	require.Len(t, entry, 1)
 	require.Equal(t, int64(4), entry[0].GetVersion())
 

@@ -51,7 +51,9 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 		Door: s.door, Validator: validator, Logger: s.deps.Logger, Clock: s.deps.Clock,
 		Limits: api.Limits{
 			Calls: limit.New(limits.Calls), Services: limit.New(limits.Services), Failures: limit.New(limits.Failures),
+			SignIns: limit.New(limits.SignIns), Refusals: limit.New(limits.Refusals),
 		},
+		Refusals: s.store,
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(gate.Unary),

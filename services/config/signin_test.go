@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
@@ -184,4 +185,37 @@ func TestTheAdministratorsLinkWorksOnceAndNotForLong(t *testing.T) {
 	_, _, err = svc.AdministratorLink(ctx)
 	require.ErrorContains(t, err, "embedded")
 	require.NoError(t, svc.Close())
+}
+
+func TestAnOperatorSignsInAndSeesWhatWasGranted(t *testing.T) {
+	t.Parallel()
+	issuer := oidctest.New(t)
+	b := prepare(t)
+	b.cfg.Access.OIDC.Issuer, b.cfg.Access.OIDC.ClientID = issuer.URL, oidctest.ClientID
+	b.cfg.Access.OIDC.Operators = map[string]string{"sub-ken": "ken"}
+	b.cfg.Access.SignIns.PerSecond, b.cfg.Access.SignIns.Burst = 1, 3
+	b.start(t)
+	ctx := t.Context()
+	b.workspace(t, "acme")
+	b.workspace(t, "globex")
+	ken := issuer.Token(t, "sub-ken", epoch, nil)
+	require.Equal(t, codes.PermissionDenied, b.reads(t, ken, "acme"))
+	_, err := b.access(t, acmeToken).GrantOperatorAccess(ctx, &configv1.GrantOperatorAccessRequest{
+		Workspace: "acme", Operator: "ken", ExpiresAt: timestamppb.New(epoch.Add(time.Hour)),
+	})
+	require.NoError(t, err)
+	resp, err := b.access(t, "").SignIn(ctx, &configv1.SignInRequest{IdToken: ken})
+	require.NoError(t, err)
+	for _, token := range []string{ken, resp.GetSession().GetToken()} {
+		require.Equal(t, codes.OK, b.reads(t, token, "acme"))
+		require.Equal(t, codes.PermissionDenied, b.reads(t, token, "globex"))
+	}
+	for range 2 {
+		_, err = b.access(t, "").SignIn(ctx, &configv1.SignInRequest{IdToken: ken})
+		require.NoError(t, err)
+	}
+	_, err = b.access(t, "").SignIn(ctx, &configv1.SignInRequest{IdToken: ken})
+	require.Equal(t, time.Second, delayOf(t, err))
+	b.clock.Advance(time.Hour)
+	require.Equal(t, codes.PermissionDenied, b.reads(t, resp.GetSession().GetToken(), "acme"), "the access ended, the session did not")
 }

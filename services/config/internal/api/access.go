@@ -35,7 +35,7 @@ type OperatorStore interface {
 
 // SessionStore keeps sessions and one-time links.
 type SessionStore interface {
-	AddSession(ctx context.Context, session store.Session, by store.Act) error
+	AddSession(ctx context.Context, session store.Session, most int, by store.Act) error
 	RedeemLink(ctx context.Context, link []byte, session store.Session, by store.Act) error
 	EndSession(ctx context.Context, hash []byte, by store.Act) error
 }
@@ -45,12 +45,19 @@ type AuditLog interface {
 	AuditEntries(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, error)
 }
 
+// People knows who the subject of a verified ID token is; see auth.Door.
+type People interface {
+	Person(ctx context.Context, subject string) (auth.Identity, error)
+}
+
 // AccessLimits bound what is granted.
 type AccessLimits struct {
 	// Operator is the longest that an operator may be let in for.
 	Operator time.Duration
 	// Session is how long a session lasts, Link how long a one-time link can be redeemed.
 	Session, Link time.Duration
+	// Sessions is how many one person may have.
+	Sessions int
 	// Members is the most members a workspace may have.
 	Members int
 	// Invitations is how many open invitations a sign-in looks through.
@@ -64,7 +71,7 @@ type AccessDeps struct {
 	Operators    OperatorStore
 	Sessions     SessionStore
 	Audit        AuditLog
-	Directory    auth.Directory
+	People       People
 	Verifier     auth.Verifier
 	Installation *seal.Installation
 	Limits       AccessLimits

@@ -34,8 +34,10 @@ const (
 type Limits struct {
 	// Calls are those of people and programs, by caller; Services those of the data plane.
 	Calls, Services *limit.Limiter
-	// Failures are failed authentications, by address.
-	Failures *limit.Limiter
+	// Failures are failed authentications, SignIns calls that are their own proof, by address.
+	Failures, SignIns *limit.Limiter
+	// Refusals are how many refused calls of one caller are written down; the rest is only logged.
+	Refusals *limit.Limiter
 }
 
 func (l Limits) call(id auth.Identity, now time.Time) error {
@@ -45,6 +47,17 @@ func (l Limits) call(id auth.Identity, now time.Time) error {
 	}
 	if wait, ok := limiter.Take(id.Key(), now); !ok {
 		return tooOften("this caller calls too often", wait)
+	}
+	return nil
+}
+
+// proof lets a call through that is its own proof.
+func (l Limits) proof(address string, now time.Time) error {
+	if err := l.failures(address, now); err != nil {
+		return err
+	}
+	if wait, ok := l.SignIns.Take(address, now); !ok {
+		return tooOften("too many sign-ins from this address", wait)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (a *Access) NewAdministratorLink(ctx context.Context) (secret string, until
 	secret, until = newSecret(auth.LinkPrefix), now.Add(a.deps.Limits.Link)
 	link := store.Session{Hash: auth.HashOf(secret), Kind: store.SessionLink, Name: administrator, ExpiresAt: until}
 	by := store.Act{Actor: "config service", Role: string(auth.RoleService), Action: "NewAdministratorLink", At: now}
-	return secret, until, a.deps.Sessions.AddSession(ctx, link, by)
+	return secret, until, a.deps.Sessions.AddSession(ctx, link, a.deps.Limits.Sessions, by)
 }
 
 // RedeemAdministratorLink implements configv1.AccessServiceServer.
@@ -67,20 +67,17 @@ func (a *Access) SignIn(ctx context.Context, req *configv1.SignInRequest) (*conf
 	if err := a.acceptInvitations(ctx, claims); err != nil {
 		return nil, err
 	}
-	seats, err := a.deps.Directory.Seats(ctx, claims.Subject)
+	person, err := a.deps.People.Person(ctx, claims.Subject)
+	if errors.Is(err, auth.ErrUnknown) {
+		return nil, auth.ErrUnauthenticated
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(seats) == 0 {
-		return nil, auth.ErrUnauthenticated
-	}
 	now := a.deps.Clock.Now()
 	session, stored := a.newSession(now, "", claims.Subject)
-	by := store.Act{Action: "SignIn", At: now}
-	for _, seat := range seats {
-		by.Actor, by.Role = seat.Name, string(seat.Role)
-	}
-	if err := a.deps.Sessions.AddSession(ctx, stored, by); err != nil {
+	by := store.Act{Actor: person.Name, Role: string(person.Role), Action: "SignIn", At: now}
+	if err := a.deps.Sessions.AddSession(ctx, stored, a.deps.Limits.Sessions, by); err != nil {
 		return nil, err
 	}
 	return &configv1.SignInResponse{Session: session}, nil

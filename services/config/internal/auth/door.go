@@ -73,6 +73,8 @@ type Door struct {
 	Directory Directory
 	Grants    Grants
 	Verifier  Verifier
+	// Operators are the names of operators by the subject of their ID tokens.
+	Operators map[string]string
 	Clock     interface{ Now() time.Time }
 }
 
@@ -86,24 +88,26 @@ func (d *Door) Configured(ctx context.Context, c Credentials) (Identity, bool, e
 	if !ok || id.Role != RoleOperator {
 		return id, ok, nil
 	}
-	id, err := d.operator(ctx, id)
+	id.Seats = map[string]Seat{}
+	err := d.operator(ctx, id.Name, id.Seats)
 	return id, err == nil, err
 }
 
-// operator gives an operator the seats that workspaces have granted, for now.
-func (d *Door) operator(ctx context.Context, id Identity) (Identity, error) {
-	id.Seats = map[string]Seat{}
+// operator adds the seats that workspaces have granted to an operator, for now.
+func (d *Door) operator(ctx context.Context, name string, seats map[string]Seat) error {
 	if d.Grants == nil {
-		return id, nil
+		return nil
 	}
-	open, err := d.Grants.OpenTo(ctx, id.Name, d.Clock.Now())
+	open, err := d.Grants.OpenTo(ctx, name, d.Clock.Now())
 	if err != nil {
-		return Identity{}, err
+		return err
 	}
 	for _, workspace := range open {
-		id.Seats[workspace] = Seat{Name: id.Name, Role: RoleOperator}
+		if _, member := seats[workspace]; !member {
+			seats[workspace] = Seat{Name: name, Role: RoleOperator}
+		}
 	}
-	return id, nil
+	return nil
 }
 
 // Authenticate returns who calls, of those whom the configuration does not know. The error is ErrUnauthenticated, or one
@@ -170,7 +174,7 @@ func (d *Door) session(ctx context.Context, token string) (Identity, error) {
 	if subject == "" {
 		return Identity{Name: name, Role: RoleAdmin, Session: hash}, nil
 	}
-	id, err := d.member(ctx, subject)
+	id, err := d.Person(ctx, subject)
 	id.Session = hash
 	return id, err
 }
@@ -180,23 +184,31 @@ func (d *Door) idToken(ctx context.Context, token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return d.member(ctx, claims.Subject)
+	return d.Person(ctx, claims.Subject)
 }
 
-// member returns a subject with its seats. Who is a member of nothing is not let in.
-func (d *Door) member(ctx context.Context, subject string) (Identity, error) {
+// Person returns who the subject of a verified ID token is. The error is ErrUnknown for who is a member of nothing and no
+// operator.
+func (d *Door) Person(ctx context.Context, subject string) (Identity, error) {
 	seats, err := d.Directory.Seats(ctx, subject)
 	if err != nil {
 		return Identity{}, fmt.Errorf("find out who calls: %w", err)
-	}
-	if len(seats) == 0 {
-		return Identity{}, ErrUnknown
 	}
 	id := Identity{Seats: seats, Subject: subject}
 	for _, seat := range seats { // for what concerns no workspace any of the names will do
 		if id.Name == "" || seat.Name < id.Name {
 			id.Name, id.Role = seat.Name, seat.Role
 		}
+	}
+	name, operator := d.Operators[subject]
+	switch {
+	case operator:
+		if id.Name == "" {
+			id.Name, id.Role = name, RoleOperator
+		}
+		return id, d.operator(ctx, name, seats)
+	case len(seats) == 0:
+		return Identity{}, ErrUnknown
 	}
 	return id, nil
 }

@@ -20,6 +20,8 @@ type Config struct {
 	EmailClaim string `yaml:"email_claim"`
 	// VerifiedClaim is the claim that says whether the issuer has verified the address.
 	VerifiedClaim string `yaml:"verified_claim"`
+	// Operators are the names of the platform's operators, by the subject of their ID tokens.
+	Operators map[string]string `yaml:"operators"`
 	// Timeout bounds every request to the issuer.
 	Timeout time.Duration `yaml:"timeout"`
 	// RetryEvery is the least time between two attempts to reach an issuer that could not be reached.

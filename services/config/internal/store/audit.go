@@ -50,6 +50,11 @@ func insertAudit(ctx context.Context, tx *sql.Tx, e AuditEntry) error {
 	return err
 }
 
+// AddAudit writes an entry that tells of no change, such as a refusal.
+func (s *Store) AddAudit(ctx context.Context, e AuditEntry) error {
+	return s.inTx(ctx, "add to the audit log", func(tx *sql.Tx) error { return insertAudit(ctx, tx, e) })
+}
+
 // AuditEntries returns the newest entries that match, newest first.
 func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
 	where, args := []string{"workspace = $1"}, []any{q.Workspace}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Version is one version of a document with why it was saved.
@@ -37,4 +38,17 @@ func (s *Store) HistoryPage(ctx context.Context, key Key, before int64, limit in
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// PurgeHistory deletes up to limit versions, of any workspace's settings, that were replaced before the given time, and
+// returns how many it deleted. The newest version of a setting stays however old it is.
+func (s *Store) PurgeHistory(ctx context.Context, before time.Time, limit int) (int64, error) {
+	result, err := s.write.ExecContext(ctx, `DELETE FROM history WHERE (workspace, kind, id, version) IN
+		(SELECT h.workspace, h.kind, h.id, h.version FROM history h JOIN history n
+			ON n.workspace = h.workspace AND n.kind = h.kind AND n.id = h.id AND n.version = h.version + 1
+			WHERE n.saved_at < $1 LIMIT $2)`, micros(before), limit)
+	if err != nil {
+		return 0, fmt.Errorf("purge history of settings: %w", err)
+	}
+	return result.RowsAffected()
 }

@@ -30,11 +30,18 @@ type Session struct {
 	ExpiresAt time.Time
 }
 
-// AddSession stores a session or link.
-func (s *Store) AddSession(ctx context.Context, session Session, by Act) error {
+// AddSession stores a session or link. A subject keeps at most the given number of sessions: those that expire last.
+func (s *Store) AddSession(ctx context.Context, session Session, most int, by Act) error {
 	return s.inTx(ctx, "add session", func(tx *sql.Tx) error {
 		if err := insertSession(ctx, tx, session); err != nil {
 			return err
+		}
+		if session.Subject != "" {
+			_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE subject = $1 AND hash NOT IN
+				(SELECT hash FROM sessions WHERE subject = $2 ORDER BY expires_at DESC, hash LIMIT $3)`, session.Subject, session.Subject, most)
+			if err != nil {
+				return err
+			}
 		}
 		return insertAudit(ctx, tx, AuditEntry{Act: by, Kind: "session", Target: string(session.Kind)})
 	})

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -174,7 +175,7 @@ func sessions(t *testing.T, open Open) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		session := store.Session{Hash: []byte("h1"), Kind: store.SessionUser, Name: "aoi", Subject: "sub", ExpiresAt: epoch.Add(time.Hour)}
-		require.NoError(t, s.AddSession(ctx, session, by("aoi")))
+		require.NoError(t, s.AddSession(ctx, session, 2, by("aoi")))
 		got, err := s.Session(ctx, session.Hash, epoch)
 		require.NoError(t, err)
 		require.Equal(t, session, got)
@@ -188,11 +189,30 @@ func sessions(t *testing.T, open Open) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
 
+	t.Run("AreOfAPersonASetNumber", func(t *testing.T) {
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		for i := range 4 {
+			session := store.Session{
+				Hash: []byte{byte(i)}, Kind: store.SessionUser, Name: "aoi", Subject: "sub", ExpiresAt: epoch.Add(time.Duration(i+1) * time.Hour),
+			}
+			require.NoError(t, s.AddSession(ctx, session, 2, by("aoi")))
+			session.Hash, session.Subject = []byte{byte(i), 1}, fmt.Sprint("other", i)
+			require.NoError(t, s.AddSession(ctx, session, 2, by("aoi")))
+		}
+		for i := range 4 {
+			_, err := s.Session(ctx, []byte{byte(i)}, epoch)
+			require.Equal(t, i < 2, errors.Is(err, store.ErrNotFound), i)
+			_, err = s.Session(ctx, []byte{byte(i), 1}, epoch)
+			require.NoError(t, err, "others keep theirs")
+		}
+	})
+
 	t.Run("ComeFromALinkOnce", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		link := store.Session{Hash: []byte("l"), Kind: store.SessionLink, Name: "link", ExpiresAt: epoch.Add(time.Minute)}
-		require.NoError(t, s.AddSession(ctx, link, by("config")))
+		require.NoError(t, s.AddSession(ctx, link, 2, by("config")))
 		_, err := s.Session(ctx, link.Hash, epoch)
 		require.ErrorIs(t, err, store.ErrNotFound, "a link lets nobody in by itself")
 		late := by("x")
@@ -299,6 +319,31 @@ func auditAge(t *testing.T, open Open) {
 		entries, err := s.AuditEntries(ctx, store.AuditQuery{Workspace: "acme", Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, entries, 2)
+	})
+
+	t.Run("KeepsTheVersionsInForce", func(t *testing.T) {
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		for i := range int64(5) { // version i+1 is saved at hour i, and replaced at hour i+1
+			change := save("acme", store.KindIntegration, "rule", i, fmt.Sprint("body ", i+1))
+			change.At = epoch.Add(time.Duration(i) * time.Hour)
+			require.NoError(t, s.Put(ctx, change))
+		}
+		require.NoError(t, s.Put(ctx, save("acme", store.KindContent, "v", 0, "old and in force")))
+		n, err := s.PurgeHistory(ctx, epoch.Add(150*time.Minute), 1)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), n)
+		n, err = s.PurgeHistory(ctx, epoch.Add(150*time.Minute), 100)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), n)
+		n, err = s.PurgeHistory(ctx, epoch.Add(1000*time.Hour), 100)
+		require.NoError(t, err)
+		require.Equal(t, int64(2), n, "all but the newest")
+		for kind, id := range map[store.Kind]string{store.KindIntegration: "rule", store.KindContent: "v"} {
+			left, err := s.History(ctx, store.Key{Workspace: "acme", Kind: kind, ID: id})
+			require.NoError(t, err)
+			require.Len(t, left, 1)
+		}
 	})
 
 	t.Run("TellsWhyAVersionWasSaved", func(t *testing.T) {

@@ -38,6 +38,7 @@ CREATE TABLE sessions (
     expires_at INTEGER NOT NULL
 );
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX sessions_by_subject ON sessions (subject, expires_at) WHERE subject IS NOT NULL;
 
 -- Every change of anything above and of every setting, written with it. Nothing in it is ever changed; rows go when they
 -- are too old. changes is a list of fields, without secrets.
