@@ -93,6 +93,9 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 	// ClientCAFile demands client certificates of these authorities, besides tokens.
 	ClientCAFile string `yaml:"client_ca_file"`
+	// ClientCertOptional lets callers in without a certificate if their token is right; one that is shown must still be
+	// good. For installations whose services have certificates and whose people sign in.
+	ClientCertOptional bool `yaml:"client_cert_optional"`
 }
 
 // RunLog records outcomes.
@@ -149,6 +152,7 @@ func (c Config) Validate() error {
 	}
 	need((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file, tls.key_file: set both or neither")
 	need(c.TLS.ClientCAFile == "" || c.TLS.CertFile != "", "tls.client_ca_file: needs tls.cert_file")
+	need(!c.TLS.ClientCertOptional || c.TLS.ClientCAFile != "", "tls.client_cert_optional: needs tls.client_ca_file")
 	need(c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.Listen),
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
 	if err := c.AccessTokens.Validate(); err != nil {

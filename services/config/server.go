@@ -110,6 +110,9 @@ func (t TLS) credentials() (credentials.TransportCredentials, error) {
 			return nil, errors.New("tls.client_ca_file: no certificate in it")
 		}
 		out.ClientAuth = tls.RequireAndVerifyClientCert
+		if t.ClientCertOptional {
+			out.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 	}
 	return credentials.NewTLS(out), nil
 }

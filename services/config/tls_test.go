@@ -99,6 +99,30 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+func TestCertificatesMayBeOptional(t *testing.T) {
+	t.Parallel()
+	ours, theirs := newAuthority(t), newAuthority(t)
+	ours.issue(t, "server")
+	theirs.issue(t, "stranger")
+	b := prepare(t)
+	b.cfg.TLS = config.TLS{CertFile: ours.path("server.crt"), KeyFile: ours.path("server.key"), ClientCertOptional: true}
+	require.ErrorContains(t, b.cfg.Validate(), "tls.client_cert_optional")
+	b.cfg.TLS.ClientCAFile = ours.path("ca.crt")
+	b.start(t)
+	ask := func(token string, tls settings.TLSConfig) codes.Code {
+		conn, err := settings.Dial(settings.Config{Target: b.svc.Addr(), Token: secret.New(token), TLS: tls}, settings.Deps{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close()) }()
+		_, err = configv1.NewConfigServiceClient(conn).ListWorkspaces(t.Context(), &configv1.ListWorkspacesRequest{})
+		return status.Code(err)
+	}
+	none := settings.TLSConfig{CAFile: ours.path("ca.crt")}
+	require.Equal(t, codes.OK, ask(adminToken, none))
+	require.Equal(t, codes.Unauthenticated, ask("", none))
+	none.CertFile, none.KeyFile = theirs.path("stranger.crt"), theirs.path("stranger.key")
+	require.Equal(t, codes.Unavailable, ask(adminToken, none), "one that is shown must be good")
+}
+
 // A service may prove who it is by its certificate alone; a certificate of ours that no caller has lets nobody in.
 func TestAServiceIsKnownByItsCertificate(t *testing.T) {
 	t.Parallel()

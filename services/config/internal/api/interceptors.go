@@ -81,10 +81,7 @@ func (g *Gate) admit(ctx context.Context, method, workspace string) (context.Con
 		return nil, status.Error(codes.PermissionDenied, "this method cannot be called")
 	}
 	if rule.Open() {
-		if rule.Proves {
-			return ctx, g.Limits.proof(addressOf(ctx), g.Clock.Now())
-		}
-		return ctx, nil
+		return g.admitAnybody(ctx, rule)
 	}
 	id, err := g.identify(ctx, method)
 	if err != nil {
@@ -97,10 +94,18 @@ func (g *Gate) admit(ctx context.Context, method, workspace string) (context.Con
 		g.refused(ctx, method, id, workspace)
 		return nil, status.Error(codes.PermissionDenied, "this token does not allow that")
 	}
-	if err := checkReason(ctx); err != nil {
+	return auth.WithIdentity(ctx, id.For(workspace)), checkReason(ctx)
+}
+
+// admitAnybody lets in without a token, and bounds those who bring their proof along.
+func (g *Gate) admitAnybody(ctx context.Context, rule auth.Rule) (context.Context, error) {
+	if !rule.Proves {
+		return ctx, nil
+	}
+	if err := g.Limits.proof(addressOf(ctx), g.Clock.Now()); err != nil {
 		return nil, err
 	}
-	return auth.WithIdentity(ctx, id.For(workspace)), nil
+	return ctx, checkReason(ctx)
 }
 
 // refused writes down that a caller reached for what is not theirs, where those see it whose caller it is (XC-19), and

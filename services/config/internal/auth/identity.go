@@ -138,6 +138,9 @@ func NewAuthenticator(tokens []Token) (*Authenticator, error) {
 		}
 		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace}
 		if t.Certificate != "" {
+			if _, twice := a.certificates[t.Certificate]; twice {
+				return nil, fmt.Errorf("callers[%d].certificate: another caller has it", i)
+			}
 			a.certificates[t.Certificate] = identity
 			continue
 		}
