@@ -141,3 +141,90 @@ func TestAVersionThatNoLongerValidatesIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(2), got.GetIntegration().GetVersion())
 }
+
+func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.saved(t)
+	ctx := t.Context()
+	service := configv1.NewSettingHistoryServiceClient(b.dial(t, adminToken))
+	ws, err := b.admin.GetWorkspace(ctx, &configv1.GetWorkspaceRequest{Workspace: "acme"})
+	require.NoError(t, err)
+	ws.GetWorkspace().Language = "en"
+	_, err = b.admin.PutWorkspace(ctx, &configv1.PutWorkspaceRequest{Workspace: ws.GetWorkspace()})
+	require.NoError(t, err)
+	c := b.connection("acme")
+	c.Version, c.Name = 1, "Production"
+	c.GetClientCredentials().ClientSecret = "another-secret"
+	_, err = b.admin.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: c})
+	require.NoError(t, err)
+	for version, tracking := range []bool{true, false} {
+		_, err = b.admin.PutContentSetting(ctx, &configv1.PutContentSettingRequest{
+			Setting: &configv1.ContentSetting{Workspace: "acme", ContentId: "v", Tracking: tracking, Version: int64(version)},
+		})
+		require.NoError(t, err)
+	}
+	for kind, want := range map[configv1.SettingKind]struct {
+		id   string
+		from int64
+		path []string
+	}{
+		configv1.SettingKind_SETTING_KIND_WORKSPACE:   {"acme", 2, []string{"language"}},
+		configv1.SettingKind_SETTING_KIND_CONNECTION:  {"main", 2, []string{"name", "sealed"}},
+		configv1.SettingKind_SETTING_KIND_CONTENT:     {"v", 2, []string{"tracking"}},
+		configv1.SettingKind_SETTING_KIND_INTEGRATION: {"rule", 3, []string{"name", "effective_from"}},
+	} {
+		list := &configv1.ListSettingVersionsRequest{Workspace: "acme", Kind: kind, Id: want.id}
+		resp, err := service.ListSettingVersions(ctx, list)
+		require.NoError(t, err, kind)
+		newest := resp.GetVersions()[0]
+		require.Equal(t, want.from, newest.GetVersion(), kind)
+		var paths []string
+		for _, change := range newest.GetChanges() {
+			paths = append(paths, change.GetPath())
+			require.NotContains(t, change.String(), "secret")
+		}
+		require.Equal(t, want.path, paths, kind)
+
+		back := &configv1.RollBackSettingRequest{
+			Workspace: "acme", Kind: kind, Id: want.id, ToVersion: 1, ExpectedVersion: want.from - 1, Reason: "a mistake",
+		}
+		_, err = service.RollBackSetting(ctx, back)
+		require.Equal(t, codes.Aborted, status.Code(err), kind)
+		back.ExpectedVersion = want.from
+		restored, err := service.RollBackSetting(ctx, back)
+		require.NoError(t, err, kind)
+		require.Equal(t, want.from+1, restored.GetVersion(), kind)
+		resp, err = service.ListSettingVersions(ctx, list)
+		require.NoError(t, err)
+		require.Equal(t, "a mistake", resp.GetVersions()[0].GetReason())
+		back.ExpectedVersion, back.ToVersion = want.from+1, 9
+		_, err = service.RollBackSetting(ctx, back)
+		require.Equal(t, codes.NotFound, status.Code(err), kind)
+		list.PageSize, list.BeforeVersion = 1, 2
+		resp, err = service.ListSettingVersions(ctx, list)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), resp.GetVersions()[0].GetVersion())
+		require.Zero(t, resp.GetNextBeforeVersion())
+	}
+	_, err = service.ListSettingVersions(ctx, &configv1.ListSettingVersionsRequest{
+		Workspace: "acme", Kind: configv1.SettingKind_SETTING_KIND_CONTENT, Id: "none",
+	})
+	require.Equal(t, codes.NotFound, status.Code(err))
+}
+
+func TestAConnectionDoesNotGoBackToWhereItHasNoSecretsFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.workspace(t, "acme")
+	ctx := t.Context()
+	c := b.connection("acme")
+	c.Version = 1
+	c.GetClientCredentials().ClientId = "another consumer"
+	_, err := b.admin.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: c})
+	require.NoError(t, err)
+	_, err = configv1.NewSettingHistoryServiceClient(b.dial(t, adminToken)).RollBackSetting(ctx, &configv1.RollBackSettingRequest{
+		Workspace: "acme", Kind: configv1.SettingKind_SETTING_KIND_CONNECTION, Id: "main", ToVersion: 1, ExpectedVersion: 2,
+	})
+	require.Equal(t, []string{"connection.client_credentials.client_secret"}, fieldsOf(t, err))
+}

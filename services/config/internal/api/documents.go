@@ -17,6 +17,9 @@ import (
 // encoding is deterministic, so that the history shows a change only where there is one.
 var encoding = proto.MarshalOptions{Deterministic: true}
 
+// sealedPath is where it is told that secrets or keys were entered or changed.
+const sealedPath = "sealed"
+
 // save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there. What changed
 // goes to the audit log with it.
 func (s *Server) save(ctx context.Context, key store.Key, expected int64, body proto.Message, sealed []byte) error {
@@ -29,7 +32,7 @@ func (s *Server) save(ctx context.Context, key store.Key, expected int64, body p
 		return err
 	}
 	if sealed != nil {
-		found = append(found, &configv1.FieldChange{Path: "sealed", Concealed: true})
+		found = append(found, &configv1.FieldChange{Path: sealedPath, Concealed: true})
 	}
 	act, err := actOf(ctx, s.deps.Clock.Now(), found)
 	if err != nil {

@@ -26,11 +26,12 @@ type History struct {
 	configv1.UnimplementedIntegrationHistoryServiceServer
 	versions Versions
 	docs     *Server
+	validate func(request any) error
 }
 
-// NewHistory returns a server.
-func NewHistory(versions Versions, docs *Server) *History {
-	return &History{versions: versions, docs: docs}
+// NewHistory returns a server. validate checks a request as the gate does.
+func NewHistory(versions Versions, docs *Server, validate func(request any) error) *History {
+	return &History{versions: versions, docs: docs, validate: validate}
 }
 
 // ListIntegrationVersions implements configv1.IntegrationHistoryServiceServer.
@@ -121,7 +122,11 @@ func (h *History) RollBackIntegration(ctx context.Context, req *configv1.RollBac
 	}
 	next := proto.CloneOf(old)
 	next.Version, next.EffectiveFrom = req.GetExpectedVersion(), nil
-	saved, err := h.docs.PutIntegration(because(ctx, req.GetReason()), &configv1.PutIntegrationRequest{Integration: next})
+	request := &configv1.PutIntegrationRequest{Integration: next}
+	if err := h.validate(request); err != nil {
+		return nil, err
+	}
+	saved, err := h.docs.PutIntegration(because(ctx, req.GetReason()), request)
 	if err != nil {
 		return nil, err
 	}

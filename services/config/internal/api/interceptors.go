@@ -48,7 +48,7 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if err != nil {
 		return nil, err
 	}
-	if err := g.validate(req); err != nil {
+	if err := g.Validate(req); err != nil {
 		return nil, statusOf(ctx, g.Logger, info.FullMethod, err)
 	}
 	resp, err = handle(ctx, req)
@@ -70,7 +70,7 @@ func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	if err != nil {
 		return err
 	}
-	return statusOf(ctx, g.Logger, info.FullMethod, handle(srv, &admitted{ServerStream: stream, ctx: ctx, validate: g.validate}))
+	return statusOf(ctx, g.Logger, info.FullMethod, handle(srv, &admitted{ServerStream: stream, ctx: ctx, validate: g.Validate}))
 }
 
 // admit returns a context with the caller's identity if the caller may call the method about the workspace. Whether a
@@ -153,7 +153,8 @@ func (g *Gate) identify(ctx context.Context, method string) (auth.Identity, erro
 	return auth.Identity{}, statusOf(ctx, g.Logger, method, err)
 }
 
-func (g *Gate) validate(req any) error {
+// Validate checks a request against the rules of its message.
+func (g *Gate) Validate(req any) error {
 	msg, ok := req.(proto.Message)
 	if !ok {
 		return nil

@@ -105,6 +105,9 @@ var rules = map[string]Rule{
 	configv1.IntegrationHistoryService_DiffIntegrationVersions_FullMethodName: {Roles: readers, Scope: readSettings},
 	configv1.IntegrationHistoryService_RollBackIntegration_FullMethodName:     {Roles: editors, Scope: writeSettings},
 
+	configv1.SettingHistoryService_ListSettingVersions_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.SettingHistoryService_RollBackSetting_FullMethodName:     {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},

@@ -10,6 +10,8 @@ import (
 type Version struct {
 	Document
 	Reason string
+	// SealedChanged is set if secrets were saved with it.
+	SealedChanged bool
 }
 
 // HistoryPage reads up to limit versions of one document before a version, 0 from the newest, newest first. The reason is
@@ -18,7 +20,7 @@ func (s *Store) HistoryPage(ctx context.Context, key Key, before int64, limit in
 	if before <= 0 {
 		before = 1<<62 - 1
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT h.workspace, h.kind, h.id, h.version, h.body, h.saved_at, h.saved_by,
+	rows, err := s.read.QueryContext(ctx, `SELECT h.workspace, h.kind, h.id, h.version, h.body, h.sealed_changed, h.saved_at, h.saved_by,
 		COALESCE((SELECT MAX(a.reason) FROM audit a
 			WHERE a.workspace = h.workspace AND a.kind = h.kind AND a.target = h.id AND a.version = h.version), '')
 		FROM history h WHERE h.workspace = $1 AND h.kind = $2 AND h.id = $3 AND h.version < $4 ORDER BY h.version DESC LIMIT $5`,
@@ -30,11 +32,11 @@ func (s *Store) HistoryPage(ctx context.Context, key Key, before int64, limit in
 	var out []Version
 	for rows.Next() {
 		var v Version
-		var saved int64
-		if err := rows.Scan(&v.Workspace, &v.Kind, &v.ID, &v.Version, &v.Body, &saved, &v.SavedBy, &v.Reason); err != nil {
+		var saved, sealed int64
+		if err := rows.Scan(&v.Workspace, &v.Kind, &v.ID, &v.Version, &v.Body, &sealed, &saved, &v.SavedBy, &v.Reason); err != nil {
 			return nil, err
 		}
-		v.SavedAt = fromMicros(saved)
+		v.SavedAt, v.SealedChanged = fromMicros(saved), sealed != 0
 		out = append(out, v)
 	}
 	return out, rows.Err()
