@@ -147,6 +147,29 @@ actions:
 	require.Contains(t, b.must(t, "integrations", "diff", "rule", "-w", "acme", "--from", "1", "--to", "3"), "0 fields differ")
 }
 
+func TestSettingsGoBackFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	b := setupConfig(t)
+	for version, name := range []string{"", "Akme", "Acme Inc."} {
+		if version == 0 {
+			continue // setupConfig saved the first
+		}
+		_, err := b.client.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{
+			Workspace: &configv1.Workspace{Id: "acme", Name: name, Version: int64(version)},
+		})
+		require.NoError(t, err)
+	}
+	history := b.must(t, "settings", "history", "workspace", "acme", "-w", "acme")
+	require.Contains(t, history, `name: "Acme" → "Akme"`)
+	_, err := b.run(t, "admin.token", "settings", "rollback", "workspace", "acme", "-w", "acme", "--to", "1", "--expect", "2")
+	require.ErrorContains(t, err, "Aborted")
+	require.Contains(t, b.must(t, "settings", "rollback", "workspace", "acme", "-w", "acme", "--to", "1", "--expect", "3", "--why", "spelling"),
+		"version 4 has the content of version 1")
+	require.Contains(t, b.must(t, "settings", "history", "workspace", "acme", "-w", "acme", "--json", "--limit", "1"), "spelling")
+	_, err = b.run(t, "admin.token", "settings", "history", "apikey", "web", "-w", "acme")
+	require.ErrorContains(t, err, "there is no kind")
+}
+
 func TestTheAdministratorsLinkIsRedeemedFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	b := setupConfig(t)
