@@ -207,7 +207,9 @@ func sessions(t *testing.T, open Open) {
 			require.NoError(t, err, "others keep theirs")
 		}
 	})
+}
 
+func links(t *testing.T, open Open) {
 	t.Run("ComeFromALinkOnce", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()

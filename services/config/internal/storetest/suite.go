@@ -43,6 +43,7 @@ func Run(t *testing.T, open Open) {
 		{"OwnersLeaving", ownersLeaving},
 		{"Operators", operators},
 		{"Sessions", sessions},
+		{"Links", links},
 		{"Audit", audit},
 		{"AuditAge", auditAge},
 	} {
