@@ -1,9 +1,12 @@
 package config_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/oidc/oidctest"
 )
 
 const reasonHeader = "throughline-reason-bin"
@@ -105,35 +109,43 @@ func TestTheAuditLogIsReadInPagesByWhomItConcerns(t *testing.T) {
 	require.Len(t, b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{}), 1, "what concerns no workspace")
 }
 
-// Everything secret and personal that goes in is planted, and looked for in all of the audit log.
-func TestTheAuditLogHoldsNeitherSecretsNorPeople(t *testing.T) {
-	t.Parallel()
-	b, issuer := withIssuer(t)
+// plantSecrets lets everything in that is secret or personal, by right and by wrong ways, and returns it.
+func (b *testBundle) plantSecrets(t *testing.T, issuer *oidctest.Issuer) []string {
+	t.Helper()
 	ctx := t.Context()
-	var planted []string
-	plant := func(text string) string {
-		planted = append(planted, text)
-		return text
-	}
 	c := b.connection("acme")
 	c.Id, c.Grant = "jwt", &configv1.Connection_JwtBearer{JwtBearer: &configv1.JwtBearer{
-		ClientId: "consumer", Subject: plant("planted.user@acme.example"), PrivateKey: plant("planted-private-key"),
+		ClientId: "consumer", Subject: "planted.user@acme.example", PrivateKey: "planted-private-key",
 	}}
 	_, err := b.admin.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: c})
 	require.NoError(t, err)
-	planted = append(planted, "consumer-secret")
-	planted = append(planted, b.newKey(t, "reader", scopeRead))
+	_, err = b.admin.CheckConnection(ctx, &configv1.CheckConnectionRequest{Workspace: "acme", Connection: "jwt"})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "planted")
+	key := b.newKey(t, "reader", scopeRead)
 	ren := member("ren", configv1.Role_ROLE_VIEWER, 0)
-	ren.Name, ren.Subject, ren.Email = plant("Planted Ren"), "", plant("ren@acme.example")
+	ren.Name, ren.Subject, ren.Email = "Planted Ren", "", "ren@acme.example"
 	require.NoError(t, put(ctx, b.access(t, acmeToken), ren))
-	token := issuer.Token(t, "ren", epoch, nil)
+	token, stranger, forged := issuer.Token(t, "ren", epoch, nil), issuer.Token(t, "stranger", epoch, nil), issuer.Forged(t, "ren", epoch)
 	session, err := b.access(t, "").SignIn(ctx, &configv1.SignInRequest{IdToken: token})
 	require.NoError(t, err)
-	planted = append(planted, token, session.GetSession().GetToken(), adminToken, acmeToken)
 	link, _, err := b.svc.AdministratorLink(ctx)
 	require.NoError(t, err)
-	planted = append(planted, link)
+	for _, wrong := range []string{stranger, forged, key + "x", session.GetSession().GetToken() + "x", link} {
+		require.Equal(t, codes.Unauthenticated, b.reads(t, wrong, "acme"))
+	}
+	require.Equal(t, codes.PermissionDenied, b.reads(t, token, "globex"))
+	return []string{
+		"planted.user@acme.example", "planted-private-key", "consumer-secret", key, "Planted Ren", "ren@acme.example", "stranger@acme.example",
+		token, stranger, forged, session.GetSession().GetToken(), link, adminToken, acmeToken,
+	}
+}
 
+// What went in is looked for in all of the audit log.
+func TestTheAuditLogHoldsNeitherSecretsNorPeople(t *testing.T) {
+	t.Parallel()
+	b, issuer := withIssuer(t)
+	planted := b.plantSecrets(t, issuer)
 	entries := b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: "acme"})
 	entries = append(entries, b.audit(t, adminToken, &configv1.ListAuditEntriesRequest{})...)
 	require.Greater(t, len(entries), 6)
@@ -144,6 +156,47 @@ func TestTheAuditLogHoldsNeitherSecretsNorPeople(t *testing.T) {
 		for _, p := range planted {
 			require.NotContains(t, string(text), p)
 		}
+	}
+}
+
+// lines collects what is logged.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+// And in all that is logged, down to the debug level.
+func TestTheLogsHoldNeitherSecretsNorPeople(t *testing.T) {
+	t.Parallel()
+	issuer, out := oidctest.New(t), &lines{}
+	b := prepare(t)
+	b.deps.Logger = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	b.cfg.Access.OIDC.Issuer, b.cfg.Access.OIDC.ClientID = issuer.URL, oidctest.ClientID
+	b.start(t)
+	b.workspace(t, "acme")
+	b.workspace(t, "globex")
+	planted := b.plantSecrets(t, issuer)
+	issuer.SetAway(true)
+	issuer.Rotate(t)
+	away := issuer.Token(t, "ren", epoch, nil)
+	require.Equal(t, codes.Unavailable, b.reads(t, away, "acme"))
+	b.stop()
+	require.Contains(t, out.String(), "a call was refused")
+	require.Contains(t, out.String(), "ID tokens cannot be checked")
+	for _, p := range append(planted, away) {
+		require.NotContains(t, out.String(), p)
 	}
 }
 

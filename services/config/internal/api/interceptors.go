@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -185,8 +186,17 @@ func checkTexts(v *violations, msg proto.Message) {
 	})
 }
 
+// panicText is what may be logged of a panic: the runtime's own words, which quote no data, and else only its type.
+// Promise 8.
+func panicText(reason any) string {
+	if e, ok := reason.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", reason)
+}
+
 func (g *Gate) panicked(ctx context.Context, method string, reason any) error {
-	g.Logger.ErrorContext(ctx, "a handler panicked", "method", method, "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	g.Logger.ErrorContext(ctx, "a handler panicked", "method", method, "panic", panicText(reason), "stack", string(debug.Stack()))
 	return status.Error(codes.Internal, "internal error; the config service's log tells more")
 }
 
