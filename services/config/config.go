@@ -26,6 +26,8 @@ type Config struct {
 	Database Database `yaml:"database"`
 	// Callers are those who may call, each with a token.
 	Callers []Caller `yaml:"callers"`
+	// Access bounds who else is let in, how often, and for how long.
+	Access Access `yaml:"access"`
 	// TLS protects the service. Plaintext does without it beyond loopback, where the network itself is protected.
 	TLS       TLS  `yaml:"tls"`
 	Plaintext bool `yaml:"plaintext"`
@@ -51,11 +53,18 @@ type Config struct {
 // Caller lets somebody in.
 type Caller = auth.Token
 
+// Role is what a caller may do.
+type Role = auth.Role
+
 // The roles of callers.
 const (
-	RoleAdmin   = auth.RoleAdmin
-	RoleViewer  = auth.RoleViewer
-	RoleService = auth.RoleService
+	RoleOwner             = auth.RoleOwner
+	RoleAdmin             = auth.RoleAdmin
+	RoleIntegrationEditor = auth.RoleIntegrationEditor
+	RolePrivacyOfficer    = auth.RolePrivacyOfficer
+	RoleViewer            = auth.RoleViewer
+	RoleOperator          = auth.RoleOperator
+	RoleService           = auth.RoleService
 )
 
 // AccessTokens bounds how orgs are asked for tokens.
@@ -84,6 +93,9 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 	// ClientCAFile demands client certificates of these authorities, besides tokens.
 	ClientCAFile string `yaml:"client_ca_file"`
+	// ClientCertOptional lets callers in without a certificate if their token is right; one that is shown must still be
+	// good. For installations whose services have certificates and whose people sign in.
+	ClientCertOptional bool `yaml:"client_cert_optional"`
 }
 
 // RunLog records outcomes.
@@ -104,6 +116,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:             "127.0.0.1:9090",
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
+		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		MaxRequestBytes:    4 << 20,
@@ -132,9 +145,14 @@ func (c Config) Validate() error {
 		if err := caller.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("callers[%d].%w", i, err))
 		}
+		need(caller.Certificate == "" || c.TLS.ClientCAFile != "", "callers[%d].certificate: needs tls.client_ca_file", i)
+	}
+	if err := c.Access.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("access.%w", err))
 	}
 	need((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file, tls.key_file: set both or neither")
 	need(c.TLS.ClientCAFile == "" || c.TLS.CertFile != "", "tls.client_ca_file: needs tls.cert_file")
+	need(!c.TLS.ClientCertOptional || c.TLS.ClientCAFile != "", "tls.client_cert_optional: needs tls.client_ca_file")
 	need(c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.Listen),
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
 	if err := c.AccessTokens.Validate(); err != nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -61,6 +63,9 @@ type Service struct {
 	store    *store.Store
 	hub      *watch.Hub
 	api      *api.Server
+	access   *api.Access
+	door     *auth.Door
+	auditor  *retain.Cleaner
 	grpc     *grpc.Server
 	health   *health
 	listener net.Listener
@@ -92,6 +97,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
 	s.api = s.newAPI()
+	s.newAccess()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
 	}
@@ -159,6 +165,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.cleaner.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.auditor.Run(ctx)
 		return nil
 	})
 	if s.runLog != nil {

@@ -40,6 +40,22 @@ func TestTheReadmesConfigurationIsOne(t *testing.T) {
 	require.NotEqual(t, app.DefaultConfig().Config.Database, cfg.Config.Database)
 }
 
+func TestTheConfigurationOfAccessIsOne(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/access.md")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```")
+	path := filepath.Join(t.TempDir(), "throughline.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(block), 0o600))
+	cfg, err := (&sources{file: path}).load()
+	require.NoError(t, err)
+	require.NoError(t, cfg.Config.Validate())
+	require.Equal(t, "throughline", cfg.Config.Access.OIDC.ClientID)
+	require.Equal(t, "writer.throughline.internal", cfg.Config.Callers[1].Certificate)
+}
+
 func TestTheReadmesSettingsAreSettings(t *testing.T) {
 	t.Setenv("SALESFORCE_SECRET", "from-the-environment")
 	data, err := expandEnv("acme.yaml", []byte(readmeFiles(t)["acme.yaml"]))

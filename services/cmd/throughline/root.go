@@ -51,6 +51,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
 		newApply(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
+		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newSignIn(),
 		newBench(),
 	)
 	return root

@@ -476,6 +476,67 @@ func (Assignee) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
+// ApiKeyScope is something that an API key may be used for.
+type ApiKeyScope int32
+
+const (
+	// Never valid.
+	ApiKeyScope_API_KEY_SCOPE_UNSPECIFIED ApiKeyScope = 0
+	// Post events.
+	ApiKeyScope_API_KEY_SCOPE_INGEST ApiKeyScope = 1
+	// Read what became of events.
+	ApiKeyScope_API_KEY_SCOPE_OUTCOMES_READ ApiKeyScope = 2
+	// Read settings, without secrets.
+	ApiKeyScope_API_KEY_SCOPE_SETTINGS_READ ApiKeyScope = 3
+	// Change integrations and the switches of contents.
+	ApiKeyScope_API_KEY_SCOPE_SETTINGS_WRITE ApiKeyScope = 4
+)
+
+// Enum value maps for ApiKeyScope.
+var (
+	ApiKeyScope_name = map[int32]string{
+		0: "API_KEY_SCOPE_UNSPECIFIED",
+		1: "API_KEY_SCOPE_INGEST",
+		2: "API_KEY_SCOPE_OUTCOMES_READ",
+		3: "API_KEY_SCOPE_SETTINGS_READ",
+		4: "API_KEY_SCOPE_SETTINGS_WRITE",
+	}
+	ApiKeyScope_value = map[string]int32{
+		"API_KEY_SCOPE_UNSPECIFIED":    0,
+		"API_KEY_SCOPE_INGEST":         1,
+		"API_KEY_SCOPE_OUTCOMES_READ":  2,
+		"API_KEY_SCOPE_SETTINGS_READ":  3,
+		"API_KEY_SCOPE_SETTINGS_WRITE": 4,
+	}
+)
+
+func (x ApiKeyScope) Enum() *ApiKeyScope {
+	p := new(ApiKeyScope)
+	*p = x
+	return p
+}
+
+func (x ApiKeyScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApiKeyScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
+}
+
+func (ApiKeyScope) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[8]
+}
+
+func (x ApiKeyScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApiKeyScope.Descriptor instead.
+func (ApiKeyScope) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+}
+
 // Workspace is a customer of the platform: the tenant.
 type Workspace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2123,7 +2184,7 @@ func (x *ContentSetting) GetVersion() int64 {
 	return 0
 }
 
-// ApiKey lets a producer of one workspace post events. Only its hash is stored.
+// ApiKey lets a program of one workspace in, to post events or to call within its scopes. Only its hash is stored.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tenant.
@@ -2135,7 +2196,11 @@ type ApiKey struct {
 	// SHA-256 of the secret part. Output and snapshot only.
 	SecretHash []byte `protobuf:"bytes,4,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
 	// After this the key is refused; absent: never.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// What it may be used for; none: INGEST.
+	Scopes []ApiKeyScope `protobuf:"varint,6,rep,packed,name=scopes,proto3,enum=throughline.config.v1.ApiKeyScope" json:"scopes,omitempty"`
+	// When it was revoked; absent: it was not. Output only.
+	RevokedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2201,6 +2266,20 @@ func (x *ApiKey) GetSecretHash() []byte {
 func (x *ApiKey) GetExpiresAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *ApiKey) GetScopes() []ApiKeyScope {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *ApiKey) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
 	}
 	return nil
 }
@@ -2372,7 +2451,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"content_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\tcontentId\x12\x1a\n" +
 	"\btracking\x18\x03 \x01(\bR\btracking\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"\xda\x01\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\"\xe6\x02\n" +
 	"\x06ApiKey\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2380,7 +2459,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\vsecret_hash\x18\x04 \x01(\fR\n" +
 	"secretHash\x129\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*e\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12O\n" +
+	"\x06scopes\x18\x06 \x03(\x0e2\".throughline.config.v1.ApiKeyScopeB\x13\xbaH\x10\x92\x01\r\x10\n" +
+	"\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06scopes\x129\n" +
+	"\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*e\n" +
 	"\bZoneRule\x12\x19\n" +
 	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
@@ -2419,7 +2502,13 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x14ASSIGNEE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ASSIGNEE_CONTENT_OWNER\x10\x01\x12\x19\n" +
 	"\x15ASSIGNEE_RECORD_OWNER\x10\x02\x12\x17\n" +
-	"\x13ASSIGNEE_FIXED_USER\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\x13ASSIGNEE_FIXED_USER\x10\x03*\xaa\x01\n" +
+	"\vApiKeyScope\x12\x1d\n" +
+	"\x19API_KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14API_KEY_SCOPE_INGEST\x10\x01\x12\x1f\n" +
+	"\x1bAPI_KEY_SCOPE_OUTCOMES_READ\x10\x02\x12\x1f\n" +
+	"\x1bAPI_KEY_SCOPE_SETTINGS_READ\x10\x03\x12 \n" +
+	"\x1cAPI_KEY_SCOPE_SETTINGS_WRITE\x10\x04BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_settings_proto_rawDescOnce sync.Once
@@ -2433,7 +2522,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
 var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
@@ -2444,61 +2533,64 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(Scope)(0),                    // 5: throughline.config.v1.Scope
 	(NullPolicy)(0),               // 6: throughline.config.v1.NullPolicy
 	(Assignee)(0),                 // 7: throughline.config.v1.Assignee
-	(*Workspace)(nil),             // 8: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 9: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 10: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 11: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 12: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 13: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 14: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 15: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 16: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 17: throughline.config.v1.Integration
-	(*Action)(nil),                // 18: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 19: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 20: throughline.config.v1.Template
-	(*Constant)(nil),              // 21: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 22: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 23: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 24: throughline.config.v1.ApiKey
-	nil,                           // 25: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(ApiKeyScope)(0),              // 8: throughline.config.v1.ApiKeyScope
+	(*Workspace)(nil),             // 9: throughline.config.v1.Workspace
+	(*VisitSettings)(nil),         // 10: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 11: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 12: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 13: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 14: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 15: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 16: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 17: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 18: throughline.config.v1.Integration
+	(*Action)(nil),                // 19: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 20: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 21: throughline.config.v1.Template
+	(*Constant)(nil),              // 22: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 23: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 24: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 25: throughline.config.v1.ApiKey
+	nil,                           // 26: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	9,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	10, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	26, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	10, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	11, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	27, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	26, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	26, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	26, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	14, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	15, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	16, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	13, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	12, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	27, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	27, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	27, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	15, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	16, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	17, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	14, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	13, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
 	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	18, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	27, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	19, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	28, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
 	4,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
 	5,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	19, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	22, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	20, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	23, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
 	3,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
 	2,  // 20: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	20, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	21, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	21, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	22, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
 	6,  // 23: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	25, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	26, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
 	7,  // 25: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
 	0,  // 26: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	27, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	28, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 28: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	28, // 29: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2530,7 +2622,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      8,
+			NumEnums:      9,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,

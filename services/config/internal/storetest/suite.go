@@ -39,6 +39,13 @@ func Run(t *testing.T, open Open) {
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
+		{"Members", members},
+		{"OwnersLeaving", ownersLeaving},
+		{"Operators", operators},
+		{"Sessions", sessions},
+		{"Links", links},
+		{"Audit", audit},
+		{"AuditAge", auditAge},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

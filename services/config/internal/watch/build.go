@@ -2,11 +2,13 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
@@ -51,13 +53,24 @@ func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 		c := &configv1.ContentSetting{}
 		ws.ContentSettings, into = append(ws.ContentSettings, c), c
 	case store.KindAPIKey:
-		k := &configv1.ApiKey{}
-		ws.ApiKeys, into = append(ws.ApiKeys, k), k
+		return addKey(ws, doc)
 	default:
 		return nil // integrations come with their history
 	}
 	if err := proto.Unmarshal(doc.Body, into); err != nil {
 		return fmt.Errorf("%s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
+	}
+	return nil
+}
+
+// addKey leaves out keys that are revoked or not for events: whoever watches need not know of them to refuse them.
+func addKey(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
+	k := &configv1.ApiKey{}
+	if err := proto.Unmarshal(doc.Body, k); err != nil {
+		return fmt.Errorf("API key %s of workspace %s: %w", doc.ID, doc.Workspace, err)
+	}
+	if k.RevokedAt == nil && slices.Contains(auth.ScopesOf(k), configv1.ApiKeyScope_API_KEY_SCOPE_INGEST) {
+		ws.ApiKeys = append(ws.ApiKeys, k)
 	}
 	return nil
 }
