@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -119,12 +120,14 @@ func openStore(cfg Database) (*store.Store, error) {
 }
 
 func (s *Service) newAPI() *api.Server {
+	keeper := &lifecycle.Keeper{Rules: s.cfg.Connect.Flapping, States: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger}
 	custodian := tokens.New(s.cfg.AccessTokens, tokens.Deps{
-		Store: s.store, Leases: s.store, Installation: s.deps.Installation,
+		Store: s.store, Leases: s.store, Installation: s.deps.Installation, Observer: keeper,
 		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts}, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 	return api.New(api.Deps{
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub,
+		Keeper: keeper, States: s.store,
 		Orgs: orgs{
 			timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter,
 		},

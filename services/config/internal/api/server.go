@@ -7,6 +7,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 )
@@ -53,6 +54,12 @@ type Campaign struct {
 	Statuses []string
 }
 
+// States reads where connections stand.
+type States interface {
+	ConnectionStates(ctx context.Context, workspace string) ([]store.ConnectionState, error)
+	StateHistory(ctx context.Context, workspace, connection string, limit int) ([]store.StateChange, error)
+}
+
 // Deps is what a Server works with; all of it is required.
 type Deps struct {
 	Documents    Documents
@@ -60,6 +67,8 @@ type Deps struct {
 	RunLog       RunLog
 	Tokens       Tokens
 	Orgs         Orgs
+	Keeper       *lifecycle.Keeper
+	States       States
 	Hub          *watch.Hub
 	Installation *seal.Installation
 	// Compile checks an integration the way mapping will run it.
@@ -70,10 +79,11 @@ type Deps struct {
 	Logger        *slog.Logger
 }
 
-// Server implements configv1.ConfigServiceServer. Its interceptors must be installed with it: handlers rely on requests
+// Server implements configv1.ConfigServiceServer and configv1.ConnectServiceServer. Its interceptors must be installed with it: handlers rely on requests
 // being authenticated, allowed and valid.
 type Server struct {
 	configv1.UnimplementedConfigServiceServer
+	configv1.UnimplementedConnectServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

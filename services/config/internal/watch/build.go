@@ -26,6 +26,7 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 			return nil, err
 		}
 	}
+	addStates(byID, raw.States)
 	integrations, err := inUse(raw.Integrations, oldest)
 	if err != nil {
 		return nil, err
@@ -60,6 +61,19 @@ func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 		return fmt.Errorf("%s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
 	}
 	return nil
+}
+
+// addStates tells of every connection where it stands. Who authorised it is left out: no service needs to know.
+func addStates(byID map[string]*configv1.WorkspaceSnapshot, states []store.ConnectionState) {
+	known := make(map[[2]string]*configv1.ConnectionStatus, len(states))
+	for _, s := range states {
+		known[[2]string{s.Workspace, s.Connection}] = s.Message()
+	}
+	for workspace, snapshot := range byID {
+		for _, c := range snapshot.GetConnections() {
+			c.Status, c.Consent = known[[2]string{workspace, c.GetId()}], nil
+		}
+	}
 }
 
 // inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later.
