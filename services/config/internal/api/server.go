@@ -7,6 +7,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
@@ -60,6 +61,25 @@ type States interface {
 	StateHistory(ctx context.Context, workspace, connection string, limit int) ([]store.StateChange, error)
 }
 
+// Secrets tries credentials; see tokens.Custodian.
+type Secrets interface {
+	Try(ctx context.Context, workspace, connection string, change func(credentials *configv1.Connection)) error
+}
+
+// Connecting lets administrators connect orgs; see consent.Service.
+type Connecting interface {
+	Begin(ctx context.Context, in consent.Start) (store.Flow, string, error)
+	Cancel(ctx context.Context, workspace, id, actor string) (store.Flow, error)
+	AcceptOtherOrg(ctx context.Context, workspace, id, orgID string) error
+	CallbackURL() string
+}
+
+// Flows reads attempts at connecting.
+type Flows interface {
+	Flow(ctx context.Context, workspace, id string) (store.Flow, error)
+	PendingFlow(ctx context.Context, workspace, connection string) (store.Flow, error)
+}
+
 // Deps is what a Server works with; all of it is required.
 type Deps struct {
 	Documents    Documents
@@ -69,6 +89,12 @@ type Deps struct {
 	Orgs         Orgs
 	Keeper       *lifecycle.Keeper
 	States       States
+	Secrets      Secrets
+	Consent      Connecting
+	Flows        Flows
+	Disconnector *lifecycle.Disconnector
+	// Pages is set when browsers can be served.
+	Pages        bool
 	Hub          *watch.Hub
 	Installation *seal.Installation
 	// Compile checks an integration the way mapping will run it.

@@ -49,6 +49,8 @@ type Save struct {
 	Sealed []byte
 	Author string
 	At     time.Time
+	// Revoke is stored with it: a token that the connection held before.
+	Revoke *Revocation
 }
 
 const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
@@ -64,6 +66,9 @@ func (s *Store) Put(ctx context.Context, save Save) error {
 			(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 			save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
 		if err != nil {
+			return err
+		}
+		if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
 			return err
 		}
 		return s.raiseRevision(ctx, tx)

@@ -34,6 +34,8 @@ func Run(t *testing.T, open Open) {
 		{"Leases", leases},
 		{"States", states},
 		{"Checks", checks},
+		{"Flows", flows},
+		{"Revocations", revocations},
 		{"RunLog", runLog},
 		{"Pages", pages},
 		{"Retention", retention},
