@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -13,9 +14,12 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/throughline-dev/throughline/libs/secret"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connectweb"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
+	"github.com/throughline-dev/throughline/services/config/internal/diagnose"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
 
@@ -34,6 +38,7 @@ type connecting struct {
 	revoker      *lifecycle.Revoker
 	disconnector *lifecycle.Disconnector
 	consent      *consent.Service
+	diagnose     *diagnose.Service
 }
 
 func (a PlatformApp) read() (tokens.App, error) {
@@ -68,8 +73,16 @@ func (s *Service) newConnecting() (*connecting, error) {
 	c.disconnector = &lifecycle.Disconnector{
 		Documents: s.store, Custody: c.custodian, Keeper: c.keeper, Revoker: c.revoker, Installation: s.deps.Installation,
 	}
+	c.diagnose = diagnose.New(s.cfg.Connect.Diagnosis, diagnose.Deps{
+		Documents: s.store, Diagnoses: s.store, Claims: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
+		Connect: func(connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (probe.Org, func()) {
+			client := s.orgs().client(connection, access)
+			return client, client.CloseIdle
+		},
+		Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
 	c.consent = consent.New(s.cfg.Connect.Logins, consent.Deps{
-		Flows: s.store, Find: s.store, Documents: s.store, Tokens: c.custodian, Orgs: s.orgs(), Keeper: c.keeper, Revoker: c.revoker,
+		Flows: s.store, Find: s.store, Documents: s.store, Tokens: c.custodian, Orgs: s.orgs(), Keeper: c.keeper, Revoker: c.revoker, Diagnose: c.diagnose.Diagnose,
 		Installation: s.deps.Installation, Platform: app, PublicURL: func() string { return s.publicURL(c) },
 		Addresses: consent.Addresses{Embedded: s.cfg.Embedded, Trusted: s.cfg.TrustedHosts, Domains: s.cfg.Connect.LoginDomains},
 		Clock:     s.deps.Clock, Logger: s.deps.Logger,

@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
+	"github.com/throughline-dev/throughline/services/config/internal/diagnose"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 )
 
@@ -35,6 +36,8 @@ type Connect struct {
 	SweepEvery time.Duration `yaml:"sweep_every"`
 	// Flapping damps connections that recover and fail again and again.
 	Flapping Flapping `yaml:"flapping"`
+	// Diagnosis says what is demanded of orgs and when they are asked.
+	Diagnosis Diagnosis `yaml:"diagnosis"`
 }
 
 // PlatformApp is the platform's own connected app or external client app.
@@ -54,13 +57,15 @@ type (
 	Logins = consent.Config
 	// Revoking bounds how tokens are revoked.
 	Revoking = lifecycle.RevokeConfig
+	// Diagnosis says what is demanded of orgs and when they are asked.
+	Diagnosis = diagnose.Config
 )
 
 // DefaultConnect serves no pages; everything else has its default.
 func DefaultConnect() Connect {
 	return Connect{
 		RequestsPerSecond: 20, Logins: consent.DefaultConfig(), Revoking: lifecycle.DefaultRevokeConfig(), SweepEvery: time.Minute,
-		Flapping: connstate.DefaultRules(),
+		Flapping: connstate.DefaultRules(), Diagnosis: diagnose.DefaultConfig(),
 	}
 }
 
@@ -90,6 +95,7 @@ func (c Connect) Validate() error {
 	}
 	for key, err := range map[string]error{
 		"logins": c.Logins.Validate(), "revoking": c.Revoking.Validate(), "flapping": c.Flapping.Validate(),
+		"diagnosis": c.Diagnosis.Validate(),
 	} {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s.%w", key, err))

@@ -273,6 +273,9 @@ func TestConnectingAnOrg(t *testing.T) {
 		require.Contains(t, page.text, shown)
 	}
 
+	require.Contains(t, page.text, "✓ tasks")
+	require.Equal(t, ready, b.status(t).GetState())
+
 	flow := b.flow(t, started.GetFlow().GetId())
 	require.Equal(t, configv1.FlowStatus_FLOW_STATUS_DONE, flow.GetStatus(), flow)
 	require.Equal(t, "Acme K.K.", flow.GetResult().GetOrg().GetName())
@@ -348,7 +351,7 @@ func TestAStateWorksOnceInOneBrowserForAWhile(t *testing.T) {
 	page = w.consent(address)
 	require.Contains(t, page.text, "NOT_IN_TIME")
 	require.Equal(t, configv1.FlowStatus_FLOW_STATUS_EXPIRED, b.flow(t, second.GetFlow().GetId()).GetStatus())
-	require.Equal(t, authorised, b.status(t).GetState(), "a working connection is left as it was")
+	require.Equal(t, ready, b.status(t).GetState(), "a working connection is left as it was")
 	require.NoError(t, b.token(t))
 }
 
@@ -370,7 +373,7 @@ func TestADeniedLoginLeavesEverythingAsItWas(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
 	w.answer = "deny"
 	require.Equal(t, http.StatusBadRequest, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
-	require.Equal(t, authorised, b.status(t).GetState())
+	require.Equal(t, ready, b.status(t).GetState())
 	require.NoError(t, b.token(t))
 }
 

@@ -125,7 +125,7 @@ func (s *Service) newAPI() *api.Server {
 	return api.New(api.Deps{
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
-		Disconnector: s.connect.disconnector, Pages: s.connect.listener != nil, Orgs: s.orgs(),
+		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
 		Installation: s.deps.Installation,
 		Compile: func(i *configv1.Integration) error {
 			_, err := s.deps.Compile(i)
@@ -167,6 +167,10 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}
 	group.Go(func() error { return s.servePages(ctx) })
+	group.Go(func() error {
+		s.connect.diagnose.Run(ctx)
+		return nil
+	})
 	group.Go(func() error {
 		s.sweep(ctx)
 		return nil

@@ -223,7 +223,7 @@ func TestANewSecretIsTriedFirst(t *testing.T) {
 	err := replace("wrong-secret")
 	require.Equal(t, codes.FailedPrecondition, status.Code(err))
 	require.NotContains(t, err.Error(), "wrong-secret")
-	require.Equal(t, authorised, b.status(t).GetState(), "it says nothing about the connection")
+	require.Equal(t, ready, b.status(t).GetState(), "it says nothing about the connection")
 	b.clock.Advance(2 * time.Hour)
 	require.NoError(t, b.token(t), "the old one stays")
 	require.NoError(t, replace("own-secret"))

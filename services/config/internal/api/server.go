@@ -74,6 +74,12 @@ type Connecting interface {
 	CallbackURL() string
 }
 
+// Diagnosis asks orgs what is in the way; see diagnose.Service.
+type Diagnosis interface {
+	Diagnose(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
+	Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
+}
+
 // Flows reads attempts at connecting.
 type Flows interface {
 	Flow(ctx context.Context, workspace, id string) (store.Flow, error)
@@ -93,6 +99,7 @@ type Deps struct {
 	Consent      Connecting
 	Flows        Flows
 	Disconnector *lifecycle.Disconnector
+	Diagnosis    Diagnosis
 	// Pages is set when browsers can be served.
 	Pages        bool
 	Hub          *watch.Hub
