@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"html"
@@ -32,6 +33,34 @@ type theSimulator struct {
 	// gone answers everything with 503; revoked counts revocations that went through.
 	gone    atomic.Bool
 	revoked atomic.Int32
+	// refusal is the error, and its description, with which refreshes are refused; "" lets them through. refreshes counts them.
+	refusal   atomic.Value
+	refreshes atomic.Int32
+}
+
+// refuses has every refresh refused.
+func (s *theSimulator) refuses(code, description string) {
+	s.refusal.Store([2]string{code, description})
+}
+
+// refreshed looks at a request for a token and answers it if refreshes are refused.
+func (s *theSimulator) refreshed(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, "/token") {
+		return false
+	}
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if !strings.Contains(string(body), "grant_type=refresh_token") {
+		return false
+	}
+	s.refreshes.Add(1)
+	refusal, _ := s.refusal.Load().([2]string)
+	if refusal[0] == "" {
+		return false
+	}
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": refusal[0], "error_description": refusal[1]})
+	return true
 }
 
 func (s *theSimulator) away() { s.gone.Store(true) }
@@ -68,6 +97,9 @@ func newSimulator(t *testing.T, b *testBundle, change ...func(*simulator.Scenari
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.gone.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if s.refreshed(w, r) {
 			return
 		}
 		handler.ServeHTTP(w, r)
