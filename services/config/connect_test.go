@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -75,6 +76,7 @@ func apps() []simulator.App {
 		{ClientID: "no-pkce", ClientSecret: "s", RedirectURIs: []string{callbackURL}, RefusePKCE: true},
 		{ClientID: "no-refresh", ClientSecret: "s", RedirectURIs: []string{callbackURL}, Scopes: []string{"api", "id"}},
 		{ClientID: "no-api", ClientSecret: "s", RedirectURIs: []string{callbackURL}, Scopes: []string{"refresh_token", "id"}},
+		{ClientID: "only-full", ClientSecret: "s", RedirectURIs: []string{callbackURL}, Scopes: []string{"full", "refresh_token"}},
 		{ClientID: "full", ClientSecret: "s", RedirectURIs: []string{callbackURL}, Scopes: []string{"full", "api", "refresh_token"}},
 		{ClientID: "platform-app", ClientSecret: "platform-secret", RedirectURIs: []string{callbackURL}, PKCE: true, RotateRefreshTokens: true},
 	}
@@ -410,6 +412,7 @@ func TestADeniedLoginLeavesEverythingAsItWas(t *testing.T) {
 }
 
 func TestPKCE(t *testing.T) {
+	t.Attr("requirement", "IMM-8")
 	t.Parallel()
 	app := func(id, secret string, mode configv1.PkceMode) func(*configv1.ConnectOptions) {
 		return func(o *configv1.ConnectOptions) {
@@ -462,6 +465,8 @@ func TestOnlyOnePersonConnectsAtATime(t *testing.T) {
 }
 
 func TestWhatMustNotBecomeAConnection(t *testing.T) {
+	t.Attr("requirement", "IMM-7")
+	t.Attr("requirement", "IMM-9")
 	t.Parallel()
 	for name, c := range map[string]struct {
 		org, code, finds string
@@ -499,6 +504,95 @@ func TestWhatMustNotBecomeAConnection(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestMoreThanEnoughIsAccepted(t *testing.T) {
+	t.Attr("requirement", "IMM-7")
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	// The app has more than it is asked for only if it is asked for everything: as after a refusal of a scope.
+	started := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.ClientId, o.ClientSecret = "full", "s" }))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(started.GetLink()).code)
+	require.Equal(t, "api refresh_token", b.flow(t, started.GetFlow().GetId()).GetResult().GetConsent().GetScopes(), "and no more is asked for")
+
+	only := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.ClientId, o.ClientSecret = "only-full", "s" }))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(only.GetLink()).code)
+	result := b.flow(t, only.GetFlow().GetId()).GetResult()
+	require.Equal(t, "full refresh_token", result.GetConsent().GetScopes())
+	require.Contains(t, result.GetNotes()[0], "api and refresh_token are enough")
+}
+
+func TestAnotherUserIsAskedToLogIn(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	started := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.OtherUser = true }))
+	u, err := url.Parse(b.browser(t).depart(started.GetLink()))
+	require.NoError(t, err)
+	require.Equal(t, "login", u.Query().Get("prompt"))
+}
+
+// TestASecretNeverComesBack looks for the customer's consumer secret wherever somebody might.
+func TestASecretNeverComesBack(t *testing.T) {
+	t.Attr("requirement", "IMM-5")
+	t.Parallel()
+	const long = "ABCDEF0123456789ABCDEF0123456789"
+	b := connectable(t)
+	sim := newSimulator(t, b, func(sc *simulator.Scenario) { sc.Orgs[0].Apps[0].ClientSecret = long })
+	started := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.ClientSecret = " " + long + "\r\n" }))
+	page := b.browser(t).connect(started.GetLink())
+	require.Equal(t, http.StatusOK, page.code, page.text)
+	flow := b.flow(t, started.GetFlow().GetId())
+	got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+	require.NoError(t, err)
+	require.Equal(t, "6789", got.GetConnection().GetConsent().GetSecretHint())
+	watched := receive(t, b.watch(t, 0))
+	for _, text := range []string{page.text, flow.String(), got.String(), started.String(), watched.String()} {
+		require.NotContains(t, text, long)
+	}
+	raw, err := os.ReadFile(b.cfg.Database.SQLitePath)
+	require.NoError(t, err)
+	log, err := os.ReadFile(b.cfg.Database.SQLitePath + "-wal")
+	require.NoError(t, err)
+	require.NotContains(t, string(raw)+string(log), long, "sealed")
+	require.NotContains(t, string(raw)+string(log), strings.TrimPrefix(started.GetLink(), "https://pages.example/connect/"), "hashed")
+}
+
+func TestAnAppForApprovedUsersSaysSo(t *testing.T) {
+	t.Attr("requirement", "LOOM-13")
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	started := b.startConnect(t, options(sim.login("acme")))
+	w := b.browser(t)
+	u, err := url.Parse(w.depart(started.GetLink()))
+	require.NoError(t, err)
+	page := w.do(http.MethodGet, callbackURL+"?error=invalid_app_access&error_description=user+is+not+admin+approved&state="+url.QueryEscape(u.Query().Get("state")), nil)
+	require.Equal(t, http.StatusBadRequest, page.code)
+	require.Contains(t, page.text, "Permitted Users; then add your profile")
+	require.Equal(t, "invalid_app_access", b.flow(t, started.GetFlow().GetId()).GetResult().GetCode())
+	require.Equal(t, notConnected, b.status(t).GetState(), "refused before anything is stored")
+
+	// Changed later, the policy silently cancels what was granted.
+	require.Equal(t, http.StatusOK, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	sim.endSessions(t, "acme", true)
+	b.clock.Advance(2 * time.Hour)
+	d := b.diagnosis(t)
+	require.Equal(t, revoked, d.GetStatus().GetState())
+	require.Contains(t, probeOf(t, d, "authorisation").GetEn().GetFinding(), "policies were changed")
+}
+
+func TestTooManyRequestsAreTurnedAway(t *testing.T) {
+	t.Parallel()
+	b := connectable(t, func(b *testBundle) { b.cfg.Connect.RequestsPerSecond = 1 })
+	w := b.browser(t)
+	codes := map[int]int{}
+	for range 12 {
+		codes[w.do(http.MethodGet, "https://pages.example/connect/guess", nil).code]++
+	}
+	require.NotZero(t, codes[http.StatusTooManyRequests])
+	require.NotZero(t, codes[http.StatusBadRequest])
 }
 
 func TestTheSandboxsAddressLosesItsEnding(t *testing.T) {

@@ -52,6 +52,10 @@ func profile(p simulator.Profile) func(*simulator.Scenario) {
 
 // TestConnectingNamesWhatIsInTheWay connects orgs that have something wrong with them, each by the whole way through a browser.
 func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
+	t.Attr("requirement", "LOOM-5")
+	t.Attr("requirement", "LOOM-6")
+	t.Attr("requirement", "IMM-1")
+	t.Attr("requirement", "ZOOM-2")
 	t.Parallel()
 	for name, c := range map[string]struct {
 		org           func(*simulator.Scenario)
@@ -105,6 +109,22 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 			limited(func(o *simulator.Org) { o.Encrypted = map[string]string{"Contact.Email": "deterministic"} }), demanding(""),
 			ready, 0, "email_encryption", "", configv1.ProbeStatus_PROBE_STATUS_OK,
 		},
+		"NotAllData": {
+			profile(simulator.Profile{NoModifyAll: true}), demanding("walkme"),
+			degraded, streamv1.Reason_REASON_SF_NO_PERMISSION, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
+		},
+		"AllData": {
+			limited(func(*simulator.Org) {}), demanding("walkme"),
+			ready, 0, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_OK,
+		},
+		"NotAllDataAndNoNeed": {
+			profile(simulator.Profile{NoModifyAll: true}), demanding("loom"),
+			ready, 0, "edition", "Enterprise Edition", configv1.ProbeStatus_PROBE_STATUS_OK,
+		},
+		"NoAdministratorForZoom": {
+			profile(simulator.Profile{NoModifyAll: true}), demanding("zoom"),
+			degraded, streamv1.Reason_REASON_SF_NO_PERMISSION, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
+		},
 		"NoPackage": {
 			limited(func(*simulator.Org) {}), demanding("loom", func(s *configv1.ConnectSettings) { s.NeedsPackage = true }),
 			noPackage, 0, "package", "Content__c", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
@@ -116,11 +136,7 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := connectable(t, func(b *testBundle) {
-				zoom := b.cfg.Connect.Diagnosis.Sources["zoom"]
-				zoom.FullAccess = false // the simulator keeps permissions to itself
-				b.cfg.Connect.Diagnosis.Sources["zoom"] = zoom
-			})
+			b := connectable(t)
 			sim := newSimulator(t, b, c.org)
 			started := b.startConnect(t, options(sim.login("acme"), c.options))
 			w := b.browser(t)
@@ -149,6 +165,7 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 
 // TestARefreshAtOnceShowsAnAddressRestriction: the browser's address was welcome, and ours is not.
 func TestARefreshAtOnceShowsAnAddressRestriction(t *testing.T) {
+	t.Attr("requirement", "IMM-3")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -167,6 +184,7 @@ func TestARefreshAtOnceShowsAnAddressRestriction(t *testing.T) {
 }
 
 func TestAnOrgThatDoesNotAnswerIsNeitherGoodNorBad(t *testing.T) {
+	t.Attr("requirement", "LOOM-6")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -195,6 +213,7 @@ func TestASessionThatEndedIsNotABlockedApp(t *testing.T) {
 }
 
 func TestConnectionsAreDiagnosedDailyAndSoonerInTrouble(t *testing.T) {
+	t.Attr("requirement", "LOOM-6")
 	t.Parallel()
 	b := connectable(t, func(b *testBundle) { b.cfg.Connect.Diagnosis.Tick = 5 * time.Millisecond })
 	sim := newSimulator(t, b)

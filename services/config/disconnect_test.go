@@ -22,6 +22,7 @@ func (b *testBundle) disconnect(t *testing.T, forget bool) *configv1.DisconnectR
 }
 
 func TestDisconnectingEndsItOnBothSides(t *testing.T) {
+	t.Attr("requirement", "LOOM-15")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -51,6 +52,7 @@ func TestDisconnectingEndsItOnBothSides(t *testing.T) {
 }
 
 func TestATokenIsForgottenEvenIfSalesforceIsAway(t *testing.T) {
+	t.Attr("requirement", "LOOM-15")
 	t.Parallel()
 	b := connectable(t, func(b *testBundle) { b.cfg.Connect.SweepEvery = 5 * time.Millisecond })
 	sim := newSimulator(t, b)

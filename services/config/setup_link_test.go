@@ -41,6 +41,7 @@ func (b *testBundle) progress(t *testing.T, id string) configv1.FlowStatus {
 }
 
 func TestTwoAdministratorsShareTheWork(t *testing.T) {
+	t.Attr("requirement", "LOOM-3")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -82,6 +83,7 @@ func TestTwoAdministratorsShareTheWork(t *testing.T) {
 }
 
 func TestTheWrongOrgIsForgotten(t *testing.T) {
+	t.Attr("requirement", "LOOM-3")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -96,6 +98,7 @@ func TestTheWrongOrgIsForgotten(t *testing.T) {
 }
 
 func TestASetupLinkEnds(t *testing.T) {
+	t.Attr("requirement", "LOOM-3")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -210,6 +213,7 @@ func TestThePlatformsOwnApp(t *testing.T) {
 }
 
 func TestANewSecretIsTriedFirst(t *testing.T) {
+	t.Attr("requirement", "IMM-13")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)

@@ -51,6 +51,7 @@ func (b *testBundle) token(t *testing.T, refused ...byte) error {
 }
 
 func TestStatesFollowWhatSalesforceSays(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	b := setup(t)
 	b.workspace(t, "acme")
@@ -102,6 +103,7 @@ func TestStatesFollowWhatSalesforceSays(t *testing.T) {
 }
 
 func TestWatchersSeeStates(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	b := setup(t)
 	b.workspace(t, "acme")
@@ -113,6 +115,8 @@ func TestWatchersSeeStates(t *testing.T) {
 }
 
 func TestAnOperatorOverridesAStateOnTheRecord(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Attr("requirement", "LOOM-5")
 	t.Parallel()
 	b := setup(t)
 	b.workspace(t, "acme")

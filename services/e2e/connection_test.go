@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/simulator"
@@ -14,6 +15,8 @@ import (
 // TestADisconnectedOrgIsLeftAloneAndMissesNothing: services stop as soon as they hear of it, although the session that they
 // hold is still good, and what came meanwhile is written once, after the org was connected again.
 func TestADisconnectedOrgIsLeftAloneAndMissesNothing(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Attr("requirement", "LOOM-15")
 	rig.Parallel(t)
 	r := rig.New(t, rig.Options{})
 	r.StartConfig()
@@ -32,6 +35,10 @@ func TestADisconnectedOrgIsLeftAloneAndMissesNothing(t *testing.T) {
 	before := waits()
 	r.Send(rig.Closed("acme", "mia@viewer.example"), rig.Closed("acme", "noa@viewer.example"))
 	r.Eventually(func() bool { return waits() >= before+2 }, "both wait")
+	r.Eventually(func() bool {
+		parked := r.Outcomes(&configv1.ListOutcomesRequest{Workspace: "acme", Status: streamv1.Status_STATUS_PARKED})
+		return len(parked) > 0 && parked[0].GetReason() == streamv1.Reason_REASON_SF_AUTH_REVOKED
+	}, "what became of it can be seen")
 	require.Equal(t, calls, r.Salesforce.Stats()["acme"].Calls, "nobody calls the org")
 
 	again := gone.GetConnection()
@@ -44,6 +51,8 @@ func TestADisconnectedOrgIsLeftAloneAndMissesNothing(t *testing.T) {
 
 // TestARevokedOrgIsNoticedAndGoesOnAfterReconnecting: the org's administrator revokes the app in the middle of the work.
 func TestARevokedOrgIsNoticedAndGoesOnAfterReconnecting(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Attr("requirement", "LOOM-15")
 	rig.Parallel(t)
 	r := rig.New(t, rig.Options{})
 	r.StartConfig()

@@ -32,6 +32,7 @@ func must(t *testing.T, now connstate.Status, c connstate.Change) connstate.Stat
 }
 
 func TestTheWayFromNothingToReadyAndBack(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	s := connstate.Status{State: connstate.NotConnected}
 	for i, state := range []connstate.State{
@@ -45,6 +46,7 @@ func TestTheWayFromNothingToReadyAndBack(t *testing.T) {
 }
 
 func TestWhatIsNotInTheTableIsRefused(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	for _, c := range []struct{ from, to connstate.State }{
 		{connstate.NotConnected, connstate.Ready}, {connstate.NotConnected, connstate.Revoked},
@@ -86,6 +88,7 @@ func TestAnotherReasonIsAnotherState(t *testing.T) {
 }
 
 func TestFlappingIsDamped(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	rules, at := connstate.DefaultRules(), epoch
 	s := connstate.Status{State: connstate.Ready, Since: epoch}
@@ -127,6 +130,7 @@ func TestAnOperatorsDecisionStands(t *testing.T) {
 
 // TestAnySequenceOfEvents throws everything at a connection in any order.
 func TestAnySequenceOfEvents(t *testing.T) {
+	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rules := connstate.Rules{Flaps: rapid.IntRange(1, 4).Draw(t, "flaps"), Window: time.Hour, Hold: 10 * time.Minute}

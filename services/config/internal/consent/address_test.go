@@ -19,6 +19,8 @@ const (
 )
 
 func TestWhereALoginBegins(t *testing.T) {
+	t.Attr("requirement", "IMM-9")
+	t.Attr("requirement", "IMM-10")
 	t.Parallel()
 	a := consent.Addresses{Domains: []string{".my.salesforce.mil"}}
 	for _, c := range []struct {
@@ -50,6 +52,7 @@ func TestWhereALoginBegins(t *testing.T) {
 }
 
 func TestWhereNoLoginBegins(t *testing.T) {
+	t.Attr("requirement", "IMM-10")
 	t.Parallel()
 	a := consent.Addresses{}
 	for _, text := range []string{
@@ -86,6 +89,7 @@ func TestDevelopmentAddresses(t *testing.T) {
 
 // TestNoTextLeadsAway looks for a text that would send an administrator's password to somebody else.
 func TestNoTextLeadsAway(t *testing.T) {
+	t.Attr("requirement", "IMM-10")
 	t.Parallel()
 	pieces := []string{
 		"https://", "http://", "login.salesforce.com", ".my.salesforce.com", "evil.example", "@", ":", "/", "\\", "?", "#", ".", "acme",

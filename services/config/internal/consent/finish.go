@@ -177,8 +177,19 @@ func (s *Service) ask(ctx context.Context, f store.Flow, a *attempt, why *Failur
 func (s *Service) result(f store.Flow, a *attempt) *configv1.FlowResult {
 	return &configv1.FlowResult{Org: a.Org.message(), Consent: &configv1.Consent{
 		UserId: a.UserID, Username: a.Username, Scopes: a.Scope, GivenAt: timestamppb.New(s.deps.Clock.Now()), AskedBy: f.Actor,
-		WithPkce: a.Verifier != "", PlatformApp: a.Platform,
+		WithPkce: a.Verifier != "", PlatformApp: a.Platform, SecretHint: hint(a.ClientSecret),
 	}}
+}
+
+// minHinted is how long a secret must be for four of its characters to give nothing away.
+const minHinted = 16
+
+// hint is what a secret is recognised by (IMM-5).
+func hint(secret string) string {
+	if len(secret) < minHinted {
+		return ""
+	}
+	return secret[len(secret)-4:]
 }
 
 // Confirm takes the answer of the person who authorised the org.

@@ -152,6 +152,8 @@ func TestAnOrgThatIsFine(t *testing.T) {
 
 // TestEveryBlockerIsNamedByItself breaks one thing after the other and expects everything else to be found as before.
 func TestEveryBlockerIsNamedByItself(t *testing.T) {
+	t.Attr("requirement", "LOOM-6")
+	t.Attr("requirement", "IMM-3")
 	t.Parallel()
 	auth, config := salesforce.ClassAuth, salesforce.ClassConfig
 	session := refused(auth, salesforce.ReasonAuthRevoked, "INVALID_SESSION_ID")
@@ -224,6 +226,7 @@ func TestEveryBlockerIsNamedByItself(t *testing.T) {
 }
 
 func TestWhatCannotBeCheckedIsNotGreen(t *testing.T) {
+	t.Attr("requirement", "LOOM-6")
 	t.Parallel()
 	o := newOrg()
 	away := &salesforce.Error{Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: "TIMEOUT"}
@@ -249,6 +252,7 @@ func (slow) Describe(ctx context.Context, _ string) (*salesforce.ObjectDescribe,
 }
 
 func TestASlowAnswerSpoilsNoOther(t *testing.T) {
+	t.Attr("requirement", "LOOM-6")
 	t.Parallel()
 	cfg := probe.Config{Timeout: 20 * time.Millisecond, Parallel: 2}
 	for _, r := range probe.Run(t.Context(), cfg, slow{newOrg()}, subject()) {

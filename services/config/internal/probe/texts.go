@@ -52,8 +52,9 @@ var wordings = [textEnd]wording{
 	textUnchecked:  {"could not check", "", "確認できませんでした", ""},
 	textAuthorised: {"Salesforce gives us tokens", "", "Salesforce からトークンを取得できます", ""},
 	textRevoked: {
-		"the authorisation was revoked or has ended; connect the org again", "Setup › Connected Apps OAuth Usage",
-		"認証が取り消されたか、期限が切れました。組織を再接続してください", "設定 › 接続アプリケーションの OAuth の利用状況",
+		"the authorisation was revoked or has ended, perhaps because the app's policies were changed; connect the org again",
+		"Setup › Connected Apps OAuth Usage",
+		"認証が取り消されたか、期限が切れました。アプリのポリシーが変更された可能性もあります。組織を再接続してください", "設定 › 接続アプリケーションの OAuth の利用状況",
 	},
 	textInactiveUser: {
 		"the connected user is inactive or frozen", "Setup › Users › Users › Active",

@@ -129,6 +129,8 @@ type Profile struct {
 	// HiddenFields and ReadOnlyFields name fields as "Lead.Phone".
 	HiddenFields   []string `yaml:"hidden_fields,omitempty"`
 	ReadOnlyFields []string `yaml:"read_only_fields,omitempty"`
+	// NoModifyAll users lack the permission to modify all data, as UserPermissionAccess tells it.
+	NoModifyAll bool `yaml:"no_modify_all,omitempty"`
 	// APIDisabled users cannot use the API.
 	APIDisabled bool `yaml:"api_disabled,omitempty"`
 }

@@ -189,6 +189,9 @@ func TestGate(t *testing.T) {
 }
 
 func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Attr("requirement", "IMM-1")
+	t.Attr("requirement", "IMM-3")
 	t.Parallel()
 	g, o, c := setup(t)
 	for _, step := range []struct {
