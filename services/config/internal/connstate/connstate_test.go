@@ -49,9 +49,14 @@ func TestWhatIsNotInTheTableIsRefused(t *testing.T) {
 	t.Attr("requirement", "XC-17")
 	t.Parallel()
 	for _, c := range []struct{ from, to connstate.State }{
-		{connstate.NotConnected, connstate.Ready}, {connstate.NotConnected, connstate.Revoked},
-		{connstate.Revoked, connstate.Ready}, {connstate.Disconnected, connstate.Ready}, {connstate.Disconnected, connstate.Revoked},
-		{connstate.Ready, connstate.Awaiting}, {connstate.Ready, connstate.NotConnected}, {connstate.Awaiting, connstate.Ready},
+		{connstate.NotConnected, connstate.Ready},
+		{connstate.NotConnected, connstate.Revoked},
+		{connstate.Revoked, connstate.Ready},
+		{connstate.Disconnected, connstate.Ready},
+		{connstate.Disconnected, connstate.Revoked},
+		{connstate.Ready, connstate.Awaiting},
+		{connstate.Ready, connstate.NotConnected},
+		{connstate.Awaiting, connstate.Ready},
 	} {
 		before := connstate.Status{State: c.from, Cause: "before", Actor: "x", Since: epoch}
 		for _, manual := range []bool{false, true} {

@@ -170,37 +170,55 @@ func TestEveryBlockerIsNamedByItself(t *testing.T) {
 			o.organizationErr = refused(auth, salesforce.ReasonAppBlocked, "CLIENT_NOT_ACCESSIBLE_FOR_USER")
 		}, "api", "CLIENT", streamv1.Reason_REASON_SF_APP_BLOCKED, "OAuth Usage"},
 		"OnlyApprovedApps": {func(o *org, _ *probe.Subject) { o.organizationErr = session }, "api", "INVALID_SESSION_ID", streamv1.Reason_REASON_SF_APP_BLOCKED, "Install"},
-		"WrongNetwork": {func(o *org, _ *probe.Subject) { o.organizationErr, o.whoErr = session, session },
-			"api", "INVALID_SESSION_ID", streamv1.Reason_REASON_SF_IP_RESTRICTED, "Login IP Ranges"},
+		"WrongNetwork": {
+			func(o *org, _ *probe.Subject) { o.organizationErr, o.whoErr = session, session },
+			"api", "INVALID_SESSION_ID", streamv1.Reason_REASON_SF_IP_RESTRICTED, "Login IP Ranges",
+		},
 		"OldVersion": {func(o *org, _ *probe.Subject) {
 			o.versionErr = refused(config, salesforce.ReasonAPIDisabled, "UNSUPPORTED_API_VERSION")
 		}, "api_version", "66.0", streamv1.Reason_REASON_SF_API_DISABLED, ""},
-		"Edition": {func(o *org, _ *probe.Subject) { o.organization.Edition = "Contact Manager Edition" },
-			"edition", "Contact Manager Edition", streamv1.Reason_REASON_SF_EDITION_UNSUPPORTED, "Company Information"},
+		"Edition": {
+			func(o *org, _ *probe.Subject) { o.organization.Edition = "Contact Manager Edition" },
+			"edition", "Contact Manager Edition", streamv1.Reason_REASON_SF_EDITION_UNSUPPORTED, "Company Information",
+		},
 		"Sandbox": {func(o *org, _ *probe.Subject) { o.organization.Sandbox = true }, "environment", "sandbox", streamv1.Reason_REASON_SF_AUTH_REVOKED, ""},
-		"NotPowerful": {func(o *org, _ *probe.Subject) { o.rows = []salesforce.Record{{"PermissionsModifyAllData": false}} },
-			"full_access", "PermissionsModifyAllData", streamv1.Reason_REASON_SF_NO_PERMISSION, "Modify All Data"},
+		"NotPowerful": {
+			func(o *org, _ *probe.Subject) { o.rows = []salesforce.Record{{"PermissionsModifyAllData": false}} },
+			"full_access", "PermissionsModifyAllData", streamv1.Reason_REASON_SF_NO_PERMISSION, "Modify All Data",
+		},
 		"NoTasks": {func(o *org, _ *probe.Subject) {
 			o.objects["Task"] = &salesforce.ObjectDescribe{Name: "Task", Fields: o.objects["Task"].Fields}
 		}, "tasks", "Task", streamv1.Reason_REASON_SF_NO_PERMISSION, "Edit Tasks"},
-		"HiddenTaskFields": {func(o *org, _ *probe.Subject) { o.without("Task", "WhoId", "ActivityDate") },
-			"tasks", "Task.ActivityDate, Task.WhoId", streamv1.Reason_REASON_SF_NO_PERMISSION, "Field-Level Security"},
+		"HiddenTaskFields": {
+			func(o *org, _ *probe.Subject) { o.without("Task", "WhoId", "ActivityDate") },
+			"tasks", "Task.ActivityDate, Task.WhoId", streamv1.Reason_REASON_SF_NO_PERMISSION, "Field-Level Security",
+		},
 		"NoLeads": {func(o *org, _ *probe.Subject) { delete(o.objects, "Lead") }, "object_Lead", "Lead", streamv1.Reason_REASON_SF_NO_PERMISSION, "Read"},
 		"Encrypted": {func(o *org, _ *probe.Subject) {
 			o.objects["Contact"].Fields[0].Encrypted, o.objects["Contact"].Fields[0].Filterable = true, false
 		}, "email_encryption", "Contact.Email", streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, "Encryption Scheme"},
-		"NoPackage": {func(o *org, _ *probe.Subject) { delete(o.objects, "Engagement__c") },
-			"package", "Engagement__c", streamv1.Reason_REASON_SF_FIELD_GONE, "Installed Packages"},
-		"OldPackage": {func(o *org, _ *probe.Subject) { o.without("Engagement__c", "Title__c") },
-			"package", "Engagement__c.Title__c", streamv1.Reason_REASON_SF_FIELD_GONE, "Upgrade"},
-		"NoPermissionSet": {func(o *org, _ *probe.Subject) { o.objects["Engagement__c"].Createable = false },
-			"package", "Engagement__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Engagement Integration"},
-		"IntegrationsObject": {func(_ *org, s *probe.Subject) { s.Needs = probe.Needs{"Order__c": {Create: true}} },
-			"object_Order__c", "Order__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Object Settings"},
-		"IntegrationsField": {func(_ *org, s *probe.Subject) {
-			s.Needs = probe.Needs{"Task": {Create: true, Write: []string{"Mood__c"}}}
+		"NoPackage": {
+			func(o *org, _ *probe.Subject) { delete(o.objects, "Engagement__c") },
+			"package", "Engagement__c", streamv1.Reason_REASON_SF_FIELD_GONE, "Installed Packages",
 		},
-			"tasks", "Task.Mood__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Field-Level Security"},
+		"OldPackage": {
+			func(o *org, _ *probe.Subject) { o.without("Engagement__c", "Title__c") },
+			"package", "Engagement__c.Title__c", streamv1.Reason_REASON_SF_FIELD_GONE, "Upgrade",
+		},
+		"NoPermissionSet": {
+			func(o *org, _ *probe.Subject) { o.objects["Engagement__c"].Createable = false },
+			"package", "Engagement__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Engagement Integration",
+		},
+		"IntegrationsObject": {
+			func(_ *org, s *probe.Subject) { s.Needs = probe.Needs{"Order__c": {Create: true}} },
+			"object_Order__c", "Order__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Object Settings",
+		},
+		"IntegrationsField": {
+			func(_ *org, s *probe.Subject) {
+				s.Needs = probe.Needs{"Task": {Create: true, Write: []string{"Mood__c"}}}
+			},
+			"tasks", "Task.Mood__c", streamv1.Reason_REASON_SF_NO_PERMISSION, "Field-Level Security",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

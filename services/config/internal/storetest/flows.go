@@ -60,7 +60,9 @@ func flows(t *testing.T, open Open) {
 		require.False(t, got.Pending())
 		require.Equal(t, "why", string(got.Result))
 	})
+}
 
+func flowSteps(t *testing.T, open Open) {
 	t.Run("EveryStepIsMadeOnce", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"errors"
 	"strconv"
 	"sync"
 	"testing"
@@ -68,7 +67,9 @@ func states(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Empty(t, list)
 	})
+}
 
+func stateSafety(t *testing.T, open Open) {
 	t.Run("RefuseWhatIsIllegal", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
@@ -148,7 +149,7 @@ func checks(t *testing.T, open Open) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		_, err := s.Diagnosis(ctx, "acme", "main")
-		require.True(t, errors.Is(err, store.ErrNotFound))
+		require.ErrorIs(t, err, store.ErrNotFound)
 		require.NoError(t, s.SaveDiagnosis(ctx, "acme", "main", epoch.Add(time.Minute), []byte("new")))
 		require.NoError(t, s.SaveDiagnosis(ctx, "acme", "main", epoch, []byte("late")))
 		body, err := s.Diagnosis(ctx, "acme", "main")
