@@ -37,6 +37,33 @@ var allowed = map[string][]string{
 	"GetAccessToken":      {serviceToken},
 	"ListOutcomes":        {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
 	"CountOutcomes":       {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
+
+	"StartConnect":          {adminToken, acmeToken},
+	"CreateSetupLink":       {adminToken, acmeToken},
+	"GetConnectFlow":        {adminToken, acmeToken, viewerToken, acmeViewer},
+	"CancelConnectFlow":     {adminToken, acmeToken},
+	"AcceptOtherOrg":        {adminToken, acmeToken},
+	"ReplaceAppSecret":      {adminToken, acmeToken},
+	"Disconnect":            {adminToken, acmeToken},
+	"DiagnoseConnection":    {adminToken, acmeToken},
+	"GetDiagnosis":          {adminToken, acmeToken, viewerToken, acmeViewer},
+	"ListConnectionHistory": {adminToken, acmeToken, viewerToken, acmeViewer},
+	"OverrideState":         {adminToken},
+}
+
+// methods are those of all services.
+func methods() []protoreflect.MethodDescriptor {
+	var out []protoreflect.MethodDescriptor
+	for _, services := range []protoreflect.ServiceDescriptors{
+		configv1.File_throughline_config_v1_config_service_proto.Services(), configv1.File_throughline_config_v1_connect_proto.Services(),
+	} {
+		for i := range services.Len() {
+			for j := range services.Get(i).Methods().Len() {
+				out = append(out, services.Get(i).Methods().Get(j))
+			}
+		}
+	}
+	return out
 }
 
 // about fills in the workspace of a request, wherever the message keeps it.
@@ -87,14 +114,12 @@ func TestEveryMethodLetsInOnlyWhomItShould(t *testing.T) {
 	b := setup(t)
 	b.workspace(t, "acme")
 	b.workspace(t, "globex")
-	methods := configv1.File_throughline_config_v1_config_service_proto.Services().ByName("ConfigService").Methods()
 	tokens := []string{"", "wrong-token-0123456789", adminToken, acmeToken, viewerToken, acmeViewer, serviceToken}
 	conns := map[string]*grpc.ClientConn{}
 	for _, token := range tokens {
 		conns[token] = b.dial(t, token)
 	}
-	for i := range methods.Len() {
-		method := methods.Get(i)
+	for _, method := range methods() {
 		who, known := allowed[string(method.Name())]
 		require.True(t, known, "say who may call %s", method.Name())
 		everywhere := method.Name() == "ListWorkspaces" || method.Name() == "Watch"

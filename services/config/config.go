@@ -33,6 +33,8 @@ type Config struct {
 	Plaintext bool `yaml:"plaintext"`
 	// AccessTokens bounds how orgs are asked for tokens.
 	AccessTokens AccessTokens `yaml:"access_tokens"`
+	// Connect bounds how orgs are connected and looked after.
+	Connect Connect `yaml:"connect"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
 
@@ -118,6 +120,7 @@ func DefaultConfig() Config {
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
 		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
+		Connect:            DefaultConnect(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
@@ -157,6 +160,9 @@ func (c Config) Validate() error {
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
 	if err := c.AccessTokens.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
+	}
+	if err := c.Connect.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("connect.%w", err))
 	}
 	if err := c.RunLog.Stage.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.%w", err))

@@ -78,6 +78,7 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	history := api.NewHistory(s.store, s.api, gate.Validate)
 	configv1.RegisterIntegrationHistoryServiceServer(server, history)
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
+	configv1.RegisterConnectServiceServer(server, s.api)
 	probe := grpchealth.NewServer()
 	probe.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, probe)

@@ -22,7 +22,6 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
-	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 )
@@ -62,6 +61,7 @@ type Service struct {
 	deps     Deps
 	store    *store.Store
 	hub      *watch.Hub
+	connect  *connecting
 	api      *api.Server
 	access   *api.Access
 	door     *auth.Door
@@ -96,6 +96,9 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
+	if s.connect, err = s.newConnecting(); err != nil {
+		return nil, err
+	}
 	s.api = s.newAPI()
 	s.newAccess()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
@@ -125,15 +128,10 @@ func openStore(cfg Database) (*store.Store, error) {
 }
 
 func (s *Service) newAPI() *api.Server {
-	custodian := tokens.New(s.cfg.AccessTokens, tokens.Deps{
-		Store: s.store, Leases: s.store, Installation: s.deps.Installation,
-		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts}, Clock: s.deps.Clock, Logger: s.deps.Logger,
-	})
 	return api.New(api.Deps{
-		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub,
-		Orgs: orgs{
-			timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter,
-		},
+		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
+		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
+		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
 		Installation: s.deps.Installation,
 		Compile: func(i *configv1.Integration) error {
 			_, err := s.deps.Compile(i)
@@ -143,6 +141,10 @@ func (s *Service) newAPI() *api.Server {
 		Clock:         s.deps.Clock,
 		Logger:        s.deps.Logger,
 	})
+}
+
+func (s *Service) orgs() orgs {
+	return orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
 }
 
 func (s *Service) newRunLog() (*stage.Stage, error) {
@@ -174,6 +176,15 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.runLog != nil {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}
+	group.Go(func() error { return s.servePages(ctx) })
+	group.Go(func() error {
+		s.connect.diagnose.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.sweep(ctx)
+		return nil
+	})
 	group.Go(func() error { return s.serve(ctx) })
 	return errors.Join(group.Wait(), s.Close())
 }
@@ -205,6 +216,11 @@ func (s *Service) Close() error {
 		}
 		if s.listener != nil {
 			if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+		if s.connect != nil && s.connect.listener != nil {
+			if err := s.connect.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}

@@ -93,6 +93,7 @@ func (c *connection) plan(ctx context.Context) (Result, func(context.Context, *R
 	current := resp.GetConnection()
 	want := proto.CloneOf(c.want)
 	want.Version, want.Org = current.GetVersion(), current.GetOrg()
+	want.Status, want.Consent = current.GetStatus(), current.GetConsent() // output only
 	result := compared(c.name(), withoutSecrets(current), withoutSecrets(want), exists)
 	return result, func(ctx context.Context, result *Result) error {
 		saved, err := c.client.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: want})

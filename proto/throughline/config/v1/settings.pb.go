@@ -892,7 +892,13 @@ type Connection struct {
 	// Records carry Throughline's external id fields (the package is installed).
 	PackageInstalled bool `protobuf:"varint,14,opt,name=package_installed,json=packageInstalled,proto3" json:"package_installed,omitempty"`
 	// How the calls we may make are divided among the classes of writes; the writer's defaults when absent (XC-10).
-	Budget        *BudgetShares `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`
+	Budget *BudgetShares `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`
+	// What was decided when the org was connected.
+	Settings *ConnectSettings `protobuf:"bytes,30,opt,name=settings,proto3" json:"settings,omitempty"`
+	// Output only: where the connection stands.
+	Status *ConnectionStatus `protobuf:"bytes,31,opt,name=status,proto3" json:"status,omitempty"`
+	// Output only: who authorised it, after a login.
+	Consent       *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1041,6 +1047,27 @@ func (x *Connection) GetPackageInstalled() bool {
 func (x *Connection) GetBudget() *BudgetShares {
 	if x != nil {
 		return x.Budget
+	}
+	return nil
+}
+
+func (x *Connection) GetSettings() *ConnectSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *Connection) GetStatus() *ConnectionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *Connection) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
 	}
 	return nil
 }
@@ -2288,7 +2315,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x04\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xbc\x04\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2323,7 +2350,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
-	"\x11_follow_converted\"\xef\x05\n" +
+	"\x11_follow_converted\"\xae\a\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2344,7 +2371,10 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\aversion\x18\f \x01(\x03R\aversion\x12,\n" +
 	"\x03org\x18\r \x01(\v2\x1a.throughline.config.v1.OrgR\x03org\x12+\n" +
 	"\x11package_installed\x18\x0e \x01(\bR\x10packageInstalled\x12;\n" +
-	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budgetB\a\n" +
+	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budget\x12B\n" +
+	"\bsettings\x18\x1e \x01(\v2&.throughline.config.v1.ConnectSettingsR\bsettings\x12?\n" +
+	"\x06status\x18\x1f \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x128\n" +
+	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsentB\a\n" +
 	"\x05grant\"\xe9\x02\n" +
 	"\fBudgetShares\x12:\n" +
 	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +
@@ -2553,7 +2583,10 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(*ApiKey)(nil),                // 25: throughline.config.v1.ApiKey
 	nil,                           // 26: throughline.config.v1.Template.TextsEntry
 	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 28: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 29: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 30: throughline.config.v1.Consent
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	10, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
@@ -2568,29 +2601,32 @@ var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	17, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
 	14, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
 	13, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	19, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	28, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	4,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	20, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	23, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 20: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	21, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	22, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	6,  // 23: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	26, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	7,  // 25: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 26: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	28, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 28: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	28, // 29: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	28, // 12: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	29, // 13: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	30, // 14: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	1,  // 15: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	19, // 16: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	31, // 17: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	4,  // 18: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 19: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	20, // 20: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	23, // 21: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 22: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 23: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	21, // 24: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	22, // 25: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	6,  // 26: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	26, // 27: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	7,  // 28: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 29: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	31, // 30: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 31: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	31, // 32: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2598,6 +2634,7 @@ func file_throughline_config_v1_settings_proto_init() {
 	if File_throughline_config_v1_settings_proto != nil {
 		return
 	}
+	file_throughline_config_v1_connection_state_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}

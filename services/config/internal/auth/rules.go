@@ -108,6 +108,19 @@ var rules = map[string]Rule{
 	configv1.SettingHistoryService_ListSettingVersions_FullMethodName: {Roles: readers, Scope: readSettings},
 	configv1.SettingHistoryService_RollBackSetting_FullMethodName:     {Roles: admins},
 
+	configv1.ConnectService_StartConnect_FullMethodName:          {Roles: admins},
+	configv1.ConnectService_CreateSetupLink_FullMethodName:       {Roles: admins},
+	configv1.ConnectService_GetConnectFlow_FullMethodName:        {Roles: readers},
+	configv1.ConnectService_CancelConnectFlow_FullMethodName:     {Roles: admins},
+	configv1.ConnectService_AcceptOtherOrg_FullMethodName:        {Roles: admins},
+	configv1.ConnectService_ReplaceAppSecret_FullMethodName:      {Roles: admins},
+	configv1.ConnectService_Disconnect_FullMethodName:            {Roles: admins},
+	configv1.ConnectService_DiagnoseConnection_FullMethodName:    {Roles: admins},
+	configv1.ConnectService_GetDiagnosis_FullMethodName:          {Roles: readers},
+	configv1.ConnectService_ListConnectionHistory_FullMethodName: {Roles: readers},
+	// An operator is an administrator of all workspaces.
+	configv1.ConnectService_OverrideState_FullMethodName: {Roles: admins, Everywhere: true},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},
@@ -132,6 +145,10 @@ func WorkspaceOf(request any) string {
 		return r.GetIntegration().GetWorkspace()
 	case *configv1.PutContentSettingRequest:
 		return r.GetSetting().GetWorkspace()
+	case *configv1.StartConnectRequest:
+		return r.GetOptions().GetWorkspace()
+	case *configv1.CreateSetupLinkRequest:
+		return r.GetOptions().GetWorkspace()
 	case *configv1.CreateApiKeyRequest:
 		return r.GetKey().GetWorkspace()
 	case *configv1.PutMemberRequest:

@@ -52,6 +52,8 @@ type Save struct {
 	// Role, Action, Reason and Changes go to the audit log; see Act.
 	Role, Action, Reason string
 	Changes              []byte
+	// Revoke is stored with it: a token that the connection held before.
+	Revoke *Revocation
 }
 
 const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
@@ -78,21 +80,29 @@ func (s *Store) Put(ctx context.Context, save Save) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
+		if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
 			return err
 		}
 		if err := insertAudit(ctx, tx, save.audit()); err != nil {
 			return err
 		}
-		if s.dialect.announce == "" {
-			return nil
-		}
-		_, err = tx.ExecContext(ctx, s.dialect.announce)
-		return err
+		return s.raiseRevision(ctx, tx)
 	})
 	if err == nil {
 		s.saved()
 	}
+	return err
+}
+
+// raiseRevision tells watchers, once the transaction has committed, that there is something new.
+func (s *Store) raiseRevision(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
+		return err
+	}
+	if s.dialect.announce == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, s.dialect.announce)
 	return err
 }
 

@@ -28,6 +28,7 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 			return nil, err
 		}
 	}
+	addStates(byID, raw.States)
 	integrations, err := inUse(raw.Integrations, oldest)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,19 @@ func addKey(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 		ws.ApiKeys = append(ws.ApiKeys, k)
 	}
 	return nil
+}
+
+// addStates tells of every connection where it stands. Who authorised it is left out: no service needs to know.
+func addStates(byID map[string]*configv1.WorkspaceSnapshot, states []store.ConnectionState) {
+	known := make(map[[2]string]*configv1.ConnectionStatus, len(states))
+	for _, s := range states {
+		known[[2]string{s.Workspace, s.Connection}] = s.Message()
+	}
+	for workspace, snapshot := range byID {
+		for _, c := range snapshot.GetConnections() {
+			c.Status, c.Consent = known[[2]string{workspace, c.GetId()}], nil
+		}
+	}
 }
 
 // inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later.
