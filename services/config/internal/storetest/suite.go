@@ -39,6 +39,8 @@ func Run(t *testing.T, open Open) {
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
+		{"Describes", describes},
+		{"Broken", broken},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
