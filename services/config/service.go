@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -66,6 +67,7 @@ type Service struct {
 	listener net.Listener
 	runLog   *stage.Stage
 	cleaner  *runlog.Cleaner
+	orgs     *catalogue.Catalogue
 	serving  atomic.Bool
 	closing  sync.Once
 	closed   error
@@ -91,7 +93,9 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
-	s.api = s.newAPI()
+	if s.api, err = s.newAPI(); err != nil {
+		return nil, err
+	}
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
 	}
@@ -118,32 +122,36 @@ func openStore(cfg Database) (*store.Store, error) {
 	return store.OpenSQLite(ctx, cfg.SQLitePath)
 }
 
-func (s *Service) newAPI() *api.Server {
+func (s *Service) newAPI() (*api.Server, error) {
 	custodian := tokens.New(s.cfg.AccessTokens, tokens.Deps{
 		Store: s.store, Leases: s.store, Installation: s.deps.Installation,
 		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts}, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
+	asker := orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
+	var err error
+	s.orgs, err = catalogue.New(s.cfg.Catalogue, catalogue.Deps{
+		Describes: s.store, Times: s.store, Broken: s.store, Settings: s.store,
+		Orgs:    catalogue.Salesforce{Tokens: custodian, Client: asker.client},
+		Compile: s.deps.Compile, Clock: s.deps.Clock, Logger: s.deps.Logger, Meter: s.deps.Meter,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Deps{
-		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub,
-		Orgs: orgs{
-			timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter,
-		},
-		Installation: s.deps.Installation,
-		Compile: func(i *configv1.Integration) error {
-			_, err := s.deps.Compile(i)
-			return err
-		},
+		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub, Orgs: asker, Catalogue: s.orgs,
+		Installation:  s.deps.Installation,
+		Compile:       s.deps.Compile,
 		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		Clock:         s.deps.Clock,
 		Logger:        s.deps.Logger,
-	})
+	}), nil
 }
 
 func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
 		DeadLetter: s.deps.DeadLetter,
-	}, runlog.NewProcessor(s.store))
+	}, runlog.NewProcessor(s.store, s.orgs))
 }
 
 // Addr is the address of the gRPC service, with the port that was taken if Config.Listen names port 0.
@@ -159,6 +167,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.cleaner.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.orgs.Run(ctx)
 		return nil
 	})
 	if s.runLog != nil {

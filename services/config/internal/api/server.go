@@ -7,8 +7,10 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // Documents keeps versioned settings.
@@ -62,18 +64,21 @@ type Deps struct {
 	Orgs         Orgs
 	Hub          *watch.Hub
 	Installation *seal.Installation
-	// Compile checks an integration the way mapping will run it.
-	Compile func(*configv1.Integration) error
+	// Catalogue knows what orgs have to offer.
+	Catalogue *catalogue.Catalogue
+	// Compile makes an integration ready to run, the way mapping will.
+	Compile func(*configv1.Integration) (*integration.Program, error)
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	Clock         interface{ Now() time.Time }
 	Logger        *slog.Logger
 }
 
-// Server implements configv1.ConfigServiceServer. Its interceptors must be installed with it: handlers rely on requests
+// Server implements configv1.ConfigServiceServer and configv1.CatalogueServiceServer. Its interceptors must be installed with it: handlers rely on requests
 // being authenticated, allowed and valid.
 type Server struct {
 	configv1.UnimplementedConfigServiceServer
+	configv1.UnimplementedCatalogueServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -66,6 +66,13 @@ var rules = map[string]Rule{
 	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody},
 	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody},
 
+	configv1.CatalogueService_ListObjects_FullMethodName:         {Roles: readers},
+	configv1.CatalogueService_DescribeObject_FullMethodName:      {Roles: readers},
+	configv1.CatalogueService_ValidateIntegration_FullMethodName: {Roles: readers},
+	configv1.CatalogueService_ListBroken_FullMethodName:          {Roles: readers},
+	configv1.CatalogueService_RefreshCatalogue_FullMethodName:    {Roles: admins},
+	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:    {Roles: everybody, Everywhere: true, Limited: true},
@@ -86,6 +93,8 @@ func WorkspaceOf(request any) string {
 	case *configv1.PutConnectionRequest:
 		return r.GetConnection().GetWorkspace()
 	case *configv1.PutIntegrationRequest:
+		return r.GetIntegration().GetWorkspace()
+	case *configv1.ValidateIntegrationRequest:
 		return r.GetIntegration().GetWorkspace()
 	case *configv1.PutContentSettingRequest:
 		return r.GetSetting().GetWorkspace()
