@@ -37,6 +37,26 @@ var allowed = map[string][]string{
 	"GetAccessToken":      {serviceToken},
 	"ListOutcomes":        {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
 	"CountOutcomes":       {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
+
+	"ListObjects":         {adminToken, acmeToken, viewerToken, acmeViewer},
+	"DescribeObject":      {adminToken, acmeToken, viewerToken, acmeViewer},
+	"ValidateIntegration": {adminToken, acmeToken, viewerToken, acmeViewer},
+	"ListBroken":          {adminToken, acmeToken, viewerToken, acmeViewer},
+	"RefreshCatalogue":    {adminToken, acmeToken},
+	"PreviewIntegration":  {adminToken, acmeToken, viewerToken, acmeViewer},
+}
+
+// methods are those of every service of ours.
+func methods() (all []protoreflect.MethodDescriptor) {
+	for _, service := range []protoreflect.ServiceDescriptor{
+		configv1.File_throughline_config_v1_config_service_proto.Services().ByName("ConfigService"),
+		configv1.File_throughline_config_v1_catalogue_proto.Services().ByName("CatalogueService"),
+	} {
+		for i := range service.Methods().Len() {
+			all = append(all, service.Methods().Get(i))
+		}
+	}
+	return all
 }
 
 // about fills in the workspace of a request, wherever the message keeps it.
@@ -87,14 +107,12 @@ func TestEveryMethodLetsInOnlyWhomItShould(t *testing.T) {
 	b := setup(t)
 	b.workspace(t, "acme")
 	b.workspace(t, "globex")
-	methods := configv1.File_throughline_config_v1_config_service_proto.Services().ByName("ConfigService").Methods()
 	tokens := []string{"", "wrong-token-0123456789", adminToken, acmeToken, viewerToken, acmeViewer, serviceToken}
 	conns := map[string]*grpc.ClientConn{}
 	for _, token := range tokens {
 		conns[token] = b.dial(t, token)
 	}
-	for i := range methods.Len() {
-		method := methods.Get(i)
+	for _, method := range methods() {
 		who, known := allowed[string(method.Name())]
 		require.True(t, known, "say who may call %s", method.Name())
 		everywhere := method.Name() == "ListWorkspaces" || method.Name() == "Watch"
