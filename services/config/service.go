@@ -19,6 +19,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -36,11 +37,23 @@ type Deps struct {
 	DeadLetter func(stage.DeadLetter) (stage.Message, error)
 	// Compile checks integrations; nil for the way mapping runs them.
 	Compile func(*configv1.Integration) (*integration.Program, error)
+	// Decide is how mapping decides, for previews; main hands it in, for services do not know each other. Without it there
+	// are none.
+	Decide Decide
 	Logger  *slog.Logger
 	Clock   stage.Clock
 	Tracer  trace.TracerProvider
 	Meter   metric.MeterProvider
 }
+
+// Decide is how mapping decides.
+type Decide = preview.Decide
+
+// PreviewCase is one engagement that Decide decides on.
+type PreviewCase = preview.Case
+
+// Decision is what came of a PreviewCase.
+type Decision = preview.Decision
 
 func (d Deps) withDefaults() Deps {
 	if d.Compile == nil {
@@ -141,6 +154,7 @@ func (s *Service) newAPI() (*api.Server, error) {
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub, Orgs: asker, Catalogue: s.orgs,
 		Installation:  s.deps.Installation,
 		Compile:       s.deps.Compile,
+		Decide:        s.deps.Decide,
 		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		Clock:         s.deps.Clock,
 		Logger:        s.deps.Logger,

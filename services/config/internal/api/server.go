@@ -8,6 +8,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
@@ -55,7 +56,7 @@ type Campaign struct {
 	Statuses []string
 }
 
-// Deps is what a Server works with; all of it is required.
+// Deps is what a Server works with; all of it is required but Decide.
 type Deps struct {
 	Documents    Documents
 	Directory    Directory
@@ -68,6 +69,8 @@ type Deps struct {
 	Catalogue *catalogue.Catalogue
 	// Compile makes an integration ready to run, the way mapping will.
 	Compile func(*configv1.Integration) (*integration.Program, error)
+	// Decide is how mapping decides; nil where previews are not offered.
+	Decide preview.Decide
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	Clock         interface{ Now() time.Time }
