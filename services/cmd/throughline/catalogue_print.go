@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -74,6 +75,9 @@ func remarks(f *configv1.DescribedField) string {
 			names = append(names, v.GetValue())
 		}
 		list := strings.Join(names, " | ")
+		if f.GetRestrictedPicklist() {
+			list = "only " + list
+		}
 		if len(values) > len(names) {
 			list += fmt.Sprintf(" | … (%d)", len(values))
 		}
@@ -87,6 +91,10 @@ func printBroken(w io.Writer, broken []*configv1.BrokenIntegration, asJSON bool)
 		return printJSON(w, broken...)
 	}
 	t := newTable(w, "integration", "connection", "since", "field", "problem")
+	if len(broken) == 0 {
+		_, err := fmt.Fprintln(w, "none is broken")
+		return err
+	}
 	for _, b := range broken {
 		for _, p := range b.GetProblems() {
 			t.AppendRow(table.Row{
@@ -124,6 +132,7 @@ func newTable(w io.Writer, header ...any) table.Writer {
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(header)
+	t.SetColumnConfigs([]table.ColumnConfig{{Name: "problem", WidthMax: 90, WidthMaxEnforcer: text.WrapSoft}})
 	return t
 }
 

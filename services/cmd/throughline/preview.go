@@ -197,8 +197,9 @@ func printPreview(w io.Writer, integration string, results []*configv1.PreviewRe
 			printWrite(w, write)
 		}
 		for _, o := range r.GetSkipped() {
-			fmt.Fprintf(w, "  %s(%s) %s: %s\n", strings.TrimPrefix(o.GetStatus().String(), "STATUS_"),
-				strings.TrimPrefix(o.GetReason().String(), "REASON_"), o.GetObject(), o.GetDetail())
+			outcome := fmt.Sprintf("%s(%s) %s", strings.TrimPrefix(o.GetStatus().String(), "STATUS_"),
+				strings.TrimPrefix(o.GetReason().String(), "REASON_"), o.GetObject())
+			fmt.Fprintf(w, "  %s: %s\n", strings.TrimSpace(outcome), o.GetDetail())
 		}
 		if r.GetPassedOver() != "" {
 			fmt.Fprintf(w, "  nothing: %s\n", r.GetPassedOver())

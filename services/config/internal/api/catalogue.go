@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -155,5 +157,8 @@ func (s *Server) RefreshCatalogue(ctx context.Context, req *configv1.RefreshCata
 func (s *Server) connectionOf(ctx context.Context, workspace, id string) (*configv1.Connection, error) {
 	c := &configv1.Connection{Workspace: workspace, Id: id}
 	_, err := s.load(ctx, connectionKey(c), c)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, status.Errorf(codes.NotFound, "workspace %q has no connection %q", workspace, id)
+	}
 	return c, err
 }

@@ -158,8 +158,8 @@ func (c *checker) length(f integration.TargetField, d *configv1.DescribedField) 
 	}
 	was := int(c.spec.GetDescribedLengths()[integration.DescribedKey(c.target.Object, f.Name)])
 	if was > takes && f.Kind != integration.ValueNumber && f.Kind != integration.ValueFlag && (f.MaxLength == 0 || f.MaxLength > takes) {
-		c.problem(f.Path, "TYPE_MISMATCH: %s takes %d characters now, and took %d when the integration was saved; save it again to have texts cut to that",
-			named(d.GetLabel(), d.GetName()), takes, was)
+		c.problem(f.Path, "TYPE_MISMATCH: %s takes %d characters now, and took %d when the integration was saved; say max_length: %d to have texts cut to that",
+			named(d.GetLabel(), d.GetName()), takes, was, takes)
 	}
 }
 
