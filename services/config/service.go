@@ -40,10 +40,10 @@ type Deps struct {
 	// Decide is how mapping decides, for previews; main hands it in, for services do not know each other. Without it there
 	// are none.
 	Decide Decide
-	Logger  *slog.Logger
-	Clock   stage.Clock
-	Tracer  trace.TracerProvider
-	Meter   metric.MeterProvider
+	Logger *slog.Logger
+	Clock  stage.Clock
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
 
 // Decide is how mapping decides.

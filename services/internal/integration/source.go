@@ -58,12 +58,12 @@ func (c *compiler) field(path string, m *configv1.FieldMapping, language string)
 
 // fitTo sets the longest text: what the mapping says, and never more than what the field was described to take; 0 means
 // that this is not known (XC-37).
-func (f *field) fitTo(m *configv1.FieldMapping, described int32) {
+func (t *field) fitTo(m *configv1.FieldMapping, described int32) {
 	switch asked := m.GetMaxLength(); {
 	case asked > 0 && described > 0:
-		f.limit = int(min(asked, described))
+		t.limit = int(min(asked, described))
 	case asked > 0 || described > 0:
-		f.limit = int(max(asked, described))
+		t.limit = int(max(asked, described))
 	}
 }
 

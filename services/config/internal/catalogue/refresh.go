@@ -80,7 +80,7 @@ func (c *Catalogue) RefreshDue(ctx context.Context) error {
 func (c *Catalogue) refreshDue(ctx context.Context, u use) error {
 	news := false
 	for _, object := range u.objects {
-		if c.known(u.conn, c.deps.Clock.Now()) != nil {
+		if c.isLeftAlone(u.conn) {
 			break
 		}
 		if _, ok, err := c.fresh(ctx, u.conn, object); ok || err != nil {
@@ -92,7 +92,7 @@ func (c *Catalogue) refreshDue(ctx context.Context, u use) error {
 		_, _, err := c.ask(ctx, question{conn: u.conn, object: object, unlessFresh: true})
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return ctx.Err()
 		case err != nil:
 			c.deps.Logger.WarnContext(ctx, "an org could not be asked about an object its integrations write; it will be again",
 				"workspace", u.conn.GetWorkspace(), "connection", u.conn.GetId(), "object", object, "error", err)

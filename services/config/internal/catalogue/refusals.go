@@ -78,7 +78,7 @@ func (c *Catalogue) followUp(ctx context.Context, r refusal) error {
 		return err
 	}
 	// Outcomes come again when the run log's topic is read again.
-	if known && row.ReadAt.After(r.at) || c.known(conn, now) != nil {
+	if known && row.ReadAt.After(r.at) || c.isLeftAlone(conn) {
 		return nil
 	}
 	c.mu.Lock()
