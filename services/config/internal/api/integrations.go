@@ -37,8 +37,8 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 	if err := s.save(ctx, integrationKey(next), expected, next, nil); err != nil {
 		return nil, err
 	}
-	if err := s.deps.Catalogue.Heal(ctx, next); err != nil {
-		s.deps.Logger.ErrorContext(ctx, "an integration was saved and is still listed as broken; the next look at its org corrects that",
+	if err := s.deps.Catalogue.JudgeSaved(ctx, next); err != nil {
+		s.deps.Logger.ErrorContext(ctx, "an integration was saved, and the list of broken ones may be wrong until the next look at its org",
 			"workspace", next.GetWorkspace(), "integration", next.GetId(), "error", err)
 	}
 	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil

@@ -47,6 +47,20 @@ func (c *Catalogue) Judge(ctx context.Context, conn *configv1.Connection) error 
 	if err != nil {
 		return err
 	}
+	return c.judgeAll(ctx, conn, integrations)
+}
+
+// JudgeSaved judges an integration that was just saved, in the same way: one that could not be checked when it was saved is
+// still broken if what is known of its org says so.
+func (c *Catalogue) JudgeSaved(ctx context.Context, i *configv1.Integration) error {
+	conn, err := c.connection(ctx, i.GetWorkspace(), i.GetConnection())
+	if err != nil {
+		return err
+	}
+	return c.judgeAll(ctx, conn, []*configv1.Integration{i})
+}
+
+func (c *Catalogue) judgeAll(ctx context.Context, conn *configv1.Connection, integrations []*configv1.Integration) error {
 	objects := conform.Objects{}
 	for _, i := range integrations {
 		for _, name := range conform.Used(i) {
@@ -75,14 +89,14 @@ func (c *Catalogue) Judge(ctx context.Context, conn *configv1.Connection) error 
 
 func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects conform.Objects) error {
 	if !i.GetEnabled() {
-		return c.Heal(ctx, i)
+		return c.heal(ctx, i)
 	}
 	problems, err := c.problems(i, objects)
 	if err != nil {
 		return err
 	}
 	if len(problems) == 0 {
-		return c.Heal(ctx, i)
+		return c.heal(ctx, i)
 	}
 	broken := &configv1.BrokenIntegration{Integration: i.GetId(), Version: i.GetVersion(), Connection: i.GetConnection(), Problems: problems}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(broken)
@@ -130,8 +144,8 @@ func Problems(found []integration.Problem) []*configv1.IntegrationProblem {
 	return out
 }
 
-// Heal notes that an integration fits, or writes nothing.
-func (c *Catalogue) Heal(ctx context.Context, i *configv1.Integration) error {
+// heal notes that an integration fits, or writes nothing.
+func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration) error {
 	healed, err := c.deps.Broken.DropBroken(ctx, i.GetWorkspace(), i.GetId())
 	if err != nil || !healed {
 		return err

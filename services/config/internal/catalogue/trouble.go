@@ -32,7 +32,9 @@ func (c *Catalogue) known(conn *configv1.Connection, now time.Time) error {
 	return fmt.Errorf("%w (it is asked again after %s)", t.err, t.until.UTC().Format(time.RFC3339))
 }
 
-func (c *Catalogue) isLeftAlone(conn *configv1.Connection) bool { return c.known(conn, c.deps.Clock.Now()) != nil }
+func (c *Catalogue) isLeftAlone(conn *configv1.Connection) bool {
+	return c.known(conn, c.deps.Clock.Now()) != nil
+}
 
 // isSuspect reports whether the last question failed.
 func (c *Catalogue) isSuspect(key connectionKey) bool {
