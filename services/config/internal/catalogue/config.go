@@ -93,7 +93,7 @@ type Times interface {
 // Broken keeps which integrations do not fit.
 type Broken interface {
 	PutBroken(ctx context.Context, b store.Broken) (bool, error)
-	DropBroken(ctx context.Context, workspace, integration string) (bool, error)
+	DropBroken(ctx context.Context, key store.Key, version int64) (bool, error)
 	BrokenOf(ctx context.Context, workspace string) ([]store.Broken, error)
 }
 

@@ -146,7 +146,7 @@ func Problems(found []integration.Problem) []*configv1.IntegrationProblem {
 
 // heal notes that an integration fits, or writes nothing.
 func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration) error {
-	healed, err := c.deps.Broken.DropBroken(ctx, i.GetWorkspace(), i.GetId())
+	healed, err := c.deps.Broken.DropBroken(ctx, store.Key{Workspace: i.GetWorkspace(), Kind: store.KindIntegration, ID: i.GetId()}, i.GetVersion())
 	if err != nil || !healed {
 		return err
 	}

@@ -107,9 +107,14 @@ type Broken struct {
 	Body []byte
 }
 
-// PutBroken keeps what is wrong with an integration. It reports whether the integration was not known to be broken.
+// PutBroken keeps what is wrong with an integration, unless a newer version was saved meanwhile. It reports whether the
+// integration was not known to be broken.
 func (s *Store) PutBroken(ctx context.Context, b Broken) (isNew bool, err error) {
 	err = s.inTx(ctx, "keep what is wrong with integration "+b.Integration, func(tx *sql.Tx) error {
+		newest, err := s.lockVersion(ctx, tx, Key{Workspace: b.Workspace, Kind: KindIntegration, ID: b.Integration})
+		if err != nil || newest != b.Version {
+			return err
+		}
 		result, err := tx.ExecContext(ctx, `INSERT INTO broken_integrations
 			(workspace, integration, connection, version, found_at, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 			b.Workspace, b.Integration, b.Connection, b.Version, micros(b.FoundAt), b.Body)
@@ -127,12 +132,24 @@ func (s *Store) PutBroken(ctx context.Context, b Broken) (isNew bool, err error)
 	return isNew, err
 }
 
-// DropBroken notes that an integration is in order. It reports whether it was known to be broken.
-func (s *Store) DropBroken(ctx context.Context, workspace, integration string) (bool, error) {
-	result, err := s.write.ExecContext(ctx, "DELETE FROM broken_integrations WHERE workspace = $1 AND integration = $2",
-		workspace, integration)
+// lockVersion returns the newest version of a document, 0 for none, and keeps it the newest until the transaction ends.
+func (s *Store) lockVersion(ctx context.Context, tx *sql.Tx, key Key) (int64, error) {
+	var version int64
+	err := tx.QueryRowContext(ctx, "SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3"+s.dialect.lockRows,
+		key.Workspace, key.Kind, key.ID).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return version, err
+}
+
+// DropBroken notes that a version of an integration is in order, and so those before it are of no account. It reports whether
+// one of them was known to be broken.
+func (s *Store) DropBroken(ctx context.Context, key Key, version int64) (bool, error) {
+	result, err := s.write.ExecContext(ctx, "DELETE FROM broken_integrations WHERE workspace = $1 AND integration = $2 AND version <= $3",
+		key.Workspace, key.ID, version)
 	if err != nil {
-		return false, fmt.Errorf("forget what was wrong with integration %s: %w", integration, err)
+		return false, fmt.Errorf("forget what was wrong with integration %s: %w", key.ID, err)
 	}
 	n, err := result.RowsAffected()
 	return n > 0, err

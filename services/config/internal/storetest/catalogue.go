@@ -76,14 +76,22 @@ func broken(t *testing.T, open Open) {
 	t.Run("AreKeptUntilTheyHeal", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
+		for version := range int64(3) {
+			require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "rule", version, "body")))
+		}
 		rule := store.Broken{
 			Workspace: "acme", Integration: "rule", Connection: "main", Version: 2, FoundAt: epoch, Body: []byte("gone"),
 		}
 		isNew, err := s.PutBroken(ctx, rule)
 		require.NoError(t, err)
+		require.False(t, isNew, "a newer version was saved meanwhile")
+		rule.Version = 3
+		isNew, err = s.PutBroken(ctx, rule)
+		require.NoError(t, err)
 		require.True(t, isNew)
 		later := rule
-		later.Version, later.FoundAt, later.Body = 3, epoch.Add(time.Hour), []byte("still gone")
+		later.Version, later.FoundAt, later.Body = 4, epoch.Add(time.Hour), []byte("still gone")
+		require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "rule", 3, "body")))
 		isNew, err = s.PutBroken(ctx, later)
 		require.NoError(t, err)
 		require.False(t, isNew)
@@ -95,10 +103,14 @@ func broken(t *testing.T, open Open) {
 		other, err := s.BrokenOf(ctx, "other")
 		require.NoError(t, err)
 		require.Empty(t, other)
-		dropped, err := s.DropBroken(ctx, "other", "rule")
+		key := store.Key{Workspace: "acme", Kind: store.KindIntegration, ID: "rule"}
+		dropped, err := s.DropBroken(ctx, store.Key{Workspace: "other", Kind: store.KindIntegration, ID: "rule"}, 9)
 		require.NoError(t, err)
 		require.False(t, dropped)
-		dropped, err = s.DropBroken(ctx, "acme", "rule")
+		dropped, err = s.DropBroken(ctx, key, 3)
+		require.NoError(t, err)
+		require.False(t, dropped, "it was a newer version that is broken")
+		dropped, err = s.DropBroken(ctx, key, 4)
 		require.NoError(t, err)
 		require.True(t, dropped)
 		got, err = s.BrokenOf(ctx, "acme")
