@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,6 +110,54 @@ func TestAPreviewRunsOverSamplesOfOnesOwn(t *testing.T) {
 
 	i.ContentIds = []string{"another"}
 	require.Contains(t, b.preview(t, i, sample)[0].GetPassedOver(), "other contents")
+}
+
+// A title of any length arrives as long as the org lets it: the subject 255 characters, the comment 32,000, others as
+// described, or not at all where the rule says so (XC-37).
+func TestTextsAreCutToWhatTheOrgDescribes(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-37")
+	b := setupPreview(t)
+	sample := &configv1.PreviewSample{
+		Viewer: &streamv1.PersonalData{Email: "mine@example.com"},
+		Engagement: &streamv1.Engagement{
+			Content: &streamv1.Content{ContentId: "c1", Title: strings.Repeat("題", 40_000)},
+			Visit:   &streamv1.Visit{State: streamv1.VisitState_VISIT_STATE_CLOSED},
+		},
+		Resolution: &streamv1.Resolution{Lead: &streamv1.Person{RecordId: "00QAA0000000001AAA", Object: "Lead"}},
+	}
+	i := scoring(from("Note__c", "content.title"))
+	i.Actions = append(i.Actions, &configv1.Action{
+		Name: "task", Object: "Task", Operation: configv1.ActionOperation_ACTION_OPERATION_UPSERT,
+		ExternalIdField: "Throughline_Key__c", Scope: configv1.Scope_SCOPE_ENGAGEMENT,
+		Fields: []*configv1.FieldMapping{from("Subject", "content.title"), from("Description", "content.title")},
+	})
+	_, err := b.put(t, i)
+	require.NoError(t, err)
+	check := func(results []*configv1.PreviewResult) {
+		t.Helper()
+		warnings := []string{}
+		for _, w := range results[0].GetWrites() {
+			warnings = append(warnings, w.GetWarnings()...)
+		}
+		require.Equal(t, []string{
+			"VALUE_TRUNCATED Note__c: 40000 characters cut to 100", "VALUE_TRUNCATED Description: 40000 characters cut to 32000",
+			"VALUE_TRUNCATED Subject: 40000 characters cut to 255",
+		}, warnings)
+	}
+	saved, err := b.catalogue.PreviewIntegration(t.Context(), &configv1.PreviewIntegrationRequest{
+		Workspace: "acme", Subject: &configv1.PreviewIntegrationRequest_Saved{Saved: "score"}, Samples: []*configv1.PreviewSample{sample},
+	})
+	require.NoError(t, err)
+	check(saved.GetResults())
+	asked := b.describes()
+	check(b.preview(t, i, sample)) // as it would be once saved
+	require.Equal(t, asked, b.describes(), "a preview asks no org")
+
+	i.Actions[1].Fields[0].OnTooLong = configv1.TooLongPolicy_TOO_LONG_POLICY_FAIL
+	results := b.preview(t, i, sample)
+	require.Len(t, results[0].GetWrites(), 1)
+	require.Contains(t, results[0].GetSkipped()[0].GetDetail(), "the text has 40000 characters, the field takes 255")
 }
 
 func TestAPreviewTellsActionsApart(t *testing.T) {

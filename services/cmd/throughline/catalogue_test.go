@@ -189,3 +189,14 @@ func TestPreviewShowsRecordsAndReasons(t *testing.T) {
 		require.ErrorContains(t, err, "--samples", bad)
 	}
 }
+
+func FuzzParseSample(f *testing.F) {
+	f.Add([]byte(`{"engagement": {"views": 2, "visit": {"state": "VISIT_STATE_CLOSED"}}, "viewer": {"email": "a@example.com"}}`))
+	f.Add([]byte(`{"engagement_id": "e1"}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		sample, err := parseSample(value)
+		if err == nil {
+			require.NotNil(t, sample)
+		}
+	})
+}

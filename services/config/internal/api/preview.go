@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/conform"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/internal/integration"
@@ -30,7 +31,7 @@ func (s *Server) PreviewIntegration(ctx context.Context, req *configv1.PreviewIn
 	if request.Integration, err = s.previewed(ctx, req); err != nil {
 		return nil, err
 	}
-	if request.OrgTimeZone, err = s.zoneOf(ctx, request.Integration); err != nil {
+	if err := s.prepare(ctx, &request, req.GetSaved() == ""); err != nil {
 		return nil, err
 	}
 	if len(request.Samples) == 0 {
@@ -68,11 +69,27 @@ func (s *Server) previewed(ctx context.Context, req *configv1.PreviewIntegration
 	return out, nil
 }
 
-// zoneOf returns the zone of the integration's org, "" when that is not known, or when there is no such connection yet.
-func (s *Server) zoneOf(ctx context.Context, i *configv1.Integration) (string, error) {
+// prepare adds what is known of the integration's org, asking nobody: its zone and, for an integration that is not saved, the
+// lengths of its text fields. There may be no such connection yet.
+func (s *Server) prepare(ctx context.Context, request *preview.Request, unsaved bool) error {
+	i := request.Integration
 	c := &configv1.Connection{Workspace: i.GetWorkspace(), Id: i.GetConnection()}
-	if _, err := s.load(ctx, connectionKey(c), c); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
+	_, err := s.load(ctx, connectionKey(c), c)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	return c.GetOrg().GetTimeZone(), nil
+	request.OrgTimeZone = c.GetOrg().GetTimeZone()
+	if err != nil || !unsaved {
+		return err
+	}
+	objects, err := s.deps.Catalogue.Known(ctx, c, i)
+	if err != nil {
+		return err
+	}
+	program, err := s.deps.Compile(proto.CloneOf(i))
+	if err != nil {
+		return nil //nolint:nilerr // the preview will name the problems
+	}
+	i.DescribedLengths = conform.Lengths(program, objects, nil)
+	return nil
 }

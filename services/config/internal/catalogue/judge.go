@@ -61,6 +61,20 @@ func (c *Catalogue) JudgeSaved(ctx context.Context, i *configv1.Integration) err
 }
 
 func (c *Catalogue) judgeAll(ctx context.Context, conn *configv1.Connection, integrations []*configv1.Integration) error {
+	objects, err := c.Known(ctx, conn, integrations...)
+	if err != nil {
+		return err
+	}
+	for _, i := range integrations {
+		if err := c.judge(ctx, i, objects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Known returns what is kept of the objects that integrations write, however old, and asks nobody.
+func (c *Catalogue) Known(ctx context.Context, conn *configv1.Connection, integrations ...*configv1.Integration) (conform.Objects, error) {
 	objects := conform.Objects{}
 	for _, i := range integrations {
 		for _, name := range conform.Used(i) {
@@ -69,22 +83,17 @@ func (c *Catalogue) judgeAll(ctx context.Context, conn *configv1.Connection, int
 			}
 			row, known, err := c.kept(ctx, conn, name)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if !known {
 				continue
 			}
 			if objects[name], err = decodeObject(row); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	for _, i := range integrations {
-		if err := c.judge(ctx, i, objects); err != nil {
-			return err
-		}
-	}
-	return nil
+	return objects, nil
 }
 
 func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects conform.Objects) error {
