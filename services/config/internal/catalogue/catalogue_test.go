@@ -189,6 +189,36 @@ func TestWhatIsDueIsAskedAndTheRestIsNot(t *testing.T) {
 	require.ElementsMatch(t, []string{"acme/main Gone__c in full", "acme/main Row__c since 09:00:00"}, b.orgs.questions())
 }
 
+func TestWhatIsNotKnownAcquitsNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	acme := b.connect(t, "acme")
+	rule := b.rule(t, acme, "Gone__c")
+	require.NoError(t, b.RefreshDue(t.Context()))
+	broken := func() int {
+		t.Helper()
+		found, err := b.BrokenOf(t.Context(), "acme", "")
+		require.NoError(t, err)
+		return len(found)
+	}
+	require.Equal(t, 1, broken())
+	acme.Version = 2 // other credentials: nothing is known yet of what they can see
+	b.save(t, store.Key{Workspace: "acme", Kind: store.KindConnection, ID: "main"}, acme, 1)
+	b.orgs.set(func() { b.orgs.away["acme/main"] = true })
+	require.NoError(t, b.RefreshDue(t.Context()))
+	require.NoError(t, b.Judge(t.Context(), acme))
+	require.Equal(t, 1, broken())
+
+	rule.Version = 2
+	b.save(t, store.Key{Workspace: "acme", Kind: store.KindIntegration, ID: rule.GetId()}, rule, 1)
+	require.NoError(t, b.JudgeSaved(t.Context(), rule))
+	require.Zero(t, broken(), "nothing is known against the new version")
+	b.orgs.set(func() { b.orgs.away["acme/main"] = false })
+	b.clock.Advance(b.cfg.RetryAfter)
+	require.NoError(t, b.RefreshDue(t.Context()))
+	require.Equal(t, 1, broken())
+}
+
 func TestADeadOrgIsAskedOnceAndTheOthersAsEver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -98,14 +98,18 @@ func (c *Catalogue) Known(ctx context.Context, conn *configv1.Connection, integr
 
 func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects conform.Objects) error {
 	if !i.GetEnabled() {
-		return c.heal(ctx, i)
+		return c.heal(ctx, i, i.GetVersion())
 	}
 	problems, err := c.problems(i, objects)
 	if err != nil {
 		return err
 	}
 	if len(problems) == 0 {
-		return c.heal(ctx, i)
+		upTo := i.GetVersion()
+		if !covered(i, objects) {
+			upTo-- // what is not known acquits nobody; it is another version than the broken one at best
+		}
+		return c.heal(ctx, i, upTo)
 	}
 	broken := &configv1.BrokenIntegration{Integration: i.GetId(), Version: i.GetVersion(), Connection: i.GetConnection(), Problems: problems}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(broken)
@@ -153,9 +157,19 @@ func Problems(found []integration.Problem) []*configv1.IntegrationProblem {
 	return out
 }
 
-// heal notes that an integration fits, or writes nothing.
-func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration) error {
-	healed, err := c.deps.Broken.DropBroken(ctx, store.Key{Workspace: i.GetWorkspace(), Kind: store.KindIntegration, ID: i.GetId()}, i.GetVersion())
+// covered reports whether all is known that the integration can be judged by.
+func covered(i *configv1.Integration, objects conform.Objects) bool {
+	for _, name := range conform.Used(i) {
+		if _, known := objects[name]; !known {
+			return false
+		}
+	}
+	return true
+}
+
+// heal notes that an integration fits, or writes nothing, and that versions of it up to one are not broken any more.
+func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration, upTo int64) error {
+	healed, err := c.deps.Broken.DropBroken(ctx, store.Key{Workspace: i.GetWorkspace(), Kind: store.KindIntegration, ID: i.GetId()}, upTo)
 	if err != nil || !healed {
 		return err
 	}
