@@ -143,7 +143,7 @@ func (s *Service) newAPI() (*api.Server, error) {
 	asker := orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
 	var err error
 	s.orgs, err = catalogue.New(s.cfg.Catalogue, catalogue.Deps{
-		Describes: s.store, Times: s.store, Broken: s.store, Settings: s.store,
+		Describes: s.store, Times: s.store, Broken: s.store, Counts: s.store, Settings: s.store,
 		Orgs:    catalogue.Salesforce{Tokens: custodian, Client: asker.client},
 		Compile: s.deps.Compile, Clock: s.deps.Clock, Logger: s.deps.Logger, Meter: s.deps.Meter,
 	})
@@ -183,10 +183,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.cleaner.Run(ctx)
 		return nil
 	})
-	group.Go(func() error {
-		s.orgs.Run(ctx)
-		return nil
-	})
+	group.Go(func() error { return s.orgs.Run(ctx) })
 	if s.runLog != nil {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}

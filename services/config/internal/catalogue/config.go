@@ -97,6 +97,11 @@ type Broken interface {
 	BrokenOf(ctx context.Context, workspace string) ([]store.Broken, error)
 }
 
+// Counts tells how many integrations are broken, for metrics.
+type Counts interface {
+	BrokenCounts(ctx context.Context) ([]store.BrokenCount, error)
+}
+
 // Settings reads saved settings.
 type Settings interface {
 	Get(ctx context.Context, key store.Key) (store.Document, error)
@@ -127,6 +132,7 @@ type Deps struct {
 	Describes Describes
 	Times     Times
 	Broken    Broken
+	Counts    Counts
 	Settings  Settings
 	Orgs      Orgs
 	// Compile makes an integration ready to be judged, the way mapping will run it.
@@ -146,6 +152,7 @@ type Catalogue struct {
 
 	mu      sync.Mutex
 	trouble map[connectionKey]trouble
+	used    []connectionKey                 // by integrations, at the last look
 	told    map[store.DescribeKey]time.Time // when a refusal last made us ask
 }
 

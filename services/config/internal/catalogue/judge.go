@@ -123,7 +123,6 @@ func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects 
 	if err != nil || !isNew {
 		return err
 	}
-	c.metrics.broken.Add(ctx, 1)
 	// Promise 8: problems name fields and constants of the rule, which an administrator wrote, and nobody's data.
 	c.deps.Logger.WarnContext(ctx, "an integration does not fit its org any more: its writes will be refused until the org or the rule is corrected",
 		"workspace", i.GetWorkspace(), "integration", i.GetId(), "version", i.GetVersion(), "connection", i.GetConnection(),
@@ -173,7 +172,6 @@ func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration, upTo int6
 	if err != nil || !healed {
 		return err
 	}
-	c.metrics.healed.Add(ctx, 1)
 	c.deps.Logger.InfoContext(ctx, "a broken integration is in order again",
 		"workspace", i.GetWorkspace(), "integration", i.GetId(), "version", i.GetVersion(), "connection", i.GetConnection())
 	return nil

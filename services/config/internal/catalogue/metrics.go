@@ -9,26 +9,57 @@ import (
 	noopmetric "go.opentelemetry.io/otel/metric/noop"
 )
 
-type metrics struct{ asked, broken, healed metric.Int64Counter }
+type metrics struct {
+	meter  metric.Meter
+	asked  metric.Int64Counter
+	broken metric.Int64ObservableGauge
+}
 
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 	if provider == nil {
 		provider = noopmetric.NewMeterProvider()
 	}
-	meter := provider.Meter("github.com/throughline-dev/throughline/services/config/catalogue")
-	var first error
-	counter := func(name, about, unit string) metric.Int64Counter {
-		c, err := meter.Int64Counter(name, metric.WithDescription(about), metric.WithUnit(unit))
-		if err != nil && first == nil {
-			first = fmt.Errorf("catalogue: create metric %s: %w", name, err)
-		}
-		return c
+	m := &metrics{meter: provider.Meter("github.com/throughline-dev/throughline/services/config/catalogue")}
+	var err error
+	m.asked, err = m.meter.Int64Counter("throughline.catalogue.asked", metric.WithUnit("{question}"),
+		metric.WithDescription("Questions to orgs about their objects, by result."))
+	if err != nil {
+		return nil, fmt.Errorf("catalogue: create metric: %w", err)
 	}
-	return &metrics{
-		asked:  counter("throughline.catalogue.asked", "Questions to orgs about their objects, by result.", "{question}"),
-		broken: counter("throughline.catalogue.broken", "Integrations found not to fit their org any more.", "{integration}"),
-		healed: counter("throughline.catalogue.healed", "Broken integrations that fit again.", "{integration}"),
-	}, first
+	m.broken, err = m.meter.Int64ObservableGauge("throughline.catalogue.broken", metric.WithUnit("{integration}"),
+		metric.WithDescription("Integrations that do not fit their org any more. Every replica tells the same."))
+	if err != nil {
+		return nil, fmt.Errorf("catalogue: create metric: %w", err)
+	}
+	return m, nil
+}
+
+// observe tells how many integrations of each connection are broken, whenever metrics are collected, until it is stopped.
+func (c *Catalogue) observe() (stop func() error, err error) {
+	registered, err := c.metrics.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		counts := map[connectionKey]int64{}
+		c.mu.Lock()
+		for _, key := range c.used {
+			counts[key] = 0
+		}
+		c.mu.Unlock()
+		rows, err := c.deps.Counts.BrokenCounts(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			counts[connectionKey{row.Workspace, row.Connection}] = row.N
+		}
+		for key, n := range counts {
+			o.ObserveInt64(c.metrics.broken, n, metric.WithAttributes(
+				attribute.String("throughline.workspace", key.workspace), attribute.String("throughline.connection", key.connection)))
+		}
+		return nil
+	}, c.metrics.broken)
+	if err != nil {
+		return nil, fmt.Errorf("catalogue: register metric: %w", err)
+	}
+	return registered.Unregister, nil
 }
 
 // The results of a question.

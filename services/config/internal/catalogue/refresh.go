@@ -17,12 +17,16 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
-// Run keeps answers fresh and follows refused writes until ctx ends.
-func (c *Catalogue) Run(ctx context.Context) {
+// Run keeps answers fresh and follows refused writes until ctx ends. The error means that metrics could not be registered.
+func (c *Catalogue) Run(ctx context.Context) error {
+	stop, err := c.observe()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.follow(ctx) })
 	group.Go(func() error { return c.keepFresh(ctx) })
-	_ = group.Wait()
+	return errors.Join(group.Wait(), stop())
 }
 
 func (c *Catalogue) keepFresh(ctx context.Context) error {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
@@ -109,6 +111,8 @@ type testBundle struct {
 	store *store.Store
 	orgs  *fakeOrgs
 	clock *stagetest.ManualClock
+	// reader collects metrics.
+	reader *metric.ManualReader
 }
 
 func setup(t *testing.T, change ...func(*catalogue.Config)) *testBundle {
@@ -131,9 +135,10 @@ func setup(t *testing.T, change ...func(*catalogue.Config)) *testBundle {
 func (b *testBundle) reopen(t *testing.T) {
 	t.Helper()
 	var err error
+	b.reader = metric.NewManualReader()
 	b.Catalogue, err = catalogue.New(b.cfg, catalogue.Deps{
-		Describes: b.store, Times: b.store, Broken: b.store, Settings: b.store, Orgs: b.orgs,
-		Compile: integration.Compile, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
+		Describes: b.store, Times: b.store, Broken: b.store, Counts: b.store, Settings: b.store, Orgs: b.orgs,
+		Compile: integration.Compile, Clock: b.clock, Logger: slog.New(slog.DiscardHandler), Meter: metric.NewMeterProvider(metric.WithReader(b.reader)),
 	})
 	require.NoError(t, err)
 }
@@ -172,4 +177,26 @@ func (b *testBundle) rule(t *testing.T, c *configv1.Connection, objects ...strin
 	}
 	b.save(t, store.Key{Workspace: i.GetWorkspace(), Kind: store.KindIntegration, ID: i.GetId()}, i, 0)
 	return i
+}
+
+// brokenMetric collects the gauge of broken integrations, by "workspace/connection".
+func (b *testBundle) brokenMetric(t *testing.T) map[string]int64 {
+	t.Helper()
+	var got metricdata.ResourceMetrics
+	require.NoError(t, b.reader.Collect(t.Context(), &got))
+	out := map[string]int64{}
+	for _, scope := range got.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			gauge, ok := m.Data.(metricdata.Gauge[int64])
+			if !ok || m.Name != "throughline.catalogue.broken" {
+				continue
+			}
+			for _, p := range gauge.DataPoints {
+				workspace, _ := p.Attributes.Value("throughline.workspace")
+				connection, _ := p.Attributes.Value("throughline.connection")
+				out[workspace.AsString()+"/"+connection.AsString()] = p.Value
+			}
+		}
+	}
+	return out
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -64,10 +66,11 @@ func (c *Catalogue) note(conn *configv1.Connection, now time.Time, err error) {
 	c.trouble[key] = trouble{version: conn.GetVersion(), until: now.Add(wait), wait: wait, err: err}
 }
 
-// forgetOthers drops what is remembered of connections that are not there any more.
+// forgetOthers notes which connections integrations use, and drops what is remembered of others.
 func (c *Catalogue) forgetOthers(there map[connectionKey]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.used = slices.Collect(maps.Keys(there))
 	for key := range c.trouble {
 		if !there[key] {
 			delete(c.trouble, key)

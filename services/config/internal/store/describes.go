@@ -175,3 +175,28 @@ func (s *Store) BrokenOf(ctx context.Context, workspace string) ([]Broken, error
 	}
 	return out, rows.Err()
 }
+
+// BrokenCount is how many integrations of a connection are broken.
+type BrokenCount struct {
+	Workspace, Connection string
+	N                     int64
+}
+
+// BrokenCounts counts over all workspaces, for metrics.
+func (s *Store) BrokenCounts(ctx context.Context) ([]BrokenCount, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT workspace, connection, COUNT(*) FROM broken_integrations
+		GROUP BY workspace, connection ORDER BY workspace, connection`)
+	if err != nil {
+		return nil, fmt.Errorf("count broken integrations: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []BrokenCount
+	for rows.Next() {
+		var c BrokenCount
+		if err := rows.Scan(&c.Workspace, &c.Connection, &c.N); err != nil {
+			return nil, fmt.Errorf("count broken integrations: %w", err)
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}

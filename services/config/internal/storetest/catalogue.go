@@ -99,6 +99,9 @@ func broken(t *testing.T, open Open) {
 		require.NoError(t, err)
 		later.FoundAt = epoch
 		require.Equal(t, []store.Broken{later}, got, "since when stays")
+		counts, err := s.BrokenCounts(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []store.BrokenCount{{Workspace: "acme", Connection: "main", N: 1}}, counts)
 
 		other, err := s.BrokenOf(ctx, "other")
 		require.NoError(t, err)
