@@ -115,7 +115,7 @@ func (c *checker) field(o *configv1.DescribedObject, f integration.TargetField) 
 	d := field(o, f.Name)
 	switch {
 	case d == nil:
-		c.unwritable(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see", o.GetName(), f.Name)
+		c.unwritable(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see%s", o.GetName(), f.Name, meant(o, f.Name))
 		return
 	case !d.GetCreateable():
 		c.unwritable(path, "SF_NO_PERMISSION: the integration user may not set %s", named(d.GetLabel(), d.GetName()))
@@ -196,7 +196,8 @@ func (c *checker) key(o *configv1.DescribedObject) {
 	d := field(o, c.target.ExternalIDField)
 	switch {
 	case d == nil:
-		c.problem(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see", o.GetName(), c.target.ExternalIDField)
+		c.problem(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see%s",
+			o.GetName(), c.target.ExternalIDField, meant(o, c.target.ExternalIDField))
 	case !d.GetExternalId():
 		c.problem(path, "MAPPING_INVALID: %s is no external id; tick External ID in its definition, or use another field",
 			named(d.GetLabel(), d.GetName()))
@@ -222,7 +223,8 @@ func (c *checker) marker(o *configv1.DescribedObject) {
 	d := field(o, c.target.MarkerField)
 	switch {
 	case d == nil:
-		c.problem(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see", o.GetName(), c.target.MarkerField)
+		c.problem(path, "SF_FIELD_GONE: %s has no field %s that the org lets the integration user see%s",
+			o.GetName(), c.target.MarkerField, meant(o, c.target.MarkerField))
 	case !d.GetCreateable():
 		c.problem(path, "SF_NO_PERMISSION: the integration user may not set %s", named(d.GetLabel(), d.GetName()))
 	case !lineTypes[d.GetType()] || int(d.GetLength()) < c.target.MarkerRoom:

@@ -266,3 +266,23 @@ func TestManyPicklistValuesAreNotAllNamed(t *testing.T) {
 	require.Contains(t, problems[0], "and 482 more")
 	require.Less(t, len(problems[0]), 600)
 }
+
+func TestANameThatIsAlikeIsSuggested(t *testing.T) {
+	t.Parallel()
+	o := row()
+	fieldOf(o, "Flag__c").Label = "Opted out"
+	fieldOf(o, "Day__c").Name = "acme__Due_Day__c"
+	fieldOf(o, "Time__c").Createable = false
+	for name, want := range map[string]string{
+		"Txet__c": "Text__c", "Text": "Text__c", "text_c": "Text__c", "Opted_Out__c": "Flag__c", "DueDay__c": "acme__Due_Day__c",
+		"Weather__c": "", "Tine__c": "", "X": "",
+	} {
+		problems, _ := judge(t, rule(constant(name, "x")), o)
+		require.Len(t, problems, 1, name)
+		if want == "" {
+			require.NotContains(t, problems[0], "did you mean", name)
+			continue
+		}
+		require.Contains(t, problems[0], "; did you mean "+want+"?", name)
+	}
+}
