@@ -1,8 +1,6 @@
 package config_test
 
 import (
-	"bytes"
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +15,6 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
-	"github.com/throughline-dev/throughline/services/internal/apply"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
@@ -366,36 +363,6 @@ func TestFieldPickersSeeWhatTheUserSees(t *testing.T) {
 		_, err = b.catalogue.DescribeObject(t.Context(), bad)
 		require.Equal(t, codes.NotFound, status.Code(err))
 	}
-}
-
-func TestADryRunTellsWhatWouldBeRefused(t *testing.T) {
-	t.Parallel()
-	b := setupCatalogue(t)
-	check := func(ctx context.Context, i *configv1.Integration) (*configv1.ValidateIntegrationResponse, error) {
-		return b.catalogue.ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: i})
-	}
-	run := func(i *configv1.Integration) (apply.Report, error) {
-		return apply.Run(t.Context(), b.admin, apply.Settings("file", i), apply.Options{DryRun: true, Check: check})
-	}
-	report, err := run(scoring(text("Note__c", "x")))
-	require.NoError(t, err)
-	require.Equal(t, apply.Created, report.Results[0].Action)
-
-	report, err = run(scoring(text("Nowhere__c", "x")))
-	require.ErrorContains(t, err, "1 of 1 documents would be refused")
-	var out bytes.Buffer
-	require.NoError(t, report.Write(&out))
-	require.Contains(t, out.String(), "would be refused: actions[0].fields[0].field: SF_FIELD_GONE")
-
-	off := scoring(text("Nowhere__c", "x"))
-	off.Enabled = false
-	_, err = run(off)
-	require.NoError(t, err)
-	early := scoring(text("Nowhere__c", "x"))
-	early.Connection = "later"
-	report, err = run(early)
-	require.NoError(t, err)
-	require.Contains(t, report.Results[0].Notes[0], "its connection is not there yet")
 }
 
 func TestABadCatalogueConfigurationIsNamed(t *testing.T) {

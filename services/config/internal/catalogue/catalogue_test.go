@@ -264,15 +264,15 @@ func TestOnlyRefusalsForAFieldsSakeAreFollowed(t *testing.T) {
 	b.Observe(refusal)
 	b.Observe(refusal) // the queue is full, and nobody waits for that
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); require.NoError(t, b.Run(ctx)) }()
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
 	require.Eventually(t, func() bool {
 		broken, err := b.BrokenOf(t.Context(), "acme", "main")
 		return err == nil && len(broken) == 1 && broken[0].GetIntegration() == rule.GetId()
 	}, 10*time.Second, time.Millisecond)
 	require.Equal(t, map[string]int64{"acme/main": 1}, b.brokenMetric(t))
 	cancel()
-	<-done
+	require.NoError(t, <-done)
 	require.Empty(t, b.brokenMetric(t), "who does not run tells nothing")
 	require.Equal(t, []string{"acme/main Row__c in full"}, b.orgs.questions())
 }
