@@ -49,8 +49,7 @@ func (j *judging) order(c, object, field string) {
 		}
 		if before, ok := last[id]; ok && older(now, before) {
 			name := cmp.Or(r.text("External_Id__c"), r.text("LastName"))
-			j.blame("stale on the way: %s %s of org %s was set to %v after %v; told were %q and %q", object, name, c, now, before,
-				j.told[c+"/"+name+"/1"], j.told[c+"/"+name+"/2"])
+			j.blame("stale on the way: %s %s of org %s was set to %v after %v", object, name, c, now, before)
 		}
 		last[id] = now
 	}

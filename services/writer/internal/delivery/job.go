@@ -119,10 +119,12 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 				pause(ctx, cfg.LookAfter, nil)
 			}
 			return now, nil
-		case now.State == salesforce.BulkOpen && !j.aborted && closes < cfg.Attempts: // closing did not get through
+		case j.aborted: // it did not get through, or takes its time; to repeat it does no harm
+			next = j.client.AbortBulkJob
+		case now.State == salesforce.BulkOpen && closes < cfg.Attempts: // closing did not get through
 			closes++
 			next = j.client.CloseBulkJob
-		case now.State == salesforce.BulkOpen && !j.aborted:
+		case now.State == salesforce.BulkOpen:
 			abort()
 		}
 		wait = j.nextLook(now, j.l.h.deps.Clock.Now().Sub(began), wait)
