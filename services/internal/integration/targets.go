@@ -30,7 +30,8 @@ var valueKinds = map[kind]ValueKind{text: ValueText, number: ValueNumber, flag: 
 type Target struct {
 	// Path names the action, e.g. actions[0]; Object is what it writes.
 	Path, Object string
-	// Changes is true when a record is changed after it was made. Every action makes records.
+	// Changes is true for an upsert, which may find its record there already: by a later revision, or by its own repetition
+	// after a lost answer. An insert makes its record once and never changes it.
 	Changes bool
 	// ExternalIDField is the key of an upsert; empty for an insert.
 	ExternalIDField string
@@ -47,8 +48,6 @@ type TargetField struct {
 	Name, Path string
 	// Own is true for what the action sets by itself: the assignment, the members of a campaign.
 	Own bool
-	// Identity is true for what tells a record from others and never changes once the record is there.
-	Identity bool
 	// Kind is what the mapping gives. Literal is a constant text; empty for others.
 	Kind    ValueKind
 	Literal string
@@ -66,7 +65,8 @@ func (p *Program) Targets() []Target {
 	for n := range p.actions {
 		a := &p.actions[n]
 		targets[n] = Target{
-			Path: a.path, Object: a.spec.GetObject(), Changes: !a.once,
+			Path: a.path, Object: a.spec.GetObject(),
+			Changes:         a.spec.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT,
 			ExternalIDField: a.spec.GetExternalIdField(), MarkerField: a.spec.GetMarkerField(), MarkerRoom: markerRoom,
 			Fields: make([]TargetField, len(a.fields)),
 		}
@@ -82,9 +82,6 @@ func (a *action) target(f *field) TargetField {
 		Name: f.name, Path: f.path, Own: f.given.own, Kind: f.given.kind, Literal: f.given.literal,
 		Sure:   f.given.sure || f.policy == configv1.NullPolicy_NULL_POLICY_FAIL,
 		Clears: f.policy == configv1.NullPolicy_NULL_POLICY_CLEAR,
-	}
-	if isMembership(a.spec) {
-		t.Identity = f.name == campaignField || f.name == leadField || f.name == contactField
 	}
 	for _, m := range a.spec.GetFields() {
 		if m.GetField() == f.name && !f.given.own {

@@ -94,7 +94,7 @@ func (c *checker) object(o *configv1.DescribedObject) {
 		c.problem(path, "SF_NO_PERMISSION: the integration user may not create %s", named(o.GetLabel(), o.GetName()))
 		return
 	case c.target.Changes && !o.GetUpdateable():
-		c.problem(path, "SF_NO_PERMISSION: the integration user may create but not change %s, and this action does both",
+		c.problem(path, "SF_NO_PERMISSION: the integration user may create but not change %s, and an upsert does both",
 			named(o.GetLabel(), o.GetName()))
 		return
 	}
@@ -120,8 +120,8 @@ func (c *checker) field(o *configv1.DescribedObject, f integration.TargetField) 
 	case !d.GetCreateable():
 		c.unwritable(path, "SF_NO_PERMISSION: the integration user may not set %s", named(d.GetLabel(), d.GetName()))
 		return
-	case c.target.Changes && !d.GetUpdateable() && !f.Identity:
-		c.unwritable(path, "SF_NO_PERMISSION: the integration user may set %s on a new record only, and this action changes records later",
+	case c.target.Changes && !d.GetUpdateable():
+		c.unwritable(path, "SF_NO_PERMISSION: the integration user may set %s on a new record only, and an upsert changes records, too",
 			named(d.GetLabel(), d.GetName()))
 		return
 	}
