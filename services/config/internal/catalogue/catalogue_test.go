@@ -276,3 +276,34 @@ func TestOnlyRefusalsForAFieldsSakeAreFollowed(t *testing.T) {
 	require.Empty(t, b.brokenMetric(t), "who does not run tells nothing")
 	require.Equal(t, []string{"acme/main Row__c in full"}, b.orgs.questions())
 }
+
+func TestItStartsAndStopsAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *catalogue.Config) { c.CheckEvery = time.Millisecond })
+	for n := range 5 {
+		b.rule(t, b.connect(t, fmt.Sprintf("ws-%d", n)), "Row__c", "Other__c")
+	}
+	refusal := &streamv1.Outcome{
+		Workspace: "ws-1", Connection: "main", Object: "Row__c", Stage: "writer", Status: streamv1.Status_STATUS_FAILED,
+		Reason: streamv1.Reason_REASON_SF_FIELD_GONE, DecidedAt: timestamppb.New(epoch.Add(time.Hour)),
+	}
+	for n := range 30 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		b.clock.Advance(b.cfg.RefreshEvery)
+		b.Observe(refusal)
+		for range n % 3 {
+			_, err := b.Object(t.Context(), &configv1.Connection{Workspace: "ws-2", Id: "main", Version: 1}, "Row__c")
+			require.NoError(t, err)
+		}
+		cancel()
+		require.NoError(t, <-done)
+	}
+	require.NoError(t, b.RefreshDue(t.Context()), "whatever was interrupted is made up for")
+	for n := range 5 {
+		d, err := b.Object(t.Context(), &configv1.Connection{Workspace: fmt.Sprintf("ws-%d", n), Id: "main", Version: 1}, "Other__c")
+		require.NoError(t, err)
+		require.NotNil(t, d.Object)
+	}
+}

@@ -133,7 +133,9 @@ func (c *Catalogue) inTurn(ctx context.Context, q question) (store.Describe, boo
 		since = time.Time{}
 	}
 	row, err := c.put(ctx, q, since, now)
-	c.note(q.conn, now, err)
+	if ctx.Err() == nil { // a caller who gave up, or had no time, says nothing of the org
+		c.note(q.conn, now, err)
+	}
 	if err != nil {
 		c.metrics.ask(ctx, resultFailed)
 		return store.Describe{}, false, err

@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,16 +45,13 @@ func (c *Catalogue) isSuspect(key connectionKey) bool {
 	return ok
 }
 
-// note remembers how a question went. A caller who gave up says nothing of the org.
+// note remembers how a question went.
 func (c *Catalogue) note(conn *configv1.Connection, now time.Time, err error) {
 	key := keyOf(conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case err == nil || errors.Is(err, errTooLarge):
+	if err == nil || errors.Is(err, errTooLarge) {
 		delete(c.trouble, key)
-		return
-	case errors.Is(err, context.Canceled):
 		return
 	}
 	// Promise 7: the wait has a limit, and so has the number of them: one per connection.
