@@ -9,6 +9,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -37,6 +38,8 @@ type Config struct {
 	Connect Connect `yaml:"connect"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
+	// Catalogue bounds how orgs are asked about their objects and fields.
+	Catalogue Catalogue `yaml:"catalogue"`
 
 	// MaxRequestBytes is the largest request accepted.
 	MaxRequestBytes int `yaml:"max_request_bytes"`
@@ -71,6 +74,9 @@ const (
 
 // AccessTokens bounds how orgs are asked for tokens.
 type AccessTokens = tokens.Config
+
+// Catalogue bounds how orgs are asked about their objects and fields.
+type Catalogue = catalogue.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
@@ -122,6 +128,7 @@ func DefaultConfig() Config {
 		AccessTokens:       tokens.DefaultConfig(),
 		Connect:            DefaultConnect(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
+		Catalogue:          catalogue.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -169,6 +176,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.RunLog.Retention.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.retention.%w", err))
+	}
+	if err := c.Catalogue.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("catalogue.%w", err))
 	}
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")

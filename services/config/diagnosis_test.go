@@ -39,12 +39,12 @@ func demanding(source string, change ...func(*configv1.ConnectSettings)) func(*c
 	}
 }
 
-func limited(change func(*simulator.Org)) func(*simulator.Scenario) {
+func withLimits(change func(*simulator.Org)) func(*simulator.Scenario) {
 	return func(sc *simulator.Scenario) { change(&sc.Orgs[0]) }
 }
 
 func profile(p simulator.Profile) func(*simulator.Scenario) {
-	return limited(func(o *simulator.Org) {
+	return withLimits(func(o *simulator.Org) {
 		p.Name = "Integration"
 		o.Profiles, o.Users[0].Profile = []simulator.Profile{p}, p.Name
 	})
@@ -66,19 +66,19 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 		status        configv1.ProbeStatus
 	}{
 		"EditionOfLoom": {
-			limited(func(o *simulator.Org) { o.Edition = "Professional Edition" }), demanding("loom"),
+			withLimits(func(o *simulator.Org) { o.Edition = "Professional Edition" }), demanding("loom"),
 			degraded, streamv1.Reason_REASON_SF_EDITION_UNSUPPORTED, "edition", "Professional Edition", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"EditionOfImmedio": {
-			limited(func(o *simulator.Org) { o.Edition = "Professional Edition" }), demanding("immedio"),
+			withLimits(func(o *simulator.Org) { o.Edition = "Professional Edition" }), demanding("immedio"),
 			ready, 0, "edition", "Professional Edition", configv1.ProbeStatus_PROBE_STATUS_OK,
 		},
 		"DeveloperEditionOfZoom": {
-			limited(func(o *simulator.Org) { o.Edition = "Developer Edition" }), demanding("zoom"),
+			withLimits(func(o *simulator.Org) { o.Edition = "Developer Edition" }), demanding("zoom"),
 			degraded, streamv1.Reason_REASON_SF_EDITION_UNSUPPORTED, "edition", "Developer Edition", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"NoAPI": {
-			limited(func(o *simulator.Org) { o.Edition, o.API.Disabled = "Professional Edition", true }), demanding("immedio"),
+			withLimits(func(o *simulator.Org) { o.Edition, o.API.Disabled = "Professional Edition", true }), demanding("immedio"),
 			degraded, streamv1.Reason_REASON_SF_API_DISABLED, "api", "API_DISABLED_FOR_ORG", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"ProfileWithoutAPI": {
@@ -102,11 +102,11 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 			degraded, streamv1.Reason_REASON_SF_NO_PERMISSION, "tasks", "Task.ActivityDate", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"ProbabilisticEncryption": {
-			limited(func(o *simulator.Org) { o.Encrypted = map[string]string{"Contact.Email": "probabilistic"} }), demanding(""),
+			withLimits(func(o *simulator.Org) { o.Encrypted = map[string]string{"Contact.Email": "probabilistic"} }), demanding(""),
 			degraded, streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, "email_encryption", "Contact.Email", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"DeterministicEncryption": {
-			limited(func(o *simulator.Org) { o.Encrypted = map[string]string{"Contact.Email": "deterministic"} }), demanding(""),
+			withLimits(func(o *simulator.Org) { o.Encrypted = map[string]string{"Contact.Email": "deterministic"} }), demanding(""),
 			ready, 0, "email_encryption", "", configv1.ProbeStatus_PROBE_STATUS_OK,
 		},
 		"NotAllData": {
@@ -114,7 +114,7 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 			degraded, streamv1.Reason_REASON_SF_NO_PERMISSION, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"AllData": {
-			limited(func(*simulator.Org) {}), demanding("walkme"),
+			withLimits(func(*simulator.Org) {}), demanding("walkme"),
 			ready, 0, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_OK,
 		},
 		"NotAllDataAndNoNeed": {
@@ -126,11 +126,11 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 			degraded, streamv1.Reason_REASON_SF_NO_PERMISSION, "full_access", "PermissionsModifyAllData", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"NoPackage": {
-			limited(func(*simulator.Org) {}), demanding("loom", func(s *configv1.ConnectSettings) { s.NeedsPackage = true }),
+			withLimits(func(*simulator.Org) {}), demanding("loom", func(s *configv1.ConnectSettings) { s.NeedsPackage = true }),
 			noPackage, 0, "package", "Content__c", configv1.ProbeStatus_PROBE_STATUS_BLOCKED,
 		},
 		"WithPackage": {
-			limited(func(o *simulator.Org) { o.Package = true }), demanding("loom", func(s *configv1.ConnectSettings) { s.NeedsPackage = true }),
+			withLimits(func(o *simulator.Org) { o.Package = true }), demanding("loom", func(s *configv1.ConnectSettings) { s.NeedsPackage = true }),
 			ready, 0, "package", "", configv1.ProbeStatus_PROBE_STATUS_OK,
 		},
 	} {

@@ -79,6 +79,7 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	configv1.RegisterIntegrationHistoryServiceServer(server, history)
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
 	configv1.RegisterConnectServiceServer(server, s.api)
+	configv1.RegisterCatalogueServiceServer(server, s.api)
 	probe := grpchealth.NewServer()
 	probe.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, probe)

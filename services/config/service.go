@@ -19,6 +19,8 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -36,11 +38,23 @@ type Deps struct {
 	DeadLetter func(stage.DeadLetter) (stage.Message, error)
 	// Compile checks integrations; nil for the way mapping runs them.
 	Compile func(*configv1.Integration) (*integration.Program, error)
-	Logger  *slog.Logger
-	Clock   stage.Clock
-	Tracer  trace.TracerProvider
-	Meter   metric.MeterProvider
+	// Decide is how mapping decides, for previews; main hands it in, for services do not know each other. Without it there
+	// are none.
+	Decide Decide
+	Logger *slog.Logger
+	Clock  stage.Clock
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
+
+// Decide is how mapping decides.
+type Decide = preview.Decide
+
+// PreviewCase is one engagement that Decide decides on.
+type PreviewCase = preview.Case
+
+// Decision is what came of a PreviewCase.
+type Decision = preview.Decision
 
 func (d Deps) withDefaults() Deps {
 	if d.Compile == nil {
@@ -57,23 +71,24 @@ func (d Deps) withDefaults() Deps {
 
 // Service is the config service.
 type Service struct {
-	cfg      Config
-	deps     Deps
-	store    *store.Store
-	hub      *watch.Hub
-	connect  *connecting
-	api      *api.Server
-	access   *api.Access
-	door     *auth.Door
-	auditor  *retain.Cleaner
-	grpc     *grpc.Server
-	health   *health
-	listener net.Listener
-	runLog   *stage.Stage
-	cleaner  *runlog.Cleaner
-	serving  atomic.Bool
-	closing  sync.Once
-	closed   error
+	cfg       Config
+	deps      Deps
+	store     *store.Store
+	hub       *watch.Hub
+	connect   *connecting
+	api       *api.Server
+	access    *api.Access
+	door      *auth.Door
+	auditor   *retain.Cleaner
+	grpc      *grpc.Server
+	health    *health
+	listener  net.Listener
+	runLog    *stage.Stage
+	cleaner   *runlog.Cleaner
+	catalogue *catalogue.Catalogue
+	serving   atomic.Bool
+	closing   sync.Once
+	closed    error
 }
 
 // New opens the database, migrates it and takes the address. Nothing is served before Run; a service that is never run
@@ -99,7 +114,9 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	if s.connect, err = s.newConnecting(); err != nil {
 		return nil, err
 	}
-	s.api = s.newAPI()
+	if s.api, err = s.newAPI(); err != nil {
+		return nil, err
+	}
 	s.newAccess()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
@@ -127,20 +144,28 @@ func openStore(cfg Database) (*store.Store, error) {
 	return store.OpenSQLite(ctx, cfg.SQLitePath)
 }
 
-func (s *Service) newAPI() *api.Server {
+func (s *Service) newAPI() (*api.Server, error) {
+	var err error
+	s.catalogue, err = catalogue.New(s.cfg.Catalogue, catalogue.Deps{
+		Describes: s.store, Times: s.store, Broken: s.store, Counts: s.store, Settings: s.store,
+		Orgs:    catalogue.Salesforce{Tokens: s.connect.custodian, Client: s.orgs().client},
+		Compile: s.deps.Compile, Clock: s.deps.Clock, Logger: s.deps.Logger, Meter: s.deps.Meter,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Deps{
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
 		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
-		Installation: s.deps.Installation,
-		Compile: func(i *configv1.Integration) error {
-			_, err := s.deps.Compile(i)
-			return err
-		},
+		Catalogue:     s.catalogue,
+		Installation:  s.deps.Installation,
+		Compile:       s.deps.Compile,
+		Decide:        s.deps.Decide,
 		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		Clock:         s.deps.Clock,
 		Logger:        s.deps.Logger,
-	})
+	}), nil
 }
 
 func (s *Service) orgs() orgs {
@@ -151,7 +176,7 @@ func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
 		DeadLetter: s.deps.DeadLetter,
-	}, runlog.NewProcessor(s.store))
+	}, runlog.NewProcessor(s.store, s.catalogue))
 }
 
 // Addr is the address of the gRPC service, with the port that was taken if Config.Listen names port 0.
@@ -173,6 +198,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.auditor.Run(ctx)
 		return nil
 	})
+	group.Go(func() error { return s.catalogue.Run(ctx) })
 	if s.runLog != nil {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}

@@ -125,7 +125,7 @@ type caller struct {
 
 // may reports whether the documentation lets the caller make the call about acme.
 func (c caller) may(name string, d documented) bool {
-	if strings.HasSuffix(name, "ConfigService/Watch") && !c.everywhere {
+	if (name == "ConfigService/Watch" || name == "ConnectService/OverrideState") && !c.everywhere {
 		return false
 	}
 	if c.scope != "" {

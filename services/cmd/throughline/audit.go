@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -131,6 +132,7 @@ func newTable(w io.Writer, header ...any) table.Writer {
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row(header))
+	t.SetColumnConfigs([]table.ColumnConfig{{Name: "problem", WidthMax: 90, WidthMaxEnforcer: text.WrapSoft}})
 	return t
 }
 

@@ -51,7 +51,8 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
-		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
+		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newCatalogue(), newPreview(),
+		newSend(), newTrace(), newOutcomes(), newReplay(),
 		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newSignIn(),
 		newBench(),
 	)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/seal"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
@@ -100,4 +101,9 @@ func withDetail(s *status.Status, detail protoadapt.MessageV1) *status.Status {
 		return s
 	}
 	return with
+}
+
+// noObject is told when an org has no object of a name, or none that it shows to the connection's user.
+func noObject(c *configv1.Connection, object string) error {
+	return status.Errorf(codes.NotFound, "the org of connection %q has no object %s that it lets the integration user see", c.GetId(), object)
 }

@@ -7,10 +7,13 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // Documents keeps versioned settings.
@@ -86,7 +89,7 @@ type Flows interface {
 	PendingFlow(ctx context.Context, workspace, connection string) (store.Flow, error)
 }
 
-// Deps is what a Server works with; all of it is required.
+// Deps is what a Server works with; all of it is required but Decide.
 type Deps struct {
 	Documents    Documents
 	Directory    Directory
@@ -104,19 +107,24 @@ type Deps struct {
 	Pages        bool
 	Hub          *watch.Hub
 	Installation *seal.Installation
-	// Compile checks an integration the way mapping will run it.
-	Compile func(*configv1.Integration) error
+	// Catalogue knows what orgs have to offer.
+	Catalogue *catalogue.Catalogue
+	// Compile makes an integration ready to run, the way mapping will.
+	Compile func(*configv1.Integration) (*integration.Program, error)
+	// Decide is how mapping decides; nil where previews are not offered.
+	Decide preview.Decide
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	Clock         interface{ Now() time.Time }
 	Logger        *slog.Logger
 }
 
-// Server implements configv1.ConfigServiceServer and configv1.ConnectServiceServer. Its interceptors must be installed with it: handlers rely on requests
-// being authenticated, allowed and valid.
+// Server implements configv1.ConfigServiceServer, configv1.ConnectServiceServer and configv1.CatalogueServiceServer. Its interceptors
+// must be installed with it: handlers rely on requests being authenticated, allowed and valid.
 type Server struct {
 	configv1.UnimplementedConfigServiceServer
 	configv1.UnimplementedConnectServiceServer
+	configv1.UnimplementedCatalogueServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -118,8 +118,15 @@ var rules = map[string]Rule{
 	configv1.ConnectService_DiagnoseConnection_FullMethodName:    {Roles: admins},
 	configv1.ConnectService_GetDiagnosis_FullMethodName:          {Roles: readers},
 	configv1.ConnectService_ListConnectionHistory_FullMethodName: {Roles: readers},
-	// An operator is an administrator of all workspaces.
+	// Who overrides a state decides for the platform (XC-17).
 	configv1.ConnectService_OverrideState_FullMethodName: {Roles: admins, Everywhere: true},
+
+	configv1.CatalogueService_ListObjects_FullMethodName:         {Roles: readers},
+	configv1.CatalogueService_DescribeObject_FullMethodName:      {Roles: readers},
+	configv1.CatalogueService_ValidateIntegration_FullMethodName: {Roles: readers},
+	configv1.CatalogueService_ListBroken_FullMethodName:          {Roles: readers},
+	configv1.CatalogueService_RefreshCatalogue_FullMethodName:    {Roles: admins},
+	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
 
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
@@ -142,6 +149,8 @@ func WorkspaceOf(request any) string {
 	case *configv1.PutConnectionRequest:
 		return r.GetConnection().GetWorkspace()
 	case *configv1.PutIntegrationRequest:
+		return r.GetIntegration().GetWorkspace()
+	case *configv1.ValidateIntegrationRequest:
 		return r.GetIntegration().GetWorkspace()
 	case *configv1.PutContentSettingRequest:
 		return r.GetSetting().GetWorkspace()

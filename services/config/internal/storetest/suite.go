@@ -52,6 +52,8 @@ func Run(t *testing.T, open Open) {
 		{"Links", links},
 		{"Audit", audit},
 		{"AuditAge", auditAge},
+		{"Describes", describes},
+		{"Broken", broken},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
