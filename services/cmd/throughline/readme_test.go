@@ -52,6 +52,8 @@ func TestTheConfigurationOfAccessIsOne(t *testing.T) {
 	cfg, err := (&sources{file: path}).load()
 	require.NoError(t, err)
 	require.NoError(t, cfg.Config.Validate())
+	require.NoError(t, cfg.Settings.Validate())
+	require.Empty(t, cfg.Settings.TokenFile)
 	require.Equal(t, "throughline", cfg.Config.Access.OIDC.ClientID)
 	require.Equal(t, "writer.throughline.internal", cfg.Config.Callers[1].Certificate)
 }
