@@ -184,6 +184,8 @@ func (c Config) Validate() error {
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")
 	need(c.PollEvery > 0 && c.PollEvery <= 4*time.Second, "poll_every: want more than 0 and at most 4s, so that changes arrive within 5s")
 	need(c.IntegrationHistory >= time.Hour, "integration_history: want at least 1h")
+	need(c.IntegrationHistory <= c.Access.Audit.Versions,
+		"integration_history: want at most access.audit.versions, %s: what is deleted cannot be in snapshots", c.Access.Audit.Versions)
 	need(c.OrgTimeout > 0, "org_timeout: want more than 0")
 	need(c.StopTimeout > 0, "stop_timeout: want more than 0")
 	return errors.Join(errs...)

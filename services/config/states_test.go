@@ -149,3 +149,19 @@ func TestAnOperatorOverridesAStateOnTheRecord(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, status.Code(err), "no decision brings a dead token back")
 	require.Equal(t, revoked, b.status(t).GetState())
 }
+
+func TestACheckThatWorksLetsServicesGoOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.workspace(t, "acme")
+	b.org.refuseWith("app_blocked")
+	require.Error(t, b.token(t))
+	require.Equal(t, degraded, b.status(t).GetState())
+	b.org.refuseWith("")
+	b.clock.Advance(time.Minute)
+	_, err := b.admin.CheckConnection(t.Context(), &configv1.CheckConnectionRequest{Workspace: "acme", Connection: "main"})
+	require.NoError(t, err)
+	require.Equal(t, authorised, b.status(t).GetState())
+	require.Equal(t, "CHECKED", b.status(t).GetCause())
+	require.Equal(t, "root", b.status(t).GetActor())
+}

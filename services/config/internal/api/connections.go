@@ -226,6 +226,9 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 	if err != nil {
 		return nil, err
 	}
+	if err := s.letIn(ctx, c); err != nil {
+		return nil, err
+	}
 	if proto.Equal(c.GetOrg(), org) {
 		return &configv1.CheckConnectionResponse{Org: org}, nil
 	}
@@ -236,6 +239,20 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 		return nil, err
 	}
 	return &configv1.CheckConnectionResponse{Org: org}, nil
+}
+
+// letIn notes that somebody has checked that Salesforce lets the connection in, if it was noted that it does not: services need
+// not wait for the next diagnosis.
+func (s *Server) letIn(ctx context.Context, c *configv1.Connection) error {
+	key := lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()}
+	status, err := s.deps.Keeper.Status(ctx, key)
+	if err != nil || status.Actor != lifecycle.ActorSalesforce || status.State != connstate.Degraded {
+		return err
+	}
+	_, _, err = s.deps.Keeper.ChangeIfLegal(ctx, key, connstate.Change{
+		To: connstate.Authorised, Cause: lifecycle.CauseChecked, Actor: auth.FromContext(ctx).Name,
+	})
+	return err
 }
 
 // acceptOtherOrg forgets which org the connection was made for, if that is asked: the check learns the new one.

@@ -77,7 +77,7 @@ type Source struct {
 func DefaultConfig() Config {
 	enterprise := []string{"Enterprise Edition", "Unlimited Edition", "Developer Edition"}
 	return Config{
-		Questions: probe.DefaultConfig(), Every: 24 * time.Hour, Jitter: 0.1, RecheckMin: 5 * time.Minute, Tick: time.Minute, Batch: 20,
+		Questions: probe.DefaultConfig(), Every: 24 * time.Hour, Jitter: 0.1, RecheckMin: 5 * time.Minute, Tick: 30 * time.Second, Batch: 20,
 		Sources: map[string]Source{
 			"":        {}, // whatever edition lets us use its API
 			"loom":    {Editions: enterprise},

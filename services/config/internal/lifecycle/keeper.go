@@ -38,6 +38,8 @@ const (
 	CauseDisconnected = "DISCONNECT"
 	// CauseDiagnosis: what diagnosis found.
 	CauseDiagnosis = "DIAGNOSIS"
+	// CauseChecked: an administrator had it checked, and Salesforce let us in.
+	CauseChecked = "CHECKED"
 	// CauseTokenIssued: Salesforce takes the credentials again.
 	CauseTokenIssued = "TOKEN_ISSUED"
 )

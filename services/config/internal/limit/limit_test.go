@@ -2,6 +2,8 @@ package limit_test
 
 import (
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +49,25 @@ func TestLimiterForgetsWhoWasNotSeenForLongest(t *testing.T) {
 		require.True(t, take(strconv.Itoa(i)))
 	}
 	require.True(t, take("a"), "forgotten: memory is bounded")
+}
+
+func TestLimiterCountsCorrectlyUnderLoad(t *testing.T) {
+	t.Parallel()
+	l := limit.New(limit.Config{PerSecond: 1, Burst: 100, Callers: 4})
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if _, ok := l.Take("aoi", epoch); ok {
+					taken.Add(1)
+				}
+				l.Left("ren", epoch)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, int64(100), taken.Load())
 }
 
 func TestConfigNamesWhatIsWrong(t *testing.T) {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,7 @@ func New(cfg Config, deps Deps) *Verifier {
 	return &Verifier{
 		cfg: cfg, deps: deps, finding: make(chan struct{}, 1),
 		client: &http.Client{
-			Timeout:   cfg.Timeout,
-			Transport: &bounded{next: next, rate: rate.NewLimiter(rate.Every(every), cfg.FetchesPerMinute)},
+			Transport: &bounded{next: next, timeout: cfg.Timeout, rate: rate.NewLimiter(rate.Every(every), cfg.FetchesPerMinute)},
 		},
 	}
 }
@@ -98,7 +98,7 @@ func (v *Verifier) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 	if !v.failed.IsZero() && now.Before(v.failed.Add(v.cfg.RetryEvery)) {
 		return nil, auth.ErrIssuerAway
 	}
-	// Not the caller's context: whoever waits as well wants the answer, too. The client's time-out bounds it.
+	// Not the caller's context: whoever waits as well wants the answer, too. The transport's time-out bounds it.
 	ask := oidc.ClientContext(context.WithoutCancel(ctx), v.client)
 	provider, err := oidc.NewProvider(ask, v.cfg.Issuer)
 	var discovered struct {
@@ -141,28 +141,33 @@ func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 	return payload, err
 }
 
-// bounded asks the issuer not too often and reads not too much. Promise 7.
+// bounded asks the issuer not too often, waits not too long and reads not too much. Promise 7.
 type bounded struct {
-	next http.RoundTripper
-	rate *rate.Limiter
+	next    http.RoundTripper
+	timeout time.Duration
+	rate    *rate.Limiter
 }
 
-// RoundTrip implements http.RoundTripper. Everything but an answer is ErrIssuerAway.
+// RoundTrip implements http.RoundTripper. Everything but an answer that is there whole is ErrIssuerAway: with a time-out of
+// the client's, or an error while reading, the library would only tell a text.
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !b.rate.Allow() {
 		return nil, fmt.Errorf("%w: asked too often", auth.ErrIssuerAway)
 	}
-	resp, err := b.next.RoundTrip(r)
+	ctx, cancel := context.WithTimeout(r.Context(), b.timeout)
+	defer cancel()
+	resp, err := b.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", auth.ErrIssuerAway, err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= http.StatusBadRequest {
-		_ = resp.Body.Close()
 		return nil, fmt.Errorf("%w: %s", auth.ErrIssuerAway, resp.Status)
 	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", auth.ErrIssuerAway, err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }

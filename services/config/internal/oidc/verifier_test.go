@@ -1,9 +1,11 @@
 package oidc_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,6 +137,37 @@ func TestVerifierWaitsForAnIssuerThatIsAway(t *testing.T) {
 	b.clock.Advance(oidc.DefaultConfig().RetryEvery)
 	_, err = b.verifier.Verify(t.Context(), token)
 	require.NoError(t, err)
+}
+
+func TestVerifierDoesNotWaitForeverForKeys(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(cfg *oidc.Config) { cfg.Timeout = 100 * time.Millisecond })
+	b.issuer.SetHanging(true)
+	token := b.issuer.Token(t, "aoi", epoch, nil)
+	_, err := b.verifier.Verify(t.Context(), token)
+	require.ErrorIs(t, err, auth.ErrIssuerAway)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = b.verifier.Verify(ctx, token)
+	require.ErrorIs(t, err, context.Canceled, "a caller who gives up does not wait")
+}
+
+func TestVerifierServesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	token := b.issuer.Token(t, "aoi", epoch, nil)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 20 {
+				if _, err := b.verifier.Verify(t.Context(), token); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.LessOrEqual(t, b.issuer.Fetches(), 16, "together, as far as they come together")
 }
 
 func TestConfigNamesWhatIsWrong(t *testing.T) {

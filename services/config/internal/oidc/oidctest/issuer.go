@@ -27,6 +27,7 @@ type Issuer struct {
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey // the last one signs
 	away    bool
+	hanging bool
 	fetches int
 }
 
@@ -56,7 +57,11 @@ func (i *Issuer) discover(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
+func (i *Issuer) serveKeys(w http.ResponseWriter, r *http.Request) {
+	if i.isHanging() {
+		<-r.Context().Done()
+		return
+	}
 	if i.isAway() {
 		w.WriteHeader(http.StatusBadGateway)
 		return
@@ -87,6 +92,19 @@ func (i *Issuer) SetAway(away bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.away = away
+}
+
+// SetHanging makes the issuer take requests for its keys and never answer, until whoever asked gives up.
+func (i *Issuer) SetHanging(hanging bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.hanging = hanging
+}
+
+func (i *Issuer) isHanging() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.hanging
 }
 
 func (i *Issuer) isAway() bool {
