@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -108,6 +109,7 @@ func decode(k *koanf.Koanf, target any) error {
 		ErrorUnused:      true,
 		WeaklyTypedInput: true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			replaceLists,
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.TextUnmarshallerHookFunc(),
 			mapstructure.StringToSliceHookFunc(","),
@@ -120,4 +122,13 @@ func decode(k *koanf.Koanf, target any) error {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	return nil
+}
+
+// replaceLists empties a list before one that was given is put there. The decoder would put each element over the default
+// at its place, so that what a user leaves out of it would be the default's: a list is given whole or not at all.
+func replaceLists(from, to reflect.Value) (any, error) {
+	if to.Kind() == reflect.Slice && to.CanSet() {
+		to.SetZero()
+	}
+	return from.Interface(), nil
 }

@@ -31,6 +31,13 @@ func (s *settings) Validate() error {
 	return nil
 }
 
+type listed struct {
+	Servers []httpConfig `yaml:"servers"`
+	Names   []string     `yaml:"names"`
+}
+
+func (*listed) Validate() error { return nil }
+
 func defaults() *settings {
 	return &settings{HTTP: httpConfig{Listen: ":80", Timeout: time.Second}, Workers: 2}
 }
@@ -44,6 +51,18 @@ func write(t *testing.T, text string) string {
 
 func TestLoad(t *testing.T) {
 	t.Parallel()
+
+	t.Run("AListReplacesTheDefaultWhole", func(t *testing.T) {
+		t.Parallel()
+		got := &listed{Servers: []httpConfig{{":1", time.Second}, {":2", time.Second}, {":3", time.Second}}, Names: []string{"a", "b"}}
+		given := got.Servers
+		require.NoError(t, conf.Load(got, conf.Sources{File: write(t, "servers: [{timeout: 2s}, {listen: ':9'}]\n")}))
+		require.Equal(t, []httpConfig{{Timeout: 2 * time.Second}, {Listen: ":9"}}, got.Servers, "nothing of the defaults shines through")
+		require.Equal(t, []string{"a", "b"}, got.Names)
+		require.Equal(t, httpConfig{":1", time.Second}, given[0], "nor are they changed")
+		require.NoError(t, conf.Load(got, conf.Sources{File: write(t, "servers: []\n")}))
+		require.Empty(t, got.Servers)
+	})
 
 	t.Run("LaterSourcesWin", func(t *testing.T) {
 		t.Parallel()

@@ -11,6 +11,8 @@ type Identity struct {
 	UserID         string `json:"user_id"`
 	OrganizationID string `json:"organization_id"`
 	Username       string `json:"preferred_username"`
+	// Email is the user's address; empty when the scopes do not tell it.
+	Email string `json:"email"`
 }
 
 // Identity asks Salesforce whose token it is. Needs scope id or openid. Source: Salesforce Help, "Query for User Information".

@@ -92,7 +92,7 @@ func buildSettings(s *shared) (Service, error) { return s.settings, nil }
 
 func buildConfig(s *shared) (Service, error) {
 	return config.New(s.cfg.Config, config.Deps{
-		Broker: s.kafka, Installation: s.installation,
+		Broker: s.kafka, Installation: s.installation, Decide: Decide,
 		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }

@@ -1,8 +1,6 @@
 package config_test
 
 import (
-	"context"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,27 +15,6 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
-
-// Who may call what about workspace acme. The test fails for a method that is not here.
-var allowed = map[string][]string{
-	"PutWorkspace":        {adminToken, acmeToken},
-	"GetWorkspace":        {adminToken, acmeToken, viewerToken, acmeViewer},
-	"ListWorkspaces":      {adminToken, acmeToken, viewerToken, acmeViewer},
-	"PutConnection":       {adminToken, acmeToken},
-	"GetConnection":       {adminToken, acmeToken, viewerToken, acmeViewer},
-	"ListConnections":     {adminToken, acmeToken, viewerToken, acmeViewer},
-	"CheckConnection":     {adminToken, acmeToken},
-	"PutIntegration":      {adminToken, acmeToken},
-	"GetIntegration":      {adminToken, acmeToken, viewerToken, acmeViewer},
-	"ListIntegrations":    {adminToken, acmeToken, viewerToken, acmeViewer},
-	"PutContentSetting":   {adminToken, acmeToken},
-	"ListContentSettings": {adminToken, acmeToken, viewerToken, acmeViewer},
-	"CreateApiKey":        {adminToken, acmeToken},
-	"Watch":               {serviceToken},
-	"GetAccessToken":      {serviceToken},
-	"ListOutcomes":        {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
-	"CountOutcomes":       {adminToken, acmeToken, viewerToken, acmeViewer, serviceToken},
-}
 
 // about fills in the workspace of a request, wherever the message keeps it.
 func about(input protoreflect.MessageDescriptor, workspace string) proto.Message {
@@ -60,62 +37,6 @@ func about(input protoreflect.MessageDescriptor, workspace string) proto.Message
 		}
 	}
 	return m
-}
-
-// call makes one call with an otherwise empty request and returns its code. A stream counts as let in when it answers.
-func call(ctx context.Context, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, workspace string) codes.Code {
-	name := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
-	req, resp := about(method.Input(), workspace), dynamicpb.NewMessage(method.Output())
-	if !method.IsStreamingServer() {
-		return status.Code(conn.Invoke(ctx, name, req, resp))
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, name)
-	if err != nil {
-		return status.Code(err)
-	}
-	if err := stream.SendMsg(req); err != nil {
-		return status.Code(err)
-	}
-	_ = stream.CloseSend()
-	return status.Code(stream.RecvMsg(resp))
-}
-
-func TestEveryMethodLetsInOnlyWhomItShould(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.workspace(t, "acme")
-	b.workspace(t, "globex")
-	methods := configv1.File_throughline_config_v1_config_service_proto.Services().ByName("ConfigService").Methods()
-	tokens := []string{"", "wrong-token-0123456789", adminToken, acmeToken, viewerToken, acmeViewer, serviceToken}
-	conns := map[string]*grpc.ClientConn{}
-	for _, token := range tokens {
-		conns[token] = b.dial(t, token)
-	}
-	for i := range methods.Len() {
-		method := methods.Get(i)
-		who, known := allowed[string(method.Name())]
-		require.True(t, known, "say who may call %s", method.Name())
-		everywhere := method.Name() == "ListWorkspaces" || method.Name() == "Watch"
-		for _, token := range tokens {
-			code := call(t.Context(), conns[token], method, "acme")
-			switch {
-			case token == "" || token == "wrong-token-0123456789":
-				require.Equal(t, codes.Unauthenticated, code, "%s", method.Name())
-			case slices.Contains(who, token):
-				require.NotContains(t, []codes.Code{codes.Unauthenticated, codes.PermissionDenied}, code, "%s with %s", method.Name(), token)
-			default:
-				require.Equal(t, codes.PermissionDenied, code, "%s with %s", method.Name(), token)
-			}
-			if limited := token == acmeToken || token == acmeViewer; limited && !everywhere {
-				for _, other := range []string{"globex", "does-not-exist", ""} {
-					require.Equal(t, codes.PermissionDenied, call(t.Context(), conns[token], method, other),
-						"%s about %q with %s", method.Name(), other, token)
-				}
-			}
-		}
-	}
 }
 
 func TestHealthIsOpenAndReflectionIsNot(t *testing.T) {

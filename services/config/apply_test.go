@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -125,4 +126,34 @@ func TestApply(t *testing.T) {
 			require.Equal(t, want, actions(report))
 		}
 	})
+}
+
+func TestADryRunTellsWhatWouldBeRefused(t *testing.T) {
+	t.Parallel()
+	b := setupCatalogue(t)
+	check := func(ctx context.Context, i *configv1.Integration) (*configv1.ValidateIntegrationResponse, error) {
+		return b.catalogue.ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: i})
+	}
+	run := func(i *configv1.Integration) (apply.Report, error) {
+		return apply.Run(t.Context(), b.admin, apply.Settings("file", i), apply.Options{DryRun: true, Check: check})
+	}
+	report, err := run(scoring(text("Note__c", "x")))
+	require.NoError(t, err)
+	require.Equal(t, apply.Created, report.Results[0].Action)
+
+	report, err = run(scoring(text("Nowhere__c", "x")))
+	require.ErrorContains(t, err, "1 of 1 documents would be refused")
+	var out bytes.Buffer
+	require.NoError(t, report.Write(&out))
+	require.Contains(t, out.String(), "would be refused: actions[0].fields[0].field: SF_FIELD_GONE")
+
+	off := scoring(text("Nowhere__c", "x"))
+	off.Enabled = false
+	_, err = run(off)
+	require.NoError(t, err)
+	early := scoring(text("Nowhere__c", "x"))
+	early.Connection = "later"
+	report, err = run(early)
+	require.NoError(t, err)
+	require.Contains(t, report.Results[0].Notes[0], "its connection is not there yet")
 }

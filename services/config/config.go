@@ -9,6 +9,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -26,13 +27,19 @@ type Config struct {
 	Database Database `yaml:"database"`
 	// Callers are those who may call, each with a token.
 	Callers []Caller `yaml:"callers"`
+	// Access bounds who else is let in, how often, and for how long.
+	Access Access `yaml:"access"`
 	// TLS protects the service. Plaintext does without it beyond loopback, where the network itself is protected.
 	TLS       TLS  `yaml:"tls"`
 	Plaintext bool `yaml:"plaintext"`
 	// AccessTokens bounds how orgs are asked for tokens.
 	AccessTokens AccessTokens `yaml:"access_tokens"`
+	// Connect bounds how orgs are connected and looked after.
+	Connect Connect `yaml:"connect"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
+	// Catalogue bounds how orgs are asked about their objects and fields.
+	Catalogue Catalogue `yaml:"catalogue"`
 
 	// MaxRequestBytes is the largest request accepted.
 	MaxRequestBytes int `yaml:"max_request_bytes"`
@@ -51,15 +58,25 @@ type Config struct {
 // Caller lets somebody in.
 type Caller = auth.Token
 
+// Role is what a caller may do.
+type Role = auth.Role
+
 // The roles of callers.
 const (
-	RoleAdmin   = auth.RoleAdmin
-	RoleViewer  = auth.RoleViewer
-	RoleService = auth.RoleService
+	RoleOwner             = auth.RoleOwner
+	RoleAdmin             = auth.RoleAdmin
+	RoleIntegrationEditor = auth.RoleIntegrationEditor
+	RolePrivacyOfficer    = auth.RolePrivacyOfficer
+	RoleViewer            = auth.RoleViewer
+	RoleOperator          = auth.RoleOperator
+	RoleService           = auth.RoleService
 )
 
 // AccessTokens bounds how orgs are asked for tokens.
 type AccessTokens = tokens.Config
+
+// Catalogue bounds how orgs are asked about their objects and fields.
+type Catalogue = catalogue.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
@@ -84,6 +101,9 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 	// ClientCAFile demands client certificates of these authorities, besides tokens.
 	ClientCAFile string `yaml:"client_ca_file"`
+	// ClientCertOptional lets callers in without a certificate if their token is right; one that is shown must still be
+	// good. For installations whose services have certificates and whose people sign in.
+	ClientCertOptional bool `yaml:"client_cert_optional"`
 }
 
 // RunLog records outcomes.
@@ -104,8 +124,11 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:             "127.0.0.1:9090",
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
+		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
+		Connect:            DefaultConnect(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
+		Catalogue:          catalogue.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -132,13 +155,21 @@ func (c Config) Validate() error {
 		if err := caller.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("callers[%d].%w", i, err))
 		}
+		need(caller.Certificate == "" || c.TLS.ClientCAFile != "", "callers[%d].certificate: needs tls.client_ca_file", i)
+	}
+	if err := c.Access.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("access.%w", err))
 	}
 	need((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file, tls.key_file: set both or neither")
 	need(c.TLS.ClientCAFile == "" || c.TLS.CertFile != "", "tls.client_ca_file: needs tls.cert_file")
+	need(!c.TLS.ClientCertOptional || c.TLS.ClientCAFile != "", "tls.client_cert_optional: needs tls.client_ca_file")
 	need(c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.Listen),
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
 	if err := c.AccessTokens.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
+	}
+	if err := c.Connect.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("connect.%w", err))
 	}
 	if err := c.RunLog.Stage.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.%w", err))
@@ -146,10 +177,15 @@ func (c Config) Validate() error {
 	if err := c.RunLog.Retention.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.retention.%w", err))
 	}
+	if err := c.Catalogue.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("catalogue.%w", err))
+	}
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")
 	need(c.PollEvery > 0 && c.PollEvery <= 4*time.Second, "poll_every: want more than 0 and at most 4s, so that changes arrive within 5s")
 	need(c.IntegrationHistory >= time.Hour, "integration_history: want at least 1h")
+	need(c.IntegrationHistory <= c.Access.Audit.Versions,
+		"integration_history: want at most access.audit.versions, %s: what is deleted cannot be in snapshots", c.Access.Audit.Versions)
 	need(c.OrgTimeout > 0, "org_timeout: want more than 0")
 	need(c.StopTimeout > 0, "stop_timeout: want more than 0")
 	return errors.Join(errs...)

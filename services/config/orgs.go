@@ -40,6 +40,13 @@ func (o orgs) Organization(ctx context.Context, connection *configv1.Connection,
 	}, nil
 }
 
+// Identity implements consent.Orgs.
+func (o orgs) Identity(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (salesforce.Identity, error) {
+	client := o.client(connection, access)
+	defer client.CloseIdle()
+	return client.Identity(ctx)
+}
+
 // ActiveUsers implements api.Orgs.
 func (o orgs) ActiveUsers(ctx context.Context, connection *configv1.Connection, access *configv1.GetAccessTokenResponse, ids []string) ([]string, error) {
 	client := o.client(connection, access)

@@ -21,6 +21,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/limit"
 )
 
 const (
@@ -44,7 +45,16 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare validation: %w", err)
 	}
-	gate := &api.Gate{Authenticator: authenticator, Validator: validator, Logger: s.deps.Logger}
+	s.door.Known = authenticator
+	limits := s.cfg.Access
+	gate := &api.Gate{
+		Door: s.door, Validator: validator, Logger: s.deps.Logger, Clock: s.deps.Clock,
+		Limits: api.Limits{
+			Calls: limit.New(limits.Calls), Services: limit.New(limits.Services), Failures: limit.New(limits.Failures),
+			SignIns: limit.New(limits.SignIns), Refusals: limit.New(limits.Refusals),
+		},
+		Refusals: s.store,
+	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(gate.Unary),
 		grpc.ChainStreamInterceptor(gate.Stream),
@@ -64,6 +74,12 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	}
 	server := grpc.NewServer(options...)
 	configv1.RegisterConfigServiceServer(server, s.api)
+	configv1.RegisterAccessServiceServer(server, s.access)
+	history := api.NewHistory(s.store, s.api, gate.Validate)
+	configv1.RegisterIntegrationHistoryServiceServer(server, history)
+	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
+	configv1.RegisterConnectServiceServer(server, s.api)
+	configv1.RegisterCatalogueServiceServer(server, s.api)
 	probe := grpchealth.NewServer()
 	probe.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, probe)
@@ -98,6 +114,9 @@ func (t TLS) credentials() (credentials.TransportCredentials, error) {
 			return nil, errors.New("tls.client_ca_file: no certificate in it")
 		}
 		out.ClientAuth = tls.RequireAndVerifyClientCert
+		if t.ClientCertOptional {
+			out.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 	}
 	return credentials.NewTLS(out), nil
 }

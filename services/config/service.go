@@ -18,9 +18,12 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
+	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
-	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 )
@@ -35,11 +38,23 @@ type Deps struct {
 	DeadLetter func(stage.DeadLetter) (stage.Message, error)
 	// Compile checks integrations; nil for the way mapping runs them.
 	Compile func(*configv1.Integration) (*integration.Program, error)
-	Logger  *slog.Logger
-	Clock   stage.Clock
-	Tracer  trace.TracerProvider
-	Meter   metric.MeterProvider
+	// Decide is how mapping decides, for previews; main hands it in, for services do not know each other. Without it there
+	// are none.
+	Decide Decide
+	Logger *slog.Logger
+	Clock  stage.Clock
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
+
+// Decide is how mapping decides.
+type Decide = preview.Decide
+
+// PreviewCase is one engagement that Decide decides on.
+type PreviewCase = preview.Case
+
+// Decision is what came of a PreviewCase.
+type Decision = preview.Decision
 
 func (d Deps) withDefaults() Deps {
 	if d.Compile == nil {
@@ -56,19 +71,24 @@ func (d Deps) withDefaults() Deps {
 
 // Service is the config service.
 type Service struct {
-	cfg      Config
-	deps     Deps
-	store    *store.Store
-	hub      *watch.Hub
-	api      *api.Server
-	grpc     *grpc.Server
-	health   *health
-	listener net.Listener
-	runLog   *stage.Stage
-	cleaner  *runlog.Cleaner
-	serving  atomic.Bool
-	closing  sync.Once
-	closed   error
+	cfg       Config
+	deps      Deps
+	store     *store.Store
+	hub       *watch.Hub
+	connect   *connecting
+	api       *api.Server
+	access    *api.Access
+	door      *auth.Door
+	auditor   *retain.Cleaner
+	grpc      *grpc.Server
+	health    *health
+	listener  net.Listener
+	runLog    *stage.Stage
+	cleaner   *runlog.Cleaner
+	catalogue *catalogue.Catalogue
+	serving   atomic.Bool
+	closing   sync.Once
+	closed    error
 }
 
 // New opens the database, migrates it and takes the address. Nothing is served before Run; a service that is never run
@@ -91,7 +111,13 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
-	s.api = s.newAPI()
+	if s.connect, err = s.newConnecting(); err != nil {
+		return nil, err
+	}
+	if s.api, err = s.newAPI(); err != nil {
+		return nil, err
+	}
+	s.newAccess()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
 	}
@@ -118,32 +144,39 @@ func openStore(cfg Database) (*store.Store, error) {
 	return store.OpenSQLite(ctx, cfg.SQLitePath)
 }
 
-func (s *Service) newAPI() *api.Server {
-	custodian := tokens.New(s.cfg.AccessTokens, tokens.Deps{
-		Store: s.store, Leases: s.store, Installation: s.deps.Installation,
-		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts}, Clock: s.deps.Clock, Logger: s.deps.Logger,
+func (s *Service) newAPI() (*api.Server, error) {
+	var err error
+	s.catalogue, err = catalogue.New(s.cfg.Catalogue, catalogue.Deps{
+		Describes: s.store, Times: s.store, Broken: s.store, Counts: s.store, Settings: s.store,
+		Orgs:    catalogue.Salesforce{Tokens: s.connect.custodian, Client: s.orgs().client},
+		Compile: s.deps.Compile, Clock: s.deps.Clock, Logger: s.deps.Logger, Meter: s.deps.Meter,
 	})
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Deps{
-		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: custodian, Hub: s.hub,
-		Orgs: orgs{
-			timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter,
-		},
-		Installation: s.deps.Installation,
-		Compile: func(i *configv1.Integration) error {
-			_, err := s.deps.Compile(i)
-			return err
-		},
+		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
+		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
+		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
+		Catalogue:     s.catalogue,
+		Installation:  s.deps.Installation,
+		Compile:       s.deps.Compile,
+		Decide:        s.deps.Decide,
 		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		Clock:         s.deps.Clock,
 		Logger:        s.deps.Logger,
-	})
+	}), nil
+}
+
+func (s *Service) orgs() orgs {
+	return orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
 }
 
 func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
 		DeadLetter: s.deps.DeadLetter,
-	}, runlog.NewProcessor(s.store))
+	}, runlog.NewProcessor(s.store, s.catalogue))
 }
 
 // Addr is the address of the gRPC service, with the port that was taken if Config.Listen names port 0.
@@ -161,9 +194,23 @@ func (s *Service) Run(ctx context.Context) error {
 		s.cleaner.Run(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		s.auditor.Run(ctx)
+		return nil
+	})
+	group.Go(func() error { return s.catalogue.Run(ctx) })
 	if s.runLog != nil {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}
+	group.Go(func() error { return s.servePages(ctx) })
+	group.Go(func() error {
+		s.connect.diagnose.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.sweep(ctx)
+		return nil
+	})
 	group.Go(func() error { return s.serve(ctx) })
 	return errors.Join(group.Wait(), s.Close())
 }
@@ -195,6 +242,11 @@ func (s *Service) Close() error {
 		}
 		if s.listener != nil {
 			if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+		if s.connect != nil && s.connect.listener != nil {
+			if err := s.connect.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}

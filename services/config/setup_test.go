@@ -66,6 +66,7 @@ func prepare(t *testing.T) *testBundle {
 		{Name: "ren", Role: config.RoleViewer, Workspace: "acme", Token: secret.New(acmeViewer)},
 		{Name: "writer", Role: config.RoleService, Token: secret.New(serviceToken)},
 	}
+	cfg.Access.Failures.Burst, cfg.Access.SignIns.Burst = 100_000, 100_000 // every test's calls come from one address, and time stands still
 	clock := stagetest.NewClock(epoch)
 	return &testBundle{cfg: cfg, clock: clock, deps: config.Deps{Installation: inst, Clock: clock}, org: newFakeOrg(t)}
 }
@@ -184,9 +185,25 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 		fmt.Fprintf(w, `{"totalSize":1,"done":true,"records":[{"Id":%q,"Name":"Acme KK",
 			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`, o.id)
 	})
+	mux.HandleFunc("GET /services/data/v66.0/sobjects/{object}/describe", describe)
 	o.server = httptest.NewServer(mux)
 	t.Cleanup(o.server.Close)
 	return o
+}
+
+// describe knows the objects and fields that the rules of these tests write.
+func describe(w http.ResponseWriter, r *http.Request) {
+	names := map[string][]string{
+		"Task":           {"Subject", "Description", "ActivityDate", "OwnerId", "WhoId"},
+		"CampaignMember": {"CampaignId", "LeadId", "ContactId", "Status"},
+	}[r.PathValue("object")]
+	fields := make([]map[string]any, len(names))
+	for i, name := range names {
+		fields[i] = map[string]any{"name": name, "type": "textarea", "length": 32000, "createable": true, "updateable": true, "nillable": true}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"name": r.PathValue("object"), "createable": true, "updateable": true, "fields": fields,
+	})
 }
 
 // campaigns knows one campaign, inactive, with two member statuses.

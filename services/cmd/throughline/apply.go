@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ func newApply() *cobra.Command {
 	var t target
 	var files []string
 	var opts apply.Options
+	var why string
 	cmd := &cobra.Command{
 		Use:     "apply -f <file>...",
 		GroupID: "look",
@@ -40,13 +42,17 @@ docs/recipes.md and docs/integrations.md.`,
 				return err
 			}
 			defer func() { _ = conn.Close() }()
-			report, err := apply.Run(cmd.Context(), configv1.NewConfigServiceClient(conn), docs, opts)
+			opts.Check = func(ctx context.Context, i *configv1.Integration) (*configv1.ValidateIntegrationResponse, error) {
+				return configv1.NewCatalogueServiceClient(conn).ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: i})
+			}
+			report, err := apply.Run(because(cmd.Context(), why), configv1.NewConfigServiceClient(conn), docs, opts)
 			return errors.Join(report.Write(cmd.OutOrStdout()), err)
 		},
 	}
 	t.register(cmd)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "`file` with documents separated by ---, or - for standard input; may be repeated")
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would change")
+	cmd.Flags().StringVar(&why, "why", "", "why, for the history and the audit log")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would change, and what would be refused")
 	if err := cmd.MarkFlagRequired("file"); err != nil {
 		panic(err)
 	}

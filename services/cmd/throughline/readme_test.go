@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/internal/apply"
 )
@@ -38,6 +39,30 @@ func TestTheReadmesConfigurationIsOne(t *testing.T) {
 	require.Equal(t, 24, cfg.Topics.Partitions)
 	require.Equal(t, "viewing-events", cfg.Ingest.Sources[0].Topic)
 	require.NotEqual(t, app.DefaultConfig().Config.Database, cfg.Config.Database)
+}
+
+func TestTheConfigurationOfAccessIsOne(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/access.md")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	block, rest, _ := strings.Cut(block, "```")
+	_, key, _ := strings.Cut(rest, "```yaml\n")
+	key, _, _ = strings.Cut(key, "```")
+	docs, err := apply.Parse("key.yaml", []byte(key))
+	require.NoError(t, err)
+	require.Len(t, docs, 1)
+	require.Len(t, docs[0].Setting.(*configv1.ApiKey).GetScopes(), 2)
+	path := filepath.Join(t.TempDir(), "throughline.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(block), 0o600))
+	cfg, err := (&sources{file: path}).load()
+	require.NoError(t, err)
+	require.NoError(t, cfg.Config.Validate())
+	require.NoError(t, cfg.Settings.Validate())
+	require.Empty(t, cfg.Settings.TokenFile)
+	require.Equal(t, "throughline", cfg.Config.Access.OIDC.ClientID)
+	require.Equal(t, "writer.throughline.internal", cfg.Config.Callers[1].Certificate)
 }
 
 func TestTheReadmesSettingsAreSettings(t *testing.T) {

@@ -38,6 +38,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
   throughline serve all --config tl.yaml        # all services, against your Kafka
   throughline serve writer --config tl.yaml     # one service, as many replicas as you like
   throughline apply -f acme.yaml                # a workspace, its connection and its rules
+  throughline connect --workspace acme crm      # let a Salesforce administrator authorise an org
   throughline trace --workspace acme 0199d5a2-… # what became of one event`,
 		Version:       version,
 		SilenceUsage:  true,
@@ -50,7 +51,9 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
-		newApply(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
+		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newCatalogue(), newPreview(),
+		newSend(), newTrace(), newOutcomes(), newReplay(),
+		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newSignIn(),
 		newBench(),
 	)
 	return root

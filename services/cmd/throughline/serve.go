@@ -59,6 +59,9 @@ ends the process at once; nothing is lost then either, only repeated.`,
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "configuration is valid")
 				return errors.Join(err, closeProcess(p))
 			}
+			if err := printLink(cmd, p); err != nil {
+				return errors.Join(err, closeProcess(p))
+			}
 			return errors.Join(p.Run(cmd.Context()), closeProcess(p))
 		},
 	}
@@ -66,6 +69,16 @@ ends the process at once; nothing is lost then either, only repeated.`,
 	cmd.Flags().BoolVar(&check, "check-config", false, "check the configuration and exit")
 	cmd.Flags().BoolVar(&show, "show-config", false, "print the configuration in force, secrets redacted, and exit")
 	return cmd
+}
+
+// printLink shows whoever starts an embedded installation the way in, on standard output: logs go elsewhere (promise 8).
+func printLink(cmd *cobra.Command, p *app.Process) error {
+	link, until, err := p.AdministratorLink(cmd.Context())
+	if err != nil || link == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "administrator, once and until %s: throughline sign-in '%s'\n", until.Local().Format(time.TimeOnly), link)
+	return err
 }
 
 func closeProcess(p *app.Process) error {

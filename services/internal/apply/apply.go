@@ -34,6 +34,8 @@ type Result struct {
 	Changes []string
 	// Notes are what the service said of what was saved, for confirmation.
 	Notes []string
+	// Problems are why the service would refuse to save; of a dry run only.
+	Problems []string
 	// Secret is a new API key's, shown this once.
 	Secret secret.String
 }
@@ -42,13 +44,19 @@ type Result struct {
 type Options struct {
 	// DryRun only compares. Whether secrets differ is not known then, because they can only be written.
 	DryRun bool
+	// Check, if set, tells in a dry run what would become of an integration that differs.
+	Check Check
 }
+
+// Check asks the service whether it would save an integration.
+type Check func(ctx context.Context, i *configv1.Integration) (*configv1.ValidateIntegrationResponse, error)
 
 // attempts bounds how often one document is tried again when somebody else saves at the same time.
 const attempts = 5
 
 // Run applies the documents: workspaces first, then connections, integrations, content settings and API keys. It stops at
-// the first document that fails; the report then holds what was done before.
+// the first document that fails; the report then holds what was done before. A dry run goes through all of them, and fails if
+// one would be refused.
 func Run(ctx context.Context, client configv1.ConfigServiceClient, docs []Document, opts Options) (Report, error) {
 	var report Report
 	a := &applier{client: client, opts: opts, contents: contents{}}
@@ -68,7 +76,7 @@ func Run(ctx context.Context, client configv1.ConfigServiceClient, docs []Docume
 		}
 		report.Results = append(report.Results, result)
 	}
-	return report, nil
+	return report, report.refused()
 }
 
 // target is one setting with how to read, compare and save it.
@@ -106,14 +114,41 @@ func (a *applier) target(doc Document) (target, error) {
 func (a *applier) apply(ctx context.Context, t target) (Result, error) {
 	for attempt := 1; ; attempt++ {
 		result, save, err := t.plan(ctx)
-		if err != nil || save == nil || a.opts.DryRun {
+		if err != nil || save == nil {
 			return result, err
+		}
+		if a.opts.DryRun {
+			return result, a.check(ctx, t, &result)
 		}
 		err = save(ctx, &result)
 		if status.Code(err) != codes.Aborted || attempt == attempts {
 			return result, err
 		}
 	}
+}
+
+// check adds to a dry run's result what the service would say. An integration whose connection is still to be made, by the
+// same files perhaps, cannot be checked yet.
+func (a *applier) check(ctx context.Context, t target, r *Result) error {
+	i, ok := t.(*integration)
+	if !ok || a.opts.Check == nil || !i.want.GetEnabled() { // what is switched off is not checked when it is saved either
+		return nil
+	}
+	_, err := a.client.GetConnection(ctx,
+		&configv1.GetConnectionRequest{Workspace: i.want.GetWorkspace(), Connection: i.want.GetConnection()})
+	if exists, err := found(err); err != nil || !exists {
+		r.Notes = append(r.Notes, "not checked against its org: its connection is not there yet")
+		return err
+	}
+	answer, err := a.opts.Check(ctx, i.want)
+	if err != nil {
+		return err
+	}
+	r.Notes = append(r.Notes, answer.GetNotes()...)
+	for _, p := range answer.GetProblems() {
+		r.Problems = append(r.Problems, p.GetField()+": "+p.GetDescription())
+	}
+	return nil
 }
 
 func describe(t target) string {

@@ -22,6 +22,20 @@ func (r Report) Changed() bool {
 	return slices.ContainsFunc(r.Results, func(x Result) bool { return x.Action != Unchanged })
 }
 
+// refused fails if something would not be saved.
+func (r Report) refused() error {
+	n := 0
+	for _, x := range r.Results {
+		if len(x.Problems) > 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d documents would be refused", n, len(r.Results))
+}
+
 // Write prints a table, each change below its row, and the secrets of new API keys, which nothing shows again.
 func (r Report) Write(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -30,6 +44,9 @@ func (r Report) Write(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", x.Kind, x.Workspace, x.ID, x.Action)
 		for _, change := range x.Changes {
 			fmt.Fprintf(table, "  %s\t\t\t\n", change)
+		}
+		for _, problem := range x.Problems {
+			fmt.Fprintf(table, "  would be refused: %s\t\t\t\n", problem)
 		}
 		for _, note := range x.Notes {
 			fmt.Fprintf(table, "  note: %s\t\t\t\n", note)

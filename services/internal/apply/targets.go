@@ -93,6 +93,7 @@ func (c *connection) plan(ctx context.Context) (Result, func(context.Context, *R
 	current := resp.GetConnection()
 	want := proto.CloneOf(c.want)
 	want.Version, want.Org = current.GetVersion(), current.GetOrg()
+	want.Status, want.Consent = current.GetStatus(), current.GetConsent() // output only
 	result := compared(c.name(), withoutSecrets(current), withoutSecrets(want), exists)
 	return result, func(ctx context.Context, result *Result) error {
 		saved, err := c.client.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: want})
@@ -136,7 +137,8 @@ func (i *integration) name() Result {
 	return Result{Kind: "Integration", Workspace: i.want.GetWorkspace(), ID: i.want.GetId()}
 }
 
-// plan leaves effective_from out of the comparison: it counts on creation only.
+// plan leaves out of the comparison what the file does not decide: effective_from, which counts on creation only, and what
+// the service found out.
 func (i *integration) plan(ctx context.Context) (Result, func(context.Context, *Result) error, error) {
 	resp, err := i.client.GetIntegration(ctx,
 		&configv1.GetIntegrationRequest{Workspace: i.want.GetWorkspace(), Integration: i.want.GetId()})
@@ -149,6 +151,7 @@ func (i *integration) plan(ctx context.Context) (Result, func(context.Context, *
 	want.Version = resp.GetIntegration().GetVersion()
 	if exists {
 		want.EffectiveFrom = resp.GetIntegration().GetEffectiveFrom()
+		want.DescribedLengths = resp.GetIntegration().GetDescribedLengths()
 	}
 	result := compared(i.name(), resp.GetIntegration(), want, exists)
 	if result.Action == Unchanged {

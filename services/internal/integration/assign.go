@@ -53,9 +53,9 @@ func (d *assigned) assign(owner *streamv1.Person) {
 // default (IMM-34).
 func (a *assignment) fields(path string) []field {
 	set := func(name string, id func(assigned) string) field {
-		return field{name: name, path: path + ".assignment", limit: defaultLimit, eval: func(f *frame, _ int) (result, error) {
-			return result{value: textValue(id(f.assigned))}, nil
-		}}
+		f := field{name: name, path: path + ".assignment", limit: defaultLimit, given: given{kind: ValueText, own: true}}
+		f.eval = func(f *frame, _ int) (result, error) { return result{value: textValue(id(f.assigned))}, nil }
+		return f
 	}
 	fields := []field{set(ownerField, func(d assigned) string { return d.owner })}
 	if a.linked {

@@ -39,8 +39,22 @@ type field struct {
 	path     string
 	limit    int
 	policy   configv1.NullPolicy
+	tooLong  configv1.TooLongPolicy
 	volatile bool
 	eval     evaluator
+	// given is what is known of the value before there is one.
+	given given
+}
+
+// given is what is known of a field's value at compile time.
+type given struct {
+	kind ValueKind
+	// literal is the value of a constant text.
+	literal string
+	// sure is true when the value cannot be absent.
+	sure bool
+	// own is true for what an action sets by itself.
+	own bool
 }
 
 // evaluator yields a field's value. A text it yields is clean and within limit already only when fitted is true.
@@ -154,6 +168,7 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 	}
 	for n, mapping := range spec.GetFields() {
 		f := c.field(fieldPath(path, n), mapping, i.GetLanguage())
+		f.fitTo(mapping, i.GetDescribedLengths()[DescribedKey(spec.GetObject(), f.name)])
 		if spec.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_INSERT && f.name == spec.GetMarkerField() {
 			if f.limit -= markerRoom; f.limit < 1 {
 				c.add(f.path+".max_length", "too short: the marker line needs %d characters of the field", markerRoom)

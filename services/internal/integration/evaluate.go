@@ -223,6 +223,10 @@ func (t *field) evaluate(f *frame) (*streamv1.FieldValue, *refusal) {
 		out.value = value{}
 	}
 	if out.cutFrom > 0 {
+		if t.tooLong == configv1.TooLongPolicy_TOO_LONG_POLICY_FAIL {
+			return nil, t.refuse(streamv1.Reason_REASON_MAPPING_INVALID, fmt.Sprintf("the text has %d characters, the field takes %d, "+
+				"and the mapping says that it must not be cut; shorten the text or relax on_too_long", out.cutFrom, t.limit))
+		}
 		f.warn("VALUE_TRUNCATED %s: %d characters cut to %d", t.name, out.cutFrom, units(out.text))
 	}
 	switch {

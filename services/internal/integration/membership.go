@@ -124,12 +124,14 @@ func ReduceCampaigns(i *configv1.Integration) {
 // memberFields set the person: exactly one of LeadId and ContactId.
 func memberFields(path string) []field {
 	person := func(name, object string) field {
-		return field{name: name, path: path + ".person", limit: defaultLimit, eval: func(f *frame, _ int) (result, error) {
+		f := field{name: name, path: path + ".person", limit: defaultLimit, given: given{kind: ValueText, own: true}}
+		f.eval = func(f *frame, _ int) (result, error) {
 			if f.person.GetObject() != object {
 				return result{}, nil
 			}
 			return result{value: textValue(f.person.GetRecordId())}, nil
-		}}
+		}
+		return f
 	}
 	return []field{person(contactField, "Contact"), person(leadField, "Lead")}
 }

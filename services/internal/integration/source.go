@@ -23,12 +23,14 @@ func fieldPath(action string, n int) string { return fmt.Sprintf("%s.fields[%d]"
 
 // field compiles one mapping.
 func (c *compiler) field(path string, m *configv1.FieldMapping, language string) field {
-	f := field{name: m.GetField(), path: path, limit: int(m.GetMaxLength()), policy: m.GetNullPolicy()}
-	if f.limit == 0 {
-		f.limit = defaultLimit
+	f := field{
+		name: m.GetField(), path: path, limit: defaultLimit, policy: m.GetNullPolicy(), tooLong: m.GetOnTooLong(),
 	}
-	if f.limit < 1 {
+	if m.GetMaxLength() < 0 {
 		c.add(path+".max_length", "must not be negative")
+	}
+	if _, known := configv1.TooLongPolicy_name[int32(m.GetOnTooLong())]; !known {
+		c.add(path+".on_too_long", "not a known value; use TOO_LONG_POLICY_CUT or TOO_LONG_POLICY_FAIL")
 	}
 	if !apiName.MatchString(f.name) {
 		c.add(path+".field", "%q is not the API name of a field", f.name)
@@ -40,41 +42,52 @@ func (c *compiler) field(path string, m *configv1.FieldMapping, language string)
 			c.addErr(path+".path", err)
 			return f
 		}
-		f.volatile = s.path == "trace_id"
+		f.volatile, f.given.kind = s.path == "trace_id", valueKinds[s.kind]
 		f.eval = func(fr *frame, _ int) (result, error) { return result{value: s.read(fr)}, nil }
 	case *configv1.FieldMapping_Expression:
-		f.eval = c.expression(path+".expression", m.GetExpression())
+		f.eval, f.given = c.expression(path+".expression", m.GetExpression())
 	case *configv1.FieldMapping_Template:
-		f.eval = c.template(path+".template", m.GetTemplate(), language)
+		f.eval, f.given.kind = c.template(path+".template", m.GetTemplate(), language), ValueText
 	case *configv1.FieldMapping_Constant:
-		f.eval = c.constant(path+".constant", m.GetConstant())
+		f.eval, f.given = c.constant(path+".constant", m.GetConstant())
 	default:
 		c.add(path, "%s has no source; give it a path, expression, template or constant", f.name)
 	}
 	return f
 }
 
-func (c *compiler) expression(path, text string) evaluator {
+// fitTo sets the longest text: what the mapping says, and never more than what the field was described to take; 0 means
+// that this is not known (XC-37).
+func (t *field) fitTo(m *configv1.FieldMapping, described int32) {
+	switch asked := m.GetMaxLength(); {
+	case asked > 0 && described > 0:
+		t.limit = int(min(asked, described))
+	case asked > 0 || described > 0:
+		t.limit = int(max(asked, described))
+	}
+}
+
+func (c *compiler) expression(path, text string) (evaluator, given) {
 	if text == "" {
 		c.add(path, "the expression is empty")
-		return nil
+		return nil, given{}
 	}
 	ast := c.check(path, text)
 	if ast == nil {
-		return nil
+		return nil, given{}
 	}
 	if !isWritable(ast.OutputType()) {
 		c.add(path, "it gives %s, which no field can hold; give a text, number, bool or time", ast.OutputType())
-		return nil
+		return nil, given{}
 	}
 	program := c.program(path, ast)
 	if program == nil {
-		return nil
+		return nil, given{}
 	}
 	return func(f *frame, _ int) (result, error) {
 		v, err := run(program, f)
 		return result{value: v}, err
-	}
+	}, kindOfCEL(ast.OutputType())
 }
 
 // run evaluates a program; its errors are scrubbed.
@@ -124,7 +137,7 @@ func (c *compiler) template(path string, t *configv1.Template, fixed string) eva
 	}
 }
 
-func (c *compiler) constant(path string, k *configv1.Constant) evaluator {
+func (c *compiler) constant(path string, k *configv1.Constant) (evaluator, given) {
 	var v value
 	switch set := k.GetValue().(type) {
 	case *configv1.Constant_Text:
@@ -146,5 +159,5 @@ func (c *compiler) constant(path string, k *configv1.Constant) evaluator {
 		}
 		fitted, cutFrom := fit(v.text, limit)
 		return result{value: textValue(fitted), fitted: true, cutFrom: cutFrom}, nil
-	}
+	}, given{kind: valueKinds[v.kind], literal: v.text, sure: v.kind != absent}
 }

@@ -124,6 +124,10 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 // ErrUnknownConnection means that the settings have no such connection (any more). It may appear with newer settings.
 var ErrUnknownConnection = errors.New("the settings have no such connection")
 
+// ErrNotAuthorised means that an administrator or Salesforce has ended the connection's authorisation, or nobody has given
+// one yet. It passes when the org is connected again.
+var ErrNotAuthorised = errors.New("the connection is not authorised; connect the org")
+
 // Client returns the connection's client. It asks nobody: the first call through the client gets a token.
 func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) {
 	c, err := p.connection(workspace, connection)
@@ -177,7 +181,20 @@ func (p *Pool) connection(workspace, connection string) (*configv1.Connection, e
 	if !ok {
 		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrUnknownConnection)
 	}
+	if ended(c.GetStatus().GetState()) {
+		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrNotAuthorised)
+	}
 	return c, nil
+}
+
+// ended reports whether no call may be made through a connection in the state, whatever token is still around (XC-17).
+func ended(state configv1.ConnectionState) bool {
+	switch state {
+	case configv1.ConnectionState_CONNECTION_STATE_NOT_CONNECTED, configv1.ConnectionState_CONNECTION_STATE_AWAITING_SF_ADMIN,
+		configv1.ConnectionState_CONNECTION_STATE_REVOKED, configv1.ConnectionState_CONNECTION_STATE_DISCONNECTED:
+		return true
+	}
+	return false
 }
 
 type systemClock struct{}

@@ -124,6 +124,26 @@ func TestPool(t *testing.T) {
 		require.Contains(t, b.bearer[len(b.bearer)-1], "v66.0")
 	})
 
+	t.Run("AnEndedConnectionMakesNoCalls", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		require.NoError(t, b.query(t, "main"), "its token is in memory now")
+		state := func(s configv1.ConnectionState) error {
+			b.view.Store(settingstest.New(t).Workspace("acme").Connection("main", func(c *configv1.Connection) {
+				c.Status = &configv1.ConnectionStatus{State: s}
+			}).View())
+			_, err := b.pool.Client("acme", "main")
+			return err
+		}
+		for _, s := range []configv1.ConnectionState{
+			configv1.ConnectionState_CONNECTION_STATE_DISCONNECTED, configv1.ConnectionState_CONNECTION_STATE_REVOKED,
+			configv1.ConnectionState_CONNECTION_STATE_AWAITING_SF_ADMIN, configv1.ConnectionState_CONNECTION_STATE_NOT_CONNECTED,
+		} {
+			require.ErrorIs(t, state(s), orgs.ErrNotAuthorised)
+		}
+		require.NoError(t, state(configv1.ConnectionState_CONNECTION_STATE_AUTHORISED))
+	})
+
 	t.Run("ARefusedTokenIsNamedByItsHashAndReplaced", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -95,7 +95,7 @@ type WorkspaceSnapshot struct {
 	Integrations []*Integration `protobuf:"bytes,4,rep,name=integrations,proto3" json:"integrations,omitempty"`
 	// Its content settings.
 	ContentSettings []*ContentSetting `protobuf:"bytes,5,rep,name=content_settings,json=contentSettings,proto3" json:"content_settings,omitempty"`
-	// Its API keys (hashes).
+	// Its API keys (hashes) that may post events; revoked ones are not there.
 	ApiKeys       []*ApiKey `protobuf:"bytes,6,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1326,7 +1326,7 @@ func (x *ListContentSettingsResponse) GetSettings() []*ContentSetting {
 // CreateApiKeyRequest describes the key.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Workspace, id, name and expiry; the hash is ignored.
+	// Workspace, id, name, scopes and expiry; the hash is ignored.
 	Key           *ApiKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -362,6 +362,59 @@ func (Scope) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
+// TooLongPolicy is what happens to a text that is longer than its field (XC-37).
+type TooLongPolicy int32
+
+const (
+	// As CUT.
+	TooLongPolicy_TOO_LONG_POLICY_UNSPECIFIED TooLongPolicy = 0
+	// It is cut at a grapheme boundary, with an ellipsis and the warning VALUE_TRUNCATED.
+	TooLongPolicy_TOO_LONG_POLICY_CUT TooLongPolicy = 1
+	// The record is not written: FAILED(MAPPING_INVALID).
+	TooLongPolicy_TOO_LONG_POLICY_FAIL TooLongPolicy = 2
+)
+
+// Enum value maps for TooLongPolicy.
+var (
+	TooLongPolicy_name = map[int32]string{
+		0: "TOO_LONG_POLICY_UNSPECIFIED",
+		1: "TOO_LONG_POLICY_CUT",
+		2: "TOO_LONG_POLICY_FAIL",
+	}
+	TooLongPolicy_value = map[string]int32{
+		"TOO_LONG_POLICY_UNSPECIFIED": 0,
+		"TOO_LONG_POLICY_CUT":         1,
+		"TOO_LONG_POLICY_FAIL":        2,
+	}
+)
+
+func (x TooLongPolicy) Enum() *TooLongPolicy {
+	p := new(TooLongPolicy)
+	*p = x
+	return p
+}
+
+func (x TooLongPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TooLongPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
+}
+
+func (TooLongPolicy) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[6]
+}
+
+func (x TooLongPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TooLongPolicy.Descriptor instead.
+func (TooLongPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+}
+
 // NullPolicy is what an absent value does to the field.
 type NullPolicy int32
 
@@ -403,11 +456,11 @@ func (x NullPolicy) String() string {
 }
 
 func (NullPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
 }
 
 func (NullPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[6]
+	return &file_throughline_config_v1_settings_proto_enumTypes[7]
 }
 
 func (x NullPolicy) Number() protoreflect.EnumNumber {
@@ -416,7 +469,7 @@ func (x NullPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NullPolicy.Descriptor instead.
 func (NullPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 // Assignee is one link of the chain.
@@ -460,11 +513,11 @@ func (x Assignee) String() string {
 }
 
 func (Assignee) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
 }
 
 func (Assignee) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[7]
+	return &file_throughline_config_v1_settings_proto_enumTypes[8]
 }
 
 func (x Assignee) Number() protoreflect.EnumNumber {
@@ -473,7 +526,68 @@ func (x Assignee) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Assignee.Descriptor instead.
 func (Assignee) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+}
+
+// ApiKeyScope is something that an API key may be used for.
+type ApiKeyScope int32
+
+const (
+	// Never valid.
+	ApiKeyScope_API_KEY_SCOPE_UNSPECIFIED ApiKeyScope = 0
+	// Post events.
+	ApiKeyScope_API_KEY_SCOPE_INGEST ApiKeyScope = 1
+	// Read what became of events.
+	ApiKeyScope_API_KEY_SCOPE_OUTCOMES_READ ApiKeyScope = 2
+	// Read settings, without secrets.
+	ApiKeyScope_API_KEY_SCOPE_SETTINGS_READ ApiKeyScope = 3
+	// Change integrations and the switches of contents.
+	ApiKeyScope_API_KEY_SCOPE_SETTINGS_WRITE ApiKeyScope = 4
+)
+
+// Enum value maps for ApiKeyScope.
+var (
+	ApiKeyScope_name = map[int32]string{
+		0: "API_KEY_SCOPE_UNSPECIFIED",
+		1: "API_KEY_SCOPE_INGEST",
+		2: "API_KEY_SCOPE_OUTCOMES_READ",
+		3: "API_KEY_SCOPE_SETTINGS_READ",
+		4: "API_KEY_SCOPE_SETTINGS_WRITE",
+	}
+	ApiKeyScope_value = map[string]int32{
+		"API_KEY_SCOPE_UNSPECIFIED":    0,
+		"API_KEY_SCOPE_INGEST":         1,
+		"API_KEY_SCOPE_OUTCOMES_READ":  2,
+		"API_KEY_SCOPE_SETTINGS_READ":  3,
+		"API_KEY_SCOPE_SETTINGS_WRITE": 4,
+	}
+)
+
+func (x ApiKeyScope) Enum() *ApiKeyScope {
+	p := new(ApiKeyScope)
+	*p = x
+	return p
+}
+
+func (x ApiKeyScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApiKeyScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[9].Descriptor()
+}
+
+func (ApiKeyScope) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[9]
+}
+
+func (x ApiKeyScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApiKeyScope.Descriptor instead.
+func (ApiKeyScope) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 // Workspace is a customer of the platform: the tenant.
@@ -831,7 +945,13 @@ type Connection struct {
 	// Records carry Throughline's external id fields (the package is installed).
 	PackageInstalled bool `protobuf:"varint,14,opt,name=package_installed,json=packageInstalled,proto3" json:"package_installed,omitempty"`
 	// How the calls we may make are divided among the classes of writes; the writer's defaults when absent (XC-10).
-	Budget        *BudgetShares `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`
+	Budget *BudgetShares `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`
+	// What was decided when the org was connected.
+	Settings *ConnectSettings `protobuf:"bytes,30,opt,name=settings,proto3" json:"settings,omitempty"`
+	// Output only: where the connection stands.
+	Status *ConnectionStatus `protobuf:"bytes,31,opt,name=status,proto3" json:"status,omitempty"`
+	// Output only: who authorised it, after a login.
+	Consent       *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +1100,27 @@ func (x *Connection) GetPackageInstalled() bool {
 func (x *Connection) GetBudget() *BudgetShares {
 	if x != nil {
 		return x.Budget
+	}
+	return nil
+}
+
+func (x *Connection) GetSettings() *ConnectSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *Connection) GetStatus() *ConnectionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *Connection) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
 	}
 	return nil
 }
@@ -1381,8 +1522,11 @@ type Integration struct {
 	// Leave out fields that the integration user may not write, or that are gone, and note each of them with the outcome.
 	// Default false: a record that sets one fails (XC-39).
 	LeaveOutFields bool `protobuf:"varint,14,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Output only: the lengths of the text fields it sets, in characters, by "Object.Field", as the org described them when
+	// this version was saved. Longer texts are cut or refused by on_too_long (XC-37).
+	DescribedLengths map[string]int32 `protobuf:"bytes,15,rep,name=described_lengths,json=describedLengths,proto3" json:"described_lengths,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -1511,6 +1655,13 @@ func (x *Integration) GetLeaveOutFields() bool {
 		return x.LeaveOutFields
 	}
 	return false
+}
+
+func (x *Integration) GetDescribedLengths() map[string]int32 {
+	if x != nil {
+		return x.DescribedLengths
+	}
+	return nil
 }
 
 // Action is one record to write.
@@ -1667,8 +1818,11 @@ type FieldMapping struct {
 	Source isFieldMapping_Source `protobuf_oneof:"source"`
 	// What an absent value means.
 	NullPolicy NullPolicy `protobuf:"varint,6,opt,name=null_policy,json=nullPolicy,proto3,enum=throughline.config.v1.NullPolicy" json:"null_policy,omitempty"`
-	// Longest text in characters; 0: 255. Longer text is cut at a grapheme boundary (VALUE_TRUNCATED).
-	MaxLength     int32 `protobuf:"varint,7,opt,name=max_length,json=maxLength,proto3" json:"max_length,omitempty"`
+	// Longest text in characters; 0: as many as the field takes, and 255 where that is not known. What is longer is treated by
+	// on_too_long.
+	MaxLength int32 `protobuf:"varint,7,opt,name=max_length,json=maxLength,proto3" json:"max_length,omitempty"`
+	// What happens to a longer text.
+	OnTooLong     TooLongPolicy `protobuf:"varint,8,opt,name=on_too_long,json=onTooLong,proto3,enum=throughline.config.v1.TooLongPolicy" json:"on_too_long,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1765,6 +1919,13 @@ func (x *FieldMapping) GetMaxLength() int32 {
 		return x.MaxLength
 	}
 	return 0
+}
+
+func (x *FieldMapping) GetOnTooLong() TooLongPolicy {
+	if x != nil {
+		return x.OnTooLong
+	}
+	return TooLongPolicy_TOO_LONG_POLICY_UNSPECIFIED
 }
 
 type isFieldMapping_Source interface {
@@ -2123,7 +2284,7 @@ func (x *ContentSetting) GetVersion() int64 {
 	return 0
 }
 
-// ApiKey lets a producer of one workspace post events. Only its hash is stored.
+// ApiKey lets a program of one workspace in, to post events or to call within its scopes. Only its hash is stored.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tenant.
@@ -2135,7 +2296,11 @@ type ApiKey struct {
 	// SHA-256 of the secret part. Output and snapshot only.
 	SecretHash []byte `protobuf:"bytes,4,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
 	// After this the key is refused; absent: never.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// What it may be used for; none: INGEST.
+	Scopes []ApiKeyScope `protobuf:"varint,6,rep,packed,name=scopes,proto3,enum=throughline.config.v1.ApiKeyScope" json:"scopes,omitempty"`
+	// When it was revoked; absent: it was not. Output only.
+	RevokedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2205,11 +2370,25 @@ func (x *ApiKey) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ApiKey) GetScopes() []ApiKeyScope {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *ApiKey) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
 var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x04\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xbc\x04\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2244,7 +2423,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
-	"\x11_follow_converted\"\xef\x05\n" +
+	"\x11_follow_converted\"\xae\a\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2265,7 +2444,10 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\aversion\x18\f \x01(\x03R\aversion\x12,\n" +
 	"\x03org\x18\r \x01(\v2\x1a.throughline.config.v1.OrgR\x03org\x12+\n" +
 	"\x11package_installed\x18\x0e \x01(\bR\x10packageInstalled\x12;\n" +
-	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budgetB\a\n" +
+	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budget\x12B\n" +
+	"\bsettings\x18\x1e \x01(\v2&.throughline.config.v1.ConnectSettingsR\bsettings\x12?\n" +
+	"\x06status\x18\x1f \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x128\n" +
+	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsentB\a\n" +
 	"\x05grant\"\xe9\x02\n" +
 	"\fBudgetShares\x12:\n" +
 	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +
@@ -2291,7 +2473,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12*\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\n" +
-	"privateKey\"\xfa\x04\n" +
+	"privateKey\"\xa6\x06\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2313,7 +2495,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\blanguage\x18\f \x01(\tB\x0f\xbaH\fr\n" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
 	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\x12(\n" +
-	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\"\x86\x05\n" +
+	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\x12e\n" +
+	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x1aC\n" +
+	"\x15DescribedLengthsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\x86\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -2332,7 +2518,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	" \x01(\x0e2\x1d.throughline.config.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\x12P\n" +
 	"\n" +
 	"duplicates\x18\v \x01(\x0e2&.throughline.config.v1.DuplicatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
-	"duplicates\"\x84\x03\n" +
+	"duplicates\"\xd4\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +
@@ -2344,7 +2530,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\vnull_policy\x18\x06 \x01(\x0e2!.throughline.config.v1.NullPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"nullPolicy\x12*\n" +
 	"\n" +
-	"max_length\x18\a \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\x80\b(\x00R\tmaxLengthB\x0f\n" +
+	"max_length\x18\a \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\x80\b(\x00R\tmaxLength\x12N\n" +
+	"\von_too_long\x18\b \x01(\x0e2$.throughline.config.v1.TooLongPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\tonTooLongB\x0f\n" +
 	"\x06source\x12\x05\xbaH\x02\b\x01\"\x90\x01\n" +
 	"\bTemplate\x12J\n" +
 	"\x05texts\x18\x01 \x03(\v2*.throughline.config.v1.Template.TextsEntryB\b\xbaH\x05\x9a\x01\x02\x10\bR\x05texts\x1a8\n" +
@@ -2372,7 +2559,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"content_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\tcontentId\x12\x1a\n" +
 	"\btracking\x18\x03 \x01(\bR\btracking\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"\xda\x01\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\"\xe6\x02\n" +
 	"\x06ApiKey\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2380,7 +2567,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\vsecret_hash\x18\x04 \x01(\fR\n" +
 	"secretHash\x129\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*e\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12O\n" +
+	"\x06scopes\x18\x06 \x03(\x0e2\".throughline.config.v1.ApiKeyScopeB\x13\xbaH\x10\x92\x01\r\x10\n" +
+	"\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06scopes\x129\n" +
+	"\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*e\n" +
 	"\bZoneRule\x12\x19\n" +
 	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
@@ -2408,7 +2599,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x05Scope\x12\x15\n" +
 	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SCOPE_ENGAGEMENT\x10\x01\x12\x0f\n" +
-	"\vSCOPE_VISIT\x10\x02*l\n" +
+	"\vSCOPE_VISIT\x10\x02*c\n" +
+	"\rTooLongPolicy\x12\x1f\n" +
+	"\x1bTOO_LONG_POLICY_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13TOO_LONG_POLICY_CUT\x10\x01\x12\x18\n" +
+	"\x14TOO_LONG_POLICY_FAIL\x10\x02*l\n" +
 	"\n" +
 	"NullPolicy\x12\x1b\n" +
 	"\x17NULL_POLICY_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -2419,7 +2614,13 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x14ASSIGNEE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ASSIGNEE_CONTENT_OWNER\x10\x01\x12\x19\n" +
 	"\x15ASSIGNEE_RECORD_OWNER\x10\x02\x12\x17\n" +
-	"\x13ASSIGNEE_FIXED_USER\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\x13ASSIGNEE_FIXED_USER\x10\x03*\xaa\x01\n" +
+	"\vApiKeyScope\x12\x1d\n" +
+	"\x19API_KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14API_KEY_SCOPE_INGEST\x10\x01\x12\x1f\n" +
+	"\x1bAPI_KEY_SCOPE_OUTCOMES_READ\x10\x02\x12\x1f\n" +
+	"\x1bAPI_KEY_SCOPE_SETTINGS_READ\x10\x03\x12 \n" +
+	"\x1cAPI_KEY_SCOPE_SETTINGS_WRITE\x10\x04BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_settings_proto_rawDescOnce sync.Once
@@ -2433,8 +2634,8 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2442,63 +2643,76 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(Repeat)(0),                   // 3: throughline.config.v1.Repeat
 	(ActionOperation)(0),          // 4: throughline.config.v1.ActionOperation
 	(Scope)(0),                    // 5: throughline.config.v1.Scope
-	(NullPolicy)(0),               // 6: throughline.config.v1.NullPolicy
-	(Assignee)(0),                 // 7: throughline.config.v1.Assignee
-	(*Workspace)(nil),             // 8: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 9: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 10: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 11: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 12: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 13: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 14: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 15: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 16: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 17: throughline.config.v1.Integration
-	(*Action)(nil),                // 18: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 19: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 20: throughline.config.v1.Template
-	(*Constant)(nil),              // 21: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 22: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 23: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 24: throughline.config.v1.ApiKey
-	nil,                           // 25: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(TooLongPolicy)(0),            // 6: throughline.config.v1.TooLongPolicy
+	(NullPolicy)(0),               // 7: throughline.config.v1.NullPolicy
+	(Assignee)(0),                 // 8: throughline.config.v1.Assignee
+	(ApiKeyScope)(0),              // 9: throughline.config.v1.ApiKeyScope
+	(*Workspace)(nil),             // 10: throughline.config.v1.Workspace
+	(*VisitSettings)(nil),         // 11: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 12: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 13: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 14: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 15: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 16: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 17: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 18: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 19: throughline.config.v1.Integration
+	(*Action)(nil),                // 20: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 21: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 22: throughline.config.v1.Template
+	(*Constant)(nil),              // 23: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 24: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 25: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 26: throughline.config.v1.ApiKey
+	nil,                           // 27: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 28: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(*ConnectSettings)(nil),       // 30: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 31: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 32: throughline.config.v1.Consent
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	9,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	10, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	26, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	11, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	12, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	29, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	26, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	26, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	26, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	14, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	15, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	16, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	13, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	12, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	18, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	27, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	4,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	19, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	22, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 20: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	20, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	21, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	6,  // 23: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	25, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	7,  // 25: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 26: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	27, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	29, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	29, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	29, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	16, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	17, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	18, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	15, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	14, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	30, // 12: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	31, // 13: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	32, // 14: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	1,  // 15: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	20, // 16: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	33, // 17: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	27, // 18: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	4,  // 19: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 20: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	21, // 21: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	24, // 22: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 23: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 24: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	22, // 25: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	23, // 26: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 27: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 28: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	28, // 29: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 30: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 31: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	33, // 32: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 33: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	33, // 34: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2506,6 +2720,7 @@ func file_throughline_config_v1_settings_proto_init() {
 	if File_throughline_config_v1_settings_proto != nil {
 		return
 	}
+	file_throughline_config_v1_connection_state_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
@@ -2530,8 +2745,8 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   18,
+			NumEnums:      10,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

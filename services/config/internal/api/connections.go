@@ -10,6 +10,9 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/connstate"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
@@ -34,18 +37,43 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 	}
 	expected := next.GetVersion()
 	next.Version = expected + 1
-	next.Org = old.GetOrg() // output only
+	next.Org, next.Consent, next.Status = old.GetOrg(), old.GetConsent(), nil // output only
 	if old.GetLoginUrl() != next.GetLoginUrl() {
-		next.Org = nil // it was another org that said this
+		next.Org, next.Consent = nil, nil // it was another org that said this
 	}
 	hideSecrets(next)
 	if same, err := s.unchanged(next, old, stored, sealed); same || err != nil {
+		if err == nil {
+			err = s.withStatus(ctx, old)
+		}
 		return &configv1.PutConnectionResponse{Connection: old}, err
 	}
 	if err := s.save(ctx, connectionKey(next), expected, next, sealed); err != nil {
 		return nil, err
 	}
-	return &configv1.PutConnectionResponse{Connection: next}, nil
+	if err := s.authorised(ctx, next, sealed != nil); err != nil {
+		return nil, err
+	}
+	return &configv1.PutConnectionResponse{Connection: next}, s.withStatus(ctx, next)
+}
+
+// authorised notes that there are new credentials: whatever was found of the old ones says nothing any more.
+func (s *Server) authorised(ctx context.Context, c *configv1.Connection, entered bool) error {
+	if !entered {
+		return nil
+	}
+	key := lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()}
+	_, _, err := s.deps.Keeper.ChangeIfLegal(ctx, key, connstate.Change{
+		To: connstate.Authorised, Cause: lifecycle.CauseCredentials, Actor: auth.FromContext(ctx).Name,
+	})
+	return err
+}
+
+// withStatus fills in where the connection stands.
+func (s *Server) withStatus(ctx context.Context, c *configv1.Connection) error {
+	status, err := s.deps.Keeper.Status(ctx, lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()})
+	c.Status = status.Message()
+	return err
 }
 
 // oldConnection reads what an update replaces; both results are empty for a new connection.
@@ -154,14 +182,30 @@ func (s *Server) sealGrant(next *configv1.Connection, stored store.Document) ([]
 // GetConnection implements configv1.ConfigServiceServer.
 func (s *Server) GetConnection(ctx context.Context, req *configv1.GetConnectionRequest) (*configv1.GetConnectionResponse, error) {
 	c := &configv1.Connection{Workspace: req.GetWorkspace(), Id: req.GetConnection()}
-	_, err := s.load(ctx, connectionKey(c), c)
-	return &configv1.GetConnectionResponse{Connection: c}, err
+	if _, err := s.load(ctx, connectionKey(c), c); err != nil {
+		return nil, err
+	}
+	return &configv1.GetConnectionResponse{Connection: c}, s.withStatus(ctx, c)
 }
 
 // ListConnections implements configv1.ConfigServiceServer.
 func (s *Server) ListConnections(ctx context.Context, req *configv1.ListConnectionsRequest) (*configv1.ListConnectionsResponse, error) {
 	connections, err := list[configv1.Connection](ctx, s, req.GetWorkspace(), store.KindConnection)
-	return &configv1.ListConnectionsResponse{Connections: connections}, err
+	if err != nil {
+		return nil, err
+	}
+	states, err := s.deps.States.ConnectionStates(ctx, req.GetWorkspace())
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]*configv1.ConnectionStatus, len(states))
+	for _, x := range states {
+		known[x.Connection] = x.Message()
+	}
+	for _, c := range connections {
+		c.Status = known[c.GetId()]
+	}
+	return &configv1.ListConnectionsResponse{Connections: connections}, nil
 }
 
 // CheckConnection implements configv1.ConfigServiceServer.
@@ -182,6 +226,9 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 	if err != nil {
 		return nil, err
 	}
+	if err := s.letIn(ctx, c); err != nil {
+		return nil, err
+	}
 	if proto.Equal(c.GetOrg(), org) {
 		return &configv1.CheckConnectionResponse{Org: org}, nil
 	}
@@ -192,6 +239,20 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 		return nil, err
 	}
 	return &configv1.CheckConnectionResponse{Org: org}, nil
+}
+
+// letIn notes that somebody has checked that Salesforce lets the connection in, if it was noted that it does not: services need
+// not wait for the next diagnosis.
+func (s *Server) letIn(ctx context.Context, c *configv1.Connection) error {
+	key := lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()}
+	status, err := s.deps.Keeper.Status(ctx, key)
+	if err != nil || status.Actor != lifecycle.ActorSalesforce || status.State != connstate.Degraded {
+		return err
+	}
+	_, _, err = s.deps.Keeper.ChangeIfLegal(ctx, key, connstate.Change{
+		To: connstate.Authorised, Cause: lifecycle.CauseChecked, Actor: auth.FromContext(ctx).Name,
+	})
+	return err
 }
 
 // acceptOtherOrg forgets which org the connection was made for, if that is asked: the check learns the new one.

@@ -9,23 +9,56 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
 // encoding is deterministic, so that the history shows a change only where there is one.
 var encoding = proto.MarshalOptions{Deterministic: true}
 
-// save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there.
+// sealedPath is where it is told that secrets or keys were entered or changed.
+const sealedPath = "sealed"
+
+// save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there. What changed
+// goes to the audit log with it.
 func (s *Server) save(ctx context.Context, key store.Key, expected int64, body proto.Message, sealed []byte) error {
 	encoded, err := encoding.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encode %s %s: %w", key.Kind, key.ID, err)
 	}
+	found, err := s.difference(ctx, key, expected, body)
+	if err != nil {
+		return err
+	}
+	if sealed != nil {
+		found = append(found, &configv1.FieldChange{Path: sealedPath, Concealed: true})
+	}
+	act, err := actOf(ctx, s.deps.Clock.Now(), found)
+	if err != nil {
+		return err
+	}
 	return s.deps.Documents.Put(ctx, store.Save{
-		Key: key, Expected: expected, Body: encoded, Sealed: sealed,
-		Author: auth.FromContext(ctx).Name, At: s.deps.Clock.Now(),
+		Key: key, Expected: expected, Body: encoded, Sealed: sealed, Author: act.Actor, At: act.At,
+		Role: act.Role, Action: act.Action, Reason: act.Reason, Changes: act.Changes,
 	})
+}
+
+// difference compares body with the version it replaces. If that is not the newest any more, nothing is compared: Put will
+// refuse it.
+func (s *Server) difference(ctx context.Context, key store.Key, expected int64, body proto.Message) ([]*configv1.FieldChange, error) {
+	if expected == 0 {
+		return changes.Between(nil, body, "version"), nil
+	}
+	old := body.ProtoReflect().New().Interface()
+	doc, err := s.load(ctx, key, old)
+	if errors.Is(err, store.ErrNotFound) || err == nil && doc.Version != expected {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return changes.Between(old, body, "version"), nil
 }
 
 // load reads the newest version of a setting into out.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/seal"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
@@ -59,6 +61,15 @@ func statusOf(ctx context.Context, logger *slog.Logger, method string, err error
 		return status.Error(codes.NotFound, "there is no such setting in this workspace")
 	case errors.Is(err, store.ErrStale):
 		return status.Error(codes.Aborted, "a newer version was saved meanwhile: read it and decide again")
+	case errors.Is(err, store.ErrLastOwner):
+		return status.Error(codes.FailedPrecondition, "this is the workspace's last owner: make somebody else an owner first")
+	case errors.Is(err, store.ErrTaken):
+		return status.Error(codes.AlreadyExists, "another member of the workspace signs in as this subject")
+	case errors.Is(err, auth.ErrIssuerAway):
+		logger.WarnContext(ctx, "ID tokens cannot be checked", "method", method, "error", err)
+		return status.Error(codes.Unavailable, auth.ErrIssuerAway.Error()+"; try again later")
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return status.Error(codes.Unauthenticated, auth.ErrUnauthenticated.Error())
 	case errors.Is(err, seal.ErrOpen):
 		return status.Error(codes.FailedPrecondition,
 			"the connection's credentials do not open with this installation's key: enter them again, or restore the key")
@@ -90,4 +101,9 @@ func withDetail(s *status.Status, detail protoadapt.MessageV1) *status.Status {
 		return s
 	}
 	return with
+}
+
+// noObject is told when an org has no object of a name, or none that it shows to the connection's user.
+func noObject(c *configv1.Connection, object string) error {
+	return status.Errorf(codes.NotFound, "the org of connection %q has no object %s that it lets the integration user see", c.GetId(), object)
 }

@@ -37,6 +37,10 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 	if err := s.save(ctx, integrationKey(next), expected, next, nil); err != nil {
 		return nil, err
 	}
+	if err := s.deps.Catalogue.JudgeSaved(ctx, next); err != nil {
+		s.deps.Logger.ErrorContext(ctx, "an integration was saved, and the list of broken ones may be wrong until the next look at its org",
+			"workspace", next.GetWorkspace(), "integration", next.GetId(), "error", err)
+	}
 	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil
 }
 
@@ -80,17 +84,22 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 		names[action.GetName()] = true
 		checkZone(&v, fmt.Sprintf("integration.actions[%d].assignment.time_zone", i), action.GetAssignment().GetTimeZone())
 	}
-	addProblems(&v, s.deps.Compile(proto.CloneOf(next)))
+	program, err := s.deps.Compile(proto.CloneOf(next))
+	addProblems(&v, err)
 	if err := v.err(); err != nil {
+		return nil, err
+	}
+	if notes, err = s.checkCatalogue(ctx, &v, next, program); err != nil {
 		return nil, err
 	}
 	if err := s.checkUsers(ctx, &v, next); err != nil {
 		return nil, err
 	}
-	if notes, err = s.checkCampaigns(ctx, &v, next); err != nil {
+	campaigns, err := s.checkCampaigns(ctx, &v, next)
+	if err != nil {
 		return nil, err
 	}
-	return notes, v.err()
+	return append(notes, campaigns...), v.err()
 }
 
 // checkUsers refuses assignees who are not there (IMM-29). An org that cannot be asked keeps nobody from saving: a user who is

@@ -5,26 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
 
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
-// Gate is what every call passes before its handler: recover, authenticate, authorise, validate, in this order.
+// Gate is what every call passes before its handler: recover, authenticate, limit, authorise, validate, in this order.
 type Gate struct {
-	Authenticator *auth.Authenticator
-	Validator     protovalidate.Validator
-	Logger        *slog.Logger
+	Door      *auth.Door
+	Validator protovalidate.Validator
+	Logger    *slog.Logger
+	Clock     interface{ Now() time.Time }
+	Limits    Limits
+	Refusals  Refusals
+}
+
+// Refusals are kept in the audit log.
+type Refusals interface {
+	AddAudit(ctx context.Context, e store.AuditEntry) error
 }
 
 // Unary is the gate of single calls.
@@ -38,11 +49,15 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if err != nil {
 		return nil, err
 	}
-	if err := g.validate(req); err != nil {
+	if err := g.Validate(req); err != nil {
 		return nil, statusOf(ctx, g.Logger, info.FullMethod, err)
 	}
 	resp, err = handle(ctx, req)
-	return resp, statusOf(ctx, g.Logger, info.FullMethod, err)
+	err = statusOf(ctx, g.Logger, info.FullMethod, err)
+	if status.Code(err) == codes.Unauthenticated { // a refused proof
+		g.Limits.Failures.Take(addressOf(ctx), g.Clock.Now())
+	}
+	return resp, err
 }
 
 // Stream is the gate of streams. None of them is about one workspace.
@@ -56,7 +71,7 @@ func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	if err != nil {
 		return err
 	}
-	return statusOf(ctx, g.Logger, info.FullMethod, handle(srv, &admitted{ServerStream: stream, ctx: ctx, validate: g.validate}))
+	return statusOf(ctx, g.Logger, info.FullMethod, handle(srv, &admitted{ServerStream: stream, ctx: ctx, validate: g.Validate}))
 }
 
 // admit returns a context with the caller's identity if the caller may call the method about the workspace. Whether a
@@ -67,32 +82,80 @@ func (g *Gate) admit(ctx context.Context, method, workspace string) (context.Con
 		return nil, status.Error(codes.PermissionDenied, "this method cannot be called")
 	}
 	if rule.Open() {
-		return ctx, nil
+		return g.admitAnybody(ctx, rule)
 	}
-	id, ok := g.Authenticator.Authenticate(bearerToken(ctx))
-	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "no valid token: send \"authorization: Bearer <token>\"")
+	id, err := g.identify(ctx, method)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Limits.call(id, g.Clock.Now()); err != nil {
+		return nil, err
 	}
 	if !rule.Allows(id, workspace) {
+		g.refused(ctx, method, id, workspace)
 		return nil, status.Error(codes.PermissionDenied, "this token does not allow that")
 	}
-	return auth.WithIdentity(ctx, id), nil
+	return auth.WithIdentity(ctx, id.For(workspace)), checkReason(ctx)
 }
 
-func bearerToken(ctx context.Context) string {
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := md.Get("authorization")
-	if len(values) != 1 {
-		return ""
+// admitAnybody lets in without a token, and bounds those who bring their proof along.
+func (g *Gate) admitAnybody(ctx context.Context, rule auth.Rule) (context.Context, error) {
+	if !rule.Proves {
+		return ctx, nil
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ""
+	if err := g.Limits.proof(addressOf(ctx), g.Clock.Now()); err != nil {
+		return nil, err
 	}
-	return token
+	return ctx, checkReason(ctx)
 }
 
-func (g *Gate) validate(req any) error {
+// refused writes down that a caller reached for what is not theirs, where those see it whose caller it is (XC-19), and
+// not what it was about: that would be a way to write into others' logs, or to quote what others have.
+func (g *Gate) refused(ctx context.Context, method string, id auth.Identity, about string) {
+	where := id.Workspace
+	if _, seated := id.Seats[about]; seated {
+		where, id = about, id.For(about)
+	}
+	g.Logger.WarnContext(ctx, "a call was refused", "method", method, "role", id.Role, "workspace", where)
+	now := g.Clock.Now()
+	if _, ok := g.Limits.Refusals.Take(id.Key(), now); !ok { // promise 7
+		return
+	}
+	err := g.Refusals.AddAudit(ctx, store.AuditEntry{
+		Act:       store.Act{Actor: id.Name, Role: string(id.Role), Action: path.Base(method), At: now},
+		Workspace: where, Kind: "refused", Target: strings.TrimPrefix(method, "/"),
+	})
+	if err != nil {
+		g.Logger.ErrorContext(ctx, "a refused call could not be written into the audit log", "method", method, "error", err)
+	}
+}
+
+// identify finds out who calls. From an address that failed too often, only those are let in whom the configuration
+// knows: finding them costs next to nothing, and services behind one address do not suffer from a guesser there.
+func (g *Gate) identify(ctx context.Context, method string) (auth.Identity, error) {
+	proof := credentialsOf(ctx)
+	id, ok, err := g.Door.Configured(ctx, proof)
+	if ok {
+		return id, nil
+	}
+	address := addressOf(ctx)
+	if err == nil {
+		if err := g.Limits.failures(address, g.Clock.Now()); err != nil {
+			return auth.Identity{}, err
+		}
+		id, err = g.Door.Authenticate(ctx, proof)
+	}
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, auth.ErrUnauthenticated):
+		g.Limits.Failures.Take(address, g.Clock.Now())
+	}
+	return auth.Identity{}, statusOf(ctx, g.Logger, method, err)
+}
+
+// Validate checks a request against the rules of its message.
+func (g *Gate) Validate(req any) error {
 	msg, ok := req.(proto.Message)
 	if !ok {
 		return nil
@@ -123,8 +186,17 @@ func checkTexts(v *violations, msg proto.Message) {
 	})
 }
 
+// panicText is what may be logged of a panic: the runtime's own words, which quote no data, and else only its type.
+// Promise 8.
+func panicText(reason any) string {
+	if e, ok := reason.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", reason)
+}
+
 func (g *Gate) panicked(ctx context.Context, method string, reason any) error {
-	g.Logger.ErrorContext(ctx, "a handler panicked", "method", method, "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	g.Logger.ErrorContext(ctx, "a handler panicked", "method", method, "panic", panicText(reason), "stack", string(debug.Stack()))
 	return status.Error(codes.Internal, "internal error; the config service's log tells more")
 }
 

@@ -32,3 +32,26 @@ func FuzzDecodePage(f *testing.F) {
 		require.Equal(t, at, again)
 	})
 }
+
+func TestAuditPageTokenComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	got, err := decodeAuditPage(7, encodeAuditPage(7, 1<<40))
+	require.NoError(t, err)
+	require.Equal(t, int64(1<<40), got)
+	_, err = decodeAuditPage(8, encodeAuditPage(7, 1))
+	require.ErrorIs(t, err, errOtherQuery)
+}
+
+func FuzzDecodeAuditPage(f *testing.F) {
+	f.Add(uint64(7), encodeAuditPage(7, 12))
+	f.Add(uint64(0), "AAAAAAAAAAD_____________AQ")
+	f.Fuzz(func(t *testing.T, filters uint64, token string) {
+		before, err := decodeAuditPage(filters, token)
+		if err != nil {
+			return
+		}
+		again, err := decodeAuditPage(filters, encodeAuditPage(filters, before))
+		require.NoError(t, err)
+		require.Equal(t, before, again)
+	})
+}

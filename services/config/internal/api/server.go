@@ -7,8 +7,13 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/consent"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // Documents keeps versioned settings.
@@ -53,27 +58,73 @@ type Campaign struct {
 	Statuses []string
 }
 
-// Deps is what a Server works with; all of it is required.
+// States reads where connections stand.
+type States interface {
+	ConnectionStates(ctx context.Context, workspace string) ([]store.ConnectionState, error)
+	StateHistory(ctx context.Context, workspace, connection string, limit int) ([]store.StateChange, error)
+}
+
+// Secrets tries credentials; see tokens.Custodian.
+type Secrets interface {
+	Try(ctx context.Context, workspace, connection string, change func(credentials *configv1.Connection)) error
+}
+
+// Connecting lets administrators connect orgs; see consent.Service.
+type Connecting interface {
+	Begin(ctx context.Context, in consent.Start) (store.Flow, string, error)
+	Cancel(ctx context.Context, workspace, id, actor string) (store.Flow, error)
+	AcceptOtherOrg(ctx context.Context, workspace, id, orgID string) error
+	CallbackURL() string
+}
+
+// Diagnosis asks orgs what is in the way; see diagnose.Service.
+type Diagnosis interface {
+	Diagnose(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
+	Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
+}
+
+// Flows reads attempts at connecting.
+type Flows interface {
+	Flow(ctx context.Context, workspace, id string) (store.Flow, error)
+	PendingFlow(ctx context.Context, workspace, connection string) (store.Flow, error)
+}
+
+// Deps is what a Server works with; all of it is required but Decide.
 type Deps struct {
 	Documents    Documents
 	Directory    Directory
 	RunLog       RunLog
 	Tokens       Tokens
 	Orgs         Orgs
+	Keeper       *lifecycle.Keeper
+	States       States
+	Secrets      Secrets
+	Consent      Connecting
+	Flows        Flows
+	Disconnector *lifecycle.Disconnector
+	Diagnosis    Diagnosis
+	// Pages is set when browsers can be served.
+	Pages        bool
 	Hub          *watch.Hub
 	Installation *seal.Installation
-	// Compile checks an integration the way mapping will run it.
-	Compile func(*configv1.Integration) error
+	// Catalogue knows what orgs have to offer.
+	Catalogue *catalogue.Catalogue
+	// Compile makes an integration ready to run, the way mapping will.
+	Compile func(*configv1.Integration) (*integration.Program, error)
+	// Decide is how mapping decides; nil where previews are not offered.
+	Decide preview.Decide
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	Clock         interface{ Now() time.Time }
 	Logger        *slog.Logger
 }
 
-// Server implements configv1.ConfigServiceServer. Its interceptors must be installed with it: handlers rely on requests
-// being authenticated, allowed and valid.
+// Server implements configv1.ConfigServiceServer, configv1.ConnectServiceServer and configv1.CatalogueServiceServer. Its interceptors
+// must be installed with it: handlers rely on requests being authenticated, allowed and valid.
 type Server struct {
 	configv1.UnimplementedConfigServiceServer
+	configv1.UnimplementedConnectServiceServer
+	configv1.UnimplementedCatalogueServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -10,19 +10,7 @@ import (
 	"strings"
 
 	"github.com/throughline-dev/throughline/libs/secret"
-)
-
-// Role is what kind of caller somebody is.
-type Role string
-
-// The roles.
-const (
-	// RoleAdmin changes settings.
-	RoleAdmin Role = "admin"
-	// RoleViewer reads settings and outcomes.
-	RoleViewer Role = "viewer"
-	// RoleService is the data plane: it watches all settings, gets access tokens and reads outcomes.
-	RoleService Role = "service"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
 // Identity is an authenticated caller.
@@ -32,22 +20,66 @@ type Identity struct {
 	Role Role
 	// Workspace is the only one the caller may touch; empty: all.
 	Workspace string
+	// Scopes limit an API key; nil for everybody else.
+	Scopes []configv1.ApiKeyScope
+	// Seats are the workspaces of a member, or of an operator; nil for everybody else. With them Role and Workspace do not
+	// count until For has chosen one.
+	Seats map[string]Seat
+	// Subject is that of a member's ID token.
+	Subject string
+	// Session is the hash of the session token, if that was the proof.
+	Session []byte
+}
+
+// Seat is what somebody is in one workspace.
+type Seat struct {
+	Name string
+	Role Role
 }
 
 // MaySee reports whether the identity may touch the workspace (promise 9).
-func (i Identity) MaySee(workspace string) bool { return i.Workspace == "" || i.Workspace == workspace }
+func (i Identity) MaySee(workspace string) bool {
+	if i.Seats != nil {
+		_, ok := i.Seats[workspace]
+		return ok
+	}
+	return i.Workspace == "" || i.Workspace == workspace
+}
+
+// Installation reports whether the identity is one of the whole installation, not of single workspaces.
+func (i Identity) Installation() bool { return i.Workspace == "" && i.Seats == nil && i.Scopes == nil }
+
+// For returns the identity as it acts in the workspace: with the name and role it has there.
+func (i Identity) For(workspace string) Identity {
+	if seat, ok := i.Seats[workspace]; ok {
+		i.Name, i.Role = seat.Name, seat.Role
+	}
+	return i
+}
+
+// Key tells callers apart, for limits.
+func (i Identity) Key() string {
+	if i.Subject != "" {
+		return "subject\x00" + i.Subject
+	}
+	return i.Workspace + "\x00" + string(i.Role) + "\x00" + i.Name
+}
 
 // Token lets a caller in.
 type Token struct {
 	// Name of the caller, for the history of settings.
 	Name string `yaml:"name"`
-	// Role is admin, viewer or service.
+	// Role is owner, admin, integration_editor, privacy_officer, viewer, operator or service.
 	Role Role `yaml:"role"`
-	// Workspace limits an admin or viewer to one workspace; empty: all. A service is not limited.
+	// Workspace limits the caller to one workspace; empty: all. A service is not limited, and an operator sees what
+	// workspaces have granted.
 	Workspace string `yaml:"workspace"`
 	// Token is the bearer token, at least 16 characters; or name a file that holds it.
 	Token     secret.String `yaml:"token"`
 	TokenFile string        `yaml:"token_file"`
+	// Certificate lets in who shows a client certificate with this common name, DNS name or URI, instead of a token. It
+	// needs tls.client_ca_file.
+	Certificate string `yaml:"certificate"`
 }
 
 const minTokenLength = 16
@@ -57,11 +89,15 @@ func (t Token) Validate() error {
 	switch {
 	case t.Name == "":
 		return errors.New("name: say who the caller is")
-	case t.Role != RoleAdmin && t.Role != RoleViewer && t.Role != RoleService:
-		return fmt.Errorf("role: %q is not one of admin, viewer, service", t.Role)
+	case checkRole(t.Role) != nil:
+		return checkRole(t.Role)
 	case t.Role == RoleService && t.Workspace != "":
 		return errors.New("workspace: a service works for all workspaces")
-	case t.Token.IsEmpty() == (t.TokenFile == ""):
+	case t.Role == RoleOperator && t.Workspace != "":
+		return errors.New("workspace: an operator is let in by workspaces, for a time")
+	case t.Certificate != "" && (!t.Token.IsEmpty() || t.TokenFile != ""):
+		return errors.New("certificate: it takes the place of token and token_file")
+	case t.Certificate == "" && t.Token.IsEmpty() == (t.TokenFile == ""):
 		return errors.New("token, token_file: set one of them")
 	}
 	return nil
@@ -82,9 +118,10 @@ func (t Token) value() (string, error) {
 	return value, nil
 }
 
-// Authenticator knows the tokens, as hashes.
+// Authenticator knows the tokens, as hashes, and the names in certificates.
 type Authenticator struct {
-	known []known
+	known        []known
+	certificates map[string]Identity
 }
 
 type known struct {
@@ -94,16 +131,23 @@ type known struct {
 
 // NewAuthenticator reads the tokens. Without any, nobody gets in.
 func NewAuthenticator(tokens []Token) (*Authenticator, error) {
-	a := &Authenticator{}
+	a := &Authenticator{certificates: map[string]Identity{}}
 	for i, t := range tokens {
 		if err := t.Validate(); err != nil {
 			return nil, fmt.Errorf("callers[%d].%w", i, err)
+		}
+		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace}
+		if t.Certificate != "" {
+			if _, twice := a.certificates[t.Certificate]; twice {
+				return nil, fmt.Errorf("callers[%d].certificate: another caller has it", i)
+			}
+			a.certificates[t.Certificate] = identity
+			continue
 		}
 		value, err := t.value()
 		if err != nil {
 			return nil, fmt.Errorf("callers[%d].%w", i, err)
 		}
-		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace}
 		a.known = append(a.known, known{sha256.Sum256([]byte(value)), identity})
 	}
 	return a, nil
@@ -120,6 +164,16 @@ func (a *Authenticator) Authenticate(token string) (Identity, bool) {
 		}
 	}
 	return found, ok
+}
+
+// Certified returns whose certificate has one of the names. The certificate must have been verified.
+func (a *Authenticator) Certified(names []string) (Identity, bool) {
+	for _, name := range names {
+		if id, ok := a.certificates[name]; ok && name != "" {
+			return id, true
+		}
+	}
+	return Identity{}, false
 }
 
 type identityKey struct{}

@@ -14,10 +14,14 @@ import (
 type Rule struct {
 	// Roles that may; none: anybody, even without a token.
 	Roles []Role
+	// Scope is what lets an API key call the method, if it has it. Unspecified: no API key may.
+	Scope configv1.ApiKeyScope
 	// Everywhere is set for methods that are not about one workspace. A caller limited to a workspace is let in only if the
 	// method limits its answer itself (Limited).
 	Everywhere bool
 	Limited    bool
+	// Proves is set for open methods whose request is the proof: a refused one counts as a failed authentication.
+	Proves bool
 }
 
 // Open reports whether the method needs no token.
@@ -26,48 +30,107 @@ func (r Rule) Open() bool { return len(r.Roles) == 0 }
 // Allows reports whether the rule lets the identity call the method about the workspace, which is empty for methods
 // that are about none.
 func (r Rule) Allows(id Identity, workspace string) bool {
-	if r.Open() {
+	switch {
+	case r.Open():
 		return true
-	}
-	if !slices.Contains(r.Roles, id.Role) {
+	case r.Everywhere && !r.Limited && !id.Installation():
+		return false
+	case !r.Everywhere && !id.MaySee(workspace): // promise 9
+		return false
+	case id.Scopes != nil:
+		return r.Scope != configv1.ApiKeyScope_API_KEY_SCOPE_UNSPECIFIED && slices.Contains(id.Scopes, r.Scope)
+	case id.Seats != nil && r.Everywhere:
+		for _, seat := range id.Seats {
+			if slices.Contains(r.Roles, seat.Role) {
+				return true
+			}
+		}
 		return false
 	}
-	if r.Everywhere {
-		return id.Workspace == "" || r.Limited
-	}
-	return id.MaySee(workspace)
+	return slices.Contains(r.Roles, id.For(workspace).Role)
 }
 
+// Who is meant. Operators are among the readers, because Identity lets them see only what workspaces have granted.
 var (
-	admins   = []Role{RoleAdmin}
-	readers  = []Role{RoleAdmin, RoleViewer}
+	admins   = []Role{RoleOwner, RoleAdmin}
+	editors  = []Role{RoleOwner, RoleAdmin, RoleIntegrationEditor}
+	auditors = []Role{RoleOwner, RoleAdmin, RolePrivacyOfficer}
+	readers  = []Role{RoleOwner, RoleAdmin, RoleIntegrationEditor, RolePrivacyOfficer, RoleViewer, RoleOperator}
 	services = []Role{RoleService}
 	// outcomes are read by people and by services that trace events.
-	everybody = []Role{RoleAdmin, RoleViewer, RoleService}
+	everybody = []Role{RoleOwner, RoleAdmin, RoleIntegrationEditor, RolePrivacyOfficer, RoleViewer, RoleOperator, RoleService}
+)
+
+// What an API key can be good for, besides ingest, which does not ask us.
+const (
+	readOutcomes  = configv1.ApiKeyScope_API_KEY_SCOPE_OUTCOMES_READ
+	readSettings  = configv1.ApiKeyScope_API_KEY_SCOPE_SETTINGS_READ
+	writeSettings = configv1.ApiKeyScope_API_KEY_SCOPE_SETTINGS_WRITE
 )
 
 // rules is the one table of who may call what. A method that is missing cannot be called.
 var rules = map[string]Rule{
 	configv1.ConfigService_PutWorkspace_FullMethodName:        {Roles: admins},
-	configv1.ConfigService_GetWorkspace_FullMethodName:        {Roles: readers},
-	configv1.ConfigService_ListWorkspaces_FullMethodName:      {Roles: readers, Everywhere: true, Limited: true},
+	configv1.ConfigService_GetWorkspace_FullMethodName:        {Roles: readers, Scope: readSettings},
+	configv1.ConfigService_ListWorkspaces_FullMethodName:      {Roles: readers, Scope: readSettings, Everywhere: true, Limited: true},
 	configv1.ConfigService_PutConnection_FullMethodName:       {Roles: admins},
-	configv1.ConfigService_GetConnection_FullMethodName:       {Roles: readers},
-	configv1.ConfigService_ListConnections_FullMethodName:     {Roles: readers},
+	configv1.ConfigService_GetConnection_FullMethodName:       {Roles: readers, Scope: readSettings},
+	configv1.ConfigService_ListConnections_FullMethodName:     {Roles: readers, Scope: readSettings},
 	configv1.ConfigService_CheckConnection_FullMethodName:     {Roles: admins},
-	configv1.ConfigService_PutIntegration_FullMethodName:      {Roles: admins},
-	configv1.ConfigService_GetIntegration_FullMethodName:      {Roles: readers},
-	configv1.ConfigService_ListIntegrations_FullMethodName:    {Roles: readers},
-	configv1.ConfigService_PutContentSetting_FullMethodName:   {Roles: admins},
-	configv1.ConfigService_ListContentSettings_FullMethodName: {Roles: readers},
+	configv1.ConfigService_PutIntegration_FullMethodName:      {Roles: editors, Scope: writeSettings},
+	configv1.ConfigService_GetIntegration_FullMethodName:      {Roles: readers, Scope: readSettings},
+	configv1.ConfigService_ListIntegrations_FullMethodName:    {Roles: readers, Scope: readSettings},
+	configv1.ConfigService_PutContentSetting_FullMethodName:   {Roles: editors, Scope: writeSettings},
+	configv1.ConfigService_ListContentSettings_FullMethodName: {Roles: readers, Scope: readSettings},
 	configv1.ConfigService_CreateApiKey_FullMethodName:        {Roles: admins},
 	configv1.ConfigService_Watch_FullMethodName:               {Roles: services, Everywhere: true},
 	configv1.ConfigService_GetAccessToken_FullMethodName:      {Roles: services},
-	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody},
-	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody},
+	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody, Scope: readOutcomes},
+	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody, Scope: readOutcomes},
+
+	configv1.AccessService_PutMember_FullMethodName:               {Roles: admins},
+	configv1.AccessService_ListMembers_FullMethodName:             {Roles: readers},
+	configv1.AccessService_RemoveMember_FullMethodName:            {Roles: admins},
+	configv1.AccessService_GrantOperatorAccess_FullMethodName:     {Roles: admins},
+	configv1.AccessService_ListOperatorAccess_FullMethodName:      {Roles: readers},
+	configv1.AccessService_RevokeOperatorAccess_FullMethodName:    {Roles: admins},
+	configv1.AccessService_ListApiKeys_FullMethodName:             {Roles: admins},
+	configv1.AccessService_RevokeApiKey_FullMethodName:            {Roles: admins},
+	configv1.AccessService_RedeemAdministratorLink_FullMethodName: {Everywhere: true, Proves: true},
+	configv1.AccessService_SignIn_FullMethodName:                  {Everywhere: true, Proves: true},
+	configv1.AccessService_SignOut_FullMethodName:                 {Roles: everybody, Everywhere: true, Limited: true},
+	configv1.AccessService_ListAuditEntries_FullMethodName:        {Roles: auditors},
+
+	configv1.IntegrationHistoryService_ListIntegrationVersions_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.IntegrationHistoryService_DiffIntegrationVersions_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.IntegrationHistoryService_RollBackIntegration_FullMethodName:     {Roles: editors, Scope: writeSettings},
+
+	configv1.SettingHistoryService_ListSettingVersions_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.SettingHistoryService_RollBackSetting_FullMethodName:     {Roles: admins},
+
+	configv1.ConnectService_StartConnect_FullMethodName:          {Roles: admins},
+	configv1.ConnectService_CreateSetupLink_FullMethodName:       {Roles: admins},
+	configv1.ConnectService_GetConnectFlow_FullMethodName:        {Roles: readers},
+	configv1.ConnectService_CancelConnectFlow_FullMethodName:     {Roles: admins},
+	configv1.ConnectService_AcceptOtherOrg_FullMethodName:        {Roles: admins},
+	configv1.ConnectService_ReplaceAppSecret_FullMethodName:      {Roles: admins},
+	configv1.ConnectService_Disconnect_FullMethodName:            {Roles: admins},
+	configv1.ConnectService_DiagnoseConnection_FullMethodName:    {Roles: admins},
+	configv1.ConnectService_GetDiagnosis_FullMethodName:          {Roles: readers},
+	configv1.ConnectService_ListConnectionHistory_FullMethodName: {Roles: readers},
+	// Who overrides a state decides for the platform (XC-17).
+	configv1.ConnectService_OverrideState_FullMethodName: {Roles: admins, Everywhere: true},
+
+	configv1.CatalogueService_ListObjects_FullMethodName:         {Roles: readers},
+	configv1.CatalogueService_DescribeObject_FullMethodName:      {Roles: readers},
+	configv1.CatalogueService_ValidateIntegration_FullMethodName: {Roles: readers},
+	configv1.CatalogueService_ListBroken_FullMethodName:          {Roles: readers},
+	configv1.CatalogueService_RefreshCatalogue_FullMethodName:    {Roles: admins},
+	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
 
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
+	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:    {Roles: everybody, Everywhere: true, Limited: true},
 	reflectionalpha.ServerReflection_ServerReflectionInfo_FullMethodName: {Roles: everybody, Everywhere: true, Limited: true},
 }
@@ -87,10 +150,18 @@ func WorkspaceOf(request any) string {
 		return r.GetConnection().GetWorkspace()
 	case *configv1.PutIntegrationRequest:
 		return r.GetIntegration().GetWorkspace()
+	case *configv1.ValidateIntegrationRequest:
+		return r.GetIntegration().GetWorkspace()
 	case *configv1.PutContentSettingRequest:
 		return r.GetSetting().GetWorkspace()
+	case *configv1.StartConnectRequest:
+		return r.GetOptions().GetWorkspace()
+	case *configv1.CreateSetupLinkRequest:
+		return r.GetOptions().GetWorkspace()
 	case *configv1.CreateApiKeyRequest:
 		return r.GetKey().GetWorkspace()
+	case *configv1.PutMemberRequest:
+		return r.GetMember().GetWorkspace()
 	case interface{ GetWorkspace() string }:
 		return r.GetWorkspace()
 	}

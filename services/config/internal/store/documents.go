@@ -49,11 +49,25 @@ type Save struct {
 	Sealed []byte
 	Author string
 	At     time.Time
+	// Role, Action, Reason and Changes go to the audit log; see Act.
+	Role, Action, Reason string
+	Changes              []byte
+	// Revoke is stored with it: a token that the connection held before.
+	Revoke *Revocation
 }
 
 const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
 
-// Put saves a new version and raises the revision. The error is ErrStale if Expected is not the newest version (or
+func (s Save) audit() AuditEntry {
+	return AuditEntry{
+		Act: Act{
+			Actor: s.Author, Role: s.Role, Action: s.Action, Reason: s.Reason, At: s.At, Changes: s.Changes,
+		},
+		Workspace: s.Workspace, Kind: string(s.Kind), Target: s.ID, Version: s.Expected + 1,
+	}
+}
+
+// Put saves a new version, raises the revision and adds to the audit log. The error is ErrStale if Expected is not the newest version (or
 // exists already, for 0), and ErrNotFound if there is nothing to update.
 func (s *Store) Put(ctx context.Context, save Save) error {
 	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error {
@@ -66,18 +80,29 @@ func (s *Store) Put(ctx context.Context, save Save) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
+		if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
 			return err
 		}
-		if s.dialect.announce == "" {
-			return nil
+		if err := insertAudit(ctx, tx, save.audit()); err != nil {
+			return err
 		}
-		_, err = tx.ExecContext(ctx, s.dialect.announce)
-		return err
+		return s.raiseRevision(ctx, tx)
 	})
 	if err == nil {
 		s.saved()
 	}
+	return err
+}
+
+// raiseRevision tells watchers, once the transaction has committed, that there is something new.
+func (s *Store) raiseRevision(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
+		return err
+	}
+	if s.dialect.announce == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, s.dialect.announce)
 	return err
 }
 

@@ -12,6 +12,8 @@ type Snapshot struct {
 	Documents []Document
 	// Integrations are all versions of integrations, by workspace, id and version.
 	Integrations []Document
+	// States are where connections stand, by workspace and connection.
+	States []ConnectionState
 }
 
 // Revision returns the newest revision.
@@ -44,6 +46,9 @@ func (s *Store) Snapshot(ctx context.Context) (Snapshot, error) {
 		FROM history WHERE kind = $1 ORDER BY workspace, id, version`, KindIntegration)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read settings: %w", err)
+	}
+	if out.States, err = queryStates(ctx, tx, ""); err != nil {
+		return Snapshot{}, err
 	}
 	return out, nil
 }

@@ -168,3 +168,43 @@ func BenchmarkRecordOutcomes(b *testing.B) {
 		})
 	}
 }
+
+func TestTheAuditLogIsAppendOnly(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]struct {
+		driver string
+		open   func(*testing.T) string
+	}{
+		"SQLite": {
+			driver: "sqlite",
+			open: func(t *testing.T) string {
+				path := filepath.Join(t.TempDir(), "config.db")
+				s, err := store.OpenSQLite(t.Context(), path)
+				require.NoError(t, err)
+				require.NoError(t, s.Put(t.Context(), store.Save{Key: store.Key{Workspace: "acme", Kind: store.KindContent, ID: "v"}, Body: []byte("x")}))
+				require.NoError(t, s.Close())
+				return path
+			},
+		},
+		"Postgres": {
+			driver: "pgx",
+			open: func(t *testing.T) string {
+				dsn := postgresDSN(t)
+				s, err := store.OpenPostgres(t.Context(), store.PostgresConfig{DSN: secret.New(dsn), MaxConns: 2})
+				require.NoError(t, err)
+				require.NoError(t, s.Put(t.Context(), store.Save{Key: store.Key{Workspace: "acme", Kind: store.KindContent, ID: "v"}, Body: []byte("x")}))
+				require.NoError(t, s.Close())
+				return dsn
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := sql.Open(database.driver, database.open(t))
+			require.NoError(t, err)
+			defer func() { require.NoError(t, db.Close()) }()
+			_, err = db.ExecContext(t.Context(), "UPDATE audit SET actor = 'nobody'")
+			require.ErrorContains(t, err, "append-only")
+		})
+	}
+}

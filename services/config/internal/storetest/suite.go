@@ -32,6 +32,12 @@ func Run(t *testing.T, open Open) {
 		{"Tokens", tokens},
 		{"TokenSafety", tokenSafety},
 		{"Leases", leases},
+		{"States", states},
+		{"StateSafety", stateSafety},
+		{"Checks", checks},
+		{"Flows", flows},
+		{"FlowSteps", flowSteps},
+		{"Revocations", revocations},
 		{"RunLog", runLog},
 		{"Pages", pages},
 		{"Retention", retention},
@@ -39,6 +45,15 @@ func Run(t *testing.T, open Open) {
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
+		{"Members", members},
+		{"OwnersLeaving", ownersLeaving},
+		{"Operators", operators},
+		{"Sessions", sessions},
+		{"Links", links},
+		{"Audit", audit},
+		{"AuditAge", auditAge},
+		{"Describes", describes},
+		{"Broken", broken},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

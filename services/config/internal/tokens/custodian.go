@@ -10,11 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/singleflight"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -73,12 +72,21 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Deps is what a Custodian works with; all of it is required.
+// Observer hears what Salesforce says when it is asked for a token, once per question and before the asker does.
+type Observer interface {
+	// Issued: it gave one.
+	Issued(ctx context.Context, workspace, connection string)
+	// Refused: it did not; err is what Issuer returned.
+	Refused(ctx context.Context, workspace, connection string, err error)
+}
+
+// Deps is what a Custodian works with; all of it is required but Observer.
 type Deps struct {
 	Store        Store
 	Leases       Leases
 	Installation *seal.Installation
 	Issuer       Issuer
+	Observer     Observer
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
 }
@@ -161,11 +169,7 @@ func (c *Custodian) stored(ctx context.Context, conn connection, refusedHash []b
 // refresh gets a new token under the connection's lease, or takes the one that another replica got meanwhile.
 func (c *Custodian) refresh(ctx context.Context, conn connection, refusedHash []byte) (*configv1.GetAccessTokenResponse, error) {
 	for {
-		now := c.deps.Clock.Now()
-		lease := store.Lease{
-			Workspace: conn.workspace, Connection: conn.id, Holder: uuid.NewString(), Until: now.Add(c.cfg.Lease),
-		}
-		held, err := c.deps.Leases.AcquireLease(ctx, lease, now)
+		lease, held, err := c.acquire(ctx, conn)
 		if err != nil {
 			return nil, err
 		}
@@ -176,10 +180,8 @@ func (c *Custodian) refresh(ctx context.Context, conn connection, refusedHash []
 			}
 			return access, err
 		}
-		select {
-		case <-time.After(c.cfg.LeasePoll):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := c.pause(ctx); err != nil {
+			return nil, err
 		}
 		if access, err := c.stored(ctx, conn, refusedHash); access != nil || err != nil {
 			return access, err
@@ -188,14 +190,7 @@ func (c *Custodian) refresh(ctx context.Context, conn connection, refusedHash []
 }
 
 func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn connection, refusedHash []byte) (*configv1.GetAccessTokenResponse, error) {
-	defer func() {
-		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := c.deps.Leases.ReleaseLease(release, lease); err != nil {
-			c.deps.Logger.WarnContext(ctx, "the lease for refreshing an access token ends by itself",
-				"workspace", conn.workspace, "connection", conn.id, "error", err)
-		}
-	}()
+	defer c.release(ctx, lease)
 	if err := c.saveUnsaved(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -203,52 +198,47 @@ func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn conn
 	if access, err := c.stored(ctx, conn, refusedHash); access != nil || err != nil {
 		return access, err
 	}
-	return c.issue(ctx, conn)
+	return c.issue(ctx, conn, nil)
 }
 
-func (c *Custodian) issue(ctx context.Context, conn connection) (*configv1.GetAccessTokenResponse, error) {
-	doc, err := c.deps.Store.Get(ctx, store.Key{Workspace: conn.workspace, Kind: store.KindConnection, ID: conn.id})
+// issue asks Salesforce and stores the answer. With change, other credentials than the stored ones are tried, and stored only
+// when Salesforce takes them; a refusal then says nothing about the connection.
+func (c *Custodian) issue(ctx context.Context, conn connection, change func(*configv1.Connection)) (*configv1.GetAccessTokenResponse, error) {
+	doc, settings, credentials, err := c.read(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.heldBack(conn, doc.Generation); err != nil {
-		return nil, err
+	refused := func(generation int64, err error) error {
+		if change == nil {
+			c.holdBack(conn, generation, err)
+			c.observe(ctx, conn, err)
+		}
+		return err
 	}
-	settings := &configv1.Connection{}
-	if err := proto.Unmarshal(doc.Body, settings); err != nil {
-		return nil, fmt.Errorf("connection %s of workspace %s: %w", conn.id, conn.workspace, err)
-	}
-	credentials, err := OpenCredentials(c.deps.Installation, conn.workspace, conn.id, doc.Sealed)
-	if err != nil {
+	if change != nil {
+		change(credentials)
+	} else if err := c.heldBack(conn, doc.Generation); err != nil {
 		return nil, err
 	}
 	asking, cancel := context.WithTimeout(ctx, c.cfg.IssueTimeout)
 	defer cancel()
 	token, err := c.deps.Issuer.Issue(asking, settings, credentials)
 	if err != nil {
-		c.holdBack(conn, doc.Generation, err)
-		return nil, err
+		return nil, refused(doc.Generation, err)
 	}
+	rotated := rotate(credentials, token)
 	access := &configv1.GetAccessTokenResponse{
 		AccessToken: token.AccessToken.Reveal(), InstanceUrl: token.InstanceURL,
 		ExpiresAt: timestamp(c.deps.Clock.Now().Add(c.cfg.Lifetime)),
 	}
-	saved := store.NewToken{
-		AccessToken: store.AccessToken{
-			Workspace: conn.workspace, Connection: conn.id, ExpiresAt: access.GetExpiresAt().AsTime(),
-		},
-		Generation: doc.Generation,
+	if !rotated && change == nil {
+		credentials = nil // they stay as they are
 	}
-	if saved.Sealed, err = sealAccess(c.deps.Installation, conn.workspace, conn.id, access); err != nil {
+	saved, err := c.seal(conn, access, credentials)
+	if err != nil {
 		return nil, err
 	}
-	if grant := credentials.GetRefreshToken(); grant != nil && !token.RefreshToken.IsEmpty() {
-		grant.RefreshToken = token.RefreshToken.Reveal()
-		credentials.Workspace, credentials.Id = conn.workspace, conn.id
-		if saved.Credentials, err = SealCredentials(c.deps.Installation, credentials); err != nil {
-			return nil, err
-		}
-	}
+	saved.Generation = doc.Generation
 	other := otherOrg(settings, token)
 	if other != nil {
 		saved.ExpiresAt = c.deps.Clock.Now() // a rotated grant is kept, the token is nobody's
@@ -261,37 +251,60 @@ func (c *Custodian) issue(ctx context.Context, conn connection) (*configv1.GetAc
 		if saved.Credentials != nil {
 			generation++ // saving the rotated grant made it so
 		}
-		c.holdBack(conn, generation, other)
-		return nil, other
+		return nil, refused(generation, other)
 	}
+	c.observe(ctx, conn, nil)
 	return access, nil
 }
 
-// Retry lets the next Get ask Salesforce even if it has just refused the connection's grant: something was put right.
-func (c *Custodian) Retry(workspace, id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.refused, connection{workspace, id})
+// read returns the connection as it is stored, with its grant.
+func (c *Custodian) read(ctx context.Context, conn connection) (store.Document, *configv1.Connection, *configv1.Connection, error) {
+	doc, err := c.deps.Store.Get(ctx, store.Key{Workspace: conn.workspace, Kind: store.KindConnection, ID: conn.id})
+	if err != nil {
+		return doc, nil, nil, err
+	}
+	settings := &configv1.Connection{}
+	if err := proto.Unmarshal(doc.Body, settings); err != nil {
+		return doc, nil, nil, fmt.Errorf("connection %s of workspace %s: %w", conn.id, conn.workspace, err)
+	}
+	if doc.Sealed == nil {
+		return doc, settings, &configv1.Connection{}, nil // nobody has authorised it yet
+	}
+	credentials, err := OpenCredentials(c.deps.Installation, conn.workspace, conn.id, doc.Sealed)
+	return doc, settings, credentials, err
 }
 
-// heldBack returns the last refusal of these very credentials while it is fresh.
-func (c *Custodian) heldBack(conn connection, generation int64) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r, ok := c.refused[conn]
-	if ok && r.generation == generation && c.deps.Clock.Now().Before(r.until) {
-		return r.err
+// rotate puts a new refresh token in the place of the used one, and reports whether there was one.
+func rotate(credentials *configv1.Connection, token oauth.Token) bool {
+	grant := credentials.GetRefreshToken()
+	if grant == nil || token.RefreshToken.IsEmpty() {
+		return false
 	}
-	delete(c.refused, conn)
-	return nil
+	grant.RefreshToken = token.RefreshToken.Reveal()
+	return true
 }
 
-func (c *Custodian) holdBack(conn connection, generation int64, err error) {
-	var refused *salesforce.Error
-	if !errors.As(err, &refused) || refused.Class == salesforce.ClassTransient {
-		return
+// seal makes what is stored of an answer; credentials is nil to keep those that are there.
+func (c *Custodian) seal(conn connection, access *configv1.GetAccessTokenResponse, credentials *configv1.Connection) (store.NewToken, error) {
+	saved := store.NewToken{AccessToken: store.AccessToken{
+		Workspace: conn.workspace, Connection: conn.id, ExpiresAt: access.GetExpiresAt().AsTime(),
+	}}
+	var err error
+	if saved.Sealed, err = sealAccess(c.deps.Installation, conn.workspace, conn.id, access); err != nil || credentials == nil {
+		return saved, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused[conn] = refusal{generation, err, c.deps.Clock.Now().Add(c.cfg.RefusalHold)}
+	credentials.Workspace, credentials.Id = conn.workspace, conn.id
+	saved.Credentials, err = SealCredentials(c.deps.Installation, credentials)
+	return saved, err
+}
+
+// observe tells the observer what an answer was, refused with err or given.
+func (c *Custodian) observe(ctx context.Context, conn connection, err error) {
+	switch {
+	case c.deps.Observer == nil:
+	case err != nil:
+		c.deps.Observer.Refused(ctx, conn.workspace, conn.id, err)
+	default:
+		c.deps.Observer.Issued(ctx, conn.workspace, conn.id)
+	}
 }

@@ -16,8 +16,9 @@ const CodeOtherOrg = "OTHER_ORG"
 // a sandbox instead of production, or a sandbox that was refreshed and is a new org by that (XC-18). It returns nil when they
 // are the same, and when either is not known.
 func otherOrg(connection *configv1.Connection, token oauth.Token) error {
-	known, issued := connection.GetOrg().GetId(), orgOf(token.IdentityURL)
-	if known == "" || issued == "" || sameID(known, issued) {
+	known := connection.GetOrg().GetId()
+	issued, _ := OrgAndUser(token.IdentityURL)
+	if known == "" || issued == "" || SameOrg(known, issued) {
 		return nil
 	}
 	return &salesforce.Error{
@@ -27,27 +28,32 @@ func otherOrg(connection *configv1.Connection, token oauth.Token) error {
 	}
 }
 
-// orgOf reads the org out of an identity address, https://login.salesforce.com/id/<org>/<user>, as 18 characters. Source:
-// Salesforce Help, "Identity URLs".
-func orgOf(identity string) string {
+// OrgAndUser reads the org and the user out of an identity address, https://login.salesforce.com/id/<org>/<user>, as ids of
+// 18 characters; "" where there is none. Source: Salesforce Help, "Identity URLs".
+func OrgAndUser(identity string) (org, user string) {
 	u, err := url.Parse(identity)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	for i, part := range parts {
 		if part != "id" || i+1 >= len(parts) {
 			continue
 		}
-		if id, err := salesforce.ID(parts[i+1], "00D"); err == nil {
-			return id
+		id, err := salesforce.ID(parts[i+1], "00D")
+		if err != nil {
+			continue
 		}
+		if i+2 < len(parts) {
+			user, _ = salesforce.ID(parts[i+2], "005")
+		}
+		return id, user
 	}
-	return ""
+	return "", ""
 }
 
-// sameID compares ids of 15 and 18 characters.
-func sameID(a, b string) bool {
+// SameOrg compares ids of orgs, of 15 and 18 characters.
+func SameOrg(a, b string) bool {
 	x, errX := salesforce.ID(a, "00D")
 	y, errY := salesforce.ID(b, "00D")
 	if errX != nil || errY != nil {

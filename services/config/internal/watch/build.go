@@ -2,11 +2,13 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
@@ -26,6 +28,7 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 			return nil, err
 		}
 	}
+	addStates(byID, raw.States)
 	integrations, err := inUse(raw.Integrations, oldest)
 	if err != nil {
 		return nil, err
@@ -51,8 +54,7 @@ func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 		c := &configv1.ContentSetting{}
 		ws.ContentSettings, into = append(ws.ContentSettings, c), c
 	case store.KindAPIKey:
-		k := &configv1.ApiKey{}
-		ws.ApiKeys, into = append(ws.ApiKeys, k), k
+		return addKey(ws, doc)
 	default:
 		return nil // integrations come with their history
 	}
@@ -60,6 +62,31 @@ func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 		return fmt.Errorf("%s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
 	}
 	return nil
+}
+
+// addKey leaves out keys that are revoked or not for events: whoever watches need not know of them to refuse them.
+func addKey(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
+	k := &configv1.ApiKey{}
+	if err := proto.Unmarshal(doc.Body, k); err != nil {
+		return fmt.Errorf("API key %s of workspace %s: %w", doc.ID, doc.Workspace, err)
+	}
+	if k.RevokedAt == nil && slices.Contains(auth.ScopesOf(k), configv1.ApiKeyScope_API_KEY_SCOPE_INGEST) {
+		ws.ApiKeys = append(ws.ApiKeys, k)
+	}
+	return nil
+}
+
+// addStates tells of every connection where it stands. Who authorised it is left out: no service needs to know.
+func addStates(byID map[string]*configv1.WorkspaceSnapshot, states []store.ConnectionState) {
+	known := make(map[[2]string]*configv1.ConnectionStatus, len(states))
+	for _, s := range states {
+		known[[2]string{s.Workspace, s.Connection}] = s.Message()
+	}
+	for workspace, snapshot := range byID {
+		for _, c := range snapshot.GetConnections() {
+			c.Status, c.Consent = known[[2]string{workspace, c.GetId()}], nil
+		}
+	}
 }
 
 // inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later.

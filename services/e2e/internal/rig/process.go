@@ -42,7 +42,8 @@ func (r *Rig) StartConfig() *Process {
 	r.configAddr = service.Addr()
 	r.awaitReady(p)
 	if r.Config == nil {
-		r.Config = configv1.NewConfigServiceClient(r.dial(r.AdminToken))
+		conn := r.dial(r.AdminToken)
+		r.Config, r.Connect = configv1.NewConfigServiceClient(conn), configv1.NewConnectServiceClient(conn)
 	}
 	return p
 }

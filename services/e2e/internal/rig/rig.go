@@ -55,6 +55,8 @@ type Rig struct {
 	Salesforce *simulator.Simulator
 	// Config is the config service, as an administrator sees it; nil before StartConfig.
 	Config configv1.ConfigServiceClient
+	// Connect is what connects and disconnects orgs, as the same administrator sees it.
+	Connect configv1.ConnectServiceClient
 	// AdminToken and ServiceToken let callers into config, OrgSecret into every org.
 	AdminToken, ServiceToken, OrgSecret string
 

@@ -76,6 +76,9 @@ func (s *Server) checkRequest(r *http.Request, app *scenario.App) *failure {
 		}
 		return nil
 	}
+	if app.RefusePKCE {
+		return fail("invalid_request", "code challenge is not supported by this app")
+	}
 	if method := r.Form.Get("code_challenge_method"); method != "" && method != "S256" {
 		return fail("invalid_request", "code challenge method must be S256")
 	}

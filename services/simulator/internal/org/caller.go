@@ -78,7 +78,7 @@ func (o *Org) Caller(u User) (c Caller, api bool) {
 func profiles(specs []scenario.Profile) (access map[string]*schema.Access, noAPI map[string]bool) {
 	access, noAPI = map[string]*schema.Access{}, map[string]bool{}
 	for _, p := range specs {
-		a := &schema.Access{Objects: map[string]schema.ObjectAccess{}, Hidden: map[string]bool{}, ReadOnly: map[string]bool{}}
+		a := &schema.Access{Objects: map[string]schema.ObjectAccess{}, Hidden: map[string]bool{}, ReadOnly: map[string]bool{}, NoModifyAll: p.NoModifyAll}
 		for object, allowed := range p.Objects {
 			var may schema.ObjectAccess
 			for _, verb := range allowed {

@@ -35,6 +35,9 @@ func (s *Server) query(c *call) reply {
 	if err != nil {
 		return queryFailure(err)
 	}
+	if isPermissions(parsed) {
+		return permissions(c, parsed)
+	}
 	size := min(max(headerNumber(c.Header.Get("Sforce-Query-Options"), "batchSize", pageSize), minPage), pageSize)
 	var rep reply
 	err = s.view(c, func() {

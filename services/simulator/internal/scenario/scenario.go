@@ -106,7 +106,9 @@ type App struct {
 	AdminApproved []string `yaml:"admin_approved,omitempty"`
 	// PKCE demands a code challenge, SecretOptional lets a public client leave its secret out, RotateRefreshTokens gives
 	// a new refresh token with every use.
-	PKCE                bool `yaml:"pkce,omitempty"`
+	PKCE bool `yaml:"pkce,omitempty"`
+	// RefusePKCE refuses a request with a code challenge, as an app does that knows no PKCE.
+	RefusePKCE          bool `yaml:"refuse_pkce,omitempty"`
 	SecretOptional      bool `yaml:"secret_optional,omitempty"`
 	RotateRefreshTokens bool `yaml:"rotate_refresh_tokens,omitempty"`
 	// Blocked refuses everything, as after an administrator blocked the app.
@@ -127,6 +129,8 @@ type Profile struct {
 	// HiddenFields and ReadOnlyFields name fields as "Lead.Phone".
 	HiddenFields   []string `yaml:"hidden_fields,omitempty"`
 	ReadOnlyFields []string `yaml:"read_only_fields,omitempty"`
+	// NoModifyAll users lack the permission to modify all data, as UserPermissionAccess tells it.
+	NoModifyAll bool `yaml:"no_modify_all,omitempty"`
 	// APIDisabled users cannot use the API.
 	APIDisabled bool `yaml:"api_disabled,omitempty"`
 }

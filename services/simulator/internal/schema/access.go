@@ -11,6 +11,8 @@ type Access struct {
 	Objects map[string]ObjectAccess
 	// Hidden and ReadOnly list fields as "lead.phone", in lower case.
 	Hidden, ReadOnly map[string]bool
+	// NoModifyAll takes away the permission to modify all data, which is only told, not enforced.
+	NoModifyAll bool
 }
 
 // Object returns what the profile may do with o.

@@ -112,7 +112,9 @@ func (g *Gate) State(now time.Time) State {
 	settings, client, err := g.connect()
 	switch {
 	case err != nil:
-		return State{Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Detail: "the settings have no such connection"}
+		return State{Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Detail: "there is no such connection, or it is not authorised; connect the org"}
+	case shut(settings.GetStatus()):
+		return State{Reason: shutFor(settings.GetStatus()), Detail: "diagnosis found the org closed to us; see the connection"}
 	case settings.GetPaused():
 		return State{Reason: streamv1.Reason_REASON_SF_UNAVAILABLE, Detail: "the connection is paused by an administrator"}
 	}

@@ -187,3 +187,31 @@ func TestGate(t *testing.T) {
 		require.Zero(t, gone.Share(start))
 	})
 }
+
+func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Attr("requirement", "IMM-1")
+	t.Attr("requirement", "IMM-3")
+	t.Parallel()
+	g, o, c := setup(t)
+	for _, step := range []struct {
+		state  configv1.ConnectionState
+		reason streamv1.Reason
+		want   streamv1.Reason
+	}{
+		{configv1.ConnectionState_CONNECTION_STATE_READY, 0, 0},
+		{configv1.ConnectionState_CONNECTION_STATE_AUTHORISED, 0, 0},
+		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_APP_BLOCKED, streamv1.Reason_REASON_SF_APP_BLOCKED},
+		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_IP_RESTRICTED, streamv1.Reason_REASON_SF_IP_RESTRICTED},
+		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_API_DISABLED, streamv1.Reason_REASON_SF_API_DISABLED},
+		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_NO_PERMISSION, 0},
+		{configv1.ConnectionState_CONNECTION_STATE_PACKAGE_MISSING, 0, streamv1.Reason_REASON_SF_FIELD_GONE},
+		{configv1.ConnectionState_CONNECTION_STATE_READY, 0, 0},
+	} {
+		c.Status = &configv1.ConnectionStatus{State: step.state, Reason: step.reason}
+		got := g.State(start)
+		require.Equal(t, step.want == 0, got.Open, step.state)
+		require.Equal(t, step.want, got.Reason, step.state)
+	}
+	require.Zero(t, o.probes, "nobody asks an org that is known to be shut")
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+)
+
+// connectionsFlags are the flags of `throughline connections`.
+type connectionsFlags struct {
+	workspace, history string
+	limit              int32
+	asJSON             bool
+}
+
+func newConnections() *cobra.Command {
+	var t target
+	var f connectionsFlags
+	cmd := &cobra.Command{
+		Use:     "connections --workspace <id>",
+		GroupID: "look",
+		Short:   "Where a workspace's connections stand, and how they got there",
+		Example: `  throughline connections --workspace acme
+  throughline connections --workspace acme --history production
+  throughline connections --workspace acme --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, conn, err := t.dial()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			if f.history != "" {
+				return f.printHistory(cmd.Context(), configv1.NewConnectServiceClient(conn), cmd.OutOrStdout())
+			}
+			return f.list(cmd.Context(), configv1.NewConfigServiceClient(conn), cmd.OutOrStdout())
+		},
+	}
+	t.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.workspace, "workspace", "w", "", "the workspace")
+	flags.StringVar(&f.history, "history", "", "the changes of state of this `connection`, newest first")
+	flags.Int32Var(&f.limit, "limit", 50, "how many changes at most, up to 1000")
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
+	if err := cmd.MarkFlagRequired("workspace"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+func (f *connectionsFlags) list(ctx context.Context, service configv1.ConfigServiceClient, w io.Writer) error {
+	resp, err := service.ListConnections(ctx, &configv1.ListConnectionsRequest{Workspace: f.workspace})
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return printLines(w, resp.GetConnections())
+	}
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"connection", "name", "org", "environment", "state", "since", "by"})
+	for _, c := range resp.GetConnections() {
+		org, where := "", ""
+		if c.GetOrg() != nil {
+			org, where = strings.TrimSpace(c.GetOrg().GetName()+" "+c.GetOrg().GetId()), environment(c.GetOrg())
+		}
+		t.AppendRow(table.Row{c.GetId(), c.GetName(), org, where, stateText(c.GetStatus()), sinceText(c.GetStatus()), c.GetStatus().GetActor()})
+	}
+	t.Render()
+	return nil
+}
+
+func (f *connectionsFlags) printHistory(ctx context.Context, service configv1.ConnectServiceClient, w io.Writer) error {
+	resp, err := service.ListConnectionHistory(ctx, &configv1.ListConnectionHistoryRequest{
+		Workspace: f.workspace, Connection: f.history, Limit: f.limit,
+	})
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return printLines(w, resp.GetChanges())
+	}
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"when", "from", "to", "cause", "by"})
+	for _, c := range resp.GetChanges() {
+		by := c.GetTo().GetActor()
+		if c.GetManual() {
+			by += " (override)"
+		}
+		t.AppendRow(table.Row{sinceText(c.GetTo()), stateName(c.GetFrom()), stateText(c.GetTo()), c.GetTo().GetCause(), by})
+	}
+	t.Render()
+	return nil
+}
+
+// printLines prints messages as JSON objects, one a line.
+func printLines[M proto.Message](w io.Writer, messages []M) error {
+	for _, m := range messages {
+		data, err := protojson.Marshal(m)
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(w).Encode(json.RawMessage(data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stateName(s configv1.ConnectionState) string {
+	if s == configv1.ConnectionState_CONNECTION_STATE_UNSPECIFIED {
+		return "–"
+	}
+	return strings.TrimPrefix(s.String(), "CONNECTION_STATE_")
+}
+
+// stateText is the state with its reason, as the catalogue writes them.
+func stateText(s *configv1.ConnectionStatus) string {
+	if s.GetReason() == streamv1.Reason_REASON_UNSPECIFIED {
+		return stateName(s.GetState())
+	}
+	return fmt.Sprintf("%s(%s)", stateName(s.GetState()), strings.TrimPrefix(s.GetReason().String(), "REASON_"))
+}
+
+func sinceText(s *configv1.ConnectionStatus) string {
+	if s.GetSince() == nil {
+		return ""
+	}
+	return s.GetSince().AsTime().Format("2006-01-02 15:04:05")
+}
+
+// disconnectFlags are the flags of `throughline disconnect`.
+type disconnectFlags struct {
+	workspace string
+	forgetApp bool
+	asJSON    bool
+}
+
+func newDisconnect() *cobra.Command {
+	var t target
+	var f disconnectFlags
+	cmd := &cobra.Command{
+		Use:     "disconnect --workspace <id> <connection>",
+		GroupID: "look",
+		Short:   "Forget an org's tokens and revoke them at Salesforce",
+		Long: `Ends the connection's authorisation on both sides. Its settings, rules and what is parked for it stay: connect the same org
+again to go on. If Salesforce cannot be reached, the tokens are forgotten all the same and revoked as soon as it can.`,
+		Example: `  throughline disconnect --workspace acme production
+  throughline disconnect --workspace acme production --forget-app   # the consumer key and secret too`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, conn, err := t.dial()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			return f.run(cmd.Context(), configv1.NewConnectServiceClient(conn), args[0], cmd.OutOrStdout())
+		},
+	}
+	t.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.workspace, "workspace", "w", "", "the workspace")
+	flags.BoolVar(&f.forgetApp, "forget-app", false, "forget the consumer key and secret too")
+	flags.BoolVar(&f.asJSON, "json", false, "print a JSON object")
+	if err := cmd.MarkFlagRequired("workspace"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+func (f *disconnectFlags) run(ctx context.Context, service configv1.ConnectServiceClient, connection string, w io.Writer) error {
+	resp, err := service.Disconnect(ctx, &configv1.DisconnectRequest{Workspace: f.workspace, Connection: connection, ForgetApp: f.forgetApp})
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return printLines(w, []*configv1.DisconnectResponse{resp})
+	}
+	text := "✓ %s is disconnected: its tokens are forgotten here and revoked at Salesforce\n"
+	if !resp.GetRevoked() {
+		text = "✓ %s is disconnected: its tokens are forgotten here; Salesforce could not be reached and will be told later\n"
+	}
+	_, err = fmt.Fprintf(w, text, connection)
+	return err
+}

@@ -1,0 +1,82 @@
+package diagnose
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/throughline-dev/throughline/services/config/internal/connstate"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+)
+
+// Claims gives every due connection to one replica.
+type Claims interface {
+	ClaimChecks(ctx context.Context, now, then time.Time, limit int) ([]store.DueCheck, error)
+}
+
+// parallel is how many orgs a replica asks at once.
+const parallel = 4
+
+// wait is how long until the next diagnosis of a connection in the state.
+func (s *Service) wait(status connstate.Status, verdict connstate.Verdict) time.Duration {
+	if verdict == connstate.Damped {
+		return s.deps.Keeper.Rules.Hold // well for so long, and it counts as well
+	}
+	jitter := time.Duration((2*s.deps.Random() - 1) * s.cfg.Jitter * float64(s.cfg.Every))
+	switch status.State {
+	case connstate.NoPackage, connstate.Degraded, connstate.Revoked, connstate.Authorised:
+		// Trouble that has lasted long will last longer.
+		return max(s.cfg.RecheckMin, min(s.deps.Clock.Now().Sub(status.Since), s.cfg.Every+jitter))
+	}
+	return s.cfg.Every + jitter
+}
+
+// Run diagnoses connections whose time has come until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	ticker := time.NewTicker(s.cfg.Tick)
+	defer ticker.Stop()
+	for {
+		if err := s.Due(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Logger.ErrorContext(ctx, "connections that are due for diagnosis could not be looked for; they will be", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Due diagnoses the connections whose time has come, once. Those that nobody has authorised are put off: there is nothing to
+// ask with.
+func (s *Service) Due(ctx context.Context) error {
+	now := s.deps.Clock.Now()
+	due, err := s.deps.Claims.ClaimChecks(ctx, now, now.Add(s.cfg.RecheckMin), s.cfg.Batch)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for _, d := range due {
+		group.Go(func() error {
+			s.one(ctx, d)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (s *Service) one(ctx context.Context, d store.DueCheck) {
+	var err error
+	switch d.Status.State {
+	case connstate.NotConnected, connstate.Awaiting, connstate.Disconnected:
+		err = s.deps.Diagnoses.ScheduleCheck(ctx, d.Workspace, d.Connection, s.deps.Clock.Now().Add(s.wait(d.Status, connstate.Same)))
+	default:
+		_, err = s.Diagnose(ctx, d.Workspace, d.Connection)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.deps.Logger.WarnContext(ctx, "a connection could not be diagnosed; it will be tried again",
+			"workspace", d.Workspace, "connection", d.Connection, "error", err)
+	}
+}

@@ -1,0 +1,64 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+
+	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/config/internal/connstate"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+)
+
+// Refused notes that Salesforce gave no token for a connection. A grant that is dead is REVOKED; an app, address or key that
+// is not accepted leaves the grant alive, so that is DEGRADED. What passes by itself changes nothing: a Salesforce that cannot
+// be reached has revoked nothing (IMM-15). Implements tokens.Observer.
+func (k *Keeper) Refused(ctx context.Context, workspace, connection string, err error) {
+	var e *salesforce.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	c := connstate.Change{Cause: e.Code, Actor: ActorSalesforce, Reason: reasonOf(e.Reason)}
+	switch {
+	case e.Class == salesforce.ClassTransient, e.Class == salesforce.ClassQuota, e.Class == salesforce.ClassUnknown:
+		return
+	case e.Code == salesforce.CodeNoToken: // there is nothing to ask with; whoever forgot it has noted that
+		return
+	case e.Class == salesforce.ClassAuth && e.Reason == salesforce.ReasonAuthRevoked && e.Code != tokens.CodeOtherOrg:
+		c.To = connstate.Revoked
+	default:
+		c.To = connstate.Degraded
+	}
+	k.note(ctx, Key{workspace, connection}, c)
+}
+
+// Issued notes that Salesforce gave a token. Somebody who was locked out is let in again; what else was in the way is asked
+// about at once. Implements tokens.Observer.
+func (k *Keeper) Issued(ctx context.Context, workspace, connection string) {
+	key := Key{workspace, connection}
+	status, err := k.Status(ctx, key)
+	if err != nil {
+		k.failed(ctx, key, err)
+		return
+	}
+	switch {
+	case status.State == connstate.Revoked:
+		k.note(ctx, key, connstate.Change{To: connstate.Authorised, Cause: CauseTokenIssued, Actor: ActorSalesforce})
+	case status.State == connstate.Degraded && status.Actor == ActorSalesforce:
+	default:
+		return
+	}
+	if err := k.States.ScheduleCheck(ctx, workspace, connection, k.Clock.Now()); err != nil {
+		k.failed(ctx, key, err)
+	}
+}
+
+func (k *Keeper) note(ctx context.Context, key Key, c connstate.Change) {
+	if _, _, err := k.ChangeIfLegal(ctx, key, c); err != nil {
+		k.failed(ctx, key, err)
+	}
+}
+
+func (k *Keeper) failed(ctx context.Context, key Key, err error) {
+	k.Logger.ErrorContext(ctx, "a connection's state could not be noted; the next look will",
+		"workspace", key.Workspace, "connection", key.Connection, "error", err)
+}

@@ -1,0 +1,109 @@
+package retain_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/throughline-dev/throughline/libs/stage/stagetest"
+	"github.com/throughline-dev/throughline/services/config/internal/retain"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+
+// fakePurger has rows that are all too old, and remembers before when it was asked to delete.
+type fakePurger struct {
+	entries, versions int64
+	err               error
+	asked             map[string]time.Time
+	swept             chan struct{}
+}
+
+func (f *fakePurger) take(what string, left *int64, before time.Time, limit int) (int64, error) {
+	f.asked[what] = before
+	n := min(*left, int64(limit))
+	*left -= n
+	return n, f.err
+}
+
+func (f *fakePurger) PurgeAudit(_ context.Context, before time.Time, limit int) (int64, error) {
+	return f.take("audit", &f.entries, before, limit)
+}
+
+func (f *fakePurger) PurgeHistory(_ context.Context, before time.Time, limit int) (int64, error) {
+	return f.take("history", &f.versions, before, limit)
+}
+
+func (f *fakePurger) PurgeSessions(_ context.Context, before time.Time) error {
+	f.asked["sessions"] = before
+	if f.swept != nil {
+		f.swept <- struct{}{}
+	}
+	return nil
+}
+
+func cleaner(f *fakePurger) *retain.Cleaner {
+	f.asked = map[string]time.Time{}
+	cfg := retain.DefaultConfig()
+	cfg.Batch, cfg.Every = 10, time.Millisecond
+	return &retain.Cleaner{Config: cfg, Purger: f, Clock: stagetest.NewClock(epoch), Logger: slog.New(slog.DiscardHandler)}
+}
+
+func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
+	t.Parallel()
+	f := &fakePurger{entries: 35, versions: 20}
+	require.NoError(t, cleaner(f).Clean(t.Context()))
+	require.Zero(t, f.entries)
+	require.Zero(t, f.versions)
+	months := epoch.Add(-396 * 24 * time.Hour)
+	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch}, f.asked)
+}
+
+func TestCleanerGoesOnWithTheRestAfterAFailure(t *testing.T) {
+	t.Parallel()
+	f := &fakePurger{entries: 35, err: errors.New("the database is away")}
+	require.ErrorContains(t, cleaner(f).Clean(t.Context()), "away")
+	require.Len(t, f.asked, 3)
+}
+
+func TestCleanerRunsUntilItIsStopped(t *testing.T) {
+	t.Parallel()
+	f := &fakePurger{err: errors.New("the database is away"), swept: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	c := cleaner(f)
+	go func() { defer close(done); c.Run(ctx) }()
+	for range 3 {
+		<-f.swept
+	}
+	cancel()
+	for {
+		select {
+		case <-f.swept:
+		case <-done:
+			return
+		}
+	}
+}
+
+func TestConfigNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, retain.DefaultConfig().Validate())
+	for key, change := range map[string]func(*retain.Config){
+		"entries":  func(c *retain.Config) { c.Entries = time.Hour },
+		"versions": func(c *retain.Config) { c.Versions = 366 * 24 * time.Hour },
+		"every":    func(c *retain.Config) { c.Every = 0 },
+		"batch":    func(c *retain.Config) { c.Batch = 0 },
+	} {
+		cfg := retain.DefaultConfig()
+		change(&cfg)
+		require.ErrorContains(t, cfg.Validate(), key)
+	}
+}
