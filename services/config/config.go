@@ -19,6 +19,9 @@ import (
 type Config struct {
 	// Listen is the address of the gRPC service.
 	Listen string `yaml:"listen"`
+	// HTTP is the address of the same service over HTTP with JSON; empty: none. TLS and Plaintext hold for it too, and no
+	// client certificate is asked for there.
+	HTTP string `yaml:"http"`
 	// Embedded allows connections to orgs on loopback addresses, such as the simulator's.
 	Embedded bool `yaml:"embedded"`
 	// TrustedHosts are hosts besides Salesforce's own domains that a connection may name, without a port. For development.
@@ -51,6 +54,8 @@ type Config struct {
 	IntegrationHistory time.Duration `yaml:"integration_history"`
 	// OrgTimeout bounds the question to an org when a connection is checked.
 	OrgTimeout time.Duration `yaml:"org_timeout"`
+	// HTTPTimeout bounds one call over HTTP.
+	HTTPTimeout time.Duration `yaml:"http_timeout"`
 	// StopTimeout bounds how long calls under way may take when the service stops.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 }
@@ -134,6 +139,7 @@ func DefaultConfig() Config {
 		PollEvery:          2 * time.Second,
 		IntegrationHistory: 31 * 24 * time.Hour,
 		OrgTimeout:         30 * time.Second,
+		HTTPTimeout:        2 * time.Minute,
 		StopTimeout:        10 * time.Second,
 	}
 }
@@ -165,6 +171,9 @@ func (c Config) Validate() error {
 	need(!c.TLS.ClientCertOptional || c.TLS.ClientCAFile != "", "tls.client_cert_optional: needs tls.client_ca_file")
 	need(c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.Listen),
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
+	need(c.HTTP == "" || c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.HTTP),
+		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.HTTP)
+	need(c.HTTPTimeout > 0, "http_timeout: want more than 0")
 	if err := c.AccessTokens.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
 	}

@@ -35,27 +35,52 @@ const (
 
 type health = grpchealth.Server
 
-// newServer builds the gRPC server with everything registered.
-func (s *Service) newServer() (*grpc.Server, *health, error) {
+// newServers builds the gRPC server with everything registered, and the gateway to one like it.
+func (s *Service) newServers() error {
+	gate, err := s.newGate()
+	if err != nil {
+		return err
+	}
+	var transport []grpc.ServerOption
+	if s.cfg.TLS.CertFile != "" {
+		secured, err := s.cfg.TLS.credentials()
+		if err != nil {
+			return err
+		}
+		transport = append(transport, grpc.Creds(secured))
+	}
+	s.grpc = s.newServer(gate, transport...)
+	s.health = grpchealth.NewServer()
+	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return s.newHTTP(gate)
+}
+
+func (s *Service) newGate() (*api.Gate, error) {
 	authenticator, err := auth.NewAuthenticator(s.cfg.Callers)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	validator, err := protovalidate.New()
 	if err != nil {
-		return nil, nil, fmt.Errorf("prepare validation: %w", err)
+		return nil, fmt.Errorf("prepare validation: %w", err)
 	}
 	s.door.Known = authenticator
 	limits := s.cfg.Access
-	gate := &api.Gate{
+	return &api.Gate{
 		Door: s.door, Validator: validator, Logger: s.deps.Logger, Clock: s.deps.Clock,
 		Limits: api.Limits{
 			Calls: limit.New(limits.Calls), Services: limit.New(limits.Services), Failures: limit.New(limits.Failures),
 			SignIns: limit.New(limits.SignIns), Refusals: limit.New(limits.Refusals),
 		},
 		Refusals: s.store,
-	}
-	options := []grpc.ServerOption{
+	}, nil
+}
+
+// newServer builds a gRPC server with our services.
+func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grpc.Server {
+	options := append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(gate.Unary),
 		grpc.ChainStreamInterceptor(gate.Stream),
 		grpc.MaxRecvMsgSize(s.cfg.MaxRequestBytes),
@@ -64,14 +89,7 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(s.telemetry()...)),
-	}
-	if s.cfg.TLS.CertFile != "" {
-		transport, err := s.cfg.TLS.credentials()
-		if err != nil {
-			return nil, nil, err
-		}
-		options = append(options, grpc.Creds(transport))
-	}
+	}, transport...)
 	server := grpc.NewServer(options...)
 	configv1.RegisterConfigServiceServer(server, s.api)
 	configv1.RegisterAccessServiceServer(server, s.access)
@@ -80,11 +98,7 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
 	configv1.RegisterConnectServiceServer(server, s.api)
 	configv1.RegisterCatalogueServiceServer(server, s.api)
-	probe := grpchealth.NewServer()
-	probe.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
-	healthv1.RegisterHealthServer(server, probe)
-	reflection.Register(server)
-	return server, probe, nil
+	return server
 }
 
 func (s *Service) telemetry() []otelgrpc.Option {
@@ -99,6 +113,15 @@ func (s *Service) telemetry() []otelgrpc.Option {
 }
 
 func (t TLS) credentials() (credentials.TransportCredentials, error) {
+	config, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// config reads the certificates.
+func (t TLS) config() (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w", err)
@@ -118,7 +141,7 @@ func (t TLS) credentials() (credentials.TransportCredentials, error) {
 			out.ClientAuth = tls.VerifyClientCertIfGiven
 		}
 	}
-	return credentials.NewTLS(out), nil
+	return out, nil
 }
 
 // serve answers calls until ctx ends, and then lets those under way finish within the stop time-out.

@@ -81,6 +81,7 @@ type Service struct {
 	door      *auth.Door
 	auditor   *retain.Cleaner
 	grpc      *grpc.Server
+	web       *web
 	health    *health
 	listener  net.Listener
 	runLog    *stage.Stage
@@ -118,7 +119,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.newAccess()
-	if s.grpc, s.health, err = s.newServer(); err != nil {
+	if err = s.newServers(); err != nil {
 		return nil, err
 	}
 	s.cleaner = &runlog.Cleaner{
@@ -203,6 +204,7 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}
 	group.Go(func() error { return s.servePages(ctx) })
+	group.Go(func() error { return s.serveHTTP(ctx) })
 	group.Go(func() error {
 		s.connect.diagnose.Run(ctx)
 		return nil
@@ -249,6 +251,9 @@ func (s *Service) Close() error {
 			if err := s.connect.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
+		}
+		if s.web != nil {
+			errs = append(errs, s.web.close())
 		}
 		if s.store != nil {
 			errs = append(errs, s.store.Close())

@@ -20,6 +20,7 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/gateway"
 	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
@@ -114,6 +115,11 @@ func addressOf(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return ""
+	}
+	if gateway.Local(p.Addr) {
+		if md, _ := metadata.FromIncomingContext(ctx); len(md.Get(gateway.AddressHeader)) == 1 {
+			return md.Get(gateway.AddressHeader)[0]
+		}
 	}
 	host, _, err := net.SplitHostPort(p.Addr.String())
 	if err != nil {
