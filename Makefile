@@ -6,6 +6,7 @@ SHELL       := bash
 MODULES := proto libs services
 BUILD   := $(CURDIR)/.build
 TOOLS   := $(BUILD)/bin
+PROTOC_PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 # -race needs cgo; everything else is pure Go.
 RACE    := CGO_ENABLED=1
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -69,10 +70,11 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf
 lint: $(TOOLS)/golangci-lint $(TOOLS)/buf $(BUILD)/third_party ## golangci-lint with the fences between packages, and buf
 	for m in $(MODULES); do echo "lint $$m"; (cd $$m && golangci-lint run ./...); done
 	buf lint
-verify: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
+verify: $(TOOLS)/packages $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
 	deploy/verify.sh
-generate: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
+generate: $(TOOLS)/packages $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
 	buf generate
+	buf generate --template buf.gen.http.yaml
 	$(TOOLS)/packages
 tidy: ## go mod tidy in every module
 	for m in $(MODULES) tools tools/lint; do (cd $$m && GOWORK=off go mod tidy); done
@@ -86,6 +88,8 @@ $(TOOLS)/protoc-gen-go: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
 $(TOOLS)/protoc-gen-go-grpc: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+$(TOOLS)/protoc-gen-grpc-gateway $(TOOLS)/protoc-gen-openapiv2: tools/go.mod
+	GOWORK=off go build -C tools -o $@ github.com/grpc-ecosystem/grpc-gateway/v2/$(@F)
 $(TOOLS)/packages: tools/packages/main.go
 	GOWORK=off go build -C tools -o $@ ./packages
 $(TOOLS)/requirements: tools/requirements/main.go

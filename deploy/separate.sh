@@ -23,7 +23,7 @@ bin=${THROUGHLINE:-$PWD/bin/throughline} compose=$PWD/deploy/compose
 dir=$(mktemp -d "${TMPDIR:-/tmp}/throughline-separate.XXXXXX")
 services=(config writer-1 writer-2 mapping identity visits ingest console) # in order of start
 declare -A pid port
-for p in simulator config ingest console "${services[@]/%/-admin}"; do free_port; port[$p]=$free; done
+for p in simulator config http ingest console "${services[@]/%/-admin}"; do free_port; port[$p]=$free; done
 
 table=() missed=0
 row() { # outcome, what, detail
@@ -54,7 +54,7 @@ export THROUGHLINE_INSTALLATION_KEY_FILE=$dir/keys/installation.key
 export THROUGHLINE_ADMIN_TOKEN_FILE=$dir/keys/admin.token THROUGHLINE_VIEWER_TOKEN_FILE=$dir/keys/viewer.token
 export THROUGHLINE_SETTINGS__TOKEN_FILE=$dir/keys/service.token THROUGHLINE_SETTINGS__TARGET=127.0.0.1:${port[config]}
 export THROUGHLINE_ORGS__SALESFORCE__TRUSTED_HOSTS=[127.0.0.1] THROUGHLINE_CONFIG__TRUSTED_HOSTS=[127.0.0.1]
-export THROUGHLINE_CONFIG__LISTEN=127.0.0.1:${port[config]}
+export THROUGHLINE_CONFIG__LISTEN=127.0.0.1:${port[config]} THROUGHLINE_CONFIG__HTTP=127.0.0.1:${port[http]}
 export THROUGHLINE_CONFIG__DATABASE__POSTGRES_DSN=$THROUGHLINE_TEST_POSTGRES
 export THROUGHLINE_CONFIG__DATABASE__POSTGRES_PASSWORD_FILE=$compose/postgres_password.txt
 export THROUGHLINE_CONFIG__CALLERS="[{name: administrator, role: admin, token_file: $dir/keys/admin.token},
@@ -153,6 +153,8 @@ await 20 "the run log" written && row ok "outcomes names the event's record" "$(
 "$bin" trace --workspace acme "$sample" >"$dir/trace.txt" 2>&1 && row ok "trace follows it" "$(wc -l <"$dir/trace.txt") lines, exit 0" \
   || { row MISS "trace" "$(tail -1 "$dir/trace.txt")"; missed=1; }
 check "trace tells of stages and record" 1 "$(grep -q 'document-close\|follow-up' "$dir/trace.txt" && grep -cm1 '00T' "$dir/trace.txt" || echo 0)"
+outcomes=$(curl -sf -m 30 -H "Authorization: Bearer $(cat "$dir/keys/viewer.token")" "http://127.0.0.1:${port[http]}/v1/workspaces/acme/outcomes?eventId=$sample")
+check "the HTTP API knows what became of the event" yes "$(grep -q STATUS_ <<<"$outcomes" && echo yes)"
 page=$(curl -s -m 20 -c "$dir/jar" -L -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/?token=$(cat "$dir/keys/viewer.token")")
 check "the console lets its token in" 200 "$page"
 check "the console shows the event" 200 "$(curl -s -m 30 -b "$dir/jar" -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/workspaces/acme/events/$sample")"

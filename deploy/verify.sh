@@ -11,16 +11,17 @@ check() { # name, command…
 
 generated_is_current() {
   local copy; copy=$(mktemp -d); trap 'rm -rf "$copy"' RETURN
-  cp -r proto libs/eventbus docs/packages.md "$copy/"
-  buf generate && packages
-  diff -r proto "$copy/proto" && diff -r libs/eventbus "$copy/eventbus" && diff docs/packages.md "$copy/packages.md" \
+  cp -r proto libs/eventbus services/config/internal/gateway docs/packages.md "$copy/"
+  buf generate && buf generate --template buf.gen.http.yaml && packages
+  diff -r proto "$copy/proto" && diff -r libs/eventbus "$copy/eventbus" && diff -r services/config/internal/gateway "$copy/gateway" \
+    && diff docs/packages.md "$copy/packages.md" \
     || { echo "generated files were stale; they are rewritten now, commit them"; return 1; }
 }
 modules_are_tidy() { local m; for m in proto libs services; do (cd "$m" && GOWORK=off go mod tidy -diff) || return 1; done; }
 modules_build_alone() { local m; for m in proto libs services; do (cd "$m" && GOWORK=off go build ./...) || return 1; done; }
 # The contract as last released; rewritten on purpose by `buf build proto -o proto/released.binpb`.
 contract_only_grew() { buf breaking proto --against proto/released.binpb; }
-formatted() { local bad; bad=$(git ls-files '*.go' | grep -v '\.pb\.go$' | xargs gofmt -l); [ -z "$bad" ] || { echo "$bad"; return 1; }; }
+formatted() { local bad; bad=$(git ls-files '*.go' | grep -vE '\.pb(\.gw)?\.go$' | xargs gofmt -l); [ -z "$bad" ] || { echo "$bad"; return 1; }; }
 every_requirement_has_a_row() {
   local missing; missing=$(comm -23 <(tail -n +2 docs/requirements.tsv | cut -f1 | sort) <(grep -oE '^\| [A-Z]+-[0-9]+ ' docs/requirements.md | tr -d '| ' | sort))
   [ -z "$missing" ] || { echo "no row for: $missing; run make requirements"; return 1; }

@@ -142,6 +142,7 @@ func TestTheComposeFileHasTheAddressesOfItsConfiguration(t *testing.T) {
 	}
 	published("ingest", cfg.Ingest.HTTP.Addr)
 	published("console", cfg.Console.Listen)
+	published("config", cfg.Config.HTTP)
 	require.Equal(t, "config"+cfg.Config.Listen, cfg.Settings.Target)
 	require.Equal(t, []string{"kafka:9092"}, cfg.Kafka.Brokers)
 	require.Contains(t, c.Services["kafka"].Environment["KAFKA_ADVERTISED_LISTENERS"], "INTERNAL://kafka:9092")

@@ -88,7 +88,7 @@ func TestHTTPErrorsHelp(t *testing.T) {
 		"not theirs":      {"GET", "/v1/workspaces/globex", "", nil, 403, "does not allow"},
 		"not there":       {"GET", "/v1/workspaces/acme/integrations/none", "", nil, 404, "no such setting"},
 		"no such path":    {"GET", "/v1/nothing", "", nil, 404, "Not Found"},
-		"no such field":   {"PUT", "/v1/workspaces/acme/integrations/rule", `{"nmae": "x"}`, nil, 400, "nmae"},
+		"no such field":   {"PUT", "/v1/workspaces/acme/integrations/rule", `{"colour": "red"}`, nil, 400, "colour"},
 		"no JSON":         {"PUT", "/v1/workspaces/acme/integrations/rule", `{`, nil, 400, "EOF"},
 		"stale":           {"PUT", "/v1/workspaces/acme/integrations/rule", acmeRule + `, "version": 7}`, nil, 409, "version"},
 		"too large":       {"PUT", "/v1/workspaces/acme/integrations/rule", strings.Repeat(" ", 5<<20) + "{}", nil, 400, "too large"},
