@@ -22,6 +22,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
 
@@ -74,6 +75,7 @@ type Service struct {
 	deps   Deps
 	tally  *tally.Tally
 	gates  *gate.Registry
+	paused *refusals.Registry
 	stop   context.CancelFunc
 	writes *stage.Stage
 	parked *stage.Stage
@@ -98,6 +100,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	life, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.gates = gate.NewRegistry(func(work func(context.Context)) { go work(life) }, cfg.Gate, s.connection)
+	if err := s.watchRefusals(); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
+	}
 	if err := s.observe(); err != nil {
 		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
@@ -156,7 +161,7 @@ var errNoConnection = errors.New("the settings have no such connection")
 
 func (s *Service) newDelivery(_ stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
 	return delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
-		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Refusals: s.paused, Clock: s.deps.Clock, Logger: s.deps.Logger,
 		Tracer: s.deps.Tracer.Tracer(scope), Tally: s.tally, ParkDelay: s.cfg.Parking.Delay(),
 		LedgerKeep: s.cfg.LedgerKeep, LedgerSweep: s.cfg.LedgerSweep,
 	}, table, port), nil
@@ -167,6 +172,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 		Ready: func(workspace, connection string, class streamv1.Priority) bool {
 			g, now := s.gates.Gate(workspace, connection), s.deps.Clock.Now()
 			return g.State(now).Open && (class == streamv1.Priority_PRIORITY_UNSPECIFIED || g.Admits(class, now).Open)
+		},
+		Room: func(a parking.Action) int {
+			return s.paused.Room(refusals.Action(a), s.deps.Clock.Now())
 		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
 
@@ -36,6 +37,8 @@ type Deps struct {
 	Settings Settings
 	Orgs     Orgs
 	Gates    *gate.Registry
+	// Refusals pauses the actions that the org refuses too often.
+	Refusals *refusals.Registry
 	Clock    stage.Clock
 	Logger   *slog.Logger
 	Tracer   trace.Tracer
@@ -92,8 +95,7 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {
-		state := l.state(it.Class(), h.deps.Clock.Now())
-		if !state.Open {
+		if state := h.open(l, it); !state.Open {
 			return h.park(ctx, it, state.Reason, state.Detail)
 		}
 		if l.offer(it) {

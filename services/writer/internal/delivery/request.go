@@ -29,6 +29,7 @@ func (l *lane) request(b *queue.Batch) {
 	defer span.End()
 	res := new(result)
 	l.deliver(ctx, b, res)
+	l.judge(res.endings)
 	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
 	if err := l.finishAll(ctx, res.endings); err != nil {
@@ -58,10 +59,11 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 		}
 		return
 	}
-	for _, it := range b.Items {
+	items := l.admitted(b.Items, res)
+	for _, it := range items {
 		it.Attempts++
 	}
-	parcels := l.followLeads(ctx, client, l.open(b.Items, res), res)
+	parcels := l.followLeads(ctx, client, l.open(items, res), res)
 	if b.Group.Operation != streamv1.Operation_OPERATION_INSERT {
 		if !l.intendOvertaking(ctx, parcels) {
 			return
@@ -78,7 +80,7 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 
 // send makes one call and judges its answer.
 func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Group, parcels []parcel, res *result) {
-	if len(parcels) == 0 {
+	if parcels = l.unpaused(parcels, res); len(parcels) == 0 {
 		return
 	}
 	if state := l.state(g.Priority, l.h.deps.Clock.Now()); !state.Open {
