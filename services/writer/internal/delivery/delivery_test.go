@@ -64,11 +64,12 @@ func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 	t.Helper()
 	b := &testBundle{t: t, org: orgtest.New(t), other: orgtest.New(t), table: stage.NewTable(), tally: tally.Discard()}
 	b.view = settingstest.New(t).Workspace("acme").Connection("main").Connection("other").
+		Connection("narrow", func(c *configv1.Connection) { c.Parallelism = 1 }).
 		Connection("paused", func(c *configv1.Connection) { c.Paused = true }).View()
 	cfg := salesforce.DefaultConfig()
 	cfg.Timeout = 5 * time.Second
 	b.orgs = orgs{}
-	for name, org := range map[string]*orgtest.Org{"main": b.org, "other": b.other, "paused": b.org} {
+	for name, org := range map[string]*orgtest.Org{"main": b.org, "other": b.other, "narrow": b.org, "paused": b.org} {
 		b.orgs[name] = salesforce.NewClient(cfg, salesforce.StaticToken{
 			AccessToken: secret.New("token"), InstanceURL: org.URL(),
 		}, salesforce.Deps{})
