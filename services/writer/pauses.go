@@ -27,9 +27,16 @@ func (s *Service) watchRefusals() error {
 	})
 	_, err = meter.Int64ObservableGauge("throughline.writer.actions.paused",
 		metric.WithDescription("1 for every integration's action that is paused, or on trial after a pause, because the org refused "+
-			"too many of its writes."),
+			"too many of its writes; 0, of none, when there is none."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			s.paused.Each(func(a refusals.Action) { o.Observe(1, actionAttributes(a)) })
+			none := true
+			s.paused.Each(func(a refusals.Action) {
+				none = false
+				o.Observe(1, actionAttributes(a))
+			})
+			if none {
+				o.Observe(0) // so that an alert can tell "none" from "nobody counts"
+			}
 			return nil
 		}))
 	return err
@@ -40,8 +47,8 @@ func actionAttributes(a refusals.Action) metric.MeasurementOption {
 	return metric.WithAttributes(
 		attribute.String("throughline.workspace", a.Workspace),
 		attribute.String("throughline.connection", a.Connection),
-		attribute.String("throughline.integration", a.Integration),
-		attribute.String("salesforce.object", a.Object))
+		attribute.String("integration", a.Integration),
+		attribute.String("object", a.Object))
 }
 
 func (s *Service) logPause(c refusals.Change) {

@@ -124,7 +124,7 @@ func TestAnIntegrationThatTheOrgRefusesIsPausedAndComesBack(t *testing.T) {
 	refused := b.count("FAILED SF_VALIDATION")
 	require.LessOrEqual(t, refused, 60, "two requests that make it certain, and those that are under way then")
 	require.EqualValues(t, refused, judged.Load(), "nothing more was asked")
-	paused := "salesforce.object=Engagement__c,throughline.connection=main,throughline.integration=view,throughline.workspace=acme"
+	paused := "integration=view,object=Engagement__c,throughline.connection=main,throughline.workspace=acme"
 	require.Equal(t, map[string]float64{paused: 1}, metricOf(t, reader, "throughline.writer.actions.paused"))
 	require.Equal(t, map[string]float64{paused: 1}, metricOf(t, reader, "throughline.writer.action.pauses"))
 	require.Equal(t, 1, log.lines("level=WARN"))
@@ -149,7 +149,7 @@ func TestAnIntegrationThatTheOrgRefusesIsPausedAndComesBack(t *testing.T) {
 	failed := b.count("FAILED SF_VALIDATION")
 	b.clock.Advance(b.cfg.Refusals.Pause)
 	passing("what was parked is written", func() bool { return b.count("WRITTEN") == 600-failed })
-	require.Empty(t, metricOf(t, reader, "throughline.writer.actions.paused"))
+	require.Equal(t, map[string]float64{"": 0}, metricOf(t, reader, "throughline.writer.actions.paused"))
 	require.Empty(t, b.orgs["main"].Problems())
 	passing("settled", func() bool {
 		return b.broker.Committed("tl-writer-parked") == int64(len(b.broker.Records(topic.Parked))) &&
