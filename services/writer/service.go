@@ -21,6 +21,7 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/lag"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
@@ -76,6 +77,7 @@ type Service struct {
 	tally  *tally.Tally
 	gates  *gate.Registry
 	paused *refusals.Registry
+	lag    *lag.Lag
 	stop   context.CancelFunc
 	writes *stage.Stage
 	parked *stage.Stage
@@ -93,7 +95,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, deps: deps, oldest: newOldest()}
+	s := &Service{cfg: cfg, deps: deps, oldest: newOldest(), lag: lag.New()}
 	if s.tally, err = tally.New(deps.Meter.Meter(scope)); err != nil {
 		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
@@ -112,6 +114,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if s.writes, err = stage.NewSink(s.writesConfig(), runtime, s.newDelivery); err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
+	}
+	if err := s.observeLag(); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
 	if s.parked, err = stage.NewSink(s.parkedConfig(), runtime, s.newParking); err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
@@ -159,12 +164,15 @@ func (s *Service) connection(workspace, connection string) gate.Connection {
 
 var errNoConnection = errors.New("the settings have no such connection")
 
-func (s *Service) newDelivery(_ stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
-	return delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
+func (s *Service) newDelivery(p stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
+	waiting := s.lag.Partition(p.ID)
+	h := delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
 		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Refusals: s.paused, Clock: s.deps.Clock, Logger: s.deps.Logger,
 		Tracer: s.deps.Tracer.Tracer(scope), Tally: s.tally, ParkDelay: s.cfg.Parking.Delay(),
 		LedgerKeep: s.cfg.LedgerKeep, LedgerSweep: s.cfg.LedgerSweep,
-	}, table, port), nil
+		Accepted: waiting.Accepted,
+	}, table, &settling{Port: port, lag: waiting})
+	return &measured{SinkHandler: h, lag: waiting}, nil
 }
 
 func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port) (stage.SinkHandler, error) {

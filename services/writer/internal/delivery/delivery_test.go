@@ -116,6 +116,7 @@ func (b *testBundle) restart() {
 		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Refusals: paused, Clock: stage.SystemClock{},
 		Logger: slog.New(slog.DiscardHandler), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
 		ParkDelay: parking.Delay{Min: time.Second, Max: time.Minute}, LedgerKeep: 24 * time.Hour, LedgerSweep: time.Hour,
+		Accepted: func(int64, streamv1.Priority, time.Time) {},
 	}, b.table, port)
 	handler := b.handler
 	b.t.Cleanup(func() {
