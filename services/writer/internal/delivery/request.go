@@ -21,6 +21,8 @@ type result struct {
 	parks   []park
 	// withdrawn are the intents of inserts that the org answered, and did not make, and that are parked or sent again.
 	withdrawn []stage.Entry
+	// members are those who were in their campaign already, and whose status may have to be raised.
+	members []member
 }
 
 // request carries one batch to its end: calls, ledger, outcomes, offsets, and back into the queue with the rest.
@@ -68,7 +70,8 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 		if !l.intendOvertaking(ctx, parcels) {
 			return
 		}
-	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); b.Group.Object == memberObject {
+		l.sendMembers(ctx, client, b.Group, parcels, res)
 		return
 	}
 	if b.Job {
@@ -246,9 +249,7 @@ func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Cal
 	it, e := p.item, p.unquoted(e)
 	switch {
 	case e.Reason == salesforce.ReasonAlreadyMember:
-		// Wanted and there: a success with a note (IMM-39).
-		l.confirmed(it, &salesforce.RecordResult{ID: e.ExistingID}, call, res)
-		res.endings[len(res.endings)-1].notes = []string{salesforce.ReasonAlreadyMember}
+		l.isMember(member{parcel: *p, id: e.ExistingID, note: salesforce.ReasonAlreadyMember, call: call}, res)
 		return
 	case e.Class == salesforce.ClassTransient || e.Class == salesforce.ClassLock:
 		l.again(it, e, call, res)
