@@ -33,6 +33,7 @@ type testBundle struct {
 	broker *stagetest.Broker
 	orgs   map[string]*orgtest.Org
 	client orgs
+	lookup writer.Orgs // what the writer gets, nil for client
 	views  views
 	build  *settingstest.Builder
 	cfg    writer.Config
@@ -85,6 +86,9 @@ func (b *testBundle) start() (*writer.Service, func()) {
 	deps := writer.Deps{
 		Broker: b.broker, Settings: b.views, Orgs: b.client, DeadLetter: deadletter.Encode(b.build.Installation()),
 		Logger: b.logger, Meter: b.meter,
+	}
+	if b.lookup != nil {
+		deps.Orgs = b.lookup
 	}
 	if b.clock != nil {
 		deps.Clock = b.clock
