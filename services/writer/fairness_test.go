@@ -155,7 +155,6 @@ func TestAFloodAndASlowOrgDelayNobodyElse(t *testing.T) {
 	c.written("calm", c.calm, 10*time.Millisecond)
 	require.LessOrEqual(t, c.flood.answers(), floodCalls, "it was not waited for")
 	require.Zero(t, c.slow.answers(), "nor this one")
-	require.Less(t, len(c.flood.Records("Engagement__c")), 2000/2)
 
 	// Whoever comes later does not wait either.
 	c.sends("calm", 5)

@@ -36,7 +36,9 @@ func (b *simBundle) statuses(campaign string) {
 	b.t.Helper()
 	for i, label := range []string{"Reminded", "Attended"} {
 		_, err := b.org.Create(b.t.Context(), "CampaignMemberStatus", salesforce.Fields{
-			{Name: "CampaignId", Value: campaign}, {Name: "Label", Value: label}, {Name: "SortOrder", Value: float64(i + 3)},
+			{Name: "CampaignId", Value: campaign},
+			{Name: "Label", Value: label},
+			{Name: "SortOrder", Value: float64(i + 3)},
 			{Name: "HasResponded", Value: label == "Attended"},
 		})
 		require.NoError(b.t, err)

@@ -12,7 +12,9 @@ import (
 )
 
 var statuses = members.Statuses{
-	{Label: "Invited", Order: 1}, {Label: "Attended", Order: 2, Responded: true}, {Label: "Reminded", Order: 3},
+	{Label: "Invited", Order: 1},
+	{Label: "Attended", Order: 2, Responded: true},
+	{Label: "Reminded", Order: 3},
 	{Label: "Bought", Order: 4, Responded: true},
 }
 
