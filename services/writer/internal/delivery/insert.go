@@ -102,7 +102,7 @@ func (l *lane) lookIn(ctx context.Context, client *salesforce.Client, parcels []
 		}
 		if p.raises() {
 			// It may have been there before the call whose answer was lost.
-			res.members = append(res.members, member{parcel: p, id: f.RecordID, note: "FOUND_BY_MARKER"})
+			res.members = append(res.members, member{parcel: p, id: f.RecordID, note: "FOUND_BY_MARKER", created: true})
 			continue
 		}
 		l.confirmed(p.item, &salesforce.RecordResult{ID: f.RecordID, Created: true}, nil, res)

@@ -30,7 +30,9 @@ type member struct {
 	parcel
 	id   string // "" when the org did not say
 	note string // why it counts as made
-	call *salesforce.Call
+	// created: an earlier call of ours is taken to have made it.
+	created bool
+	call    *salesforce.Call
 	// above: the status comes later than what the person had.
 	above bool
 }
@@ -70,7 +72,7 @@ func (l *lane) isMember(m member, res *result) {
 
 func (l *lane) endMember(m member, res *result, notes ...string) {
 	before := len(res.endings)
-	l.confirmed(m.item, &salesforce.RecordResult{ID: m.id}, m.call, res)
+	l.confirmed(m.item, &salesforce.RecordResult{ID: m.id, Created: m.created}, m.call, res)
 	if len(res.endings) > before {
 		res.endings[before].notes = append([]string{m.note}, notes...)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -63,6 +64,9 @@ type Registry struct {
 	cfg  Config
 	tell func(Change)
 
+	// paused is how many actions are: without any, as nearly always, the questions before a write cost nothing.
+	paused atomic.Int64
+
 	mu      sync.Mutex
 	actions map[Action]*state
 }
@@ -89,6 +93,9 @@ func New(cfg Config, tell func(Change)) *Registry {
 
 // State tells whether a write of an action may be taken in; it is parked when not, for the reason.
 func (r *Registry) State(a Action, now time.Time) gate.State {
+	if r.paused.Load() == 0 {
+		return gate.State{Open: true}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.actions[a]
@@ -100,6 +107,9 @@ func (r *Registry) State(a Action, now time.Time) gate.State {
 
 // Paused tells whether nothing of an action may be sent at now, whether it was admitted before or not.
 func (r *Registry) Paused(a Action, now time.Time) gate.State {
+	if r.paused.Load() == 0 {
+		return gate.State{Open: true}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.actions[a]; s != nil && s.paused && now.Before(s.until) {
@@ -112,6 +122,9 @@ func (r *Registry) Paused(a Action, now time.Time) gate.State {
 // was not heard of before lets earlier versions of it have their trial at once: somebody has corrected the integration, or the
 // org with it.
 func (r *Registry) Admit(a Action, now time.Time) gate.State {
+	if r.paused.Load() == 0 {
+		return gate.State{Open: true}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state(a, now)
@@ -169,12 +182,16 @@ func (r *Registry) ended(now time.Time, endings []Ending) (changes []Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var judged []Action
+	var s *state
+	var of Action
 	for _, e := range endings {
 		refused := Counts(e.Reason)
 		if e.Reason != 0 && !refused {
 			continue
 		}
-		s := r.state(e.Action, now)
+		if s == nil || e.Action != of { // most of a batch are of one action
+			s, of = r.state(e.Action, now), e.Action
+		}
 		if s == nil {
 			continue
 		}
@@ -220,6 +237,7 @@ func (r *Registry) tryEnded(a Action, s *state, refused bool, now time.Time) []C
 		return r.pause(a, s, trial, now)
 	case trial.ended >= r.cfg.TrialWrites:
 		*s = state{heard: now}
+		r.paused.Add(-1)
 		return []Change{{Action: a, Again: true, Refused: trial.refused, Ended: trial.ended}}
 	}
 	return nil
@@ -227,6 +245,9 @@ func (r *Registry) tryEnded(a Action, s *state, refused bool, now time.Time) []C
 
 func (r *Registry) pause(a Action, s *state, why count, now time.Time) []Change {
 	again := s.paused
+	if !again {
+		r.paused.Add(1)
+	}
 	*s = state{heard: now, reason: s.reason, paused: true, until: now.Add(r.cfg.Pause), why: why}
 	return []Change{{
 		Action: a, Paused: true, Again: again, Until: s.until, Refused: why.refused, Ended: why.ended, Reason: s.reason,
@@ -265,7 +286,7 @@ func (r *Registry) giveWay(now time.Time) bool {
 		switch {
 		case s.paused && now.Sub(s.until) < r.cfg.Pause:
 		case now.Sub(s.heard) > r.cfg.Window:
-			delete(r.actions, a)
+			r.forget(a)
 		default:
 			idle = append(idle, known{a, s.heard})
 		}
@@ -279,8 +300,15 @@ func (r *Registry) giveWay(now time.Time) bool {
 	oldest := slices.MinFunc(idle, func(x, y known) int {
 		return cmp.Or(x.heard.Compare(y.heard), cmp.Compare(x.action.Version, y.action.Version))
 	})
-	delete(r.actions, oldest.action)
+	r.forget(oldest.action)
 	return true
+}
+
+func (r *Registry) forget(a Action) {
+	if r.actions[a].paused {
+		r.paused.Add(-1)
+	}
+	delete(r.actions, a)
 }
 
 // Each calls f for every action that is paused or on trial.

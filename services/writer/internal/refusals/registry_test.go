@@ -113,6 +113,22 @@ func TestWritesOfOneRequestAreJudgedTogether(t *testing.T) {
 	require.Contains(t, b.State(views, b.now).Detail, "121 of its last 600")
 }
 
+func TestWritesOfOneRequestAreCountedForTheirOwnActions(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *refusals.Config) { c.LeastWrites = 10 })
+	calls := views
+	calls.Integration = "calls"
+	var endings []refusals.Ending
+	for range 10 {
+		endings = append(endings,
+			refusals.Ending{Action: views}, refusals.Ending{Action: calls, Reason: streamv1.Reason_REASON_SF_LOCKED},
+			refusals.Ending{Action: calls, Reason: validated}, refusals.Ending{Action: views, Reason: streamv1.Reason_REASON_SF_RECORD_GONE})
+	}
+	b.Ended(b.now, endings...)
+	require.True(t, b.State(views, b.now).Open)
+	require.Contains(t, b.State(calls, b.now).Detail, "10 of its last 10")
+}
+
 func TestFewWritesSayNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
