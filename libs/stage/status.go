@@ -46,6 +46,8 @@ type PartitionStats struct {
 	ID int
 	// Lag is how many offsets are not committed yet; 1 while that is unknown, before the first fetch.
 	Lag int64
+	// End is the offset behind the partition's last record, as of the last fetch; -1 before the first one.
+	End int64
 	// Paused says that the retry budget is used up; Trouble is why, or what else keeps the partition from working.
 	Paused  bool
 	Trouble error
@@ -71,7 +73,7 @@ func (s *Stage) Stats() Stats {
 		st.Dead += p.dead.Load()
 		p.mu.Lock()
 		st.Partitions = append(st.Partitions, PartitionStats{
-			ID: p.id, Lag: p.lag(), Paused: p.phase == paused, Trouble: p.trouble,
+			ID: p.id, Lag: p.lag(), End: p.end.Load(), Paused: p.phase == paused, Trouble: p.trouble,
 		})
 		p.mu.Unlock()
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 )
 
 // Config is what a user sets.
@@ -18,6 +19,8 @@ type Config struct {
 	Parking parking.Config `yaml:"parking"`
 	// Gate says when an org counts as one that cannot be written to, and when it is asked again.
 	Gate gate.Config `yaml:"gate"`
+	// Refusals says when an integration's action is paused because the org refuses too much of it.
+	Refusals refusals.Config `yaml:"refusals"`
 	// LedgerKeep is how long after its last change a ledger entry is remembered. It must be longer than events may be late
 	// and writes parked, together.
 	LedgerKeep time.Duration `yaml:"ledger_keep"`
@@ -36,6 +39,7 @@ func DefaultConfig() Config {
 		Lanes:        delivery.DefaultConfig(),
 		Parking:      parking.DefaultConfig(),
 		Gate:         gate.DefaultConfig(),
+		Refusals:     refusals.DefaultConfig(),
 		LedgerKeep:   45 * 24 * time.Hour,
 		LedgerSweep:  time.Hour,
 		DrainTimeout: 20 * time.Second, SessionTimeout: 10 * time.Second,
@@ -52,6 +56,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Gate.Validate(); err != nil {
 		return fmt.Errorf("gate.%w", err)
+	}
+	if err := c.Refusals.Validate(); err != nil {
+		return fmt.Errorf("refusals.%w", err)
 	}
 	switch {
 	case c.LedgerKeep <= c.Parking.KeepFor:

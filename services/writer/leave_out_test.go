@@ -31,6 +31,7 @@ orgs:
 
 func TestFieldsWithoutRights(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-39")
 	b := hidden(t)
 	_, stop := b.start()
 	defer stop()

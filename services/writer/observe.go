@@ -89,7 +89,7 @@ func (o *oldest) get() (since time.Time, ok bool) {
 
 // expire ends a write that was parked for too long.
 func (s *Service) expire(ctx context.Context, port stage.Port, rec *stage.Record, t parking.Ticket) error {
-	const detail = "parked for longer than allowed; make the connection usable, then replay the dead letter"
+	const detail = "parked for longer than allowed; make the connection usable, or correct what the org refuses, then replay the dead letter"
 	reason := parking.ReasonName(t.Reason)
 	w := new(streamv1.Write)
 	if err := proto.Unmarshal(rec.Value, w); err != nil {

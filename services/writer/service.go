@@ -21,7 +21,9 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/lag"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
 
@@ -74,6 +76,8 @@ type Service struct {
 	deps   Deps
 	tally  *tally.Tally
 	gates  *gate.Registry
+	paused *refusals.Registry
+	lag    *lag.Lag
 	stop   context.CancelFunc
 	writes *stage.Stage
 	parked *stage.Stage
@@ -91,13 +95,16 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, deps: deps, oldest: newOldest()}
+	s := &Service{cfg: cfg, deps: deps, oldest: newOldest(), lag: lag.New()}
 	if s.tally, err = tally.New(deps.Meter.Meter(scope)); err != nil {
 		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
 	life, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.gates = gate.NewRegistry(func(work func(context.Context)) { go work(life) }, cfg.Gate, s.connection)
+	if err := s.watchRefusals(); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
+	}
 	if err := s.observe(); err != nil {
 		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
@@ -107,6 +114,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if s.writes, err = stage.NewSink(s.writesConfig(), runtime, s.newDelivery); err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
+	}
+	if err := s.observeLag(); err != nil {
+		return nil, fmt.Errorf("writer: metrics: %w", err)
 	}
 	if s.parked, err = stage.NewSink(s.parkedConfig(), runtime, s.newParking); err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
@@ -154,12 +164,15 @@ func (s *Service) connection(workspace, connection string) gate.Connection {
 
 var errNoConnection = errors.New("the settings have no such connection")
 
-func (s *Service) newDelivery(_ stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
-	return delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
-		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Clock: s.deps.Clock, Logger: s.deps.Logger,
+func (s *Service) newDelivery(p stage.Partition, table *stage.Table, port stage.Port) (stage.SinkHandler, error) {
+	waiting := s.lag.Partition(p.ID)
+	h := delivery.NewHandler(s.cfg.Lanes, delivery.Deps{
+		Settings: s.deps.Settings, Orgs: s.deps.Orgs, Gates: s.gates, Refusals: s.paused, Clock: s.deps.Clock, Logger: s.deps.Logger,
 		Tracer: s.deps.Tracer.Tracer(scope), Tally: s.tally, ParkDelay: s.cfg.Parking.Delay(),
 		LedgerKeep: s.cfg.LedgerKeep, LedgerSweep: s.cfg.LedgerSweep,
-	}, table, port), nil
+		Accepted: waiting.Accepted,
+	}, table, &settling{Port: port, lag: waiting})
+	return &measured{SinkHandler: h, lag: waiting}, nil
 }
 
 func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port) (stage.SinkHandler, error) {
@@ -167,6 +180,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 		Ready: func(workspace, connection string, class streamv1.Priority) bool {
 			g, now := s.gates.Gate(workspace, connection), s.deps.Clock.Now()
 			return g.State(now).Open && (class == streamv1.Priority_PRIORITY_UNSPECIFIED || g.Admits(class, now).Open)
+		},
+		Room: func(a parking.Action) int {
+			return s.paused.Room(refusals.Action(a), s.deps.Clock.Now())
 		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)

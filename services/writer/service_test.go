@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -31,10 +33,13 @@ type testBundle struct {
 	broker *stagetest.Broker
 	orgs   map[string]*orgtest.Org
 	client orgs
+	lookup writer.Orgs // what the writer gets, nil for client
 	views  views
 	build  *settingstest.Builder
 	cfg    writer.Config
 	clock  *stagetest.ManualClock
+	logger *slog.Logger
+	meter  metric.MeterProvider
 }
 
 type orgs map[string]*salesforce.Client
@@ -80,6 +85,10 @@ func (b *testBundle) start() (*writer.Service, func()) {
 	b.t.Helper()
 	deps := writer.Deps{
 		Broker: b.broker, Settings: b.views, Orgs: b.client, DeadLetter: deadletter.Encode(b.build.Installation()),
+		Logger: b.logger, Meter: b.meter,
+	}
+	if b.lookup != nil {
+		deps.Orgs = b.lookup
 	}
 	if b.clock != nil {
 		deps.Clock = b.clock
@@ -288,6 +297,8 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, writer.DefaultConfig().Validate())
 	for key, change := range map[string]func(*writer.Config){
 		"lanes.batch_records":    func(c *writer.Config) { c.Lanes.BatchRecords = 201 },
+		"refusals.share_percent": func(c *writer.Config) { c.Refusals.SharePercent = 0 },
+		"refusals.pause":         func(c *writer.Config) { c.Refusals.Pause = 0 },
 		"lanes.linger":           func(c *writer.Config) { c.Lanes.MaxLinger = 3 * time.Second },
 		"lanes.attempts":         func(c *writer.Config) { c.Lanes.Attempts = 0 },
 		"parking.keep_for":       func(c *writer.Config) { c.Parking.KeepFor = 0 },

@@ -46,6 +46,9 @@ func (c *compiler) checkAction(path string, a *configv1.Action, trigger configv1
 		c.add(path+".scope", "say what a record stands for: SCOPE_VISIT or SCOPE_ENGAGEMENT")
 	}
 	c.checkOperation(path, a)
+	if a.GetRaiseStatus() && !isMembership(a) {
+		c.add(path+".raise_status", "only an action that adds people to a campaign has a member's status to raise")
+	}
 	c.checkRepeat(path, a, trigger)
 }
 

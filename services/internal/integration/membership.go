@@ -17,6 +17,7 @@ const (
 	campaignField  = "CampaignId"
 	leadField      = "LeadId"
 	contactField   = "ContactId"
+	statusField    = "Status"
 	campaignPrefix = "701"
 	// idLength is that of the form with a checksum, which catches a mistyped id.
 	idLength = 18
@@ -38,9 +39,11 @@ func (c *compiler) checkMembership(path string, a *configv1.Action) {
 	if a.GetWriteUnmatched() {
 		c.add(path+".write_unmatched", "a campaign member is a Lead or a Contact; without one there is nothing to write")
 	}
-	found := false
+	found, status := false, false
 	for n, f := range a.GetFields() {
 		switch f.GetField() {
+		case statusField:
+			status = true
 		case campaignField:
 			found = true
 			if _, err := campaignID(f); err != nil {
@@ -49,6 +52,9 @@ func (c *compiler) checkMembership(path string, a *configv1.Action) {
 		case leadField, contactField:
 			c.add(fieldPath(path, n)+".field", "%s is set by itself, to the person that was found", f.GetField())
 		}
+	}
+	if a.GetRaiseStatus() && !status {
+		c.add(path+".raise_status", "the action sets no Status, so there is none to raise anybody to; map Status or leave this out")
 	}
 	if !found {
 		c.add(path+".fields", "a campaign member needs the constant %s, the campaign's 18-character id", campaignField)
@@ -90,7 +96,7 @@ func MembershipOf(a *configv1.Action) (m Membership, ok bool) {
 			if id, err := campaignID(f); err == nil {
 				m.Campaign, m.Field, ok = id, n, true
 			}
-		case "Status":
+		case statusField:
 			m.Status, m.StatusField = f.GetConstant().GetText(), n
 		}
 	}

@@ -59,9 +59,21 @@ func TestACampaignThatIsNoneIsRefusedOnSave(t *testing.T) {
 		_, err := integration.Compile(c.i)
 		require.ErrorContains(t, err, c.problem, name)
 	}
+	raises := member(constant("CampaignId", spring), constant("Status", "Attended"))
+	raises.Actions[0].RaiseStatus = true
+	_, err := integration.Compile(raises)
+	require.NoError(t, err)
+	raises.Actions[0].Fields = raises.Actions[0].GetFields()[:1]
+	_, err = integration.Compile(raises)
+	require.ErrorContains(t, err, "actions[0].raise_status: the action sets no Status")
+	task := rule(constant("Status", "Done"))
+	task.Actions[0].RaiseStatus = true
+	_, err = integration.Compile(task)
+	require.ErrorContains(t, err, "actions[0].raise_status: only an action that adds people to a campaign")
+
 	i := member(constant("CampaignId", spring))
 	i.Actions[0].MarkerField, i.Actions[0].WriteUnmatched, i.Actions[0].Assignment = "Description", true, &configv1.Assignment{}
-	_, err := integration.Compile(i)
+	_, err = integration.Compile(i)
 	for _, problem := range []string{"marker_field", "write_unmatched", "assignment"} {
 		require.ErrorContains(t, err, "actions[0]."+problem)
 	}

@@ -146,6 +146,8 @@ type Params struct {
 	CampaignID string `json:"campaign_id"`
 	// MemberStatus is the label of one of its member statuses, at most 40 characters; empty: the campaign's default (IMM-40).
 	MemberStatus string `json:"member_status"`
+	// RaiseStatus gives it to those too who are members already, unless that would lower theirs (IMM-39).
+	RaiseStatus bool `json:"raise_status"`
 }
 
 // Repeat says how often a task is made.
@@ -203,6 +205,9 @@ func (p Params) Validate() error {
 	}
 	if len([]rune(p.MemberStatus)) > maxStatus {
 		errs = append(errs, fmt.Errorf("member_status: at most %d characters", maxStatus))
+	}
+	if p.RaiseStatus && p.MemberStatus == "" {
+		errs = append(errs, errors.New("raise_status: needs member_status, the status to raise to"))
 	}
 	for _, field := range slices.Sorted(maps.Keys(p.Constants)) {
 		if constant(p.Constants[field]) == nil {
@@ -269,6 +274,7 @@ func (r *Recipe) build(p Params) *configv1.Integration {
 
 // join names the campaign and the member's status.
 func join(a *configv1.Action, p Params) {
+	a.RaiseStatus = p.RaiseStatus
 	for field, value := range map[string]string{"CampaignId": p.CampaignID, "Status": p.MemberStatus} {
 		if value != "" {
 			a.Fields = append(a.Fields, &configv1.FieldMapping{

@@ -215,6 +215,19 @@ func TestEngagementRows(t *testing.T) {
 	})
 }
 
+func TestAStatusIsRaisedToOneThatIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := recipe.Build("campaign-member", params(func(p *recipe.Params) { p.CampaignID, p.RaiseStatus = "701SM0000012abCYAQ", true }))
+	require.ErrorContains(t, err, "raise_status: needs member_status")
+	i, err := recipe.Build("campaign-member", params(func(p *recipe.Params) {
+		p.CampaignID, p.MemberStatus, p.RaiseStatus = "701SM0000012abCYAQ", "Attended", true
+	}))
+	require.NoError(t, err)
+	require.True(t, i.GetActions()[0].GetRaiseStatus())
+	_, err = integration.Compile(i)
+	require.NoError(t, err)
+}
+
 func TestEveryRecipe(t *testing.T) {
 	t.Parallel()
 	for _, r := range recipe.List() {

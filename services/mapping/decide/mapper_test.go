@@ -125,6 +125,9 @@ func TestWrites(t *testing.T) {
 		"campaign-member": {build(t, "campaign-member", func(p *recipe.Params) {
 			p.CampaignID, p.MemberStatus = "701SM0000012abCYAQ", "資料閲覧"
 		}), integrationtest.Document()},
+		"campaign-member-raised": {build(t, "campaign-member", func(p *recipe.Params) {
+			p.CampaignID, p.MemberStatus, p.RaiseStatus = "701SM0000012abCYAQ", "資料閲覧", true
+		}), integrationtest.Document()},
 		"engagement-row": {build(t, "video-engagement"), integrationtest.Video()},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,6 +46,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		Once:               r.Once,
 		PersonLinks:        r.Links,
 		LeaveOutFields:     i.GetLeaveOutFields(),
+		RaiseStatus:        r.Action.GetRaiseStatus(),
 		Duplicates:         duplicates[r.Action.GetDuplicates()],
 	}
 	identify(w, r, d.engagement.GetEngagementId())

@@ -1690,7 +1690,10 @@ type Action struct {
 	// (IMM-21).
 	Repeat Repeat `protobuf:"varint,10,opt,name=repeat,proto3,enum=throughline.config.v1.Repeat" json:"repeat,omitempty"`
 	// What happens when the org's duplicate rules object to a new record (XC-40).
-	Duplicates    DuplicatePolicy `protobuf:"varint,11,opt,name=duplicates,proto3,enum=throughline.config.v1.DuplicatePolicy" json:"duplicates,omitempty"`
+	Duplicates DuplicatePolicy `protobuf:"varint,11,opt,name=duplicates,proto3,enum=throughline.config.v1.DuplicatePolicy" json:"duplicates,omitempty"`
+	// CampaignMember with a Status: who is a member already gets that status if it comes later than theirs in the campaign's
+	// order, one that says "responded" after all that do not; it is never lowered (IMM-39). Default false: a member stays as it is.
+	RaiseStatus   bool `protobuf:"varint,12,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1800,6 +1803,13 @@ func (x *Action) GetDuplicates() DuplicatePolicy {
 		return x.Duplicates
 	}
 	return DuplicatePolicy_DUPLICATE_POLICY_UNSPECIFIED
+}
+
+func (x *Action) GetRaiseStatus() bool {
+	if x != nil {
+		return x.RaiseStatus
+	}
+	return false
 }
 
 // FieldMapping fills one field.
@@ -2499,7 +2509,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x1aC\n" +
 	"\x15DescribedLengthsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\x86\x05\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa9\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -2518,7 +2528,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	" \x01(\x0e2\x1d.throughline.config.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\x12P\n" +
 	"\n" +
 	"duplicates\x18\v \x01(\x0e2&.throughline.config.v1.DuplicatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
-	"duplicates\"\xd4\x03\n" +
+	"duplicates\x12!\n" +
+	"\fraise_status\x18\f \x01(\bR\vraiseStatus\"\xd4\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +

@@ -255,8 +255,10 @@ type Write struct {
 	Duplicates Duplicates `protobuf:"varint,28,opt,name=duplicates,proto3,enum=throughline.stream.v1.Duplicates" json:"duplicates,omitempty"`
 	// Write without the fields that the org refuses to the integration user, and note them.
 	LeaveOutFields bool `protobuf:"varint,29,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// INSERT of a CampaignMember: who is a member already gets the status, unless that lowers theirs.
+	RaiseStatus   bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Write) Reset() {
@@ -492,6 +494,13 @@ func (x *Write) GetLeaveOutFields() bool {
 	return false
 }
 
+func (x *Write) GetRaiseStatus() bool {
+	if x != nil {
+		return x.RaiseStatus
+	}
+	return false
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -711,7 +720,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\b\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\t\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -749,7 +758,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
 	"duplicates\x18\x1c \x01(\x0e2!.throughline.stream.v1.DuplicatesR\n" +
 	"duplicates\x12(\n" +
-	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\"G\n" +
+	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\x12!\n" +
+	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
 
@@ -40,9 +42,11 @@ type testBundle struct {
 	tally   *tally.Tally
 	gates   *gate.Registry
 	cfg     delivery.Config
+	pauses  refusals.Config
 	handler *delivery.Handler
 	orgs    orgs
 	offset  int64
+	changes []refusals.Change
 	wrap    func(stage.Port) stage.Port // what the handler gets for port, nil for port itself
 }
 
@@ -60,16 +64,17 @@ func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 	t.Helper()
 	b := &testBundle{t: t, org: orgtest.New(t), other: orgtest.New(t), table: stage.NewTable(), tally: tally.Discard()}
 	b.view = settingstest.New(t).Workspace("acme").Connection("main").Connection("other").
+		Connection("narrow", func(c *configv1.Connection) { c.Parallelism = 1 }).
 		Connection("paused", func(c *configv1.Connection) { c.Paused = true }).View()
 	cfg := salesforce.DefaultConfig()
 	cfg.Timeout = 5 * time.Second
 	b.orgs = orgs{}
-	for name, org := range map[string]*orgtest.Org{"main": b.org, "other": b.other, "paused": b.org} {
+	for name, org := range map[string]*orgtest.Org{"main": b.org, "other": b.other, "narrow": b.org, "paused": b.org} {
 		b.orgs[name] = salesforce.NewClient(cfg, salesforce.StaticToken{
 			AccessToken: secret.New("token"), InstanceURL: org.URL(),
 		}, salesforce.Deps{})
 	}
-	b.cfg = delivery.DefaultConfig()
+	b.cfg, b.pauses = delivery.DefaultConfig(), refusals.DefaultConfig()
 	b.cfg.Linger, b.cfg.RetryMin, b.cfg.RetryMax, b.cfg.LookAfter = 5*time.Millisecond, time.Millisecond, 5*time.Millisecond, time.Millisecond
 	for _, f := range change {
 		f(&b.cfg)
@@ -97,14 +102,21 @@ func (b *testBundle) restart() {
 			return c, client, nil
 		}
 	})
+	var mu sync.Mutex
+	paused := refusals.New(b.pauses, func(c refusals.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		b.changes = append(b.changes, c)
+	})
 	var port stage.Port = b.port
 	if b.wrap != nil {
 		port = b.wrap(port)
 	}
 	b.handler = delivery.NewHandler(b.cfg, delivery.Deps{
-		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Clock: stage.SystemClock{},
+		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Refusals: paused, Clock: stage.SystemClock{},
 		Logger: slog.New(slog.DiscardHandler), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
 		ParkDelay: parking.Delay{Min: time.Second, Max: time.Minute}, LedgerKeep: 24 * time.Hour, LedgerSweep: time.Hour,
+		Accepted: func(int64, streamv1.Priority, time.Time) {},
 	}, b.table, port)
 	handler := b.handler
 	b.t.Cleanup(func() {

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
 	"github.com/throughline-dev/throughline/services/writer/internal/tally"
 )
 
@@ -36,6 +37,8 @@ type Deps struct {
 	Settings Settings
 	Orgs     Orgs
 	Gates    *gate.Registry
+	// Refusals pauses the actions that the org refuses too often.
+	Refusals *refusals.Registry
 	Clock    stage.Clock
 	Logger   *slog.Logger
 	Tracer   trace.Tracer
@@ -44,6 +47,8 @@ type Deps struct {
 	ParkDelay parking.Delay
 	// LedgerKeep is how long entries of the ledger are remembered, LedgerSweep how often others are forgotten.
 	LedgerKeep, LedgerSweep time.Duration
+	// Accepted is told of every write that is taken in, and since when it lies on the topic.
+	Accepted func(offset int64, class streamv1.Priority, since time.Time)
 }
 
 // Handler is the sink handler of one partition of the writes topic.
@@ -90,10 +95,10 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", err)
 	}
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
+	h.deps.Accepted(rec.Offset, it.Class(), since(rec, it.Accepted))
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {
-		state := l.state(it.Class(), h.deps.Clock.Now())
-		if !state.Open {
+		if state := h.open(l, it); !state.Open {
 			return h.park(ctx, it, state.Reason, state.Detail)
 		}
 		if l.offer(it) {
@@ -108,6 +113,14 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 			return err
 		}
 	}
+}
+
+// since is when a record was put on the topic, as far as that is known.
+func since(rec stage.Record, accepted time.Time) time.Time {
+	if rec.Time.IsZero() {
+		return accepted
+	}
+	return rec.Time
 }
 
 func check(w *streamv1.Write) error {

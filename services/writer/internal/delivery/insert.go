@@ -100,6 +100,11 @@ func (l *lane) lookIn(ctx context.Context, client *salesforce.Client, parcels []
 			})
 			continue
 		}
+		if p.raises() {
+			// It may have been there before the call whose answer was lost.
+			res.members = append(res.members, member{parcel: p, id: f.RecordID, note: "FOUND_BY_MARKER", created: true})
+			continue
+		}
 		l.confirmed(p.item, &salesforce.RecordResult{ID: f.RecordID, Created: true}, nil, res)
 		e := &res.endings[len(res.endings)-1]
 		e.notes = append(e.notes, "FOUND_BY_MARKER")

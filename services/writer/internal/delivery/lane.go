@@ -8,6 +8,7 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
+	"github.com/throughline-dev/throughline/services/writer/internal/members"
 	"github.com/throughline-dev/throughline/services/writer/internal/pacing"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 )
@@ -27,6 +28,7 @@ type lane struct {
 	recording int // requests that were answered, and whose endings are being saved
 	overtaken []*queue.Item
 	leftOut   leftOut
+	statuses  *members.Cache
 	jobs      jobs
 	draining  bool
 	lastIn    time.Time
@@ -44,7 +46,7 @@ func newLane(h *Handler, key laneKey) *lane {
 			Parallelism: h.cfg.Parallelism, BatchRecords: h.cfg.BatchRecords, MinBatch: h.cfg.MinBatchRecords,
 			Linger: h.cfg.Linger, MaxLinger: h.cfg.MaxLinger, BulkLinger: h.cfg.BulkLinger,
 		}),
-		leftOut: leftOut{}, lastIn: now, lastOut: now,
+		leftOut: leftOut{}, statuses: members.NewCache(statusesFor, statusesOf), lastIn: now, lastOut: now,
 	}
 	l.jobs.stray = l.strayJob(now)
 	return l

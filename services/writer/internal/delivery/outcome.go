@@ -36,6 +36,9 @@ func (e *ending) ends() bool {
 	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED
 }
 
+// written reports whether the record is there as it was wanted.
+func (e *ending) written() bool { return e.status == streamv1.Status_STATUS_WRITTEN }
+
 // reservation returns what an ending changes about the revisions that are to come back; nil for nothing. One that ended gives
 // its reservation up. One that failed may come back all the same, by a replay, or after a death because offsets before its own
 // were not settled: newer ones must know.

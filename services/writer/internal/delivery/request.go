@@ -21,6 +21,8 @@ type result struct {
 	parks   []park
 	// withdrawn are the intents of inserts that the org answered, and did not make, and that are parked or sent again.
 	withdrawn []stage.Entry
+	// members are those who were in their campaign already, and whose status may have to be raised.
+	members []member
 }
 
 // request carries one batch to its end: calls, ledger, outcomes, offsets, and back into the queue with the rest.
@@ -29,6 +31,7 @@ func (l *lane) request(b *queue.Batch) {
 	defer span.End()
 	res := new(result)
 	l.deliver(ctx, b, res)
+	l.judge(res.endings)
 	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
 	if err := l.finishAll(ctx, res.endings); err != nil {
@@ -58,15 +61,17 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 		}
 		return
 	}
-	for _, it := range b.Items {
+	items := l.admitted(b.Items, res)
+	for _, it := range items {
 		it.Attempts++
 	}
-	parcels := l.followLeads(ctx, client, l.open(b.Items, res), res)
+	parcels := l.followLeads(ctx, client, l.open(items, res), res)
 	if b.Group.Operation != streamv1.Operation_OPERATION_INSERT {
 		if !l.intendOvertaking(ctx, parcels) {
 			return
 		}
-	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); len(parcels) == 0 {
+	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); b.Group.Object == memberObject {
+		l.sendMembers(ctx, client, b.Group, parcels, res)
 		return
 	}
 	if b.Job {
@@ -78,7 +83,7 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 
 // send makes one call and judges its answer.
 func (l *lane) send(ctx context.Context, client *salesforce.Client, g queue.Group, parcels []parcel, res *result) {
-	if len(parcels) == 0 {
+	if parcels = l.unpaused(parcels, res); len(parcels) == 0 {
 		return
 	}
 	if state := l.state(g.Priority, l.h.deps.Clock.Now()); !state.Open {
@@ -244,9 +249,7 @@ func (l *lane) failedRecord(p *parcel, e *salesforce.Error, call *salesforce.Cal
 	it, e := p.item, p.unquoted(e)
 	switch {
 	case e.Reason == salesforce.ReasonAlreadyMember:
-		// Wanted and there: a success with a note (IMM-39).
-		l.confirmed(it, &salesforce.RecordResult{ID: e.ExistingID}, call, res)
-		res.endings[len(res.endings)-1].notes = []string{salesforce.ReasonAlreadyMember}
+		l.isMember(member{parcel: *p, id: e.ExistingID, note: salesforce.ReasonAlreadyMember, call: call}, res)
 		return
 	case e.Class == salesforce.ClassTransient || e.Class == salesforce.ClassLock:
 		l.again(it, e, call, res)

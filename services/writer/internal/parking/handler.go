@@ -59,12 +59,22 @@ func (c Config) Delay() Delay { return Delay{Min: c.DelayMin, Max: c.DelayMax} }
 // Ready reports whether an org takes writes of a class now; of any class when it is unspecified.
 type Ready func(workspace, connection string, class streamv1.Priority) bool
 
+// Action is what a parked write belongs to: one version of an integration, writing to one object.
+type Action struct {
+	Workspace, Connection, Integration, Object string
+	Version                                    int64
+}
+
+// Room tells how many writes of an action may come back now.
+type Room func(Action) int
+
 // Expire ends a write that was parked for too long: it records the failure. It does not settle the write.
 type Expire func(ctx context.Context, port stage.Port, rec *stage.Record, t Ticket) error
 
 // Deps is what code passes in.
 type Deps struct {
 	Ready  Ready
+	Room   Room
 	Expire Expire
 	Clock  stage.Clock
 	Logger *slog.Logger
@@ -97,6 +107,7 @@ type parked struct {
 type held struct {
 	rec    stage.Record
 	ticket Ticket
+	action Action
 }
 
 // NewHandler returns the handler of one partition.
@@ -115,8 +126,9 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", errBadKey)
 	}
 	t, _ := Of(&rec)
+	action := actionOf(&rec, string(workspace), string(connection))
 	for {
-		if h.hold(string(workspace), string(connection), rec, t) {
+		if h.hold(action, rec, t) {
 			return nil
 		}
 		// The org's share of the memory is full. Once the write is due, it goes to the end of the topic, so that those of
@@ -137,18 +149,18 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	}
 }
 
-func (h *Handler) hold(workspace, connection string, rec stage.Record, t Ticket) bool {
+func (h *Handler) hold(action Action, rec stage.Record, t Ticket) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.orgs[string(rec.Key)]
 	if o == nil {
-		o = &parked{workspace: workspace, connection: connection}
+		o = &parked{workspace: action.Workspace, connection: action.Connection}
 		h.orgs[string(rec.Key)] = o
 	}
 	if len(o.held) >= h.cfg.HeldPerOrg {
 		return false
 	}
-	o.held = append(o.held, held{rec: Clone(rec), ticket: t})
+	o.held = append(o.held, held{rec: Clone(rec), ticket: t, action: action})
 	h.deps.Held(1)
 	if !h.started {
 		h.started = true

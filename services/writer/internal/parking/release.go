@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
@@ -82,17 +84,38 @@ func (h *Handler) ready(o *parked) map[streamv1.Priority]bool {
 
 func (h *Handler) pick(o *parked, now time.Time, ready map[streamv1.Priority]bool) (expired, due []held) {
 	limit := max(1, int(float64(h.cfg.ReleasePerSecond)*h.cfg.Recheck.Seconds()))
+	room := map[Action]int{}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, one := range o.held {
 		switch {
 		case !one.ticket.Since.IsZero() && now.Sub(one.ticket.Since) > h.cfg.KeepFor:
 			expired = append(expired, one)
-		case len(due) < limit && !now.Before(one.ticket.Due) && ready[one.ticket.Class]:
+		case len(due) < limit && !now.Before(one.ticket.Due) && ready[one.ticket.Class] && h.fits(room, one.action):
 			due = append(due, one)
 		}
 	}
 	return expired, due
+}
+
+// fits reports whether one more write of an action may come back: a paused one has no room, and one on trial little (XC-39).
+func (h *Handler) fits(room map[Action]int, a Action) bool {
+	left, asked := room[a]
+	if !asked {
+		left = h.deps.Room(a)
+	}
+	room[a] = left - 1
+	return left > 0
+}
+
+// actionOf reads what a parked write belongs to. What is no write belongs to nothing; the writes stage says so.
+func actionOf(rec *stage.Record, workspace, connection string) Action {
+	a := Action{Workspace: workspace, Connection: connection}
+	w := new(streamv1.Write)
+	if proto.Unmarshal(rec.Value, w) == nil {
+		a.Integration, a.Object, a.Version = w.GetIntegration(), w.GetObject(), w.GetIntegrationVersion()
+	}
+	return a
 }
 
 // settle forgets writes and settles their offsets.

@@ -1,0 +1,57 @@
+package delivery
+
+import (
+	"github.com/throughline-dev/throughline/services/writer/internal/gate"
+	"github.com/throughline-dev/throughline/services/writer/internal/queue"
+	"github.com/throughline-dev/throughline/services/writer/internal/refusals"
+)
+
+// open tells whether a write may be taken in: whether its org takes any, its class has calls left and its action is not paused.
+func (h *Handler) open(l *lane, it *queue.Item) gate.State {
+	now := h.deps.Clock.Now()
+	if state := l.state(it.Class(), now); !state.Open {
+		return state
+	}
+	return h.deps.Refusals.State(refusals.Of(it.Write), now)
+}
+
+// admitted parks the writes of paused actions, and returns what may be sent: the others, and what is tried after a pause
+// (XC-39). They cost no call, and nothing that others wait for.
+func (l *lane) admitted(items []*queue.Item, res *result) []*queue.Item {
+	now := l.h.deps.Clock.Now()
+	admitted := make([]*queue.Item, 0, len(items))
+	for _, it := range items {
+		if state := l.h.deps.Refusals.Admit(refusals.Of(it.Write), now); !state.Open {
+			res.park(it, state.Reason, state.Detail)
+			continue
+		}
+		admitted = append(admitted, it)
+	}
+	return admitted
+}
+
+// unpaused parks what must not be sent any more because its action was paused while earlier parts of the batch were under way.
+func (l *lane) unpaused(parcels []parcel, res *result) []parcel {
+	now := l.h.deps.Clock.Now()
+	kept := make([]parcel, 0, len(parcels))
+	for _, p := range parcels {
+		if state := l.h.deps.Refusals.Paused(refusals.Of(p.item.Write), now); !state.Open {
+			res.withdraw(p.item)
+			res.park(p.item, state.Reason, state.Detail)
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// judge counts what was written and what failed. A batch is counted as a whole: within one, what is refused is known first.
+func (l *lane) judge(endings []ending) {
+	ended := make([]refusals.Ending, 0, len(endings))
+	for i := range endings {
+		if e := &endings[i]; e.ends() {
+			ended = append(ended, refusals.Ending{Action: refusals.Of(e.item.Write), Reason: e.reason})
+		}
+	}
+	l.h.deps.Refusals.Ended(l.h.deps.Clock.Now(), ended...)
+}
