@@ -289,6 +289,7 @@ func TestWhatTheTokenEndpointSaysIsTold(t *testing.T) {
 	}{
 		"invalid_grant":      {salesforce.ReasonAuthRevoked, "connect the org again"},
 		"inactive_user":      {salesforce.ReasonAuthRevoked, "inactive or frozen"},
+		"NO_TOKEN":           {salesforce.ReasonAuthRevoked, "nobody has authorised"},
 		"invalid_client":     {salesforce.ReasonAuthRevoked, "key or secret"},
 		"app_blocked":        {salesforce.ReasonAppBlocked, "blocked this one"},
 		"invalid_app_access": {salesforce.ReasonAppBlocked, "approved"},
