@@ -152,6 +152,7 @@ func TestAnOrgThatIsFine(t *testing.T) {
 
 // TestEveryBlockerIsNamedByItself breaks one thing after the other and expects everything else to be found as before.
 func TestEveryBlockerIsNamedByItself(t *testing.T) {
+	t.Attr("requirement", "LOOM-11")
 	t.Attr("requirement", "LOOM-6")
 	t.Attr("requirement", "IMM-3")
 	t.Parallel()
