@@ -125,7 +125,8 @@ func (s *Service) newAPI() *api.Server {
 	return api.New(api.Deps{
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
-		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
+		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
+		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
 		Installation: s.deps.Installation,
 		Compile: func(i *configv1.Integration) error {
 			_, err := s.deps.Compile(i)
