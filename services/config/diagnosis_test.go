@@ -239,3 +239,32 @@ func TestConnectionsAreDiagnosedDailyAndSoonerInTrouble(t *testing.T) {
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)
 	awaitDiagnosis(ready)
 }
+
+func TestNothingIsSwitchedOnThatTheUserMayNotDo(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b, profile(simulator.Profile{
+		Objects: map[string][]string{"Task": {"read"}},
+	}))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	require.Equal(t, ready, b.status(t).GetState(), "nobody needs tasks yet")
+	_, err := b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: rule("acme")})
+	require.Equal(t, []string{"integration.actions[0].object"}, fieldsOf(t, err))
+	require.ErrorContains(t, err, "SF_NO_PERMISSION")
+	require.ErrorContains(t, err, "Edit Tasks", "and where it is changed")
+	off := rule("acme")
+	off.Enabled = false
+	_, err = b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: off})
+	require.NoError(t, err, "it may be prepared")
+}
+
+func TestARightThatIsThereByNowRefusesNobody(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b, profile(simulator.Profile{HiddenFields: []string{"Task.WhoId"}}))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	require.Equal(t, configv1.ProbeStatus_PROBE_STATUS_BLOCKED, probeOf(t, b.diagnosis(t), "tasks").GetStatus())
+	_, err := b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: rule("acme")})
+	require.NoError(t, err, "this rule does not set the field")
+	require.Equal(t, ready, b.diagnosis(t).GetStatus().GetState(), "and so it is not in its way")
+}

@@ -84,6 +84,9 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 	if err := v.err(); err != nil {
 		return nil, err
 	}
+	if err := s.checkRights(ctx, &v, next); err != nil {
+		return nil, err
+	}
 	if err := s.checkUsers(ctx, &v, next); err != nil {
 		return nil, err
 	}
