@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -26,6 +27,9 @@ type Connect struct {
 	App PlatformApp `yaml:"app"`
 	// LoginDomains are further ends of hosts where logins may begin, for government and regional clouds: .my.salesforce.mil.
 	LoginDomains []string `yaml:"login_domains"`
+	// OutgoingAddresses are the networks that calls to Salesforce come from, e.g. 203.0.113.0/28, for orgs that restrict
+	// addresses. They are only published; the network must see to it that calls leave through them.
+	OutgoingAddresses []string `yaml:"outgoing_addresses"`
 	// RequestsPerSecond bounds the pages for everybody together; twice as many may come at once.
 	RequestsPerSecond int `yaml:"requests_per_second"`
 	// Logins bounds attempts at connecting.
@@ -86,6 +90,11 @@ func (c Connect) Validate() error {
 	}
 	if (c.App.ClientID == "") != (c.App.ClientSecret.IsEmpty() && c.App.ClientSecretFile == "") {
 		errs = append(errs, errors.New("app.client_id, app.client_secret: set both or neither"))
+	}
+	for i, network := range c.OutgoingAddresses {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			errs = append(errs, fmt.Errorf("outgoing_addresses[%d]: want a network such as 203.0.113.0/28", i))
+		}
 	}
 	if c.RequestsPerSecond < 1 {
 		errs = append(errs, errors.New("requests_per_second: want at least 1"))

@@ -18,6 +18,7 @@ func TestConnectConfigNamesTheKeyThatIsWrong(t *testing.T) {
 		"public_url: want https":       func(c *config.Connect) { c.PublicURL = "http://throughline.example" },
 		"public_url: want scheme":      func(c *config.Connect) { c.PublicURL = "https://throughline.example/app" },
 		"app.client_id":                func(c *config.Connect) { c.App.ClientID = "key" },
+		"outgoing_addresses[0]":        func(c *config.Connect) { c.OutgoingAddresses = []string{"everywhere"} },
 		"requests_per_second":          func(c *config.Connect) { c.RequestsPerSecond = 0 },
 		"sweep_every":                  func(c *config.Connect) { c.SweepEvery = 0 },
 		"logins.login_timeout":         func(c *config.Connect) { c.Logins.LoginTimeout = time.Hour },

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
@@ -144,7 +145,8 @@ func TestAnAppForApprovedUsersSaysSo(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, page.code)
 	require.Contains(t, page.text, "Permitted Users; then add your profile")
 	require.Equal(t, "invalid_app_access", b.flow(t, started.GetFlow().GetId()).GetResult().GetCode())
-	require.Equal(t, notConnected, b.status(t).GetState(), "refused before anything is stored")
+	require.Equal(t, degraded, b.status(t).GetState())
+	require.Equal(t, codes.FailedPrecondition, status.Code(b.token(t)), "refused before anything is stored")
 
 	// Changed later, the policy silently cancels what was granted.
 	require.Equal(t, http.StatusOK, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
@@ -153,6 +155,41 @@ func TestAnAppForApprovedUsersSaysSo(t *testing.T) {
 	d := b.diagnosis(t)
 	require.Equal(t, revoked, d.GetStatus().GetState())
 	require.Contains(t, probeOf(t, d, "authorisation").GetEn().GetFinding(), "policies were changed")
+}
+
+// TestABlockedAppIsNamedWhereverItShows: at the login, and later.
+func TestABlockedAppIsNamedWhereverItShows(t *testing.T) {
+	t.Attr("requirement", "LOOM-11")
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	started := b.startConnect(t, options(sim.login("acme")))
+	w := b.browser(t)
+	u, err := url.Parse(w.depart(started.GetLink()))
+	require.NoError(t, err)
+	page := w.do(http.MethodGet, callbackURL+"?error=app_blocked&error_description=this+app+is+blocked+by+admin&state="+url.QueryEscape(u.Query().Get("state")), nil)
+	require.Contains(t, page.text, "Connected Apps OAuth Usage")
+	require.Equal(t, degraded, b.status(t).GetState())
+	require.Equal(t, streamv1.Reason_REASON_SF_APP_BLOCKED, b.status(t).GetReason())
+	require.Equal(t, "app_blocked", b.status(t).GetCause())
+
+	again := b.startConnect(t, options(sim.login("acme")))
+	require.Equal(t, awaiting, b.status(t).GetState(), "another try")
+	require.Equal(t, http.StatusOK, w.connect(again.GetLink()).code)
+	require.Equal(t, ready, b.status(t).GetState())
+
+	sim.refuses("app_blocked", "this app is blocked by admin")
+	b.clock.Advance(2 * time.Hour)
+	require.Equal(t, codes.FailedPrecondition, status.Code(b.token(t)))
+	require.Equal(t, streamv1.Reason_REASON_SF_APP_BLOCKED, b.status(t).GetReason())
+	steps := probeOf(t, b.diagnosis(t), "authorisation").GetEn()
+	require.Contains(t, steps.GetWhere(), "Connected Apps OAuth Usage › Install (or Unblock) › Manage App Policies")
+
+	// What is refused at a new login leaves what was found before.
+	denied := b.startConnect(t, options(sim.login("acme")))
+	w.answer = "deny"
+	require.Equal(t, http.StatusBadRequest, w.connect(denied.GetLink()).code)
+	require.Equal(t, degraded, b.status(t).GetState())
 }
 
 func TestTooManyRequestsAreTurnedAway(t *testing.T) {

@@ -167,12 +167,15 @@ func TestConnectingNamesWhatIsInTheWay(t *testing.T) {
 func TestARefreshAtOnceShowsAnAddressRestriction(t *testing.T) {
 	t.Attr("requirement", "IMM-3")
 	t.Parallel()
-	b := connectable(t)
+	b := connectable(t, func(b *testBundle) { b.cfg.Connect.OutgoingAddresses = []string{"203.0.113.0/28"} })
 	sim := newSimulator(t, b)
 	sim.refuses("invalid_grant", "ip restricted or invalid login hours")
-	page := b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink())
+	started := b.startConnect(t, options(sim.login("acme")))
+	require.Equal(t, []string{"203.0.113.0/28"}, started.GetFlow().GetOutgoingAddresses())
+	page := b.browser(t).connect(started.GetLink())
 	require.Equal(t, http.StatusOK, page.code)
 	require.Contains(t, page.text, "Login IP Ranges")
+	require.Contains(t, page.text, "203.0.113.0/28", "what to allow")
 	s := b.status(t)
 	require.Equal(t, degraded, s.GetState())
 	require.Equal(t, streamv1.Reason_REASON_SF_IP_RESTRICTED, s.GetReason())
@@ -235,4 +238,33 @@ func TestConnectionsAreDiagnosedDailyAndSoonerInTrouble(t *testing.T) {
 	sim.refuses("", "")
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)
 	awaitDiagnosis(ready)
+}
+
+func TestNothingIsSwitchedOnThatTheUserMayNotDo(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b, profile(simulator.Profile{
+		Objects: map[string][]string{"Task": {"read"}},
+	}))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	require.Equal(t, ready, b.status(t).GetState(), "nobody needs tasks yet")
+	_, err := b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: rule("acme")})
+	require.Equal(t, []string{"integration.actions[0].object"}, fieldsOf(t, err))
+	require.ErrorContains(t, err, "SF_NO_PERMISSION")
+	require.ErrorContains(t, err, "Edit Tasks", "and where it is changed")
+	off := rule("acme")
+	off.Enabled = false
+	_, err = b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: off})
+	require.NoError(t, err, "it may be prepared")
+}
+
+func TestARightThatIsThereByNowRefusesNobody(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b, profile(simulator.Profile{HiddenFields: []string{"Task.WhoId"}}))
+	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	require.Equal(t, configv1.ProbeStatus_PROBE_STATUS_BLOCKED, probeOf(t, b.diagnosis(t), "tasks").GetStatus())
+	_, err := b.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: rule("acme")})
+	require.NoError(t, err, "this rule does not set the field")
+	require.Equal(t, ready, b.diagnosis(t).GetStatus().GetState(), "and so it is not in its way")
 }

@@ -28,9 +28,13 @@ func TestReplicasShareOneRotatingGrant(t *testing.T) {
 			one := connectable(t, func(b *testBundle) { database(t, b) })
 			two := prepare(t)
 			two.cfg.Database, two.deps, two.clock = one.cfg.Database, one.deps, one.clock
+			two.cfg.Connect = one.cfg.Connect
 			two.start(t)
 			sim := newSimulator(t, one)
-			require.Equal(t, http.StatusOK, one.browser(t).connect(one.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+			// Begun on one replica and finished on the other, as behind a load balancer.
+			started := one.startConnect(t, options(sim.login("acme")))
+			require.Equal(t, http.StatusOK, two.browser(t).connect(started.GetLink()).code)
+			require.Equal(t, configv1.FlowStatus_FLOW_STATUS_DONE, one.flow(t, started.GetFlow().GetId()).GetStatus())
 
 			before := sim.refreshes.Load()
 			const rounds, askers = 4, 24

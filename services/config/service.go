@@ -158,7 +158,8 @@ func (s *Service) newAPI() (*api.Server, error) {
 	return api.New(api.Deps{
 		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
-		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil, Orgs: s.orgs(),
+		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
+		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
 		Catalogue:     s.catalogue,
 		Installation:  s.deps.Installation,
 		Compile:       s.deps.Compile,

@@ -152,11 +152,28 @@ func (e *environment) startSimulator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.addPlatformApp(scenario)
 	if err := e.simulator.Seed(ctx, scenario); err != nil {
 		return err
 	}
 	e.background(ctx, e.simulator.Run)
 	return nil
+}
+
+// platformApp is the consumer key of the app that `throughline connect` uses where nobody brings one.
+const platformApp = "throughline"
+
+// addPlatformApp has every org know the platform's own app, which people authorise in a browser.
+func (e *environment) addPlatformApp(scenario *simulator.Scenario) {
+	if e.state.Connect == "" {
+		return
+	}
+	for i := range scenario.Orgs {
+		scenario.Orgs[i].Apps = append(scenario.Orgs[i].Apps, simulator.App{
+			Name: "Throughline", ClientID: platformApp, ClientSecret: e.tokens.org.Reveal(), PKCE: true, RotateRefreshTokens: true,
+			RedirectURIs: []string{"http://" + e.state.Connect + "/oauth/callback"},
+		})
+	}
 }
 
 // access is how the workspace's connection gets into its org.
@@ -220,6 +237,9 @@ func (e *environment) processConfig() app.Config {
 		{Name: "demo", Role: config.RoleAdmin, TokenFile: e.path(adminToken)},
 		{Name: "services", Role: config.RoleService, TokenFile: e.path(serviceToken)},
 		{Name: "console", Role: config.RoleViewer, TokenFile: e.path(viewerToken)},
+	}
+	if cfg.Config.Connect.Listen = e.state.Connect; e.state.Connect != "" {
+		cfg.Config.Connect.App = config.PlatformApp{ClientID: platformApp, ClientSecret: e.tokens.org}
 	}
 	cfg.Console.Listen, cfg.Console.TokenFile, cfg.Console.SecureCookie = e.state.Console, e.path(adminToken), false
 	cfg.Ingest.Sources = []ingest.Source{{Topic: customerTopic}}

@@ -18,6 +18,10 @@ func (e *environment) invite(ctx context.Context) {
 	fmt.Fprintf(out, "  %-22s http://%s/?token=%s\n", "Console", e.state.Console, e.tokens.admin.Reveal())
 	fmt.Fprintf(out, "  %-22s http://%s/metrics\n", "Metrics", e.state.Admin)
 	fmt.Fprintf(out, "  %-22s http://%s/v1/events\n", "Send events", e.state.Ingest)
+	if w := e.traffic.World().Workspaces[0]; e.state.Connect != "" {
+		fmt.Fprintf(out, "\nConnect an org by a login in the browser:\n\n  bin/throughline connect --dir %s --workspace %s by-hand --login-url %s\n",
+			e.opts.Dir, w.ID, e.simulator.BaseURL(w.ID))
+	}
 	if workspace, event := e.sample(ctx); event != "" {
 		fmt.Fprintf(out, "\nThe way of one event:\n\n  bin/throughline trace --dir %s --workspace %s %s\n  http://%s/workspaces/%s/events/%s\n\n",
 			e.opts.Dir, workspace, event, e.state.Console, workspace, event)

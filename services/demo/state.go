@@ -23,6 +23,8 @@ type state struct {
 	Console   string    `json:"console"`
 	Admin     string    `json:"admin"`
 	Ingest    string    `json:"ingest"`
+	// Connect is where browsers meet the pages on their way to Salesforce; empty in folders of older programs: none.
+	Connect string `json:"connect,omitempty"`
 }
 
 const stateFile = "demo.json"
@@ -45,10 +47,8 @@ func loadState(dir string, opts Options) (*state, error) {
 		return nil, err
 	}
 	s := &state{Seed: opts.Seed, Events: opts.Events, Now: time.Now().UTC().Truncate(time.Millisecond)}
-	for _, addr := range []*string{&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest} {
-		if *addr, err = freeAddress(); err != nil {
-			return nil, err
-		}
+	if err := freeAddresses(&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest, &s.Connect); err != nil {
+		return nil, err
 	}
 	if data, err = json.MarshalIndent(s, "", "  "); err != nil {
 		return nil, err
@@ -56,13 +56,24 @@ func loadState(dir string, opts Options) (*state, error) {
 	return s, writeFile(path, data)
 }
 
-// freeAddress finds a loopback port that is free now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
-	if err != nil {
-		return "", err
+// freeAddresses finds loopback ports that are free now. All are held until the last is found: one that was let go might be found
+// again.
+func freeAddresses(addresses ...*string) error {
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
+	for _, addr := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		if err != nil {
+			return err
+		}
+		held = append(held, l)
+		*addr = l.Addr().String()
 	}
-	return l.Addr().String(), l.Close()
+	return nil
 }
 
 // writeFile replaces a file whole, so that a kill leaves the old or the new one.

@@ -181,9 +181,13 @@ func (f *connectFlags) printLink(w io.Writer, flow *configv1.ConnectFlow, link s
 	if flow.GetSetupLink() {
 		whom = "Give this address to the Salesforce administrator; it works once"
 	}
-	_, err := fmt.Fprintf(w, "%s, until %s:\n\n  %s\n\nThe app's callback address is %s\nThe attempt is %s\n", whom,
-		flow.GetExpiresAt().AsTime().Local().Format("2006-01-02 15:04 MST"), link, flow.GetCallbackUrl(), flow.GetId())
-	return err
+	fmt.Fprintf(w, "%s, until %s:\n\n  %s\n\nThe app's callback address is %s\n", whom,
+		flow.GetExpiresAt().AsTime().Local().Format("2006-01-02 15:04 MST"), link, flow.GetCallbackUrl())
+	if networks := flow.GetOutgoingAddresses(); len(networks) > 0 {
+		fmt.Fprintf(w, "Our calls come from %s\n", strings.Join(networks, ", "))
+	}
+	fmt.Fprintf(w, "The attempt is %s\n", flow.GetId())
+	return nil
 }
 
 func (f *connectFlags) printJSON(w io.Writer, flow *configv1.ConnectFlow, link string) error {

@@ -530,9 +530,11 @@ type ConnectFlow struct {
 	// What came of it, as far as it is.
 	Result *FlowResult `protobuf:"bytes,9,opt,name=result,proto3" json:"result,omitempty"`
 	// The address to register with the app, character by character (IMM-6).
-	CallbackUrl   string `protobuf:"bytes,10,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CallbackUrl string `protobuf:"bytes,10,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
+	// Where our calls come from, for orgs that restrict addresses (IMM-4); empty: not published.
+	OutgoingAddresses []string `protobuf:"bytes,11,rep,name=outgoing_addresses,json=outgoingAddresses,proto3" json:"outgoing_addresses,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ConnectFlow) Reset() {
@@ -633,6 +635,13 @@ func (x *ConnectFlow) GetCallbackUrl() string {
 		return x.CallbackUrl
 	}
 	return ""
+}
+
+func (x *ConnectFlow) GetOutgoingAddresses() []string {
+	if x != nil {
+		return x.OutgoingAddresses
+	}
+	return nil
 }
 
 // FlowResult is what came of a flow.
@@ -2030,7 +2039,7 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x04\b\x80\xf5$2\x03\b\x90\x1cR\blifetime\"e\n" +
 	"\x17CreateSetupLinkResponse\x126\n" +
 	"\x04flow\x18\x01 \x01(\v2\".throughline.config.v1.ConnectFlowR\x04flow\x12\x12\n" +
-	"\x04link\x18\x02 \x01(\tR\x04link\"\x9f\x03\n" +
+	"\x04link\x18\x02 \x01(\tR\x04link\"\xce\x03\n" +
 	"\vConnectFlow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -2047,7 +2056,8 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x129\n" +
 	"\x06result\x18\t \x01(\v2!.throughline.config.v1.FlowResultR\x06result\x12!\n" +
 	"\fcallback_url\x18\n" +
-	" \x01(\tR\vcallbackUrl\"\xb6\x01\n" +
+	" \x01(\tR\vcallbackUrl\x12-\n" +
+	"\x12outgoing_addresses\x18\v \x03(\tR\x11outgoingAddresses\"\xb6\x01\n" +
 	"\n" +
 	"FlowResult\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +

@@ -92,6 +92,9 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 	if notes, err = s.checkCatalogue(ctx, &v, next, program); err != nil {
 		return nil, err
 	}
+	if err := s.checkRights(ctx, &v, next); err != nil {
+		return nil, err
+	}
 	if err := s.checkUsers(ctx, &v, next); err != nil {
 		return nil, err
 	}

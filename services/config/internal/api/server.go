@@ -103,6 +103,8 @@ type Deps struct {
 	Flows        Flows
 	Disconnector *lifecycle.Disconnector
 	Diagnosis    Diagnosis
+	// OutgoingAddresses are published to those who connect orgs.
+	OutgoingAddresses []string
 	// Pages is set when browsers can be served.
 	Pages        bool
 	Hub          *watch.Hub

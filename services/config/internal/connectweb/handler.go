@@ -169,7 +169,7 @@ func probes(lang string, d *configv1.Diagnosis) []probe {
 		}
 		status := strings.TrimPrefix(r.GetStatus().String(), "PROBE_STATUS_")
 		out = append(out, probe{
-			Name: r.GetProbe(), Status: status, Mark: map[string]string{"OK": "✓", "BLOCKED": "✗"}[status],
+			Name: r.GetProbe(), Status: status, Mark: map[string]string{"OK": "✓", "BLOCKED": "✗", "COULD_NOT_CHECK": "?"}[status],
 			Finding: text.GetFinding(), Where: text.GetWhere(), Detail: r.GetDetail(),
 		})
 	}

@@ -27,15 +27,16 @@ const (
 	Disconnected = configv1.ConnectionState_CONNECTION_STATE_DISCONNECTED
 )
 
-// legal is the one table of transitions. From Unknown, which only connections saved by older programs have, every state can
+// legal is the one table of transitions. A login that Salesforce refuses for a reason of the org's leads from Awaiting to
+// Degraded, and another try back. From Unknown, which only connections saved by older programs have, every state can
 // be reached.
 var legal = map[State][]State{
 	NotConnected: {Awaiting, Authorised},
-	Awaiting:     {NotConnected, Authorised, Disconnected},
+	Awaiting:     {NotConnected, Authorised, Degraded, Disconnected},
 	Authorised:   {NoPackage, Ready, Degraded, Revoked, Disconnected},
 	NoPackage:    {Authorised, Ready, Degraded, Revoked, Disconnected},
 	Ready:        {Authorised, NoPackage, Degraded, Revoked, Disconnected},
-	Degraded:     {Authorised, NoPackage, Ready, Degraded, Revoked, Disconnected},
+	Degraded:     {Awaiting, Authorised, NoPackage, Ready, Degraded, Revoked, Disconnected},
 	Revoked:      {Authorised, Disconnected},
 	Disconnected: {Awaiting, Authorised},
 }

@@ -61,13 +61,23 @@ func (s *Service) end(ctx context.Context, f store.Flow, status configv1.FlowSta
 		return f, err
 	}
 	s.revoke(ctx, revoke)
-	s.unfinished(ctx, f, f.Actor)
+	s.unfinished(ctx, f, why, f.Actor)
 	return next, nil
 }
 
-// unfinished takes a connection that was waiting back to where nobody has authorised anything.
-func (s *Service) unfinished(ctx context.Context, f store.Flow, actor string) {
-	s.note(context.WithoutCancel(ctx), f, connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseNotFinished, Actor: actor})
+// unfinished takes a connection that was waiting back to where nobody has authorised anything, or to what in the org kept it
+// from being authorised (LOOM-11, IMM-3). One that works is left as it is.
+func (s *Service) unfinished(ctx context.Context, f store.Flow, why *Failure, actor string) {
+	ctx = context.WithoutCancel(ctx)
+	status, err := s.deps.Keeper.Status(ctx, keyOf(f))
+	if err == nil && status.State != connstate.Awaiting {
+		return
+	}
+	c := connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseNotFinished, Actor: actor}
+	if why.Reason != 0 {
+		c = connstate.Change{To: connstate.Degraded, Reason: why.Reason, Cause: why.Code, Actor: lifecycle.ActorSalesforce}
+	}
+	s.note(ctx, f, c)
 }
 
 // sweepBatch bounds how many attempts one sweep ends.

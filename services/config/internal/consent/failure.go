@@ -6,6 +6,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
 // Codes of what can go wrong besides Salesforce's own, such as access_denied. They are stable: pages translate them.
@@ -32,6 +33,8 @@ const (
 // English; the code is for pages.
 type Failure struct {
 	Code, Detail string
+	// Reason is what in the org is in the way, if it is that.
+	Reason streamv1.Reason
 	// Wanted and Got are addresses that do not agree, for the person in front of the page only (ZOOM-3).
 	Wanted, Got string
 }
@@ -41,6 +44,13 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Detail }
 
 func failure(code, detail string) *Failure { return &Failure{Code: code, Detail: detail} }
 
+// orgReasons are those that an administrator of the org must do something about before any login can succeed.
+var orgReasons = map[string]streamv1.Reason{
+	salesforce.ReasonAppBlocked:   streamv1.Reason_REASON_SF_APP_BLOCKED,
+	salesforce.ReasonIPRestricted: streamv1.Reason_REASON_SF_IP_RESTRICTED,
+	salesforce.ReasonAPIDisabled:  streamv1.Reason_REASON_SF_API_DISABLED,
+}
+
 // asFailure turns what Salesforce's token endpoint or redirect said into a Failure; a *salesforce.Error is scrubbed.
 func asFailure(err error) *Failure {
 	var f *Failure
@@ -49,7 +59,9 @@ func asFailure(err error) *Failure {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &e):
-		return failure(e.Code, e.Detail)
+		f = failure(e.Code, e.Detail)
+		f.Reason = orgReasons[e.Reason]
+		return f
 	}
 	return failure("INTERNAL", "the attempt could not be finished; try again, the config service's log tells more")
 }

@@ -198,8 +198,9 @@ func (s *Service) Confirm(ctx context.Context, token, cookie string, yes bool) (
 		return Arrival{}, err
 	}
 	if !yes {
-		err := s.giveBack(ctx, f, a, secret.New(a.RefreshToken), failure(CodeNotConfirmed, "the person who logged in says that it is not the right org"))
-		s.unfinished(ctx, f, lifecycle.ActorSetupLink)
+		why := failure(CodeNotConfirmed, "the person who logged in says that it is not the right org")
+		err := s.giveBack(ctx, f, a, secret.New(a.RefreshToken), why)
+		s.unfinished(ctx, f, why, lifecycle.ActorSetupLink)
 		return Arrival{}, err
 	}
 	arrival, err := s.activate(ctx, f, a)

@@ -79,9 +79,9 @@ func (s *Service) Begin(ctx context.Context, in Start) (store.Flow, string, erro
 	if err != nil {
 		return store.Flow{}, "", err
 	}
-	if doc.Sealed == nil {
-		s.note(ctx, f, connstate.Change{To: connstate.Awaiting, Cause: lifecycle.CauseStarted, Actor: in.Actor})
-	} else if status, err := s.deps.Keeper.Status(ctx, keyOf(f)); err == nil && status.State == connstate.Disconnected {
+	// A connection that holds an authorisation goes on with it until it is replaced.
+	status, err := s.deps.Keeper.Status(ctx, keyOf(f))
+	if err == nil && (doc.Sealed == nil || status.State == connstate.Disconnected) {
 		s.note(ctx, f, connstate.Change{To: connstate.Awaiting, Cause: lifecycle.CauseStarted, Actor: in.Actor})
 	}
 	return f, s.deps.PublicURL() + LinkPath + ticket, nil

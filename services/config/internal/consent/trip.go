@@ -198,7 +198,7 @@ func (s *Service) failed(ctx context.Context, f store.Flow, err error) error {
 		endErr = s.deps.Flows.MoveFlow(context.WithoutCancel(ctx), f, next, nil)
 	}
 	if endErr == nil || errors.Is(endErr, store.ErrStale) {
-		s.unfinished(ctx, f, f.Actor)
+		s.unfinished(ctx, f, why, f.Actor)
 		return why
 	}
 	return errors.Join(why, endErr)

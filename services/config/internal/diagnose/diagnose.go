@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -117,6 +118,8 @@ type Deps struct {
 	Connect   Connect
 	Keeper    *lifecycle.Keeper
 	Claims    Claims
+	// Addresses are where our calls come from; they are told to orgs that restrict addresses.
+	Addresses []string
 	// Random returns a number from 0 up to 1, for jitter.
 	Random func() float64
 	Clock  interface{ Now() time.Time }
@@ -172,6 +175,7 @@ func (s *Service) diagnose(ctx context.Context, workspace, connection string) (*
 	}
 	d := &configv1.Diagnosis{Workspace: workspace, Connection: connection, At: timestamppb.New(s.deps.Clock.Now())}
 	d.Results = s.ask(ctx, c, subject)
+	s.publish(d.GetResults())
 	status, verdict, err := s.conclude(ctx, d)
 	if err != nil {
 		return nil, err
@@ -211,6 +215,15 @@ func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe
 	facts.Refreshed = true
 	results = append([]*configv1.ProbeResult{probe.Authorised()}, results...)
 	return append(results, probe.Policies(facts)...)
+}
+
+// publish adds our addresses where an org does not let them in (IMM-3, IMM-4).
+func (s *Service) publish(results []*configv1.ProbeResult) {
+	for _, r := range results {
+		if r.GetReason() == streamv1.Reason_REASON_SF_IP_RESTRICTED && len(s.deps.Addresses) > 0 {
+			r.Detail = strings.TrimPrefix(r.GetDetail()+"; "+strings.Join(s.deps.Addresses, ", "), "; ")
+		}
+	}
 }
 
 func (s *Service) askWith(ctx context.Context, c *configv1.Connection, access *configv1.GetAccessTokenResponse, subject probe.Subject) []*configv1.ProbeResult {

@@ -163,6 +163,8 @@ func authorisationText(e *salesforce.Error) textKey {
 		return textAPIDisabled
 	}
 	switch e.Code {
+	case salesforce.CodeNoToken:
+		return textNoToken
 	case "invalid_client", "invalid_client_id", "invalid_basic_auth_header":
 		return textKeys
 	case "inactive_user":

@@ -152,6 +152,7 @@ func TestAnOrgThatIsFine(t *testing.T) {
 
 // TestEveryBlockerIsNamedByItself breaks one thing after the other and expects everything else to be found as before.
 func TestEveryBlockerIsNamedByItself(t *testing.T) {
+	t.Attr("requirement", "LOOM-11")
 	t.Attr("requirement", "LOOM-6")
 	t.Attr("requirement", "IMM-3")
 	t.Parallel()
@@ -289,6 +290,7 @@ func TestWhatTheTokenEndpointSaysIsTold(t *testing.T) {
 	}{
 		"invalid_grant":      {salesforce.ReasonAuthRevoked, "connect the org again"},
 		"inactive_user":      {salesforce.ReasonAuthRevoked, "inactive or frozen"},
+		"NO_TOKEN":           {salesforce.ReasonAuthRevoked, "nobody has authorised"},
 		"invalid_client":     {salesforce.ReasonAuthRevoked, "key or secret"},
 		"app_blocked":        {salesforce.ReasonAppBlocked, "blocked this one"},
 		"invalid_app_access": {salesforce.ReasonAppBlocked, "approved"},

@@ -10,6 +10,7 @@ const (
 	textUnchecked textKey = iota
 	textAuthorised
 	textRevoked
+	textNoToken
 	textInactiveUser
 	textKeys
 	textApproval
@@ -55,6 +56,10 @@ var wordings = [textEnd]wording{
 		"the authorisation was revoked or has ended, perhaps because the app's policies were changed; connect the org again",
 		"Setup › Connected Apps OAuth Usage",
 		"認証が取り消されたか、期限が切れました。アプリのポリシーが変更された可能性もあります。組織を再接続してください", "設定 › 接続アプリケーションの OAuth の利用状況",
+	},
+	textNoToken: {
+		"nobody has authorised this connection, or it was disconnected; connect the org", "",
+		"この接続はまだ認証されていないか、切断されています。組織を接続してください", "",
 	},
 	textInactiveUser: {
 		"the connected user is inactive or frozen", "Setup › Users › Users › Active",

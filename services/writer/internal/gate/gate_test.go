@@ -189,6 +189,7 @@ func TestGate(t *testing.T) {
 }
 
 func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
+	t.Attr("requirement", "LOOM-11")
 	t.Attr("requirement", "XC-17")
 	t.Attr("requirement", "IMM-1")
 	t.Attr("requirement", "IMM-3")
