@@ -34,7 +34,7 @@ type processor struct{ recorder Recorder }
 func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stage.Outbox) error {
 	rows := make([]store.Outcome, 0, len(batch))
 	for i := range batch {
-		row, err := decode(batch[i].Value)
+		row, err := Decode(batch[i].Value)
 		if err != nil {
 			out.DeadLetter(batch[i], reasonBadSchema, err.Error())
 			continue
@@ -44,8 +44,8 @@ func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stag
 	return p.recorder.RecordOutcomes(ctx, rows)
 }
 
-// decode reads one outcome. The row keeps the bytes as they came, so that fields of a newer version are not lost.
-func decode(value []byte) (store.Outcome, error) {
+// Decode reads one outcome. The row keeps the bytes as they came, so that fields of a newer version are not lost.
+func Decode(value []byte) (store.Outcome, error) {
 	var o streamv1.Outcome
 	if err := proto.Unmarshal(value, &o); err != nil {
 		return store.Outcome{}, errors.New("not an outcome: check what else produces into this topic")
