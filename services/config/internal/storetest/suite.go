@@ -165,7 +165,7 @@ func snapshot(t *testing.T, open Open) {
 	t.Run("HoldsEverythingAtOneRevision", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
-		empty, err := s.Snapshot(ctx)
+		empty, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, int64(1), empty.Revision, "even a fresh store has something to tell")
 
@@ -178,7 +178,7 @@ func snapshot(t *testing.T, open Open) {
 		require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "a", 0, "v1")))
 		require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "a", 1, "v2")))
 
-		snap, err := s.Snapshot(ctx)
+		snap, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, int64(5), snap.Revision)
 		require.Len(t, snap.Documents, 3)

@@ -38,7 +38,7 @@ func (f *fakeStore) Revision(context.Context) (int64, error) {
 	return f.revision, f.err
 }
 
-func (f *fakeStore) Snapshot(context.Context) (store.Snapshot, error) {
+func (f *fakeStore) Snapshot(context.Context, int64) (store.Snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
@@ -75,7 +75,7 @@ func (f *fakeStore) save(err error) {
 
 func run(t *testing.T, f *fakeStore, poll time.Duration) *watch.Hub {
 	t.Helper()
-	hub := watch.New(watch.Config{PollEvery: poll, History: time.Hour}, watch.Deps{
+	hub := watch.New(watch.Config{PollEvery: poll, History: time.Hour, PartBytes: 1 << 20}, watch.Deps{
 		Store: f, Clock: stagetest.NewClock(time.Unix(1e9, 0)), Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -86,12 +86,12 @@ func run(t *testing.T, f *fakeStore, poll time.Duration) *watch.Hub {
 }
 
 // follow waits until the hub has a revision.
-func follow(t *testing.T, hub *watch.Hub, revision int64) *configv1.Snapshot {
+func follow(t *testing.T, hub *watch.Hub, revision int64) *watch.State {
 	t.Helper()
 	for {
-		snapshot, changed := hub.Latest()
-		if snapshot.GetRevision() >= revision {
-			return snapshot
+		state, changed := hub.Latest()
+		if state != nil && state.Revision() >= revision {
+			return state
 		}
 		select {
 		case <-changed:
@@ -101,11 +101,21 @@ func follow(t *testing.T, hub *watch.Hub, revision int64) *configv1.Snapshot {
 	}
 }
 
+// whole decodes what a watcher gets that takes no pieces.
+func whole(t *testing.T, state *watch.State) *configv1.Snapshot {
+	t.Helper()
+	encoded, err := proto.Marshal(state.Whole())
+	require.NoError(t, err)
+	resp := &configv1.WatchResponse{}
+	require.NoError(t, proto.Unmarshal(encoded, resp))
+	return resp.GetSnapshot()
+}
+
 func TestHubFollowsAnnouncements(t *testing.T) {
 	t.Parallel()
 	f := newFakeStore()
 	hub := run(t, f, time.Hour)
-	require.Equal(t, "keys", string(follow(t, hub, 1).GetWorkspaces()[0].GetSealedKeys()))
+	require.Equal(t, "keys", string(whole(t, follow(t, hub, 1)).GetWorkspaces()[0].GetSealedKeys()))
 	for range 5 {
 		f.save(nil)
 	}
@@ -130,7 +140,7 @@ func TestHubKeepsWhatItHasWhileTheStoreIsAway(t *testing.T) {
 	f.save(errors.New("the database is away"))
 	_, _, err := hub.Current(t.Context())
 	require.Error(t, err)
-	require.Equal(t, int64(1), follow(t, hub, 1).GetRevision())
+	require.Equal(t, int64(1), follow(t, hub, 1).Revision())
 	f.save(nil)
 	follow(t, hub, 3)
 }
