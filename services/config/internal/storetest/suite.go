@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"Conflicts", conflicts},
 		{"Isolation", isolation},
 		{"Snapshot", snapshot},
+		{"Changes", changes},
 		{"Tokens", tokens},
 		{"TokenSafety", tokenSafety},
 		{"Leases", leases},
