@@ -65,6 +65,7 @@ var rules = map[string]Rule{
 	configv1.ConfigService_GetAccessToken_FullMethodName:      {Roles: services},
 	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody},
 	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody},
+	configv1.RunLogService_ListIntegrationDays_FullMethodName: {Roles: everybody},
 
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},

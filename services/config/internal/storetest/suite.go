@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"Pages", pages},
 		{"Retention", retention},
 		{"Counts", counts},
+		{"Days", days},
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},

@@ -13,3 +13,16 @@ INSERT INTO lineage (id) VALUES (lower(hex(randomblob(16))));
 -- With the reason in it, a search for a rare one reads no other rows.
 DROP INDEX outcomes_by_trouble;
 CREATE INDEX outcomes_by_trouble ON outcomes (workspace, status, decided_at, reason) WHERE status <> 1;
+
+-- What an integration did per day. Each outcome counts once, under its newest status. first_id is the outcome of first_at.
+CREATE TABLE integration_days (
+    workspace   TEXT NOT NULL,
+    day         INTEGER NOT NULL,
+    integration TEXT NOT NULL,
+    status      INTEGER NOT NULL,
+    n           INTEGER NOT NULL,
+    first_at    INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    first_id    TEXT NOT NULL,
+    PRIMARY KEY (workspace, day, integration, status)
+);
