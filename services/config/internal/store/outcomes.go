@@ -86,6 +86,10 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 		s.insert[size] = stmt
 	}
+	var err error
+	if s.token, err = s.read.PrepareContext(ctx, tokenQuery); err != nil { //nolint:sqlclosecheck // Close does
+		return fmt.Errorf("prepare access tokens: %w", err)
+	}
 	return nil
 }
 
