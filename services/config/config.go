@@ -50,6 +50,8 @@ type Config struct {
 	MaxStreams uint32 `yaml:"max_streams"`
 	// PollEvery is how soon a change is found when its announcement was lost.
 	PollEvery time.Duration `yaml:"poll_every"`
+	// WatchPartBytes is how large the pieces are in which services get settings, unless one setting alone is larger.
+	WatchPartBytes int `yaml:"watch_part_bytes"`
 	// IntegrationHistory is how long a replaced integration version stays in snapshots, for events that come late or again.
 	IntegrationHistory time.Duration `yaml:"integration_history"`
 	// OrgTimeout bounds the question to an org when a connection is checked.
@@ -137,6 +139,7 @@ func DefaultConfig() Config {
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
+		WatchPartBytes:     1 << 20,
 		IntegrationHistory: 31 * 24 * time.Hour,
 		OrgTimeout:         30 * time.Second,
 		HTTPTimeout:        2 * time.Minute,
@@ -192,6 +195,8 @@ func (c Config) Validate() error {
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")
 	need(c.PollEvery > 0 && c.PollEvery <= 4*time.Second, "poll_every: want more than 0 and at most 4s, so that changes arrive within 5s")
+	need(c.WatchPartBytes >= 1<<10 && c.WatchPartBytes <= 3<<20,
+		"watch_part_bytes: want 1024 to 3145728, which is below gRPC's default limit")
 	need(c.IntegrationHistory >= time.Hour, "integration_history: want at least 1h")
 	need(c.IntegrationHistory <= c.Access.Audit.Versions,
 		"integration_history: want at most access.audit.versions, %s: what is deleted cannot be in snapshots", c.Access.Audit.Versions)

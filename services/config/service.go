@@ -110,7 +110,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	if s.store, err = openStore(cfg.Database); err != nil {
 		return nil, err
 	}
-	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
+	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory, PartBytes: cfg.WatchPartBytes},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
 	if s.connect, err = s.newConnecting(); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/services/bench/configbench"
 	"github.com/throughline-dev/throughline/services/bench/stagebench"
 	"github.com/throughline-dev/throughline/services/bench/writerbench"
 	"github.com/throughline-dev/throughline/services/demo"
@@ -19,7 +21,7 @@ func newBench() *cobra.Command {
 		Short:   "Measure on this machine, against a baseline of the same run",
 		Long:    "Each benchmark prints its figures and, as the last line, one JSON object with name, value, unit, ratio and against.",
 	}
-	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter())
+	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter(), newBenchConfig())
 	return cmd
 }
 
@@ -110,6 +112,45 @@ func newBenchWriter() *cobra.Command {
 	cmd.Flags().IntVar(&cfg.Dead, "dead", cfg.Dead, "how many of them are dead")
 	cmd.Flags().IntVar(&cfg.OrgsRate, "orgs-rate", cfg.OrgsRate, "records/s over all of them")
 	cmd.Flags().BoolVar(&apart, "simulator-apart", true, "run the simulator in a process of its own, so that CPU figures leave it out")
+	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	return cmd
+}
+
+func newBenchConfig() *cobra.Command {
+	cfg := configbench.DefaultConfig()
+	var profile, postgres string
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "The config service: settings to watchers, questions to the run log, access tokens",
+		Long: `Changes one of many integrations and times it until the last watcher has it; asks a run log of millions of rows what became of
+events, writes and records, also while old rows are deleted; hands out access tokens. Filling the run log takes most of the time.`,
+		Example: `  throughline bench config
+  throughline bench config --keep /var/tmp/bench        # the next run needs no filling
+  throughline bench config --outcomes 200000            # small
+  throughline bench config --outcomes 0 --token-calls 0 # only how settings reach the watchers`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if postgres != "" {
+				cfg.Postgres = secret.New(postgres)
+			}
+			return profiled(profile, func() error {
+				_, err := configbench.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&cfg.Watchers, "watchers", cfg.Watchers, "services that watch the settings")
+	cmd.Flags().IntVar(&cfg.Integrations, "integrations", cfg.Integrations, "integrations in all")
+	cmd.Flags().IntVar(&cfg.Workspaces, "workspaces", cfg.Workspaces, "workspaces they are spread over")
+	cmd.Flags().IntVar(&cfg.Changes, "changes", cfg.Changes, "changes to time")
+	cmd.Flags().IntVar(&cfg.Outcomes, "outcomes", cfg.Outcomes, "rows of the run log; 0 leaves it out")
+	cmd.Flags().IntVar(&cfg.Queries, "queries", cfg.Queries, "questions of each kind")
+	cmd.Flags().IntVar(&cfg.TokenCalls, "token-calls", cfg.TokenCalls, "access tokens to hand out; 0 leaves them out")
+	cmd.Flags().IntVar(&cfg.Callers, "callers", cfg.Callers, "callers at a time")
+	cmd.Flags().StringVar(&cfg.Keep, "keep", "", "keep the SQLite files in this `folder`, for the next run")
+	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("THROUGHLINE_TEST_POSTGRES"),
+		"measure the run log on this PostgreSQL server too (a `URL`; also THROUGHLINE_TEST_POSTGRES)")
 	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")
 	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
 	return cmd

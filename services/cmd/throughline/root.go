@@ -52,7 +52,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newCatalogue(), newPreview(),
-		newSend(), newTrace(), newOutcomes(), newReplay(),
+		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
 		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newSignIn(),
 		newBench(),
 	)

@@ -185,6 +185,34 @@ func TestPool(t *testing.T) {
 		require.NoError(t, b.query(t, "main"))
 	})
 
+	t.Run("ATokenServesWhileConfigIsAwayUntilItExpiresAndNotLonger", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		good := b.answer
+		b.answer = func(n int) (*configv1.GetAccessTokenResponse, error) {
+			resp, err := good(n)
+			resp.ExpiresAt = timestamppb.New(b.clock.Now().Add(time.Hour))
+			return resp, err
+		}
+		require.NoError(t, b.query(t, "main"))
+		b.answer = func(int) (*configv1.GetAccessTokenResponse, error) { return nil, status.Error(codes.Unavailable, "") }
+		for range 59 {
+			b.clock.Advance(time.Minute)
+			require.NoError(t, b.query(t, "main"))
+		}
+		require.Len(t, b.asked, 1)
+		b.clock.Advance(time.Minute)
+		err := b.query(t, "main")
+		var e *salesforce.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, salesforce.ClassTransient, e.Class, "what waits is parked, not given up")
+		require.Equal(t, salesforce.CodeNoToken, e.Code)
+		require.Len(t, b.bearer, 60, "Salesforce is not asked with a token that may have ended")
+		b.answer = good
+		b.clock.Advance(2 * time.Second)
+		require.NoError(t, b.query(t, "main"))
+	})
+
 	t.Run("ASavedConnectionGetsANewTokenForItMayBeAnotherOrgNow", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

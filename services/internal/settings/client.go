@@ -40,6 +40,7 @@ type Client struct {
 	service configv1.ConfigServiceClient
 	close   func() error
 	view    atomic.Pointer[View]
+	unsaved chan struct{}
 	ready   chan struct{}
 	once    sync.Once
 }
@@ -53,7 +54,7 @@ func NewClient(cfg Config, deps Deps) (*Client, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{cfg: cfg, deps: deps, close: func() error { return nil }, ready: make(chan struct{})}
+	c := &Client{cfg: cfg, deps: deps, close: func() error { return nil }, ready: make(chan struct{}), unsaved: make(chan struct{}, 1)}
 	conn := deps.Conn
 	if conn == nil {
 		own, err := Dial(cfg, deps)
@@ -95,6 +96,12 @@ func (c *Client) Service() configv1.ConfigServiceClient { return c.service }
 func (c *Client) Run(ctx context.Context) error {
 	defer func() { _ = c.close() }()
 	c.restore()
+	saved := make(chan struct{})
+	go func() {
+		defer close(saved)
+		c.saveChanges(ctx)
+	}()
+	defer func() { <-saved }()
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = c.cfg.RetryMin, c.cfg.RetryMax
 	away := false
@@ -121,36 +128,51 @@ func (c *Client) Run(ctx context.Context) error {
 	return nil
 }
 
-// watch follows one stream until it breaks and reports whether it brought anything.
+// watch follows one stream until it breaks and reports whether it brought anything. It asks for what it has not got yet.
 func (c *Client) watch(ctx context.Context) (received bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.service.Watch(ctx, &configv1.WatchRequest{Revision: c.View().revisionOrZero()})
+	request := &configv1.WatchRequest{Parts: true}
+	if v := c.View(); v != nil {
+		request.Revision, request.Lineage = v.revision, v.lineage
+	}
+	stream, err := c.service.Watch(ctx, request)
 	if err != nil {
 		return false, err
 	}
+	pieces := &change{}
 	for {
 		resp, err := stream.Recv()
 		if err != nil {
 			return received, err
 		}
-		if err := c.apply(ctx, resp.GetSnapshot()); err != nil {
+		next := pieces
+		if part := resp.GetPart(); part == nil { // a service that does not know pieces
+			next = whole(resp.GetSnapshot())
+		} else if last, err := pieces.add(part, c.cfg.MaxSnapshotBytes); err != nil {
+			return received, err
+		} else if !last {
+			continue
+		}
+		pieces = &change{}
+		if err := c.apply(ctx, next); err != nil {
 			return received, err
 		}
 		received = true
 	}
 }
 
-func (c *Client) apply(ctx context.Context, snapshot *configv1.Snapshot) error {
-	view, err := NewView(snapshot, c.deps.Installation)
+func (c *Client) apply(ctx context.Context, next *change) error {
+	view, err := c.View().with(next, c.deps.Installation)
 	if err != nil {
 		return err
 	}
 	c.publish(view)
-	c.deps.Logger.InfoContext(ctx, "settings received", "revision", view.Revision(), "workspaces", len(view.workspaces))
-	if err := c.save(snapshot); err != nil {
-		c.deps.Logger.ErrorContext(ctx, "settings are in use but could not be saved; a restart while config is away would wait",
-			"revision", view.Revision(), "error", err)
+	c.deps.Logger.InfoContext(ctx, "settings received", "revision", view.Revision(), "workspaces", len(view.workspaces),
+		"changed", len(next.workspaces))
+	select {
+	case c.unsaved <- struct{}{}:
+	default: // the newest view will be saved anyway
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,10 +97,15 @@ func setupClient(t *testing.T) *clientBundle {
 // serve runs the config service until the returned function is called.
 func (b *clientBundle) serve(t *testing.T) (stop func()) {
 	t.Helper()
+	return b.serveOther(t, b.server)
+}
+
+func (b *clientBundle) serveOther(t *testing.T, server configv1.ConfigServiceServer) (stop func()) {
+	t.Helper()
 	lis, err := net.Listen("tcp", b.addr)
 	require.NoError(t, err)
 	srv := grpc.NewServer()
-	configv1.RegisterConfigServiceServer(srv, b.server)
+	configv1.RegisterConfigServiceServer(srv, server)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(lis) }()
 	stop = sync.OnceFunc(func() { srv.Stop(); <-done })
@@ -203,6 +209,116 @@ func TestClientWaitsWithoutConfigAndWithoutASavedSnapshot(t *testing.T) {
 
 	b.serve(t)
 	waitRevision(t, c, 1)
+}
+
+// inParts serves pieces as they are given, whatever they are.
+type inParts struct {
+	configv1.UnimplementedConfigServiceServer
+
+	mu       sync.Mutex
+	requests []*configv1.WatchRequest
+	answer   func(n int) []*configv1.SnapshotPart
+}
+
+func (s *inParts) Watch(req *configv1.WatchRequest, stream grpc.ServerStreamingServer[configv1.WatchResponse]) error {
+	s.mu.Lock()
+	s.requests = append(s.requests, req)
+	parts := s.answer(len(s.requests))
+	s.mu.Unlock()
+	for _, p := range parts {
+		if err := stream.Send(&configv1.WatchResponse{Part: p}); err != nil {
+			return err
+		}
+	}
+	if parts != nil {
+		return nil // the stream ends, whether or not the pieces were all
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
+// asked waits until the client has asked n times and returns what it asked last.
+func (s *inParts) asked(t *testing.T, n int) *configv1.WatchRequest {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.requests) >= n
+	}, 10*time.Second, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[n-1]
+}
+
+func TestClientTakesOnlyPiecesThatBelongTogether(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	snapshot := b.builder.Connection("main").Workspace("globex").Snapshot()
+	acme, globex := snapshot.GetWorkspaces()[0], snapshot.GetWorkspaces()[1]
+	begin := &configv1.WorkspaceSnapshot{Workspace: acme.GetWorkspace(), SealedKeys: acme.GetSealedKeys()}
+	rest := &configv1.WorkspaceSnapshot{Connections: acme.GetConnections()}
+	piece := func(p *configv1.SnapshotPart, ws ...*configv1.WorkspaceSnapshot) *configv1.SnapshotPart {
+		p.Lineage, p.Workspaces = "db", ws
+		return p
+	}
+	server := &inParts{answer: func(n int) []*configv1.SnapshotPart {
+		switch n {
+		case 1: // breaks off before the last piece
+			return []*configv1.SnapshotPart{piece(&configv1.SnapshotPart{Revision: 5}, begin)}
+		case 2: // another revision's piece between
+			return []*configv1.SnapshotPart{
+				piece(&configv1.SnapshotPart{Revision: 5}, begin), piece(&configv1.SnapshotPart{Revision: 6, Last: true}, rest),
+			}
+		case 3: // continues nothing
+			return []*configv1.SnapshotPart{piece(&configv1.SnapshotPart{Revision: 5, Last: true}, rest)}
+		case 4: // adds to what the client has not got
+			return []*configv1.SnapshotPart{piece(&configv1.SnapshotPart{Revision: 5, Since: 4, Last: true}, begin)}
+		case 5:
+			return []*configv1.SnapshotPart{
+				piece(&configv1.SnapshotPart{Revision: 5}, begin), piece(&configv1.SnapshotPart{Revision: 5, Last: true}, rest, globex),
+			}
+		case 6:
+			return []*configv1.SnapshotPart{{Revision: 7, Since: 5, Removed: []string{"globex"}, Last: true, Lineage: "db"}}
+		}
+		return nil
+	}}
+	b.serveOther(t, server)
+	c, stop := b.run(t)
+	for n := range 5 {
+		require.Zero(t, server.asked(t, n+1).GetRevision(), "nothing was taken so far")
+	}
+	require.Equal(t, int64(5), server.asked(t, 6).GetRevision())
+	require.Equal(t, "db", server.asked(t, 6).GetLineage())
+	require.Equal(t, int64(7), server.asked(t, 7).GetRevision())
+	require.Len(t, c.View().Workspaces(), 1)
+	ws, ok := c.View().Workspace("acme")
+	require.True(t, ok)
+	require.Len(t, ws.Connections(), 1)
+
+	stop()
+	again, _ := b.run(t)
+	request := server.asked(t, 8)
+	require.Equal(t, int64(7), request.GetRevision(), "a saved snapshot is gone on from")
+	require.Equal(t, "db", request.GetLineage())
+	require.Len(t, again.View().Workspaces(), 1)
+}
+
+func TestClientRefusesMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	b.cfg.MaxSnapshotBytes = 1 << 20
+	ws := b.builder.Snapshot().GetWorkspaces()[0]
+	ws.Workspace.Name = strings.Repeat("x", 600<<10)
+	server := &inParts{answer: func(int) []*configv1.SnapshotPart {
+		return []*configv1.SnapshotPart{
+			{Revision: 2, Workspaces: []*configv1.WorkspaceSnapshot{ws}},
+			{Revision: 2, Workspaces: []*configv1.WorkspaceSnapshot{ws}, Last: true},
+		}
+	}}
+	b.serveOther(t, server)
+	c, _ := b.run(t)
+	server.asked(t, 3)
+	require.Nil(t, c.View())
 }
 
 func TestClientIgnoresADamagedSavedSnapshot(t *testing.T) {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,27 @@ import (
 
 // savedContext binds a saved snapshot to its purpose.
 var savedContext = []byte("throughline/settings-snapshot/v1")
+
+// saveChanges saves the newest view whenever there is one, until ctx ends and the last one is saved. Saving takes its time and
+// must not hold up what comes next: views that come meanwhile are passed over.
+func (c *Client) saveChanges(ctx context.Context) {
+	for {
+		select {
+		case <-c.unsaved:
+		case <-ctx.Done():
+			select {
+			case <-c.unsaved:
+			default:
+				return
+			}
+		}
+		view := c.View()
+		if err := c.save(view.snapshot()); err != nil {
+			c.deps.Logger.ErrorContext(ctx, "settings are in use but could not be saved; a restart while config is away would wait",
+				"revision", view.Revision(), "error", err)
+		}
+	}
+}
 
 // save replaces the saved snapshot so that a crash leaves the old or the new one, never half of one.
 func (c *Client) save(snapshot *configv1.Snapshot) error {

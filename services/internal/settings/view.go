@@ -3,6 +3,9 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -12,6 +15,7 @@ import (
 // a lock; the messages it returns must not be changed.
 type View struct {
 	revision   int64
+	lineage    string
 	workspaces []*Workspace
 	byID       map[string]*Workspace
 }
@@ -19,24 +23,44 @@ type View struct {
 // NewView prepares a snapshot for look-ups and opens the workspaces' keys. The view keeps the snapshot's messages. It
 // fails when any workspace's keys do not open: a view without that workspace would refuse its events as unknown.
 func NewView(snapshot *configv1.Snapshot, inst *seal.Installation) (*View, error) {
-	v := &View{
-		revision: snapshot.GetRevision(),
-		byID:     make(map[string]*Workspace, len(snapshot.GetWorkspaces())),
+	return (*View)(nil).with(whole(snapshot), inst)
+}
+
+// with returns the view that a change leads to. Workspaces that it does not name are shared with v, which may be nil.
+func (v *View) with(c *change, inst *seal.Installation) (*View, error) {
+	next := &View{revision: c.revision, lineage: c.lineage, byID: map[string]*Workspace{}}
+	if c.since != 0 {
+		if v == nil || v.revision != c.since || v.lineage != c.lineage {
+			return nil, errPieces
+		}
+		maps.Copy(next.byID, v.byID)
+	}
+	for _, id := range c.removed {
+		delete(next.byID, id)
 	}
 	var errs []error
-	for _, ws := range snapshot.GetWorkspaces() {
+	for _, ws := range c.workspaces {
 		w, err := newWorkspace(ws, inst)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("settings of workspace %s: %w", ws.GetWorkspace().GetId(), err))
 			continue
 		}
-		v.workspaces = append(v.workspaces, w)
-		v.byID[w.ID()] = w
+		next.byID[w.ID()] = w
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return v, nil
+	next.workspaces = slices.SortedFunc(maps.Values(next.byID), func(a, b *Workspace) int { return strings.Compare(a.ID(), b.ID()) })
+	return next, nil
+}
+
+// snapshot is the view as config would send it whole.
+func (v *View) snapshot() *configv1.Snapshot {
+	out := &configv1.Snapshot{Revision: v.revision, Lineage: v.lineage}
+	for _, w := range v.workspaces {
+		out.Workspaces = append(out.Workspaces, w.source)
+	}
+	return out
 }
 
 // Revision grows with every change of any setting. Records carry it, so that one can tell what shaped them.

@@ -20,6 +20,7 @@ const (
 
 // Workspace is one workspace's settings with the defaults applied. It never changes.
 type Workspace struct {
+	source       *configv1.WorkspaceSnapshot
 	proto        *configv1.Workspace
 	keys         *seal.Keys
 	connections  []*configv1.Connection
@@ -47,6 +48,7 @@ func newWorkspace(snapshot *configv1.WorkspaceSnapshot, inst *seal.Installation)
 		return nil, err
 	}
 	w := &Workspace{
+		source:       snapshot,
 		proto:        ws,
 		keys:         keys,
 		connections:  snapshot.GetConnections(),

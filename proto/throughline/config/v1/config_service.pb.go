@@ -33,7 +33,9 @@ type Snapshot struct {
 	// Grows with every change of any setting.
 	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Workspaces, by id.
-	Workspaces    []*WorkspaceSnapshot `protobuf:"bytes,2,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	Workspaces []*WorkspaceSnapshot `protobuf:"bytes,2,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	// Which database the revision is of: revisions of two databases cannot be compared.
+	Lineage       string `protobuf:"bytes,3,opt,name=lineage,proto3" json:"lineage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -82,6 +84,107 @@ func (x *Snapshot) GetWorkspaces() []*WorkspaceSnapshot {
 	return nil
 }
 
+func (x *Snapshot) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+// SnapshotPart is a piece of what is new to a watcher. The pieces up to the last one belong together: only with all of them
+// the watcher has the revision. So that no piece is larger than gRPC's default limit of 4 MiB, a workspace may come in
+// several: a WorkspaceSnapshot without a workspace continues the one before it, its lists being appended.
+type SnapshotPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision that the watcher has with the last piece.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The revision that this is to be added to: a workspace that is named is replaced as a whole, all others stay. 0: to
+	// nothing; what is not named is gone.
+	Since int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Workspaces, or pieces of them, by id.
+	Workspaces []*WorkspaceSnapshot `protobuf:"bytes,3,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	// Ids of workspaces that are gone.
+	Removed []string `protobuf:"bytes,4,rep,name=removed,proto3" json:"removed,omitempty"`
+	// No further piece belongs to this revision.
+	Last bool `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	// Which database the revision is of.
+	Lineage       string `protobuf:"bytes,6,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotPart) Reset() {
+	*x = SnapshotPart{}
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotPart) ProtoMessage() {}
+
+func (x *SnapshotPart) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotPart.ProtoReflect.Descriptor instead.
+func (*SnapshotPart) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SnapshotPart) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *SnapshotPart) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *SnapshotPart) GetWorkspaces() []*WorkspaceSnapshot {
+	if x != nil {
+		return x.Workspaces
+	}
+	return nil
+}
+
+func (x *SnapshotPart) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+func (x *SnapshotPart) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+func (x *SnapshotPart) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
 // WorkspaceSnapshot is one workspace's settings.
 type WorkspaceSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -103,7 +206,7 @@ type WorkspaceSnapshot struct {
 
 func (x *WorkspaceSnapshot) Reset() {
 	*x = WorkspaceSnapshot{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -115,7 +218,7 @@ func (x *WorkspaceSnapshot) String() string {
 func (*WorkspaceSnapshot) ProtoMessage() {}
 
 func (x *WorkspaceSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -128,7 +231,7 @@ func (x *WorkspaceSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkspaceSnapshot.ProtoReflect.Descriptor instead.
 func (*WorkspaceSnapshot) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *WorkspaceSnapshot) GetWorkspace() *Workspace {
@@ -184,7 +287,7 @@ type PutWorkspaceRequest struct {
 
 func (x *PutWorkspaceRequest) Reset() {
 	*x = PutWorkspaceRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +299,7 @@ func (x *PutWorkspaceRequest) String() string {
 func (*PutWorkspaceRequest) ProtoMessage() {}
 
 func (x *PutWorkspaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +312,7 @@ func (x *PutWorkspaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWorkspaceRequest.ProtoReflect.Descriptor instead.
 func (*PutWorkspaceRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PutWorkspaceRequest) GetWorkspace() *Workspace {
@@ -230,7 +333,7 @@ type PutWorkspaceResponse struct {
 
 func (x *PutWorkspaceResponse) Reset() {
 	*x = PutWorkspaceResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +345,7 @@ func (x *PutWorkspaceResponse) String() string {
 func (*PutWorkspaceResponse) ProtoMessage() {}
 
 func (x *PutWorkspaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +358,7 @@ func (x *PutWorkspaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWorkspaceResponse.ProtoReflect.Descriptor instead.
 func (*PutWorkspaceResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PutWorkspaceResponse) GetWorkspace() *Workspace {
@@ -276,7 +379,7 @@ type GetWorkspaceRequest struct {
 
 func (x *GetWorkspaceRequest) Reset() {
 	*x = GetWorkspaceRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +391,7 @@ func (x *GetWorkspaceRequest) String() string {
 func (*GetWorkspaceRequest) ProtoMessage() {}
 
 func (x *GetWorkspaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +404,7 @@ func (x *GetWorkspaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkspaceRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkspaceRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetWorkspaceRequest) GetWorkspace() string {
@@ -322,7 +425,7 @@ type GetWorkspaceResponse struct {
 
 func (x *GetWorkspaceResponse) Reset() {
 	*x = GetWorkspaceResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +437,7 @@ func (x *GetWorkspaceResponse) String() string {
 func (*GetWorkspaceResponse) ProtoMessage() {}
 
 func (x *GetWorkspaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +450,7 @@ func (x *GetWorkspaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkspaceResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkspaceResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetWorkspaceResponse) GetWorkspace() *Workspace {
@@ -366,7 +469,7 @@ type ListWorkspacesRequest struct {
 
 func (x *ListWorkspacesRequest) Reset() {
 	*x = ListWorkspacesRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +481,7 @@ func (x *ListWorkspacesRequest) String() string {
 func (*ListWorkspacesRequest) ProtoMessage() {}
 
 func (x *ListWorkspacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +494,7 @@ func (x *ListWorkspacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkspacesRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkspacesRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{7}
 }
 
 // ListWorkspacesResponse returns all the caller may see.
@@ -405,7 +508,7 @@ type ListWorkspacesResponse struct {
 
 func (x *ListWorkspacesResponse) Reset() {
 	*x = ListWorkspacesResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +520,7 @@ func (x *ListWorkspacesResponse) String() string {
 func (*ListWorkspacesResponse) ProtoMessage() {}
 
 func (x *ListWorkspacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +533,7 @@ func (x *ListWorkspacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkspacesResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkspacesResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListWorkspacesResponse) GetWorkspaces() []*Workspace {
@@ -451,7 +554,7 @@ type PutConnectionRequest struct {
 
 func (x *PutConnectionRequest) Reset() {
 	*x = PutConnectionRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +566,7 @@ func (x *PutConnectionRequest) String() string {
 func (*PutConnectionRequest) ProtoMessage() {}
 
 func (x *PutConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +579,7 @@ func (x *PutConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutConnectionRequest.ProtoReflect.Descriptor instead.
 func (*PutConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PutConnectionRequest) GetConnection() *Connection {
@@ -497,7 +600,7 @@ type PutConnectionResponse struct {
 
 func (x *PutConnectionResponse) Reset() {
 	*x = PutConnectionResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +612,7 @@ func (x *PutConnectionResponse) String() string {
 func (*PutConnectionResponse) ProtoMessage() {}
 
 func (x *PutConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +625,7 @@ func (x *PutConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutConnectionResponse.ProtoReflect.Descriptor instead.
 func (*PutConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PutConnectionResponse) GetConnection() *Connection {
@@ -545,7 +648,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +660,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +673,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetConnectionRequest) GetWorkspace() string {
@@ -598,7 +701,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +713,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +726,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -644,7 +747,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +759,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +772,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListConnectionsRequest) GetWorkspace() string {
@@ -690,7 +793,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +805,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +818,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -741,7 +844,7 @@ type CheckConnectionRequest struct {
 
 func (x *CheckConnectionRequest) Reset() {
 	*x = CheckConnectionRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +856,7 @@ func (x *CheckConnectionRequest) String() string {
 func (*CheckConnectionRequest) ProtoMessage() {}
 
 func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +869,7 @@ func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionRequest.ProtoReflect.Descriptor instead.
 func (*CheckConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckConnectionRequest) GetWorkspace() string {
@@ -801,7 +904,7 @@ type CheckConnectionResponse struct {
 
 func (x *CheckConnectionResponse) Reset() {
 	*x = CheckConnectionResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +916,7 @@ func (x *CheckConnectionResponse) String() string {
 func (*CheckConnectionResponse) ProtoMessage() {}
 
 func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +929,7 @@ func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionResponse.ProtoReflect.Descriptor instead.
 func (*CheckConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckConnectionResponse) GetOrg() *Org {
@@ -847,7 +950,7 @@ type PutIntegrationRequest struct {
 
 func (x *PutIntegrationRequest) Reset() {
 	*x = PutIntegrationRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +962,7 @@ func (x *PutIntegrationRequest) String() string {
 func (*PutIntegrationRequest) ProtoMessage() {}
 
 func (x *PutIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +975,7 @@ func (x *PutIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*PutIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PutIntegrationRequest) GetIntegration() *Integration {
@@ -895,7 +998,7 @@ type PutIntegrationResponse struct {
 
 func (x *PutIntegrationResponse) Reset() {
 	*x = PutIntegrationResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1010,7 @@ func (x *PutIntegrationResponse) String() string {
 func (*PutIntegrationResponse) ProtoMessage() {}
 
 func (x *PutIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1023,7 @@ func (x *PutIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*PutIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PutIntegrationResponse) GetIntegration() *Integration {
@@ -952,7 +1055,7 @@ type GetIntegrationRequest struct {
 
 func (x *GetIntegrationRequest) Reset() {
 	*x = GetIntegrationRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1067,7 @@ func (x *GetIntegrationRequest) String() string {
 func (*GetIntegrationRequest) ProtoMessage() {}
 
 func (x *GetIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1080,7 @@ func (x *GetIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*GetIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetIntegrationRequest) GetWorkspace() string {
@@ -1012,7 +1115,7 @@ type GetIntegrationResponse struct {
 
 func (x *GetIntegrationResponse) Reset() {
 	*x = GetIntegrationResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1127,7 @@ func (x *GetIntegrationResponse) String() string {
 func (*GetIntegrationResponse) ProtoMessage() {}
 
 func (x *GetIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1140,7 @@ func (x *GetIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*GetIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{19}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetIntegrationResponse) GetIntegration() *Integration {
@@ -1058,7 +1161,7 @@ type ListIntegrationsRequest struct {
 
 func (x *ListIntegrationsRequest) Reset() {
 	*x = ListIntegrationsRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1173,7 @@ func (x *ListIntegrationsRequest) String() string {
 func (*ListIntegrationsRequest) ProtoMessage() {}
 
 func (x *ListIntegrationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1186,7 @@ func (x *ListIntegrationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIntegrationsRequest.ProtoReflect.Descriptor instead.
 func (*ListIntegrationsRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{20}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListIntegrationsRequest) GetWorkspace() string {
@@ -1104,7 +1207,7 @@ type ListIntegrationsResponse struct {
 
 func (x *ListIntegrationsResponse) Reset() {
 	*x = ListIntegrationsResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1219,7 @@ func (x *ListIntegrationsResponse) String() string {
 func (*ListIntegrationsResponse) ProtoMessage() {}
 
 func (x *ListIntegrationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1232,7 @@ func (x *ListIntegrationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIntegrationsResponse.ProtoReflect.Descriptor instead.
 func (*ListIntegrationsResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{21}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListIntegrationsResponse) GetIntegrations() []*Integration {
@@ -1150,7 +1253,7 @@ type PutContentSettingRequest struct {
 
 func (x *PutContentSettingRequest) Reset() {
 	*x = PutContentSettingRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1265,7 @@ func (x *PutContentSettingRequest) String() string {
 func (*PutContentSettingRequest) ProtoMessage() {}
 
 func (x *PutContentSettingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1278,7 @@ func (x *PutContentSettingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutContentSettingRequest.ProtoReflect.Descriptor instead.
 func (*PutContentSettingRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{22}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PutContentSettingRequest) GetSetting() *ContentSetting {
@@ -1196,7 +1299,7 @@ type PutContentSettingResponse struct {
 
 func (x *PutContentSettingResponse) Reset() {
 	*x = PutContentSettingResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1311,7 @@ func (x *PutContentSettingResponse) String() string {
 func (*PutContentSettingResponse) ProtoMessage() {}
 
 func (x *PutContentSettingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1324,7 @@ func (x *PutContentSettingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutContentSettingResponse.ProtoReflect.Descriptor instead.
 func (*PutContentSettingResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{23}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutContentSettingResponse) GetSetting() *ContentSetting {
@@ -1242,7 +1345,7 @@ type ListContentSettingsRequest struct {
 
 func (x *ListContentSettingsRequest) Reset() {
 	*x = ListContentSettingsRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[24]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1357,7 @@ func (x *ListContentSettingsRequest) String() string {
 func (*ListContentSettingsRequest) ProtoMessage() {}
 
 func (x *ListContentSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[24]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1370,7 @@ func (x *ListContentSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContentSettingsRequest.ProtoReflect.Descriptor instead.
 func (*ListContentSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{24}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListContentSettingsRequest) GetWorkspace() string {
@@ -1288,7 +1391,7 @@ type ListContentSettingsResponse struct {
 
 func (x *ListContentSettingsResponse) Reset() {
 	*x = ListContentSettingsResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1403,7 @@ func (x *ListContentSettingsResponse) String() string {
 func (*ListContentSettingsResponse) ProtoMessage() {}
 
 func (x *ListContentSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1416,7 @@ func (x *ListContentSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContentSettingsResponse.ProtoReflect.Descriptor instead.
 func (*ListContentSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{25}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListContentSettingsResponse) GetSettings() []*ContentSetting {
@@ -1334,7 +1437,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1449,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1462,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{26}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateApiKeyRequest) GetKey() *ApiKey {
@@ -1382,7 +1485,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1497,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1510,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{27}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CreateApiKeyResponse) GetKey() *ApiKey {
@@ -1428,14 +1531,19 @@ func (x *CreateApiKeyResponse) GetSecret() string {
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision the watcher has; the first answer comes at once only if there is a newer one. 0: none.
-	Revision      int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The watcher takes pieces: it gets only what changed since its revision, in answers of bounded size. A service that does
+	// not know them yet answers with whole snapshots.
+	Parts bool `protobuf:"varint,2,opt,name=parts,proto3" json:"parts,omitempty"`
+	// The lineage that came with the revision.
+	Lineage       string `protobuf:"bytes,3,opt,name=lineage,proto3" json:"lineage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1555,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1568,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{28}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchRequest) GetRevision() int64 {
@@ -1470,18 +1578,34 @@ func (x *WatchRequest) GetRevision() int64 {
 	return 0
 }
 
-// WatchResponse is one snapshot.
+func (x *WatchRequest) GetParts() bool {
+	if x != nil {
+		return x.Parts
+	}
+	return false
+}
+
+func (x *WatchRequest) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+// WatchResponse is one snapshot, or a piece of one.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whole, not a delta.
-	Snapshot      *Snapshot `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// Whole, not a delta; for watchers that do not take pieces.
+	Snapshot *Snapshot `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// For watchers that do.
+	Part          *SnapshotPart `protobuf:"bytes,2,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[29]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1617,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[29]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,12 +1630,19 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{29}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchResponse) GetSnapshot() *Snapshot {
 	if x != nil {
 		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetPart() *SnapshotPart {
+	if x != nil {
+		return x.Part
 	}
 	return nil
 }
@@ -1531,7 +1662,7 @@ type GetAccessTokenRequest struct {
 
 func (x *GetAccessTokenRequest) Reset() {
 	*x = GetAccessTokenRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[30]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1674,7 @@ func (x *GetAccessTokenRequest) String() string {
 func (*GetAccessTokenRequest) ProtoMessage() {}
 
 func (x *GetAccessTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[30]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1687,7 @@ func (x *GetAccessTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessTokenRequest.ProtoReflect.Descriptor instead.
 func (*GetAccessTokenRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{30}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetAccessTokenRequest) GetWorkspace() string {
@@ -1595,7 +1726,7 @@ type GetAccessTokenResponse struct {
 
 func (x *GetAccessTokenResponse) Reset() {
 	*x = GetAccessTokenResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[31]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1738,7 @@ func (x *GetAccessTokenResponse) String() string {
 func (*GetAccessTokenResponse) ProtoMessage() {}
 
 func (x *GetAccessTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[31]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1751,7 @@ func (x *GetAccessTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessTokenResponse.ProtoReflect.Descriptor instead.
 func (*GetAccessTokenResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{31}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetAccessTokenResponse) GetAccessToken() string {
@@ -1677,7 +1808,7 @@ type ListOutcomesRequest struct {
 
 func (x *ListOutcomesRequest) Reset() {
 	*x = ListOutcomesRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[32]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1820,7 @@ func (x *ListOutcomesRequest) String() string {
 func (*ListOutcomesRequest) ProtoMessage() {}
 
 func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[32]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1833,7 @@ func (x *ListOutcomesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesRequest.ProtoReflect.Descriptor instead.
 func (*ListOutcomesRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{32}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListOutcomesRequest) GetWorkspace() string {
@@ -1802,7 +1933,7 @@ type ListOutcomesResponse struct {
 
 func (x *ListOutcomesResponse) Reset() {
 	*x = ListOutcomesResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[33]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1945,7 @@ func (x *ListOutcomesResponse) String() string {
 func (*ListOutcomesResponse) ProtoMessage() {}
 
 func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[33]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1958,7 @@ func (x *ListOutcomesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOutcomesResponse.ProtoReflect.Descriptor instead.
 func (*ListOutcomesResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{33}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListOutcomesResponse) GetOutcomes() []*v1.Outcome {
@@ -1859,7 +1990,7 @@ type CountOutcomesRequest struct {
 
 func (x *CountOutcomesRequest) Reset() {
 	*x = CountOutcomesRequest{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[34]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2002,7 @@ func (x *CountOutcomesRequest) String() string {
 func (*CountOutcomesRequest) ProtoMessage() {}
 
 func (x *CountOutcomesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[34]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2015,7 @@ func (x *CountOutcomesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountOutcomesRequest.ProtoReflect.Descriptor instead.
 func (*CountOutcomesRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{34}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CountOutcomesRequest) GetWorkspace() string {
@@ -1919,7 +2050,7 @@ type CountOutcomesResponse struct {
 
 func (x *CountOutcomesResponse) Reset() {
 	*x = CountOutcomesResponse{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[35]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2062,7 @@ func (x *CountOutcomesResponse) String() string {
 func (*CountOutcomesResponse) ProtoMessage() {}
 
 func (x *CountOutcomesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[35]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2075,7 @@ func (x *CountOutcomesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountOutcomesResponse.ProtoReflect.Descriptor instead.
 func (*CountOutcomesResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{35}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CountOutcomesResponse) GetCounts() []*OutcomeCount {
@@ -1971,7 +2102,7 @@ type OutcomeCount struct {
 
 func (x *OutcomeCount) Reset() {
 	*x = OutcomeCount{}
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[36]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2114,7 @@ func (x *OutcomeCount) String() string {
 func (*OutcomeCount) ProtoMessage() {}
 
 func (x *OutcomeCount) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_config_service_proto_msgTypes[36]
+	mi := &file_throughline_config_v1_config_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2127,7 @@ func (x *OutcomeCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeCount.ProtoReflect.Descriptor instead.
 func (*OutcomeCount) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{36}
+	return file_throughline_config_v1_config_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OutcomeCount) GetStage() string {
@@ -2031,12 +2162,22 @@ var File_throughline_config_v1_config_service_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\n" +
-	"*throughline/config/v1/config_service.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\x1a#throughline/stream/v1/outcome.proto\x1a\"throughline/stream/v1/reason.proto\"p\n" +
+	"*throughline/config/v1/config_service.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\x1a#throughline/stream/v1/outcome.proto\x1a\"throughline/stream/v1/reason.proto\"\x8a\x01\n" +
 	"\bSnapshot\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12H\n" +
 	"\n" +
 	"workspaces\x18\x02 \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\n" +
-	"workspaces\"\x8d\x03\n" +
+	"workspaces\x12\x18\n" +
+	"\alineage\x18\x03 \x01(\tR\alineage\"\xd2\x01\n" +
+	"\fSnapshotPart\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x03R\x05since\x12H\n" +
+	"\n" +
+	"workspaces\x18\x03 \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\n" +
+	"workspaces\x12\x18\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
+	"\alineage\x18\x06 \x01(\tR\alineage\"\x8d\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
 	"\vsealed_keys\x18\x02 \x01(\fR\n" +
@@ -2114,11 +2255,14 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"_\n" +
 	"\x14CreateApiKeyResponse\x12/\n" +
 	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"*\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"Z\n" +
 	"\fWatchRequest\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"L\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05parts\x18\x02 \x01(\bR\x05parts\x12\x18\n" +
+	"\alineage\x18\x03 \x01(\tR\alineage\"\x85\x01\n" +
 	"\rWatchResponse\x12;\n" +
-	"\bsnapshot\x18\x01 \x01(\v2\x1f.throughline.config.v1.SnapshotR\bsnapshot\"\x9e\x01\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x1f.throughline.config.v1.SnapshotR\bsnapshot\x127\n" +
+	"\x04part\x18\x02 \x01(\v2#.throughline.config.v1.SnapshotPartR\x04part\"\x9e\x01\n" +
 	"\x15GetAccessTokenRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +
@@ -2191,132 +2335,135 @@ func file_throughline_config_v1_config_service_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_config_service_proto_rawDescData
 }
 
-var file_throughline_config_v1_config_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_throughline_config_v1_config_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_throughline_config_v1_config_service_proto_goTypes = []any{
 	(*Snapshot)(nil),                    // 0: throughline.config.v1.Snapshot
-	(*WorkspaceSnapshot)(nil),           // 1: throughline.config.v1.WorkspaceSnapshot
-	(*PutWorkspaceRequest)(nil),         // 2: throughline.config.v1.PutWorkspaceRequest
-	(*PutWorkspaceResponse)(nil),        // 3: throughline.config.v1.PutWorkspaceResponse
-	(*GetWorkspaceRequest)(nil),         // 4: throughline.config.v1.GetWorkspaceRequest
-	(*GetWorkspaceResponse)(nil),        // 5: throughline.config.v1.GetWorkspaceResponse
-	(*ListWorkspacesRequest)(nil),       // 6: throughline.config.v1.ListWorkspacesRequest
-	(*ListWorkspacesResponse)(nil),      // 7: throughline.config.v1.ListWorkspacesResponse
-	(*PutConnectionRequest)(nil),        // 8: throughline.config.v1.PutConnectionRequest
-	(*PutConnectionResponse)(nil),       // 9: throughline.config.v1.PutConnectionResponse
-	(*GetConnectionRequest)(nil),        // 10: throughline.config.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),       // 11: throughline.config.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),      // 12: throughline.config.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),     // 13: throughline.config.v1.ListConnectionsResponse
-	(*CheckConnectionRequest)(nil),      // 14: throughline.config.v1.CheckConnectionRequest
-	(*CheckConnectionResponse)(nil),     // 15: throughline.config.v1.CheckConnectionResponse
-	(*PutIntegrationRequest)(nil),       // 16: throughline.config.v1.PutIntegrationRequest
-	(*PutIntegrationResponse)(nil),      // 17: throughline.config.v1.PutIntegrationResponse
-	(*GetIntegrationRequest)(nil),       // 18: throughline.config.v1.GetIntegrationRequest
-	(*GetIntegrationResponse)(nil),      // 19: throughline.config.v1.GetIntegrationResponse
-	(*ListIntegrationsRequest)(nil),     // 20: throughline.config.v1.ListIntegrationsRequest
-	(*ListIntegrationsResponse)(nil),    // 21: throughline.config.v1.ListIntegrationsResponse
-	(*PutContentSettingRequest)(nil),    // 22: throughline.config.v1.PutContentSettingRequest
-	(*PutContentSettingResponse)(nil),   // 23: throughline.config.v1.PutContentSettingResponse
-	(*ListContentSettingsRequest)(nil),  // 24: throughline.config.v1.ListContentSettingsRequest
-	(*ListContentSettingsResponse)(nil), // 25: throughline.config.v1.ListContentSettingsResponse
-	(*CreateApiKeyRequest)(nil),         // 26: throughline.config.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),        // 27: throughline.config.v1.CreateApiKeyResponse
-	(*WatchRequest)(nil),                // 28: throughline.config.v1.WatchRequest
-	(*WatchResponse)(nil),               // 29: throughline.config.v1.WatchResponse
-	(*GetAccessTokenRequest)(nil),       // 30: throughline.config.v1.GetAccessTokenRequest
-	(*GetAccessTokenResponse)(nil),      // 31: throughline.config.v1.GetAccessTokenResponse
-	(*ListOutcomesRequest)(nil),         // 32: throughline.config.v1.ListOutcomesRequest
-	(*ListOutcomesResponse)(nil),        // 33: throughline.config.v1.ListOutcomesResponse
-	(*CountOutcomesRequest)(nil),        // 34: throughline.config.v1.CountOutcomesRequest
-	(*CountOutcomesResponse)(nil),       // 35: throughline.config.v1.CountOutcomesResponse
-	(*OutcomeCount)(nil),                // 36: throughline.config.v1.OutcomeCount
-	(*Workspace)(nil),                   // 37: throughline.config.v1.Workspace
-	(*Connection)(nil),                  // 38: throughline.config.v1.Connection
-	(*Integration)(nil),                 // 39: throughline.config.v1.Integration
-	(*ContentSetting)(nil),              // 40: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                      // 41: throughline.config.v1.ApiKey
-	(*Org)(nil),                         // 42: throughline.config.v1.Org
-	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
-	(v1.Status)(0),                      // 44: throughline.stream.v1.Status
-	(v1.Reason)(0),                      // 45: throughline.stream.v1.Reason
-	(*v1.Outcome)(nil),                  // 46: throughline.stream.v1.Outcome
+	(*SnapshotPart)(nil),                // 1: throughline.config.v1.SnapshotPart
+	(*WorkspaceSnapshot)(nil),           // 2: throughline.config.v1.WorkspaceSnapshot
+	(*PutWorkspaceRequest)(nil),         // 3: throughline.config.v1.PutWorkspaceRequest
+	(*PutWorkspaceResponse)(nil),        // 4: throughline.config.v1.PutWorkspaceResponse
+	(*GetWorkspaceRequest)(nil),         // 5: throughline.config.v1.GetWorkspaceRequest
+	(*GetWorkspaceResponse)(nil),        // 6: throughline.config.v1.GetWorkspaceResponse
+	(*ListWorkspacesRequest)(nil),       // 7: throughline.config.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),      // 8: throughline.config.v1.ListWorkspacesResponse
+	(*PutConnectionRequest)(nil),        // 9: throughline.config.v1.PutConnectionRequest
+	(*PutConnectionResponse)(nil),       // 10: throughline.config.v1.PutConnectionResponse
+	(*GetConnectionRequest)(nil),        // 11: throughline.config.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),       // 12: throughline.config.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),      // 13: throughline.config.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),     // 14: throughline.config.v1.ListConnectionsResponse
+	(*CheckConnectionRequest)(nil),      // 15: throughline.config.v1.CheckConnectionRequest
+	(*CheckConnectionResponse)(nil),     // 16: throughline.config.v1.CheckConnectionResponse
+	(*PutIntegrationRequest)(nil),       // 17: throughline.config.v1.PutIntegrationRequest
+	(*PutIntegrationResponse)(nil),      // 18: throughline.config.v1.PutIntegrationResponse
+	(*GetIntegrationRequest)(nil),       // 19: throughline.config.v1.GetIntegrationRequest
+	(*GetIntegrationResponse)(nil),      // 20: throughline.config.v1.GetIntegrationResponse
+	(*ListIntegrationsRequest)(nil),     // 21: throughline.config.v1.ListIntegrationsRequest
+	(*ListIntegrationsResponse)(nil),    // 22: throughline.config.v1.ListIntegrationsResponse
+	(*PutContentSettingRequest)(nil),    // 23: throughline.config.v1.PutContentSettingRequest
+	(*PutContentSettingResponse)(nil),   // 24: throughline.config.v1.PutContentSettingResponse
+	(*ListContentSettingsRequest)(nil),  // 25: throughline.config.v1.ListContentSettingsRequest
+	(*ListContentSettingsResponse)(nil), // 26: throughline.config.v1.ListContentSettingsResponse
+	(*CreateApiKeyRequest)(nil),         // 27: throughline.config.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),        // 28: throughline.config.v1.CreateApiKeyResponse
+	(*WatchRequest)(nil),                // 29: throughline.config.v1.WatchRequest
+	(*WatchResponse)(nil),               // 30: throughline.config.v1.WatchResponse
+	(*GetAccessTokenRequest)(nil),       // 31: throughline.config.v1.GetAccessTokenRequest
+	(*GetAccessTokenResponse)(nil),      // 32: throughline.config.v1.GetAccessTokenResponse
+	(*ListOutcomesRequest)(nil),         // 33: throughline.config.v1.ListOutcomesRequest
+	(*ListOutcomesResponse)(nil),        // 34: throughline.config.v1.ListOutcomesResponse
+	(*CountOutcomesRequest)(nil),        // 35: throughline.config.v1.CountOutcomesRequest
+	(*CountOutcomesResponse)(nil),       // 36: throughline.config.v1.CountOutcomesResponse
+	(*OutcomeCount)(nil),                // 37: throughline.config.v1.OutcomeCount
+	(*Workspace)(nil),                   // 38: throughline.config.v1.Workspace
+	(*Connection)(nil),                  // 39: throughline.config.v1.Connection
+	(*Integration)(nil),                 // 40: throughline.config.v1.Integration
+	(*ContentSetting)(nil),              // 41: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                      // 42: throughline.config.v1.ApiKey
+	(*Org)(nil),                         // 43: throughline.config.v1.Org
+	(*timestamppb.Timestamp)(nil),       // 44: google.protobuf.Timestamp
+	(v1.Status)(0),                      // 45: throughline.stream.v1.Status
+	(v1.Reason)(0),                      // 46: throughline.stream.v1.Reason
+	(*v1.Outcome)(nil),                  // 47: throughline.stream.v1.Outcome
 }
 var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
-	1,  // 0: throughline.config.v1.Snapshot.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
-	37, // 1: throughline.config.v1.WorkspaceSnapshot.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 2: throughline.config.v1.WorkspaceSnapshot.connections:type_name -> throughline.config.v1.Connection
-	39, // 3: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
-	40, // 4: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
-	41, // 5: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
-	37, // 6: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 7: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 8: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 9: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
-	38, // 10: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
-	38, // 11: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	38, // 12: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	38, // 13: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
-	42, // 14: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
-	39, // 15: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
-	39, // 16: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	39, // 17: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	39, // 18: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
-	40, // 19: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
-	40, // 20: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
-	40, // 21: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
-	41, // 22: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
-	41, // 23: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
-	0,  // 24: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
-	43, // 25: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	44, // 26: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
-	45, // 27: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
-	43, // 28: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 29: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	46, // 30: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
-	43, // 31: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 32: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	36, // 33: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
-	44, // 34: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
-	45, // 35: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
-	2,  // 36: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
-	4,  // 37: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
-	6,  // 38: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
-	8,  // 39: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
-	10, // 40: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
-	12, // 41: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
-	14, // 42: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
-	16, // 43: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
-	18, // 44: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
-	20, // 45: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
-	22, // 46: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
-	24, // 47: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
-	26, // 48: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
-	28, // 49: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
-	30, // 50: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
-	32, // 51: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
-	34, // 52: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
-	3,  // 53: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
-	5,  // 54: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
-	7,  // 55: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
-	9,  // 56: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
-	11, // 57: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
-	13, // 58: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
-	15, // 59: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
-	17, // 60: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
-	19, // 61: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
-	21, // 62: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
-	23, // 63: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
-	25, // 64: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
-	27, // 65: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
-	29, // 66: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
-	31, // 67: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
-	33, // 68: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
-	35, // 69: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
-	53, // [53:70] is the sub-list for method output_type
-	36, // [36:53] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	2,  // 0: throughline.config.v1.Snapshot.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
+	2,  // 1: throughline.config.v1.SnapshotPart.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
+	38, // 2: throughline.config.v1.WorkspaceSnapshot.workspace:type_name -> throughline.config.v1.Workspace
+	39, // 3: throughline.config.v1.WorkspaceSnapshot.connections:type_name -> throughline.config.v1.Connection
+	40, // 4: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
+	41, // 5: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
+	42, // 6: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
+	38, // 7: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 8: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 9: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 10: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
+	39, // 11: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
+	39, // 12: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 13: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 14: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
+	43, // 15: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
+	40, // 16: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	40, // 17: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 18: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 19: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
+	41, // 20: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 21: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 22: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
+	42, // 23: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
+	42, // 24: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
+	0,  // 25: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
+	1,  // 26: throughline.config.v1.WatchResponse.part:type_name -> throughline.config.v1.SnapshotPart
+	44, // 27: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	45, // 28: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
+	46, // 29: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
+	44, // 30: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 31: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	47, // 32: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
+	44, // 33: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 34: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	37, // 35: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
+	45, // 36: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
+	46, // 37: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
+	3,  // 38: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
+	5,  // 39: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
+	7,  // 40: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
+	9,  // 41: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
+	11, // 42: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
+	13, // 43: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
+	15, // 44: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
+	17, // 45: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
+	19, // 46: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
+	21, // 47: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
+	23, // 48: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
+	25, // 49: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
+	27, // 50: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
+	29, // 51: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
+	31, // 52: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
+	33, // 53: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
+	35, // 54: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
+	4,  // 55: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
+	6,  // 56: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
+	8,  // 57: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
+	10, // 58: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
+	12, // 59: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
+	14, // 60: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
+	16, // 61: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
+	18, // 62: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
+	20, // 63: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
+	22, // 64: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
+	24, // 65: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
+	26, // 66: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
+	28, // 67: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
+	30, // 68: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
+	32, // 69: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
+	34, // 70: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
+	36, // 71: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
+	55, // [55:72] is the sub-list for method output_type
+	38, // [38:55] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_config_service_proto_init() }
@@ -2331,7 +2478,7 @@ func file_throughline_config_v1_config_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_config_service_proto_rawDesc), len(file_throughline_config_v1_config_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

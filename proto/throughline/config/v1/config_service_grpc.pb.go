@@ -75,7 +75,8 @@ type ConfigServiceClient interface {
 	ListContentSettings(ctx context.Context, in *ListContentSettingsRequest, opts ...grpc.CallOption) (*ListContentSettingsResponse, error)
 	// CreateApiKey makes a key; the answer is the only place where the secret is ever shown.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
-	// Watch streams a complete snapshot at once and after every change, in order of revision.
+	// Watch streams a complete snapshot at once and after every change, in order of revision; or, to watchers that take them,
+	// pieces with what changed.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// GetAccessToken hands out a short-lived access token. Services only. One refresh at a time per connection.
 	GetAccessToken(ctx context.Context, in *GetAccessTokenRequest, opts ...grpc.CallOption) (*GetAccessTokenResponse, error)
@@ -306,7 +307,8 @@ type ConfigServiceServer interface {
 	ListContentSettings(context.Context, *ListContentSettingsRequest) (*ListContentSettingsResponse, error)
 	// CreateApiKey makes a key; the answer is the only place where the secret is ever shown.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
-	// Watch streams a complete snapshot at once and after every change, in order of revision.
+	// Watch streams a complete snapshot at once and after every change, in order of revision; or, to watchers that take them,
+	// pieces with what changed.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// GetAccessToken hands out a short-lived access token. Services only. One refresh at a time per connection.
 	GetAccessToken(context.Context, *GetAccessTokenRequest) (*GetAccessTokenResponse, error)

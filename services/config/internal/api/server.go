@@ -33,6 +33,7 @@ type Directory interface {
 type RunLog interface {
 	Outcomes(ctx context.Context, q store.OutcomeQuery) ([]store.Outcome, error)
 	CountOutcomes(ctx context.Context, workspace string, from, to time.Time) ([]store.Count, error)
+	IntegrationDays(ctx context.Context, q store.DayQuery) ([]store.IntegrationDay, error)
 }
 
 // Tokens hands out access tokens; see tokens.Custodian.
@@ -127,6 +128,7 @@ type Server struct {
 	configv1.UnimplementedConfigServiceServer
 	configv1.UnimplementedConnectServiceServer
 	configv1.UnimplementedCatalogueServiceServer
+	configv1.UnimplementedRunLogServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

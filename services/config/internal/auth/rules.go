@@ -88,6 +88,8 @@ var rules = map[string]Rule{
 	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody, Scope: readOutcomes},
 	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody, Scope: readOutcomes},
 
+	configv1.RunLogService_ListIntegrationDays_FullMethodName: {Roles: everybody, Scope: readOutcomes},
+
 	configv1.AccessService_PutMember_FullMethodName:               {Roles: admins},
 	configv1.AccessService_ListMembers_FullMethodName:             {Roles: readers},
 	configv1.AccessService_RemoveMember_FullMethodName:            {Roles: admins},

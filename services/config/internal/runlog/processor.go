@@ -41,7 +41,7 @@ func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stag
 	rows := make([]store.Outcome, 0, len(batch))
 	outcomes := make([]*streamv1.Outcome, 0, len(batch))
 	for i := range batch {
-		row, outcome, err := decode(batch[i].Value)
+		row, outcome, err := Decode(batch[i].Value)
 		if err != nil {
 			out.DeadLetter(batch[i], reasonBadSchema, err.Error())
 			continue
@@ -59,8 +59,8 @@ func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stag
 	return nil
 }
 
-// decode reads one outcome. The row keeps the bytes as they came, so that fields of a newer version are not lost.
-func decode(value []byte) (store.Outcome, *streamv1.Outcome, error) {
+// Decode reads one outcome. The row keeps the bytes as they came, so that fields of a newer version are not lost.
+func Decode(value []byte) (store.Outcome, *streamv1.Outcome, error) {
 	o := &streamv1.Outcome{}
 	if err := proto.Unmarshal(value, o); err != nil {
 		return store.Outcome{}, nil, errors.New("not an outcome: check what else produces into this topic")
@@ -82,6 +82,6 @@ func decode(value []byte) (store.Outcome, *streamv1.Outcome, error) {
 		Workspace: o.GetWorkspace(), ID: o.GetOutcomeId(), DecidedAt: o.GetDecidedAt().AsTime(), Stage: o.GetStage(),
 		Status: int32(o.GetStatus()), Reason: int32(o.GetReason()),
 		EventID: o.GetEventId(), VisitID: o.GetVisitId(), EngagementID: o.GetEngagementId(),
-		WriteKey: o.GetWriteKey(), RecordID: o.GetRecordId(), Body: value,
+		WriteKey: o.GetWriteKey(), RecordID: o.GetRecordId(), Integration: o.GetIntegration(), Body: value,
 	}, o, nil
 }

@@ -30,6 +30,26 @@ type countKey struct {
 	reason    int32
 }
 
+// tally collects what a batch changes about everything that is counted.
+type tally struct {
+	hours counter
+	days  dayCounter
+}
+
+func newTally() tally { return tally{counter{}, dayCounter{}} }
+
+func (t tally) add(o *Outcome, n int64) {
+	t.hours.add(o, n)
+	t.days.add(o, n)
+}
+
+func (t tally) apply(ctx context.Context, tx *sql.Tx) error {
+	if err := t.hours.apply(ctx, tx); err != nil {
+		return err
+	}
+	return t.days.apply(ctx, tx)
+}
+
 // counter collects what a batch changes about the counts.
 type counter map[countKey]int64
 

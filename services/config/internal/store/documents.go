@@ -86,23 +86,11 @@ func (s *Store) Put(ctx context.Context, save Save) error {
 		if err := insertAudit(ctx, tx, save.audit()); err != nil {
 			return err
 		}
-		return s.raiseRevision(ctx, tx)
+		return s.raise(ctx, tx, save.Workspace)
 	})
 	if err == nil {
 		s.saved()
 	}
-	return err
-}
-
-// raiseRevision tells watchers, once the transaction has committed, that there is something new.
-func (s *Store) raiseRevision(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
-		return err
-	}
-	if s.dialect.announce == "" {
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, s.dialect.announce)
 	return err
 }
 

@@ -20,6 +20,8 @@ type Outcome struct {
 	Reason        int32
 	// What it is about; empty where it does not apply.
 	EventID, VisitID, EngagementID, WriteKey, RecordID string
+	// Integration is the rule that made it; an outcome's id is of one rule for ever. It is counted and not kept with the row.
+	Integration string
 	// Body is the outcome as it came.
 	Body []byte
 }
@@ -84,6 +86,10 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 		s.insert[size] = stmt
 	}
+	var err error
+	if s.token, err = s.read.PrepareContext(ctx, tokenQuery); err != nil { //nolint:sqlclosecheck // Close does
+		return fmt.Errorf("prepare access tokens: %w", err)
+	}
 	return nil
 }
 
@@ -130,7 +136,7 @@ var errRepeated = errors.New("an outcome is there already")
 
 // addAll is the usual case: all are new. It inserts many rows at a time.
 func (s *Store) addAll(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket int64) error {
-	counts := counter{}
+	counts := newTally()
 	for i := range batch {
 		counts.add(&batch[i], 1)
 	}
@@ -153,7 +159,7 @@ func (s *Store) addAll(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket 
 
 // addOrReplace is what happens after a crash or a rebalance: it looks at each outcome alone.
 func (s *Store) addOrReplace(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket int64) error {
-	counts := counter{}
+	counts := newTally()
 	insert := tx.StmtContext(ctx, s.insert[1])
 	for i := range batch {
 		o := &batch[i]
@@ -189,7 +195,7 @@ func insertedBy(ctx context.Context, stmt *sql.Stmt, args []any) (int64, error) 
 type replacement struct {
 	outcome *Outcome
 	hash    int64
-	counts  counter
+	counts  tally
 }
 
 // replaceOutcome reports whether the row is this very outcome's, and replaces it by a later decision.
@@ -213,6 +219,7 @@ func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, r replacement) (
 		status = $5, reason = $6, event_id = $7, visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11,
 		body = $12, event_hash = $13, visit_hash = $14, engagement_hash = $15, write_hash = $16, record_hash = $17,
 		bucket = $19 WHERE id_hash = $18`, o.args(nil, place{r.hash, bucket})...)
+	old.Integration = o.Integration
 	r.counts.add(&old, -1)
 	r.counts.add(o, 1)
 	return true, err

@@ -48,9 +48,12 @@ func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
 	return out, rows.Err()
 }
 
-// PurgeCounts deletes the counts of any workspace for hours before the given time.
+// PurgeCounts deletes the counts of any workspace for hours, and for days of integrations, before the given time.
 func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
 	_, err := s.write.ExecContext(ctx, "DELETE FROM outcome_counts WHERE hour < $1", hourOf(before))
+	if err == nil {
+		_, err = s.write.ExecContext(ctx, "DELETE FROM integration_days WHERE day < $1", dayOf(before))
+	}
 	if err != nil {
 		return fmt.Errorf("purge run log counts: %w", err)
 	}

@@ -23,7 +23,9 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("open settings database: %w", err)
 	}
 	// synchronous=FULL: what was acknowledged survives a power cut, not only a kill.
-	write, err := openSQLite(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)")
+	// The writer's cache is the larger: a batch of outcomes touches pages all over the index of their ids, and a page that
+	// does not fit is written more than once.
+	write, err := openSQLite(path, "_pragma=cache_size(-192000)&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +36,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("open settings database: %w", err), write.Close())
 	}
-	read, err := openSQLite(path, "_pragma=query_only(1)")
+	read, err := openSQLite(path, "_pragma=cache_size(-32000)&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -54,7 +56,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 
 func openSQLite(path, options string) (*sql.DB, error) {
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-32000)&" + options
+		"?_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&" + options
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open settings database: %w", err)

@@ -25,8 +25,8 @@ type StateChange struct {
 	Manual bool
 }
 
-// keptChanges is how many changes of state are kept per connection.
-const keptChanges = 1000
+// keptStates is how many changes of state are kept per connection.
+const keptStates = 1000
 
 const stateColumns = "state, reason, cause, actor, since, held_until, better_since, recoveries, recovering_since"
 
@@ -134,11 +134,11 @@ func (s *Store) noteChange(ctx context.Context, tx *sql.Tx, workspace, connectio
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "DELETE FROM connection_history WHERE workspace = $1 AND connection = $2 AND seq <= $3",
-		workspace, connection, seq-keptChanges)
+		workspace, connection, seq-keptStates)
 	if err != nil {
 		return err
 	}
-	return s.raiseRevision(ctx, tx)
+	return s.raise(ctx, tx, workspace)
 }
 
 func bit(b bool) int {

@@ -24,6 +24,7 @@ type Store struct {
 	listen      func(ctx context.Context, changed func()) error
 	saved       func()
 	insert      map[int]*sql.Stmt
+	token       *sql.Stmt
 	bucket      bucketCounter
 }
 
@@ -48,6 +49,9 @@ func (s *Store) Close() error {
 	errs := []error{}
 	for _, stmt := range s.insert {
 		errs = append(errs, stmt.Close())
+	}
+	if s.token != nil {
+		errs = append(errs, s.token.Close())
 	}
 	errs = append(errs, s.write.Close())
 	if s.read != s.write {

@@ -25,13 +25,16 @@ type NewToken struct {
 	Credentials []byte
 }
 
+// tokenQuery is asked once per hand-out; preparing it each time would take three quarters of the time.
+const tokenQuery = `SELECT t.sealed, t.expires_at FROM access_tokens t JOIN documents d
+	ON d.workspace = t.workspace AND d.kind = $1 AND d.id = t.connection AND d.sealed_generation = t.generation
+	WHERE t.workspace = $2 AND t.connection = $3`
+
 // Token returns the access token got with the connection's present credentials; the error is ErrNotFound if there is none.
 func (s *Store) Token(ctx context.Context, workspace, connection string) (AccessToken, error) {
 	out := AccessToken{Workspace: workspace, Connection: connection}
 	var expires int64
-	err := s.read.QueryRowContext(ctx, `SELECT t.sealed, t.expires_at FROM access_tokens t JOIN documents d
-		ON d.workspace = t.workspace AND d.kind = $1 AND d.id = t.connection AND d.sealed_generation = t.generation
-		WHERE t.workspace = $2 AND t.connection = $3`, KindConnection, workspace, connection).Scan(&out.Sealed, &expires)
+	err := s.token.QueryRowContext(ctx, KindConnection, workspace, connection).Scan(&out.Sealed, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return AccessToken{}, ErrNotFound
 	}

@@ -60,7 +60,7 @@ func states(t *testing.T, open Open) {
 		require.True(t, history[0].Manual)
 		require.False(t, history[1].Manual)
 
-		snap, err := s.Snapshot(ctx)
+		snap, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, []store.ConnectionState{{Workspace: "acme", Connection: "main", Status: status}}, snap.States)
 		list, err := s.ConnectionStates(ctx, "globex")

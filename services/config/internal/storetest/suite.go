@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"Conflicts", conflicts},
 		{"Isolation", isolation},
 		{"Snapshot", snapshot},
+		{"Changes", changes},
 		{"Tokens", tokens},
 		{"TokenSafety", tokenSafety},
 		{"Leases", leases},
@@ -42,6 +43,7 @@ func Run(t *testing.T, open Open) {
 		{"Pages", pages},
 		{"Retention", retention},
 		{"Counts", counts},
+		{"Days", days},
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
@@ -180,7 +182,7 @@ func snapshot(t *testing.T, open Open) {
 	t.Run("HoldsEverythingAtOneRevision", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
-		empty, err := s.Snapshot(ctx)
+		empty, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, int64(1), empty.Revision, "even a fresh store has something to tell")
 
@@ -193,7 +195,7 @@ func snapshot(t *testing.T, open Open) {
 		require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "a", 0, "v1")))
 		require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "a", 1, "v2")))
 
-		snap, err := s.Snapshot(ctx)
+		snap, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, int64(5), snap.Revision)
 		require.Len(t, snap.Documents, 3)

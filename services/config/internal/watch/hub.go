@@ -7,14 +7,14 @@ import (
 	"sync"
 	"time"
 
-	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
 // Store is what the hub reads.
 type Store interface {
 	Revision(ctx context.Context) (int64, error)
-	Snapshot(ctx context.Context) (store.Snapshot, error)
+	// Snapshot may leave out workspaces that did not change after since.
+	Snapshot(ctx context.Context, since int64) (store.Snapshot, error)
 	Listen(ctx context.Context, changed func()) error
 }
 
@@ -24,6 +24,8 @@ type Config struct {
 	PollEvery time.Duration
 	// History is how long ago an integration version must have been replaced to be left out.
 	History time.Duration
+	// PartBytes is how large the pieces are that watchers get.
+	PartBytes int
 }
 
 // Deps is what a Hub works with; all of it is required.
@@ -33,16 +35,16 @@ type Deps struct {
 	Logger *slog.Logger
 }
 
-// Hub holds the newest snapshot. Safe for concurrent use.
+// Hub holds the newest settings. Safe for concurrent use.
 type Hub struct {
 	cfg  Config
 	deps Deps
 
 	reading sync.Mutex // one reader of the store at a time
 
-	mu       sync.Mutex
-	snapshot *configv1.Snapshot
-	changed  chan struct{}
+	mu      sync.Mutex
+	state   *State
+	changed chan struct{}
 }
 
 // New returns a hub that has read nothing yet.
@@ -100,37 +102,47 @@ func (h *Hub) listen(ctx context.Context, wake chan<- struct{}) {
 	}
 }
 
-// Current returns the snapshot of the store's present revision, and a channel that is closed when there is a newer one.
-// The snapshot must not be changed.
-func (h *Hub) Current(ctx context.Context) (*configv1.Snapshot, <-chan struct{}, error) {
+// Current returns the settings at the store's present revision, and a channel that is closed when there are newer ones.
+func (h *Hub) Current(ctx context.Context) (*State, <-chan struct{}, error) {
 	h.reading.Lock()
 	defer h.reading.Unlock()
 	revision, err := h.deps.Store.Revision(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	if snapshot, changed := h.Latest(); snapshot != nil && snapshot.GetRevision() == revision {
-		return snapshot, changed, nil
+	old, changed := h.Latest()
+	since := int64(0)
+	if old != nil {
+		if since = old.Revision(); since == revision {
+			return old, changed, nil
+		}
 	}
-	raw, err := h.deps.Store.Snapshot(ctx)
+	raw, err := h.deps.Store.Snapshot(ctx, since)
+	if err == nil && raw.Since != 0 && raw.Lineage != old.Lineage() { // another database took this one's place
+		raw, err = h.deps.Store.Snapshot(ctx, 0)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	snapshot, err := build(raw, h.deps.Clock.Now().Add(-h.cfg.History))
+	built, err := build(raw, h.deps.Clock.Now().Add(-h.cfg.History))
 	if err != nil {
 		return nil, nil, fmt.Errorf("build snapshot of revision %d: %w", raw.Revision, err)
 	}
+	state, err := next(old, raw, built, h.cfg.PartBytes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode snapshot of revision %d: %w", raw.Revision, err)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.snapshot = snapshot
+	h.state = state
 	close(h.changed)
 	h.changed = make(chan struct{})
-	return snapshot, h.changed, nil
+	return state, h.changed, nil
 }
 
 // Latest returns what Current last found, without asking the store; nil at first.
-func (h *Hub) Latest() (*configv1.Snapshot, <-chan struct{}) {
+func (h *Hub) Latest() (*State, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.snapshot, h.changed
+	return h.state, h.changed
 }

@@ -1,0 +1,28 @@
+-- +goose Up
+
+-- Whose settings a revision changed, so that a watcher can be told what is new to it. The oldest rows go as new ones come.
+CREATE TABLE changes (
+    revision  INTEGER PRIMARY KEY,
+    workspace TEXT NOT NULL
+);
+
+-- Which database this is: a revision means something only together with it.
+CREATE TABLE lineage (id TEXT NOT NULL);
+INSERT INTO lineage (id) VALUES (lower(hex(randomblob(16))));
+
+-- With the reason in it, a search for a rare one reads no other rows.
+DROP INDEX outcomes_by_trouble;
+CREATE INDEX outcomes_by_trouble ON outcomes (workspace, status, decided_at, reason) WHERE status <> 1;
+
+-- What an integration did per day. Each outcome counts once, under its newest status. first_id is the outcome of first_at.
+CREATE TABLE integration_days (
+    workspace   TEXT NOT NULL,
+    day         INTEGER NOT NULL,
+    integration TEXT NOT NULL,
+    status      INTEGER NOT NULL,
+    n           INTEGER NOT NULL,
+    first_at    INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    first_id    TEXT NOT NULL,
+    PRIMARY KEY (workspace, day, integration, status)
+);
