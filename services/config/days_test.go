@@ -51,8 +51,8 @@ func TestIntegrationDays(t *testing.T) {
 	require.Equal(t, "say what to do", newest.GetFirstError().GetDetail())
 
 	for _, token := range []string{"", acmeViewer, acmeToken} {
-		code := call(t.Context(), b.dial(t, token),
-			configv1.File_throughline_config_v1_run_log_proto.Services().Get(0).Methods().Get(0), "globex")
+		code := answerTo(t.Context(), b.dial(t, token),
+			configv1.File_throughline_config_v1_run_log_proto.Services().Get(0).Methods().Get(0), "globex").Code()
 		if token == "" {
 			require.Equal(t, codes.Unauthenticated, code)
 		} else {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -48,9 +49,11 @@ func (s *Server) fit(ctx context.Context, v *violations, next *configv1.Integrat
 		addProblems(v, err)
 		return notes, nil
 	}
-	report := conform.Check(program, objects)
+	report, said := conform.Check(program, objects), slices.Clone(*v)
 	for _, p := range catalogue.Problems(report.Problems) {
-		v.add("integration."+p.GetField(), "%s", p.GetDescription())
+		if field := "integration." + p.GetField(); !said.has(field) { // diagnosis says where to change it
+			v.add(field, "%s", p.GetDescription())
+		}
 	}
 	return append(notes, report.Notes...), nil
 }

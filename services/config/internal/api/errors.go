@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -27,6 +28,11 @@ type violations []*errdetails.BadRequest_FieldViolation
 
 func (v *violations) add(field, format string, args ...any) {
 	*v = append(*v, &errdetails.BadRequest_FieldViolation{Field: field, Description: fmt.Sprintf(format, args...)})
+}
+
+// has reports whether something is wrong with a field already.
+func (v violations) has(field string) bool {
+	return slices.ContainsFunc(v, func(f *errdetails.BadRequest_FieldViolation) bool { return f.GetField() == field })
 }
 
 // err returns nil if nothing is wrong.

@@ -89,10 +89,10 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	if notes, err = s.checkCatalogue(ctx, &v, next, program); err != nil {
+	if err := s.checkRights(ctx, &v, next); err != nil {
 		return nil, err
 	}
-	if err := s.checkRights(ctx, &v, next); err != nil {
+	if notes, err = s.checkCatalogue(ctx, &v, next, program); err != nil {
 		return nil, err
 	}
 	if err := s.checkUsers(ctx, &v, next); err != nil {
