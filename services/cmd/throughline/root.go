@@ -51,7 +51,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
-		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
+		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
 		newBench(),
 	)
 	return root
