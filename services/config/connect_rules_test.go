@@ -1,10 +1,12 @@
 package config_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,6 +99,7 @@ func TestMoreThanEnoughIsAccepted(t *testing.T) {
 }
 
 func TestAnotherUserIsAskedToLogIn(t *testing.T) {
+	t.Attr("requirement", "IMM-11")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -190,6 +193,87 @@ func TestABlockedAppIsNamedWhereverItShows(t *testing.T) {
 	w.answer = "deny"
 	require.Equal(t, http.StatusBadRequest, w.connect(denied.GetLink()).code)
 	require.Equal(t, degraded, b.status(t).GetState())
+}
+
+// logged keeps the lines of a log.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) lines(containing string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for line := range strings.Lines(l.text.String()) {
+		if strings.Contains(line, containing) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// TestWhatMayBeAnAttackIsOnTheRecord: foreign, replayed and stolen states leave a trace, and change nothing.
+func TestWhatMayBeAnAttackIsOnTheRecord(t *testing.T) {
+	t.Attr("requirement", "LOOM-4")
+	t.Attr("requirement", "IMM-6")
+	t.Parallel()
+	log := &logged{}
+	b := connectable(t, func(b *testBundle) { b.deps.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	sim := newSimulator(t, b)
+	started := b.startConnect(t, options(sim.login("acme")))
+	w, thief := b.browser(t), b.browser(t)
+	u, err := url.Parse(w.depart(started.GetLink()))
+	require.NoError(t, err)
+	state := u.Query().Get("state")
+	thief.do(http.MethodGet, callbackURL+"?code=aPrxStolen&state="+state, nil)
+	thief.do(http.MethodGet, callbackURL+"?code=aPrxStolen&state=made-up-0123456789", nil)
+	thief.do(http.MethodGet, callbackURL+"?code=aPrxStolen", nil)
+	require.Equal(t, http.StatusOK, w.consent(u.String()).code)
+	w.do(http.MethodGet, callbackURL+"?code=aPrxAgain&state="+state, nil)
+
+	trail := log.lines("security: a login was refused")
+	require.Len(t, trail, 4)
+	require.Contains(t, trail[0], "code=OTHER_BROWSER workspace=acme connection=main flow="+started.GetFlow().GetId())
+	for _, line := range trail[1:] {
+		require.Contains(t, line, "STATE_UNKNOWN")
+	}
+	for _, secret := range []string{state, "aPrx", "made-up", "own-secret", "5Aep861", strings.TrimPrefix(started.GetLink(), "https://pages.example")} {
+		require.Empty(t, log.lines(secret), "promise 8: %s", secret)
+	}
+	raw, err := os.ReadFile(b.cfg.Database.SQLitePath + "-wal")
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "5Aep861", "tokens are stored encrypted")
+	require.NotContains(t, string(raw), state)
+}
+
+// TestAnOrgMayBelongToTwoWorkspaces, and neither hears of the other (promise 9).
+func TestAnOrgMayBelongToTwoWorkspaces(t *testing.T) {
+	t.Attr("requirement", "LOOM-4")
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	_, err := b.admin.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{Workspace: &configv1.Workspace{Id: "globex", Name: "globex"}})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	other := options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.Workspace = "globex" })
+	started, err := b.connects(t, adminToken).StartConnect(t.Context(), &configv1.StartConnectRequest{Options: other})
+	require.NoError(t, err)
+	w := b.browser(t)
+	page := w.consent(w.press(started.GetLink()))
+	require.Equal(t, http.StatusOK, page.code)
+	require.NotContains(t, page.text, ">acme<")
+	flow, err := b.connects(t, adminToken).GetConnectFlow(t.Context(), &configv1.GetConnectFlowRequest{Workspace: "globex", Flow: started.GetFlow().GetId()})
+	require.NoError(t, err)
+	require.Empty(t, flow.GetFlow().GetResult().GetNotes())
+	_, err = b.connects(t, acmeToken).GetConnectFlow(t.Context(), &configv1.GetConnectFlowRequest{Workspace: "acme", Flow: started.GetFlow().GetId()})
+	require.Equal(t, codes.NotFound, status.Code(err))
 }
 
 func TestTooManyRequestsAreTurnedAway(t *testing.T) {

@@ -14,6 +14,9 @@ import (
 )
 
 func TestConnectingAnOrg(t *testing.T) {
+	t.Attr("requirement", "IMM-11")
+	t.Attr("requirement", "LOOM-4")
+	t.Attr("requirement", "IMM-6")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -89,6 +92,9 @@ func TestPagesGiveNothingAway(t *testing.T) {
 }
 
 func TestAStateWorksOnceInOneBrowserForAWhile(t *testing.T) {
+	t.Attr("requirement", "IMM-11")
+	t.Attr("requirement", "LOOM-4")
+	t.Attr("requirement", "IMM-6")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)
@@ -124,6 +130,8 @@ func TestAStateWorksOnceInOneBrowserForAWhile(t *testing.T) {
 }
 
 func TestADeniedLoginLeavesEverythingAsItWas(t *testing.T) {
+	t.Attr("requirement", "IMM-11")
+	t.Attr("requirement", "LOOM-4")
 	t.Parallel()
 	b := connectable(t)
 	sim := newSimulator(t, b)

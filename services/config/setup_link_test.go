@@ -234,3 +234,42 @@ func TestANewSecretIsTriedFirst(t *testing.T) {
 	b.clock.Advance(2 * time.Hour)
 	require.NoError(t, b.token(t), "what was rotated on the way was kept")
 }
+
+func TestWhatNobodyConfirmsIsRevoked(t *testing.T) {
+	t.Attr("requirement", "LOOM-3")
+	t.Parallel()
+	b := connectable(t, func(b *testBundle) { b.cfg.Connect.SweepEvery = 5 * time.Millisecond })
+	sim := newSimulator(t, b)
+	link := b.setupLink(t, options(sim.login("acme")))
+	w := b.browser(t)
+	page := w.connect(link.GetLink())
+	require.Contains(t, page.text, "Is this the right org?")
+	b.clock.Advance(15 * time.Minute)
+	require.Eventually(t, func() bool { return sim.revoked.Load() > 0 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.status(t).GetState() == notConnected }, 20*time.Second, 5*time.Millisecond)
+	require.Equal(t, configv1.FlowStatus_FLOW_STATUS_EXPIRED, b.progress(t, link.GetFlow().GetId()))
+	require.Zero(t, sim.refreshTokens(t, "acme"))
+	require.Contains(t, w.confirm(page, "yes").text, "STATE_UNKNOWN", "too late")
+}
+
+// TestTheFifthApprovalIsWarnedOf: Salesforce keeps five grants of one user for one app, and a sixth ends the oldest.
+func TestTheFifthApprovalIsWarnedOf(t *testing.T) {
+	t.Attr("requirement", "XC-16")
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	w := b.browser(t)
+	for i, id := range []string{"main", "second", "third", "fourth", "fifth", "sixth"} {
+		started := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.Connection = id }))
+		require.Equal(t, http.StatusOK, w.connect(started.GetLink()).code)
+		notes := b.flow(t, started.GetFlow().GetId()).GetResult().GetNotes()
+		require.Equal(t, i >= 4, len(notes) > 0, "%s: %v", id, notes)
+		b.clock.Advance(time.Minute)
+	}
+	b.clock.Advance(2 * time.Hour)
+	require.Equal(t, codes.FailedPrecondition, status.Code(b.token(t)))
+	require.Equal(t, revoked, b.status(t).GetState(), "as it was warned")
+	list, err := b.admin.ListConnections(t.Context(), &configv1.ListConnectionsRequest{Workspace: "acme"})
+	require.NoError(t, err)
+	require.Len(t, list.GetConnections(), 6, "several accounts of one environment, each with a state of its own")
+}

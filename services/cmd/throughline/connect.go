@@ -27,6 +27,7 @@ type connectFlags struct {
 	setupLink, noWait, asJSON      bool
 	lifetime, pollEvery            time.Duration
 	acceptOrg, acceptFlow          string
+	replaceSecret                  bool
 	needsPackage, needsPackageSays bool
 }
 
@@ -49,7 +50,8 @@ printed too, character by character.`,
   throughline connect --workspace acme uat --sandbox --source immedio
   throughline connect --workspace acme production --login-url https://acme.my.salesforce.com --client-id 3MVG9… --client-secret-file secret
   throughline connect --workspace acme production --setup-link       # for the Salesforce administrator, who finishes it
-  throughline connect --workspace acme production --flow 0199… --accept-org 00D5e000000AbCdEAK`,
+  throughline connect --workspace acme production --flow 0199… --accept-org 00D5e000000AbCdEAK
+  throughline connect --workspace acme production --replace-secret --client-secret-file secret   # tried first; the old one stays if it fails`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.options.Connection = args[0]
@@ -91,6 +93,7 @@ func (f *connectFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.noWait, "no-wait", false, "print the link and do not wait")
 	flags.StringVar(&f.acceptFlow, "flow", "", "follow this attempt instead of beginning one")
 	flags.StringVar(&f.acceptOrg, "accept-org", "", "with --flow: connect to this other `org`, by its id")
+	flags.BoolVar(&f.replaceSecret, "replace-secret", false, "only try and keep a new consumer secret, from --client-secret-file")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON objects, one a line")
 	if err := cmd.MarkFlagRequired("workspace"); err != nil {
 		panic(err)
@@ -125,6 +128,9 @@ func (f *connectFlags) fill(stdin io.Reader) error {
 		return errors.New("--accept-org: name the attempt with --flow")
 	}
 	if f.secretFile == "" {
+		if f.replaceSecret {
+			return errors.New("--replace-secret: name the new one with --client-secret-file")
+		}
 		return nil
 	}
 	in := stdin
@@ -145,6 +151,15 @@ func (f *connectFlags) fill(stdin io.Reader) error {
 }
 
 func (f *connectFlags) run(ctx context.Context, service configv1.ConnectServiceClient, w io.Writer) error {
+	if f.replaceSecret {
+		_, err := service.ReplaceAppSecret(ctx, &configv1.ReplaceAppSecretRequest{
+			Workspace: f.options.GetWorkspace(), Connection: f.options.GetConnection(), ClientSecret: f.options.GetClientSecret(),
+		})
+		if err == nil {
+			fmt.Fprintf(w, "✓ %s uses the new secret\n", f.options.GetConnection())
+		}
+		return err
+	}
 	if f.acceptOrg != "" {
 		_, err := service.AcceptOtherOrg(ctx, &configv1.AcceptOtherOrgRequest{
 			Workspace: f.options.GetWorkspace(), Flow: f.acceptFlow, OrgId: f.acceptOrg,

@@ -154,6 +154,12 @@ func TestConnectingFromTheCommandLine(t *testing.T) {
 	require.Contains(t, i.output(t, "doctor", "--workspace", "acme", "--lang", "ja"), "アドレスで人物を検索できます")
 	require.Contains(t, i.output(t, "doctor", "--workspace", "acme", "--connection", "crm", "--last", "--json"), `"probe":"email_encryption"`)
 
+	require.Contains(t, i.output(t, "override", "--workspace", "acme", "crm", "--state", "degraded", "--reason", "SF_APP_BLOCKED", "--note", "their migration"), "crm is DEGRADED(SF_APP_BLOCKED) until")
+	require.Contains(t, i.output(t, "connections", "--workspace", "acme", "--history", "crm"), "aoi (override)")
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secretFile, []byte("hush\n"), 0o600))
+	require.Contains(t, i.output(t, "connect", "--workspace", "acme", "crm", "--replace-secret", "--client-secret-file", secretFile), "crm uses the new secret")
+
 	require.Contains(t, i.output(t, "disconnect", "--workspace", "acme", "crm"), "revoked at Salesforce")
 	require.Contains(t, i.output(t, "connections", "--workspace", "acme"), "DISCONNECTED")
 	link := i.output(t, "connect", "--workspace", "acme", "crm", "--setup-link")
@@ -164,6 +170,8 @@ func TestConnectingFromTheCommandLine(t *testing.T) {
 	require.ErrorContains(t, i.run(t.Context(), nil, &out, "connect", "--workspace", "acme", "crm"), "aoi began connecting this already")
 	require.ErrorContains(t, i.run(t.Context(), nil, &out, "connect", "--workspace", "acme", "crm", "--pkce", "maybe"), "--pkce")
 	require.ErrorContains(t, i.run(t.Context(), nil, &out, "connect", "--workspace", "acme", "crm", "--accept-org", "00D"), "--flow")
+	require.ErrorContains(t, i.run(t.Context(), nil, &out, "connect", "--workspace", "acme", "crm", "--replace-secret"), "--client-secret-file")
+	require.ErrorContains(t, i.run(t.Context(), nil, &out, "override", "--workspace", "acme", "crm", "--state", "fine", "--note", "x"), "--state")
 }
 
 func TestTheDoctorCountsWhatIsInTheWay(t *testing.T) {

@@ -51,7 +51,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
-		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newCheck(), newCatalogue(), newPreview(),
+		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
 		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
 		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newSignIn(),
 		newBench(),

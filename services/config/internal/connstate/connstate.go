@@ -66,7 +66,7 @@ type Status struct {
 	HeldUntil time.Time
 	// BetterSince is since when every look finds the connection well while damping still holds it back; zero: it does not.
 	BetterSince time.Time
-	// Recoveries counts how often it became READY again since RecoveringSince.
+	// Recoveries counts how often it recovered since RecoveringSince.
 	Recoveries      int
 	RecoveringSince time.Time
 }
@@ -81,6 +81,9 @@ type Change struct {
 	// Manual is an operator's decision. It is not damped, and stands for Hold against what diagnosis finds.
 	Manual bool
 	Hold   time.Duration
+	// Recovery: it happened by itself that the connection is let in again; nobody put it right. It is damped like becoming
+	// READY.
+	Recovery bool
 }
 
 // Rules bound flapping.
@@ -152,7 +155,7 @@ func (r Rules) Next(now Status, c Change) (Status, Verdict, error) {
 		next.HeldUntil = c.At.Add(c.Hold)
 		return next, Changed, nil
 	}
-	if c.To == Ready && (now.State == Degraded || now.State == NoPackage) {
+	if c.Recovery || c.To == Ready && (now.State == Degraded || now.State == NoPackage) {
 		return r.recover(now, next)
 	}
 	return next, Changed, nil

@@ -120,6 +120,30 @@ func TestFlappingIsDamped(t *testing.T) {
 	require.Equal(t, connstate.Ready, s.State)
 }
 
+func TestBeingLetInAgainIsDampedToo(t *testing.T) {
+	t.Attr("requirement", "XC-17")
+	t.Parallel()
+	rules, at := connstate.DefaultRules(), epoch
+	s := connstate.Status{State: connstate.Ready, Since: epoch}
+	again := func(recovery bool) connstate.Change {
+		at = at.Add(time.Minute)
+		c := to(connstate.Authorised, at)
+		c.Recovery = recovery
+		return c
+	}
+	for range rules.Flaps {
+		s = must(t, s, to(connstate.Revoked, at))
+		s = must(t, s, again(true))
+		s = must(t, s, to(connstate.Ready, at))
+	}
+	s = must(t, s, to(connstate.Revoked, at))
+	s, verdict, err := rules.Next(s, again(true))
+	require.NoError(t, err)
+	require.Equal(t, connstate.Damped, verdict)
+	require.Equal(t, connstate.Revoked, s.State)
+	require.Equal(t, connstate.Authorised, must(t, s, again(false)).State, "somebody who authorises it anew need not wait")
+}
+
 func TestAnOperatorsDecisionStands(t *testing.T) {
 	t.Parallel()
 	c := to(connstate.Ready, epoch)

@@ -242,6 +242,9 @@ func age(c *configv1.Connection, now time.Time) time.Duration {
 // conclude notes the state that follows from the answers, if one does.
 func (s *Service) conclude(ctx context.Context, d *configv1.Diagnosis) (connstate.Status, connstate.Verdict, error) {
 	key := lifecycle.Key{Workspace: d.GetWorkspace(), Connection: d.GetConnection()}
+	if err := s.letIn(ctx, key, d); err != nil {
+		return connstate.Status{}, connstate.Same, err
+	}
 	state, reason, known := probe.State(d.GetResults())
 	if !known {
 		status, err := s.deps.Keeper.Status(ctx, key)
@@ -250,6 +253,17 @@ func (s *Service) conclude(ctx context.Context, d *configv1.Diagnosis) (connstat
 	return s.deps.Keeper.ChangeIfLegal(ctx, key, connstate.Change{
 		To: state, Reason: reason, Cause: cause(d.GetResults(), reason), Actor: lifecycle.ActorDiagnosis,
 	})
+}
+
+// letIn notes that a connection that was REVOKED gets tokens after all: its user was let in again, or what the token endpoint
+// had said could not be noted when it did.
+func (s *Service) letIn(ctx context.Context, key lifecycle.Key, d *configv1.Diagnosis) error {
+	status, err := s.deps.Keeper.Status(ctx, key)
+	if err != nil || status.State != connstate.Revoked || d.GetResults()[0].GetStatus() != configv1.ProbeStatus_PROBE_STATUS_OK {
+		return err
+	}
+	s.deps.Keeper.Issued(ctx, key.Workspace, key.Connection)
+	return nil
 }
 
 // cause names the first question that was answered with the reason.

@@ -171,6 +171,26 @@ func TestWhoeverAsksMeanwhileGetsTheSameDiagnosis(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+func TestARevokedConnectionThatGetsTokensGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, state := range []connstate.State{connstate.Authorised, connstate.Revoked} {
+		_, _, err := b.store.ChangeState(t.Context(), "acme", "main", false, func(now connstate.Status) (connstate.Status, connstate.Verdict, error) {
+			return connstate.DefaultRules().Next(now, connstate.Change{To: state, Cause: "TEST", Actor: "aoi", At: b.clock.Now()})
+		})
+		require.NoError(t, err)
+	}
+	b.tokenErr = &salesforce.Error{Class: salesforce.ClassAuth, Reason: salesforce.ReasonAuthRevoked, Code: "inactive_user"}
+	s := b.replica()
+	_, err := s.Diagnose(t.Context(), "acme", "main")
+	require.NoError(t, err)
+	require.Equal(t, connstate.Revoked, b.state(t, "main"))
+	b.tokenErr = nil
+	_, err = s.Diagnose(t.Context(), "acme", "main")
+	require.NoError(t, err)
+	require.Equal(t, connstate.Ready, b.state(t, "main"))
+}
+
 func TestNobodyIsAskedWithoutAnAuthorisation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

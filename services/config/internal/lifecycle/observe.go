@@ -42,7 +42,7 @@ func (k *Keeper) Issued(ctx context.Context, workspace, connection string) {
 	}
 	switch {
 	case status.State == connstate.Revoked:
-		k.note(ctx, key, connstate.Change{To: connstate.Authorised, Cause: CauseTokenIssued, Actor: ActorSalesforce})
+		k.note(ctx, key, connstate.Change{To: connstate.Authorised, Cause: CauseTokenIssued, Actor: ActorSalesforce, Recovery: true})
 	case status.State == connstate.Degraded && status.Actor == ActorSalesforce:
 	default:
 		return
