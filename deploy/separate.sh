@@ -187,12 +187,18 @@ check "every Task is there, once" "170 170" "$(records Task) $(field Task Throug
 check "every engagement is there, once" "190 190" "$(records Engagement__c) $(field Engagement__c External_Id__c)"
 
 # ---- what the dashboard and the alerts ask for exists
-for s in "${services[@]}"; do metrics "$s"; done >"$dir/metrics.txt"
-absent=
-for m in $(grep -ohE '\b(throughline|messaging|http_client|rpc_server|process)_[a-z_]+\b' \
-  "$compose"/grafana/dashboards/*.json "$compose"/prometheus-alerts.yml | sort -u); do
-  grep -qE "^$m[{ ]|[{,]$m=" "$dir/metrics.txt" || absent+=" $m" # a metric, or a label of one
-done
+asked=$(grep -ohE '\b(throughline|messaging|http_client|rpc_server|process)_[a-z_]+\b' \
+  "$compose"/grafana/dashboards/*.json "$compose"/prometheus-alerts.yml | sort -u)
+all_there() {
+  local s m
+  for s in "${services[@]}"; do metrics "$s"; done >"$dir/metrics.txt"
+  absent=
+  for m in $asked; do
+    grep -qE "^$m[{ ]|[{,]$m=" "$dir/metrics.txt" || absent+=" $m" # a metric, or a label of one
+  done
+  [ -z "$absent" ]
+}
+await 75 "the metrics, some of which are of what config looks at once a minute" all_there || true
 check "every metric of dashboard and alerts exists" "" "$absent"
 
 # ---- stop from the beginning of the flow, with events on their way, and start again
