@@ -41,10 +41,10 @@ func (f *flaky) NewStream(ctx context.Context, desc *grpc.StreamDesc, method str
 	return &flakyStream{ClientStream: stream, conn: f, cancel: cancel, left: f.random.IntN(6)}, err
 }
 
-func (f *flaky) seen() (wrong error, largest, broken int) {
+func (f *flaky) seen() (largest, broken int, wrong error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.wrong, f.largest, f.broken
+	return f.largest, f.broken, f.wrong
 }
 
 type flakyStream struct {
@@ -162,7 +162,7 @@ func missNothing(t *testing.T, random *rand.Rand) {
 		require.Eventually(t, func() bool { v := c.View(); return v != nil && v.Revision() >= want.GetRevision() },
 			30*time.Second, time.Millisecond)
 		requireSame(t, b, want, c.View())
-		wrong, largest, times := conns[n].seen()
+		largest, times, wrong := conns[n].seen()
 		require.NoError(t, wrong)
 		require.LessOrEqual(t, largest, 2*b.cfg.WatchPartBytes, "a large workspace comes in pieces")
 		broken += times

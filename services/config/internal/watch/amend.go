@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -32,7 +33,7 @@ func (w *workspace) amend(was *workspace) {
 	if !ok {
 		return
 	}
-	all := append(was.amendments[:len(was.amendments):len(was.amendments)], amendment{was.changed, records})
+	all := slices.Concat(was.amendments, []amendment{{was.changed, records}})
 	size := 0
 	for n := len(all) - 1; n >= 0; n-- {
 		// Promise 7. What is half as large as the whole is not worth keeping.
