@@ -98,7 +98,7 @@ type Database struct {
 	PostgresPasswordFile string `yaml:"postgres_password_file"`
 	// MaxConns is the most connections to PostgreSQL.
 	MaxConns int `yaml:"max_conns"`
-	// OpenTimeout bounds opening and migrating.
+	// OpenTimeout bounds opening and migrating; a run log of millions of rows takes its time when an index changes.
 	OpenTimeout time.Duration `yaml:"open_timeout"`
 }
 
@@ -130,7 +130,7 @@ func DefaultConfig() Config {
 	log.BatchWait = 250 * time.Millisecond
 	return Config{
 		Listen:             "127.0.0.1:9090",
-		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
+		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 5 * time.Minute},
 		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
 		Connect:            DefaultConnect(),

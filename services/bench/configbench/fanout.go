@@ -30,7 +30,7 @@ const (
 
 // fanOut times changes until the last watcher has them.
 func (m *bench) fanOut(ctx context.Context) (err error) {
-	s, err := m.place.start(m.place.file("settings.db"), nil)
+	s, err := m.place.start(m.place.file("settings.db"), nil) //nolint:contextcheck // the service ends with close
 	if err != nil {
 		return err
 	}
@@ -182,8 +182,8 @@ func (m *bench) bareFanOut(ctx context.Context, changed *configv1.Integration) (
 	}
 	r := &m.result.FanOut
 	r.Bare = spread(took)
-	r.Changes.print(m.w, "save to last watcher", r.Changes.P50/max(r.Bare.P50, 0.001))
-	r.Bare.print(m.w, fmt.Sprintf("bare gRPC, %d bytes", len(payload)), 0)
+	r.Changes.writeTo(m.w, "save to last watcher", r.Changes.P50/max(r.Bare.P50, 0.001))
+	r.Bare.writeTo(m.w, fmt.Sprintf("bare gRPC, %d bytes", len(payload)), 0)
 	fmt.Fprintf(m.w, "%-34s %10.1f ms\n", "CPU of one change", r.CPU)
 	return nil
 }

@@ -119,14 +119,14 @@ func (m *bench) ask(ctx context.Context, q *questions, r *RunLog) error {
 	if err != nil {
 		return err
 	}
-	r.Bare.print(m.w, "one setting by primary key", 0)
+	r.Bare.writeTo(m.w, "one setting by primary key", 0)
 	for _, kind := range q.kinds() {
 		took, err := measure(kind.ask)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.kind, err)
 		}
 		answer := Query{Kind: kind.kind, Ratio: took.P50 / max(r.Bare.P50, 0.001), Spread: took}
-		answer.print(m.w, kind.kind, answer.Ratio)
+		answer.writeTo(m.w, kind.kind, answer.Ratio)
 		r.Queries = append(r.Queries, answer)
 	}
 	return nil
@@ -149,7 +149,7 @@ func (m *bench) askWhileCleaning(ctx context.Context, q *questions, r *RunLog) e
 		}
 		if there, err := q.there(ctx, q.oldest-1); err != nil || !there {
 			r.Cleaning, r.Deleted = spread(took), purgedShare*float64(q.all.total)/time.Since(began).Seconds()
-			r.Cleaning.print(m.w, "all kinds, while rows are deleted", 0)
+			r.Cleaning.writeTo(m.w, "all kinds, while rows are deleted", 0)
 			fmt.Fprintf(m.w, "%-34s %10.0f rows/s\n", "deleted meanwhile", r.Deleted)
 			return err
 		}

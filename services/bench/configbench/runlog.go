@@ -52,7 +52,7 @@ func (m *bench) runLog(ctx context.Context, database string, dsn secret.String) 
 	if m.cfg.Keep != "" {
 		file = filepath.Join(m.cfg.Keep, "outcomes.db")
 	}
-	open := func(retention config.Retention) (*service, error) {
+	open := func(retention config.Retention) (*service, error) { //nolint:contextcheck // the service ends with close
 		return m.place.start(file, func(c *config.Config, d *config.Deps) {
 			c.Database.PostgresDSN, c.Database.OpenTimeout = dsn, openWithin
 			c.RunLog.Retention = retention

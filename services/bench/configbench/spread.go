@@ -32,7 +32,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 const spreadHeader = "%-34s %10s %10s %10s %8s\n"
 
-func (s Spread) print(w io.Writer, what string, ratio float64) {
+func (s Spread) writeTo(w io.Writer, what string, ratio float64) {
 	share := ""
 	if ratio > 0 {
 		share = fmt.Sprintf("%.1f", ratio)

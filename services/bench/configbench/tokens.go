@@ -26,7 +26,7 @@ func (m *bench) tokens(ctx context.Context) (err error) {
 	}
 	org := newTokenEndpoint()
 	defer org.Close()
-	s, err := m.place.start(m.place.file("tokens.db"), nil)
+	s, err := m.place.start(m.place.file("tokens.db"), nil) //nolint:contextcheck // the service ends with close
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (c *Client) apply(ctx context.Context, next *change) error {
 	}
 	c.publish(view)
 	c.deps.Logger.InfoContext(ctx, "settings received", "revision", view.Revision(), "workspaces", len(view.workspaces),
-		"changed", len(next.workspaces))
+		"changed", len(next.workspaces)+len(next.amended))
 	select {
 	case c.unsaved <- struct{}{}:
 	default: // the newest view will be saved anyway

@@ -1,8 +1,11 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -14,9 +17,10 @@ import (
 type change struct {
 	revision, since int64
 	lineage         string
-	workspaces      []*configv1.WorkspaceSnapshot
-	removed         []string
-	bytes           int
+	// workspaces replace what is there; amended are added to what is there.
+	workspaces, amended []*configv1.WorkspaceSnapshot
+	removed             []string
+	bytes               int
 }
 
 // errPieces: the stream is given up and begun again from the last whole revision.
@@ -32,18 +36,64 @@ func (c *change) add(part *configv1.SnapshotPart, limit int) (last bool, err err
 	if c.bytes += proto.Size(part); c.bytes > limit {
 		return false, fmt.Errorf("settings of revision %d are larger than max_snapshot_bytes: raise it", c.revision)
 	}
-	for _, ws := range part.GetWorkspaces() {
-		if ws.GetWorkspace() != nil {
-			c.workspaces = append(c.workspaces, ws)
-			continue
-		}
-		if len(c.workspaces) == 0 {
-			return false, errPieces
-		}
-		extend(c.workspaces[len(c.workspaces)-1], ws)
+	if c.workspaces, err = join(c.workspaces, part.GetWorkspaces()); err != nil {
+		return false, err
+	}
+	if c.amended, err = join(c.amended, part.GetAmended()); err != nil {
+		return false, err
 	}
 	c.removed = append(c.removed, part.GetRemoved()...)
 	return part.GetLast(), nil
+}
+
+// join appends pieces: what is no workspace's beginning continues the one before it.
+func join(all, pieces []*configv1.WorkspaceSnapshot) ([]*configv1.WorkspaceSnapshot, error) {
+	for _, ws := range pieces {
+		switch {
+		case ws.GetWorkspace() != nil:
+			all = append(all, ws)
+		case len(all) == 0:
+			return nil, errPieces
+		default:
+			extend(all[len(all)-1], ws)
+		}
+	}
+	return all, nil
+}
+
+// amend returns what becomes of a workspace when the settings of a change replace those of the same id, or are added.
+func amend(was, with *configv1.WorkspaceSnapshot) *configv1.WorkspaceSnapshot {
+	return &configv1.WorkspaceSnapshot{
+		Workspace: with.GetWorkspace(), SealedKeys: with.GetSealedKeys(),
+		Connections: replace(was.GetConnections(), with.GetConnections(), func(a, b *configv1.Connection) int {
+			return strings.Compare(a.GetId(), b.GetId())
+		}),
+		Integrations: replace(was.GetIntegrations(), with.GetIntegrations(), func(a, b *configv1.Integration) int {
+			return cmp.Or(strings.Compare(a.GetId(), b.GetId()), cmp.Compare(a.GetVersion(), b.GetVersion()))
+		}),
+		ContentSettings: replace(was.GetContentSettings(), with.GetContentSettings(), func(a, b *configv1.ContentSetting) int {
+			return strings.Compare(a.GetContentId(), b.GetContentId())
+		}),
+		ApiKeys: replace(was.GetApiKeys(), with.GetApiKeys(), func(a, b *configv1.ApiKey) int {
+			return strings.Compare(a.GetId(), b.GetId())
+		}),
+	}
+}
+
+// replace merges two lists, in order; of equal ones the last of the second list stays. It leaves the lists as they are.
+func replace[T any](was, with []T, compare func(a, b T) int) []T {
+	if len(with) == 0 {
+		return was
+	}
+	all := slices.Concat(was, with)
+	slices.SortStableFunc(all, compare)
+	kept := all[:0]
+	for n, setting := range all {
+		if n+1 == len(all) || compare(setting, all[n+1]) != 0 {
+			kept = append(kept, setting)
+		}
+	}
+	return kept
 }
 
 // extend appends the lists of a piece to those of the workspace it continues, whatever lists there are. Unlike proto.Merge it

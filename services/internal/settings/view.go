@@ -38,8 +38,16 @@ func (v *View) with(c *change, inst *seal.Installation) (*View, error) {
 	for _, id := range c.removed {
 		delete(next.byID, id)
 	}
+	workspaces := c.workspaces
+	for _, ws := range c.amended {
+		was, ok := next.byID[ws.GetWorkspace().GetId()]
+		if !ok {
+			return nil, errPieces
+		}
+		workspaces = append(workspaces, amend(was.source, ws))
+	}
 	var errs []error
-	for _, ws := range c.workspaces {
+	for _, ws := range workspaces {
 		w, err := newWorkspace(ws, inst)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("settings of workspace %s: %w", ws.GetWorkspace().GetId(), err))

@@ -98,17 +98,19 @@ type SnapshotPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision that the watcher has with the last piece.
 	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The revision that this is to be added to: a workspace that is named is replaced as a whole, all others stay. 0: to
-	// nothing; what is not named is gone.
+	// The revision that this is to be added to: workspaces that are not named stay. 0: to nothing; what is not named is gone.
 	Since int64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
-	// Workspaces, or pieces of them, by id.
+	// Workspaces that are new or replace what was there as a whole, or pieces of them, by id.
 	Workspaces []*WorkspaceSnapshot `protobuf:"bytes,3,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
 	// Ids of workspaces that are gone.
 	Removed []string `protobuf:"bytes,4,rep,name=removed,proto3" json:"removed,omitempty"`
 	// No further piece belongs to this revision.
 	Last bool `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
 	// Which database the revision is of.
-	Lineage       string `protobuf:"bytes,6,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	Lineage string `protobuf:"bytes,6,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	// Workspaces of which only some settings are new, or pieces of them. The settings named replace those of the same id, of an
+	// integration: of the same id and version, or are added; all others stay.
+	Amended       []*WorkspaceSnapshot `protobuf:"bytes,7,rep,name=amended,proto3" json:"amended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,6 +185,13 @@ func (x *SnapshotPart) GetLineage() string {
 		return x.Lineage
 	}
 	return ""
+}
+
+func (x *SnapshotPart) GetAmended() []*WorkspaceSnapshot {
+	if x != nil {
+		return x.Amended
+	}
+	return nil
 }
 
 // WorkspaceSnapshot is one workspace's settings.
@@ -2168,7 +2177,7 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\n" +
 	"workspaces\x18\x02 \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\n" +
 	"workspaces\x12\x18\n" +
-	"\alineage\x18\x03 \x01(\tR\alineage\"\xd2\x01\n" +
+	"\alineage\x18\x03 \x01(\tR\alineage\"\x96\x02\n" +
 	"\fSnapshotPart\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
 	"\x05since\x18\x02 \x01(\x03R\x05since\x12H\n" +
@@ -2177,7 +2186,8 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"workspaces\x12\x18\n" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
-	"\alineage\x18\x06 \x01(\tR\alineage\"\x8d\x03\n" +
+	"\alineage\x18\x06 \x01(\tR\alineage\x12B\n" +
+	"\aamended\x18\a \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\aamended\"\x8d\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
 	"\vsealed_keys\x18\x02 \x01(\fR\n" +
@@ -2389,81 +2399,82 @@ var file_throughline_config_v1_config_service_proto_goTypes = []any{
 var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
 	2,  // 0: throughline.config.v1.Snapshot.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
 	2,  // 1: throughline.config.v1.SnapshotPart.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
-	38, // 2: throughline.config.v1.WorkspaceSnapshot.workspace:type_name -> throughline.config.v1.Workspace
-	39, // 3: throughline.config.v1.WorkspaceSnapshot.connections:type_name -> throughline.config.v1.Connection
-	40, // 4: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
-	41, // 5: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
-	42, // 6: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
-	38, // 7: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 8: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 9: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 10: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
-	39, // 11: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
-	39, // 12: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	39, // 13: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	39, // 14: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
-	43, // 15: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
-	40, // 16: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
-	40, // 17: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	40, // 18: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	40, // 19: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
-	41, // 20: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
-	41, // 21: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
-	41, // 22: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
-	42, // 23: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
-	42, // 24: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
-	0,  // 25: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
-	1,  // 26: throughline.config.v1.WatchResponse.part:type_name -> throughline.config.v1.SnapshotPart
-	44, // 27: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	45, // 28: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
-	46, // 29: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
-	44, // 30: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	44, // 31: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	47, // 32: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
-	44, // 33: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	44, // 34: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	37, // 35: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
-	45, // 36: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
-	46, // 37: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
-	3,  // 38: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
-	5,  // 39: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
-	7,  // 40: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
-	9,  // 41: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
-	11, // 42: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
-	13, // 43: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
-	15, // 44: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
-	17, // 45: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
-	19, // 46: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
-	21, // 47: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
-	23, // 48: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
-	25, // 49: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
-	27, // 50: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
-	29, // 51: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
-	31, // 52: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
-	33, // 53: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
-	35, // 54: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
-	4,  // 55: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
-	6,  // 56: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
-	8,  // 57: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
-	10, // 58: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
-	12, // 59: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
-	14, // 60: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
-	16, // 61: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
-	18, // 62: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
-	20, // 63: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
-	22, // 64: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
-	24, // 65: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
-	26, // 66: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
-	28, // 67: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
-	30, // 68: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
-	32, // 69: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
-	34, // 70: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
-	36, // 71: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
-	55, // [55:72] is the sub-list for method output_type
-	38, // [38:55] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	2,  // 2: throughline.config.v1.SnapshotPart.amended:type_name -> throughline.config.v1.WorkspaceSnapshot
+	38, // 3: throughline.config.v1.WorkspaceSnapshot.workspace:type_name -> throughline.config.v1.Workspace
+	39, // 4: throughline.config.v1.WorkspaceSnapshot.connections:type_name -> throughline.config.v1.Connection
+	40, // 5: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
+	41, // 6: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
+	42, // 7: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
+	38, // 8: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 9: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 10: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 11: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
+	39, // 12: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
+	39, // 13: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 14: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 15: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
+	43, // 16: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
+	40, // 17: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	40, // 18: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 19: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 20: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
+	41, // 21: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 22: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 23: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
+	42, // 24: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
+	42, // 25: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
+	0,  // 26: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
+	1,  // 27: throughline.config.v1.WatchResponse.part:type_name -> throughline.config.v1.SnapshotPart
+	44, // 28: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	45, // 29: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
+	46, // 30: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
+	44, // 31: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 32: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	47, // 33: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
+	44, // 34: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 35: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	37, // 36: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
+	45, // 37: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
+	46, // 38: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
+	3,  // 39: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
+	5,  // 40: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
+	7,  // 41: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
+	9,  // 42: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
+	11, // 43: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
+	13, // 44: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
+	15, // 45: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
+	17, // 46: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
+	19, // 47: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
+	21, // 48: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
+	23, // 49: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
+	25, // 50: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
+	27, // 51: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
+	29, // 52: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
+	31, // 53: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
+	33, // 54: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
+	35, // 55: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
+	4,  // 56: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
+	6,  // 57: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
+	8,  // 58: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
+	10, // 59: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
+	12, // 60: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
+	14, // 61: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
+	16, // 62: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
+	18, // 63: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
+	20, // 64: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
+	22, // 65: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
+	24, // 66: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
+	26, // 67: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
+	28, // 68: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
+	30, // 69: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
+	32, // 70: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
+	34, // 71: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
+	36, // 72: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
+	56, // [56:73] is the sub-list for method output_type
+	39, // [39:56] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_config_service_proto_init() }

@@ -1,8 +1,8 @@
 package store
 
 import (
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +18,7 @@ func setupChanges(t *testing.T) (*Store, func(workspace string)) {
 	return s, func(workspace string) {
 		saves++
 		require.NoError(t, s.Put(t.Context(), Save{
-			Key: Key{workspace, KindContent, fmt.Sprint(saves)}, Body: []byte("x"), At: time.Unix(0, 0),
+			Key: Key{workspace, KindContent, strconv.Itoa(saves)}, Body: []byte("x"), At: time.Unix(0, 0),
 		}))
 	}
 }

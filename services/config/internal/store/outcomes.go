@@ -87,7 +87,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		s.insert[size] = stmt
 	}
 	var err error
-	if s.token, err = s.read.PrepareContext(ctx, tokenQuery); err != nil { //nolint:sqlclosecheck // Close does
+	if s.token, err = s.read.PrepareContext(ctx, tokenQuery); err != nil {
 		return fmt.Errorf("prepare access tokens: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -68,13 +69,16 @@ func days(t *testing.T, open Open) {
 		require.Equal(t, []int64{2, 1, 1}, []int64{got[0].Read, got[0].Written, got[0].Failed})
 		require.Nil(t, got[0].FirstError, "the first that failed has been written since")
 	})
+}
 
+// dayPages is about how they are read and how long they stay.
+func dayPages(t *testing.T, open Open) {
 	t.Run("PageWithoutGapsOrRepeats", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		var batch []store.Outcome
 		for n := range 30 {
-			batch = append(batch, decided(fmt.Sprint(n), fmt.Sprint("rule-", n%3), int32(1+n%4), epoch.AddDate(0, 0, n/6))) //nolint:gosec // small
+			batch = append(batch, decided(strconv.Itoa(n), fmt.Sprint("rule-", n%3), int32(1+n%4), epoch.AddDate(0, 0, n/6))) //nolint:gosec // small
 		}
 		require.NoError(t, s.RecordOutcomes(ctx, batch))
 		q, seen := store.DayQuery{Workspace: "acme", Limit: 4}, map[string]bool{}

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"Retention", retention},
 		{"Counts", counts},
 		{"Days", days},
+		{"DayPages", dayPages},
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},

@@ -15,7 +15,7 @@ const (
 	snapshotRevision, snapshotWorkspaces                 = 1, 2
 	snapshotLineage                                      = 3
 	partRevision, partSince, partWorkspaces, partRemoved = 1, 2, 3, 4
-	partLast, partLineage                                = 5, 6
+	partLast, partLineage, partAmended                   = 5, 6, 7
 )
 
 // encodeWhole puts the workspaces' bytes together.
@@ -34,8 +34,12 @@ func (s *State) encodeSince(revision int64) []*configv1.WatchResponse {
 		if revision != 0 && w.changed <= revision {
 			continue
 		}
-		for _, piece := range split(w.encoded, s.partBytes) {
-			p.add(partWorkspaces, piece)
+		field, what := protowire.Number(partWorkspaces), w.encoded
+		if amended, ok := w.since(revision); ok && revision != 0 {
+			field, what = partAmended, amended
+		}
+		for _, piece := range split(what, s.partBytes) {
+			p.add(field, piece)
 		}
 	}
 	if revision != 0 {

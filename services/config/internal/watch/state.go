@@ -41,6 +41,8 @@ type workspace struct {
 	id      string
 	encoded []byte
 	changed int64
+	// amendments are the last changes, oldest first.
+	amendments []amendment
 }
 
 // encoding is deterministic, so that what did not change has the same bytes.
@@ -67,8 +69,12 @@ func next(old *State, raw store.Snapshot, built *configv1.Snapshot, partBytes in
 			return nil, err
 		}
 		id := w.id
-		if was := before[id]; was != nil && string(was.encoded) == string(w.encoded) {
+		switch was := before[id]; {
+		case was == nil:
+		case string(was.encoded) == string(w.encoded):
 			w = was
+		default:
+			w.amend(was)
 		}
 		s.workspaces = append(s.workspaces, w)
 		delete(before, id)
