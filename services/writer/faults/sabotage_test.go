@@ -122,7 +122,9 @@ func TestJudge(t *testing.T) {
 		// Somebody sets the lead back and repairs it: at the end, nothing can be seen of it.
 		w.set("beta", lead, "v0")
 		w.set("beta", lead, now)
-		require.Equal(t, []string{"stale on the way: Lead lead0 of org beta was set to v0 after " + now}, judge(p, w.evidence()))
+		said := judge(p, w.evidence())
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "stale on the way: Lead lead0 of org beta was set to v0 after "+now)
 	})
 
 	t.Run("BacklogsInJobs", func(t *testing.T) {
