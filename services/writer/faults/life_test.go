@@ -89,6 +89,13 @@ func (l *life) pass(m moment) bool {
 	return !l.gone
 }
 
+// isGone reports whether the process is dead.
+func (l *life) isGone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
+}
+
 // RoundTrip implements http.RoundTripper.
 func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !l.enter() {
@@ -215,6 +222,13 @@ func (c *brokerChance) fail() error {
 		return errBroker
 	}
 	return nil
+}
+
+// used is how many of the faults have happened.
+func (c *brokerChance) used(planned brokerFaults) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return planned.times - c.faults.times
 }
 
 func (c *brokerChance) end() {
