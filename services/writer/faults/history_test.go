@@ -3,6 +3,8 @@ package faults
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -48,12 +50,23 @@ func (j *judging) order(c, object, field string) {
 			continue
 		}
 		if before, ok := last[id]; ok && older(now, before) {
-			name := cmp.Or(r.text("External_Id__c"), r.text("LastName"))
-			j.blame("stale on the way: %s %s of org %s was set to %v after %v; told were %q and %q", object, name, c, now, before,
-				j.told[c+"/"+name+"/1"], j.told[c+"/"+name+"/2"])
+			name := cmp.Or(r.text("External_Id__c"), "update-"+r.text("LastName"))
+			j.blame("stale on the way: %s %s of org %s was set to %v after %v; told were %s", object, name, c, now, before,
+				j.revisions(c, name))
 		}
 		last[id] = now
 	}
+}
+
+// revisions is what was told about each revision of a key.
+func (j *judging) revisions(c, key string) string {
+	var b strings.Builder
+	for n := 1; n <= 8; n++ {
+		if all := j.told[fmt.Sprintf("%s/%s/%d", c, key, n)]; len(all) > 0 {
+			fmt.Fprintf(&b, " %d: %q", n, all)
+		}
+	}
+	return b.String()
 }
 
 // older reports whether a value belongs to an older revision than another.

@@ -131,7 +131,7 @@ func TestJudge(t *testing.T) {
 		w.set("beta", lead, now)
 		said := judge(p, w.evidence())
 		require.Len(t, said, 1)
-		require.Contains(t, said[0], "stale on the way: Lead lead0 of org beta was set to v0 after "+now)
+		require.Contains(t, said[0], "stale on the way: Lead update-lead0 of org beta was set to v0 after "+now)
 	})
 
 	t.Run("BacklogsInJobs", func(t *testing.T) {

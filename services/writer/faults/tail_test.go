@@ -70,6 +70,8 @@ func (l *tail) take(r stage.Record) {
 	switch o.GetStatus() {
 	case streamv1.Status_STATUS_WRITTEN, streamv1.Status_STATUS_SKIPPED, streamv1.Status_STATUS_FAILED:
 		delete(l.open[o.GetConnection()], idOf(o))
+	default: // also after it had ended: a writer that took over may have to find out again how
+		l.open[o.GetConnection()][idOf(o)] = true
 	}
 }
 
