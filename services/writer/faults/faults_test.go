@@ -106,6 +106,9 @@ func (w *world) await(ctx context.Context, dead <-chan struct{}, orgs []string) 
 	for {
 		w.tail.read(ctx, 10*time.Millisecond)
 		if w.tail.ended(orgs) && (len(orgs) < len(w.plan.orgs) || w.settled()) {
+			if len(orgs) == len(w.plan.orgs) {
+				w.tail.read(ctx, 0)
+			}
 			return true
 		}
 		select {
@@ -118,10 +121,9 @@ func (w *world) await(ctx context.Context, dead <-chan struct{}, orgs []string) 
 	}
 }
 
-// evidence gathers what can be seen from outside.
+// evidence gathers what can be seen from outside, with what was said until the last wait ended.
 func (w *world) evidence() *evidence {
 	w.t.Helper()
-	w.tail.read(w.t.Context(), 0)
 	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}, history: w.history.all(w.t)}
 	for id, all := range w.tail.told {
 		e.told[id] = slices.Clone(all)

@@ -59,6 +59,8 @@ type life struct {
 	gone  bool
 	dead  chan struct{}
 	calls sync.WaitGroup
+	// groups are the consumer groups that it belongs to.
+	groups sync.WaitGroup
 }
 
 func newLife(next stage.Broker, chance *brokerChance, k kill) *life {
@@ -137,9 +139,41 @@ func discard(resp *http.Response) {
 	}
 }
 
-// Consume implements stage.Broker.
+// Consume implements stage.Broker. A dead process is out of its groups once what it had sent has arrived; the others need not
+// wait for its session to time out.
 func (l *life) Consume(ctx context.Context, m stage.Membership, serve func(context.Context, stage.Generation)) error {
-	return l.next.Consume(ctx, m, func(ctx context.Context, g stage.Generation) { serve(ctx, generation{g, l}) })
+	if !l.enter() {
+		return errDead
+	}
+	l.groups.Add(1)
+	l.calls.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-l.dead:
+			l.calls.Wait()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	var serving sync.WaitGroup
+	err := l.next.Consume(ctx, m, func(ctx context.Context, g stage.Generation) {
+		served := make(chan struct{})
+		serving.Go(func() {
+			defer close(served)
+			serve(ctx, generation{g, l})
+		})
+		select {
+		case <-served:
+		case <-l.dead:
+			l.calls.Wait()
+			cancel()
+		}
+	})
+	l.groups.Done()
+	serving.Wait()
+	return err
 }
 
 // Fetch implements stage.Broker.

@@ -49,7 +49,9 @@ func (w *world) start(k kill) *running {
 	go func() { done <- s.Run(ctx) }()
 	return &running{life: l, stop: sync.OnceFunc(func() {
 		if l.isGone() {
-			l.calls.Wait() // what it had sent has arrived before anybody takes over
+			l.groups.Wait()
+			cancel() // it drains for a while, of which nobody hears
+			return
 		}
 		cancel()
 		require.NoError(w.t, <-done)
