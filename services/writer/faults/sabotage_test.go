@@ -14,11 +14,14 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 // calm is a plan without faults.
-func calm(kills ...kill) *plan {
-	p := planOf(1, plain())
+func calm(kills ...kill) *plan { return calmOf(plain(), kills...) }
+
+func calmOf(s shape, kills ...kill) *plan {
+	p := planOf(1, s)
 	p.faults, p.broker, p.kills, p.shifts = nil, brokerFaults{}, kills, make([]shift, len(kills))
 	return p
 }
@@ -93,8 +96,8 @@ func TestJudge(t *testing.T) {
 			wrap: func(l *life) { l.http = twice{l.http} }, says: "doubled: ",
 		},
 		"AWriterThatDiesAndForgetsDoubles": {
-			// The first commit never happens, and the ledger is not there after the death: everything is made again.
-			kills: []kill{{at: beforeCommit, in: 1}},
+			// The ledger is not there after the death: what was made is made again.
+			kills: []kill{{at: afterRequest, in: 8}},
 			wrap:  func(l *life) { l.next = forgetful{Broker: l.next, ledger: true} }, says: "doubled: ",
 		},
 		"AnOutcomeThatIsNotToldIsLost": {
@@ -112,6 +115,45 @@ func TestJudge(t *testing.T) {
 			require.Contains(t, strings.Join(judge(w.plan, w.evidence()), "\n"), c.says)
 		})
 	}
+
+	t.Run("WithoutThePackageOnlyTheLedgerKeepsADeadWriterFromDoubling", func(t *testing.T) {
+		t.Parallel()
+		s := plain()
+		for i := range s.orgs {
+			s.orgs[i].bare = true
+		}
+		p := calmOf(s, kill{at: afterRequest, in: 8})
+		w := newWorld(t, p)
+		w.calmly()
+		require.Empty(t, judge(p, w.evidence()))
+		w = newWorld(t, p)
+		w.wrap = func(l *life) { l.next = forgetful{Broker: l.next, ledger: true} }
+		w.run()
+		said := strings.Join(judge(p, w.evidence()), "\n")
+		require.Contains(t, said, "Task of task")
+		require.Contains(t, said, "doubled: ")
+		require.NotContains(t, said, "CampaignMember", "Salesforce lets nobody in twice")
+	})
+
+	t.Run("TheLivingMustHaveEverythingWhileOneIsDead", func(t *testing.T) {
+		t.Parallel()
+		s := plain()
+		s.orgs[0].fate, s.orgs[1].fate = dead, healthy
+		p := calmOf(s)
+		p.faults = []simulator.Fault{{Org: "alpha", Action: "maintenance"}}
+		w := newWorld(t, p)
+		wrong, settled := w.run()
+		require.Empty(t, wrong)
+		require.True(t, settled)
+		require.Empty(t, judge(p, w.evidence()))
+
+		e := w.evidence()
+		e.records["alpha/Task"] = nil
+		require.Empty(t, judge(p, e, "beta"), "the dead one is not asked for")
+		e.records["beta/Opportunity"] = nil
+		require.Contains(t, strings.Join(judge(p, e, "beta"), "\n"), "lost: org beta has no Opportunity")
+		require.Contains(t, strings.Join(judgeGone(p, e), "\n"), `alpha/task0/1 (records made once) is "WRITTEN" while its org is dead`)
+	})
 
 	t.Run("AStaleValueThatIsRepairedIsNoticed", func(t *testing.T) {
 		t.Parallel()

@@ -44,8 +44,7 @@ func (l *tail) read(ctx context.Context, wait time.Duration) {
 			Topic: topic.Outcomes, Offset: l.next, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: wait,
 		})
 		if err != nil {
-			require.Error(l.t, ctx.Err(), "%v", err)
-			return
+			return // it is read the next time; who waits in vain says so
 		}
 		for _, r := range f.Records {
 			l.take(r)
