@@ -78,7 +78,7 @@ func (w *world) run() (wrong []string, settled bool) {
 	w.publish(w.plan.writes[sent:])
 	alive := w.plan.alive()
 	for i, next := range kills[1:] {
-		if !w.await(ctx, writers.first().life.dead, alive) {
+		if !w.await(ctx, writers.first().dead, alive) {
 			w.hits["killed "+kills[i].at.String()]++
 		}
 		writers.replace(next, w.plan.shifts[i])

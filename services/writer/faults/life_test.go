@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -29,13 +28,14 @@ const (
 const (
 	beforeStep = ordinary + iota
 	afterStep
+	afterOutcome // only of processes, whose produces and commits nobody can stop
 )
 
 // String names the moment.
 func (m moment) String() string {
 	return [...]string{
 		"before a request", "after a request", "before a produce", "after a produce", "before a commit", "after a commit",
-		"before a step of a job", "after a step of a job",
+		"before a step of a job", "after a step of a job", "after an outcome",
 	}[m]
 }
 
@@ -104,8 +104,7 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errDead
 	}
 	defer l.calls.Done()
-	step := strings.Contains(req.URL.Path, "/jobs/ingest")
-	if !l.pass(beforeRequest) || step && !l.pass(beforeStep) {
+	if !l.pass(beforeRequest) || step(req) && !l.pass(beforeStep) {
 		return nil, errDead
 	}
 	type answer struct {
@@ -125,7 +124,7 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 		l.calls.Go(func() { discard((<-got).resp) })
 		return nil, errDead
 	}
-	if !l.pass(afterRequest) || step && !l.pass(afterStep) {
+	if !l.pass(afterRequest) || step(req) && !l.pass(afterStep) {
 		discard(a.resp)
 		return nil, errDead
 	}

@@ -35,6 +35,8 @@ type world struct {
 	// history is what the orgs' records were set to, one change after the other.
 	history history
 	chance  *brokerChance
+	// launch starts a writer.
+	launch func(kill) *running
 	// wrap, if set, spoils the writer's way to the world, to see that the judge notices.
 	wrap func(*life)
 }
@@ -43,6 +45,7 @@ type world struct {
 func newWorld(t *testing.T, p *plan) *world {
 	t.Helper()
 	w := newBroker(t, p)
+	w.launch = w.start
 	w.chance = &brokerChance{rand: rand.New(rand.NewPCG(p.broker.seed, 1)), faults: p.broker}
 	build := settingstest.New(t).Workspace(workspace)
 	for _, o := range p.orgs {
@@ -56,7 +59,7 @@ func newWorld(t *testing.T, p *plan) *world {
 // newBroker begins a world with a broker and the writer's topics.
 func newBroker(t *testing.T, p *plan) *world {
 	t.Helper()
-	w := &world{t: t, plan: p, hits: map[string]int{}}
+	w := &world{t: t, plan: p, hits: map[string]int{}, chance: new(brokerChance)}
 	embedded, err := broker.Start(broker.Config{})
 	require.NoError(t, err)
 	t.Cleanup(embedded.Close)

@@ -25,11 +25,11 @@ const (
 
 // running is one writer at work.
 type running struct {
-	life *life
-	stop func()
+	dead <-chan struct{}
+	stop func() // in an orderly way, unless it is dead
 }
 
-// start runs a writer that dies as told.
+// start runs a writer in this process that dies as told.
 func (w *world) start(k kill) *running {
 	w.t.Helper()
 	l := newLife(w.kafka, w.chance, k)
@@ -47,7 +47,7 @@ func (w *world) start(k kill) *running {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	return &running{life: l, stop: sync.OnceFunc(func() {
+	return &running{dead: l.dead, stop: sync.OnceFunc(func() {
 		if l.isGone() {
 			l.groups.Wait()
 			cancel() // it drains for a while, of which nobody hears
@@ -67,9 +67,9 @@ type team struct {
 
 func (w *world) assemble(first kill) *team {
 	w.t.Helper()
-	t := &team{w: w, members: []*running{w.start(first)}}
+	t := &team{w: w, members: []*running{w.launch(first)}}
 	for range w.plan.replicas - 1 {
-		t.members = append(t.members, w.start(kill{}))
+		t.members = append(t.members, w.launch(kill{}))
 	}
 	return t
 }
@@ -88,10 +88,10 @@ func (t *team) replace(next kill, s shift) {
 			t.members[last].stop()
 			t.members = t.members[:last]
 		case s == join:
-			t.members = append(t.members, t.w.start(kill{}))
+			t.members = append(t.members, t.w.launch(kill{}))
 		}
 	}
-	t.members[0] = t.w.start(next)
+	t.members[0] = t.w.launch(next)
 }
 
 // stop stops all of them at once: one after the other, each would wait for the work to be shared out anew.
