@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 type history struct {
 	mu      sync.Mutex
 	changes []simulator.Change
+	// read is what an org told of its changes, by connection/object, where nobody could watch.
+	read map[string][]record
 }
 
 // add is the simulator's observer.
@@ -31,7 +34,10 @@ func (h *history) all(t *testing.T) map[string][]record {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := map[string][]record{}
+	out := maps.Clone(h.read)
+	if out == nil {
+		out = map[string][]record{}
+	}
 	for _, c := range h.changes {
 		var r record
 		require.NoError(t, json.Unmarshal(c.Record, &r))

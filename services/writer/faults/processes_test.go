@@ -49,8 +49,9 @@ func TestProcesses(t *testing.T) {
 			if *theSeed != 0 {
 				t.Log(p)
 			}
-			w := newProcesses(t, p)
+			w, events := newProcesses(t, p)
 			wrong, settled := w.run()
+			w.readChanges(t, events)
 			wrong = append(wrong, judge(p, w.evidence())...)
 			if !settled {
 				wrong = append(wrong, "not everything settled after the faults had ended")
@@ -67,6 +68,26 @@ func TestProcesses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProcessesAreJudged sets a record back and repairs it: at the end nothing can be seen of it, but the changes tell.
+func TestProcessesAreJudged(t *testing.T) {
+	t.Parallel()
+	if *program == "" {
+		t.Skip("needs -faults.program; make faults-processes builds it")
+	}
+	p := calm(kill{at: afterRequest, in: 4})
+	w, events := newProcesses(t, p)
+	w.calmly()
+	w.readChanges(t, events)
+	require.Equal(t, 1, w.hits["killed "+afterRequest.String()])
+	require.Empty(t, judge(p, w.evidence()))
+	require.NotEmpty(t, w.history.read["alpha/Engagement__c"])
+	lead := w.id("beta", "@lead0")
+	w.set("beta", lead, "v9")
+	w.set("beta", lead, "v1")
+	w.readChanges(t, events)
+	require.Contains(t, strings.Join(judge(p, w.evidence()), "\n"), "stale on the way: Lead update-lead0 of org beta was set to v1 after v9")
 }
 
 // processPlan is a seed's plan with deaths that can be brought about from outside: beside those at requests, such that follow
@@ -95,31 +116,34 @@ type processes struct {
 	started int    // writers
 }
 
-func newProcesses(t *testing.T, p *plan) *world {
+// newProcesses also returns the address at which the orgs tell of their changes.
+func newProcesses(t *testing.T, p *plan) (w *world, events string) {
 	t.Helper()
-	w := newBroker(t, p)
+	w = newBroker(t, p)
 	ps := &processes{world: w, dir: t.TempDir()}
 	w.launch = ps.launch
-	w.simulated = learn(t, p, ps.simulate())
+	url, events := ps.simulate()
+	w.simulated = learn(t, p, url)
 	address := between(t, w.url, &ps.trigger)
 	ps.configure()
 	ps.serveConfig(address)
-	return w
+	return w, events
 }
 
-// simulate starts the simulator and returns its address.
-func (ps *processes) simulate() string {
+// simulate starts the simulator and returns its address and that of its Pub/Sub API.
+func (ps *processes) simulate() (url, events string) {
 	ps.t.Helper()
 	path := ps.write("orgs.yaml", scenario(ps.plan))
-	cmd := exec.CommandContext(ps.t.Context(), *program, "simulate", "--listen", "127.0.0.1:0", "--scenario", path)
+	cmd := exec.CommandContext(ps.t.Context(), *program, "simulate", "--listen", "127.0.0.1:0", "--scenario", path, "--pubsub", "127.0.0.1:0")
 	out, err := cmd.StdoutPipe()
 	require.NoError(ps.t, err)
 	ps.run("simulator", cmd)
 	lines := bufio.NewScanner(out)
-	require.True(ps.t, lines.Scan(), "the simulator says where it is")
-	_, url, ok := strings.Cut(lines.Text(), ": ")
-	require.True(ps.t, ok, lines.Text())
-	return url
+	for _, address := range []*string{&url, &events} {
+		require.True(ps.t, lines.Scan(), "the simulator says where it is")
+		_, *address, _ = strings.Cut(lines.Text(), ": ")
+	}
+	return url, events
 }
 
 // configure writes the configuration and the files it names.
@@ -168,12 +192,8 @@ func (ps *processes) serveConfig(orgs string) {
 			workspace, o.key, orgs, o.key)
 	}
 	path := ps.write("acme.yaml", docs.String())
-	require.Eventually(ps.t, func() bool {
-		said, err := exec.CommandContext(ps.t.Context(), *program, "apply", "--config", ps.config, "-f", path).CombinedOutput()
-		if err != nil {
-			ps.t.Logf("apply: %s", said)
-		}
-		return err == nil
+	require.Eventually(ps.t, func() bool { // until it listens
+		return exec.CommandContext(ps.t.Context(), *program, "apply", "--config", ps.config, "-f", path).Run() == nil
 	}, time.Minute, 50*time.Millisecond, "the config service takes what it is told")
 	ps.learnKeys()
 }
