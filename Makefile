@@ -32,7 +32,7 @@ test: ## All tests that need nothing installed, with the race detector
 SEEDS ?= 200
 faults: ## The writer through SEEDS seeds of faults and deaths, judged by what stands in the orgs
 	go test -count=1 -timeout 15m -parallel 16 ./services/writer/faults -faults.seeds=$(SEEDS)
-PROCESSES ?= 8
+PROCESSES ?= 12
 SEED ?= 0
 faults-processes: build ## The same with the program's own processes, killed with -9: PROCESSES seeds, or the one SEED
 	go test -count=1 -timeout 15m -parallel 4 -v -run TestProcesses ./services/writer/faults \

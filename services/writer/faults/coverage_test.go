@@ -44,16 +44,33 @@ func (c *coverage) add(hits map[string]int) {
 	}
 }
 
-// check logs the sums. With enough seeds, a fault that never hit is an error: the suite would promise what it does not test.
-func (c *coverage) check(t *testing.T, seeds uint64) {
-	t.Helper()
+// String lists the sums.
+func (c *coverage) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var text strings.Builder
 	for _, what := range slices.Sorted(maps.Keys(c.hits)) {
 		fmt.Fprintf(&text, "\n  %6d %s", c.hits[what], what)
 	}
-	t.Logf("%d seeds:%s", seeds, text.String())
+	return text.String()
+}
+
+// deaths counts the writers that were killed.
+func (c *coverage) deaths() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for what, times := range c.hits {
+		if strings.HasPrefix(what, "killed") {
+			n += times
+		}
+	}
+	return n
+}
+
+// check logs the sums. With enough seeds, a fault that never hit is an error: the suite would promise what it does not test.
+func (c *coverage) check(t *testing.T, seeds uint64) {
+	t.Helper()
+	t.Logf("%d seeds:%s", seeds, c)
 	if seeds < enoughSeeds || t.Failed() {
 		return
 	}
