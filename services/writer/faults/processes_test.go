@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,10 +165,7 @@ func (ps *processes) configure() {
 	var err error
 	ps.inst, err = seal.LoadOrCreateInstallation(filepath.Join(ps.dir, "installation.key"))
 	require.NoError(ps.t, err)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(ps.t, err)
-	listen := free.Addr().String()
-	require.NoError(ps.t, free.Close())
+	listen := ps.freeAddress()
 	cfg := ps.plan.config()
 	cfg.Lanes.LookAfter, cfg.SessionTimeout, cfg.DrainTimeout = 300*time.Millisecond, processSession, 5*time.Second
 	all, err := yaml.Marshal(struct {
@@ -237,8 +235,13 @@ func (ps *processes) learnKeys() {
 func (ps *processes) launch(k kill) *running {
 	ps.t.Helper()
 	ps.started++
+	admin := ps.freeAddress()
 	cmd := exec.CommandContext(ps.t.Context(), *program, "serve", "writer", "--config", ps.config)
+	cmd.Env = append(os.Environ(), "THROUGHLINE_ADMIN__LISTEN="+admin)
 	ended := ps.run(fmt.Sprint("writer-", ps.started), cmd)
+	if ps.plan.replicas > 1 {
+		ps.awaitMember(admin)
+	}
 	r := &running{dead: make(chan struct{})}
 	if k.in > 0 {
 		r.dead = ps.trigger.arm(cmd.Process, k)
@@ -251,6 +254,33 @@ func (ps *processes) launch(k kill) *running {
 		<-ended
 	})
 	return r
+}
+
+// awaitMember waits until a writer has its share of the work. The embedded broker never gives up a member whose connection
+// ended while it waited for its share: nobody is killed before.
+func (ps *processes) awaitMember(admin string) {
+	ps.t.Helper()
+	require.Eventually(ps.t, func() bool {
+		req, err := http.NewRequestWithContext(ps.t.Context(), http.MethodGet, "http://"+admin+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, time.Minute, 20*time.Millisecond, "the writer is ready")
+}
+
+// freeAddress is one that nobody listens at just now.
+func (ps *processes) freeAddress() string {
+	ps.t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(ps.t, err)
+	defer func() { _ = free.Close() }()
+	return free.Addr().String()
 }
 
 // follow lets the trigger know of every outcome from now on, until the writer is dead.

@@ -67,10 +67,11 @@ type team struct {
 
 func (w *world) assemble(first kill) *team {
 	w.t.Helper()
-	t := &team{w: w, members: []*running{w.launch(first)}}
-	for range w.plan.replicas - 1 {
-		t.members = append(t.members, w.launch(kill{}))
+	t := &team{w: w, members: make([]*running, w.plan.replicas)}
+	for i := range t.members[1:] {
+		t.members[1+i] = w.launch(kill{})
 	}
+	t.members[0] = w.launch(first)
 	return t
 }
 
