@@ -9,10 +9,11 @@ import (
 )
 
 // MaxBulkUpload is the most bytes of CSV that UploadBulkJob takes. Salesforce allows 150 MB after base64, some 100 MB raw; a
-// result file repeats the rows, and an answer is held in memory, so the client stays below max_response_bytes.
+// result file repeats the rows, and an answer is held in memory, so the client stays below max_response_bytes. Source: Limits
+// Quick Reference, "Bulk API and Bulk API 2.0 Limits and Allocations".
 const MaxBulkUpload = 24 << 20
 
-// BulkState is where a job stands. Source: Bulk API 2.0 Guide, "Get Information About an Ingest Job".
+// BulkState is where a job stands. Source: Bulk API 2.0 and Bulk API Developer Guide, "Get Information About an Ingest Job".
 type BulkState string
 
 // The states of a job. It ends as JobComplete, where rows may have failed all the same, Failed, where rows done stay done,
@@ -29,13 +30,17 @@ const (
 // Ended reports whether nothing more will happen to the job's rows.
 func (s BulkState) Ended() bool { return s == BulkJobComplete || s == BulkFailed || s == BulkAborted }
 
-// BulkJob is a Bulk API 2.0 ingest job. Salesforce keeps jobs and their results for seven days.
+// BulkJob is a Bulk API 2.0 job, ingest or query. Salesforce keeps jobs and their results for seven days. Source: Limits Quick
+// Reference, "Bulk API and Bulk API 2.0 Limits and Allocations".
 type BulkJob struct {
-	ID        string    `json:"id"`
-	Object    string    `json:"object"`
+	// ID is the job's, 18 characters.
+	ID string `json:"id"`
+	// Object is the API name of what is written or read.
+	Object string `json:"object"`
+	// Operation is insert, update or upsert, or query or queryAll.
 	Operation string    `json:"operation"`
 	State     BulkState `json:"state"`
-	// Processed counts the rows done, Failed those of them that were refused.
+	// Processed counts the rows done or found, Failed those of an ingest job that were refused.
 	Processed int `json:"numberRecordsProcessed"`
 	Failed    int `json:"numberRecordsFailed"`
 	// Message says why the job as a whole failed; see Err.
@@ -48,12 +53,13 @@ type BulkRequest struct {
 	Operation Operation
 	// Object is the API name.
 	Object string
-	// ExternalIDField is needed for Upsert.
+	// ExternalIDField is the API name of the key field; needed for Upsert, unused otherwise.
 	ExternalIDField string
 }
 
 // CreateBulkJob makes an open job that takes one upload of comma-separated rows with LF line ends. After an Ambiguous error
-// there may be one more open job, which Salesforce ends by itself after a day; none of its rows exist, for it has none.
+// there may be one more open job, which Salesforce ends by itself after a day; none of its rows exist, for it has none. A
+// request that makes no sense is CodeBadRequest. Source: Bulk API 2.0 and Bulk API Developer Guide, "Create a Job".
 func (c *Client) CreateBulkJob(ctx context.Context, req BulkRequest) (BulkJob, error) {
 	body := map[string]string{
 		"object": req.Object, "operation": req.Operation.String(), "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
@@ -69,7 +75,8 @@ func (c *Client) CreateBulkJob(ctx context.Context, req BulkRequest) (BulkJob, e
 }
 
 // UploadBulkJob sends the job's rows, as EncodeBulk makes them: once a job, at most MaxBulkUpload bytes. Nothing is done with
-// them until CloseBulkJob, so a lost answer leaves nothing in doubt: abort the job and make another.
+// them until CloseBulkJob, so a lost answer leaves nothing in doubt: abort the job and make another. More bytes are
+// CodeBadRequest with Split. Source: Bulk API 2.0 and Bulk API Developer Guide, "Upload Job Data".
 func (c *Client) UploadBulkJob(ctx context.Context, id string, rows []byte) error {
 	if len(rows) > MaxBulkUpload {
 		e := badRequest("the rows are more than one upload takes; make several jobs of them")
@@ -83,12 +90,14 @@ func (c *Client) UploadBulkJob(ctx context.Context, id string, rows []byte) erro
 	return err
 }
 
-// CloseBulkJob lets Salesforce begin. After an Ambiguous error ask BulkJob: a job that is still Open has not begun.
+// CloseBulkJob lets Salesforce begin. After an Ambiguous error ask BulkJob: a job that is still Open has not begun. Source:
+// Bulk API 2.0 and Bulk API Developer Guide, "Close or Abort a Job".
 func (c *Client) CloseBulkJob(ctx context.Context, id string) (BulkJob, error) {
 	return c.bulkState(ctx, id, BulkUploadComplete)
 }
 
-// AbortBulkJob ends a job. Rows done stay done; the results tell which.
+// AbortBulkJob ends a job. Rows done stay done; the results tell which, and a chunk of up to 200 rows that is being written may
+// still come through. After an Ambiguous error ask BulkJob, or abort again.
 func (c *Client) AbortBulkJob(ctx context.Context, id string) (BulkJob, error) {
 	return c.bulkState(ctx, id, BulkAborted)
 }
@@ -97,12 +106,14 @@ func (c *Client) bulkState(ctx context.Context, id string, state BulkState) (Bul
 	return c.bulkJob(ctx, bulkCall(http.MethodPatch, id), map[string]string{"state": string(state)})
 }
 
-// BulkJob tells where a job stands.
+// BulkJob tells where a job stands. Each look is a call of the org's allocation. A job that was deleted, or is older than seven
+// days, is an *Error with status 404.
 func (c *Client) BulkJob(ctx context.Context, id string) (BulkJob, error) {
 	return c.bulkJob(ctx, bulkCall(http.MethodGet, id), nil)
 }
 
-// DeleteBulkJob removes an ended job with its data and results.
+// DeleteBulkJob removes an ended job with its data and results; one that runs is refused. Source: Bulk API 2.0 and Bulk API
+// Developer Guide, "Delete a Job".
 func (c *Client) DeleteBulkJob(ctx context.Context, id string) error {
 	_, _, err := c.do(ctx, bulkCall(http.MethodDelete, id))
 	return err
@@ -133,7 +144,7 @@ func (c *Client) bulkJob(ctx context.Context, r *call, body map[string]string) (
 	return job, nil
 }
 
-// bulkFailures classifies the names of job-level errors. Source: Bulk API 2.0 Guide, "Errors".
+// bulkFailures classifies the names of job-level errors. Source: Bulk API 2.0 and Bulk API Developer Guide, "Errors".
 var bulkFailures = map[string]verdict{
 	"ClientInputError":   {ClassData, ReasonRejected, false},
 	"ExceededQuota":      {ClassQuota, ReasonLimit, false},
@@ -157,6 +168,9 @@ func (j BulkJob) Err() *Error {
 	case BulkFailed:
 	default:
 		return nil
+	}
+	if j.Operation == bulkQuery || j.Operation == bulkQueryAll {
+		return queryFailure(j.Message)
 	}
 	name, text, _ := strings.Cut(j.Message, ":")
 	name = strings.TrimSpace(name)

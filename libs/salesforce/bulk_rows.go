@@ -15,13 +15,15 @@ import (
 	"unicode/utf8"
 )
 
-// bulkNull is the cell that clears a field; an empty cell leaves it as it is. Source: Bulk API 2.0 Guide, "Prepare CSV Files".
+// bulkNull is the cell that clears a field; an empty cell leaves it as it is. Source: Bulk API 2.0 and Bulk API Developer
+// Guide, "Prepare CSV Files".
 const bulkNull = "#N/A"
 
 // EncodeBulk writes records as the rows of a job. The header is the union of all records' fields, the key column first: Id for
 // Update, the external id for Upsert. A field that a record does not have is left alone, nil and "" clear it. The key tells the
 // rows of the results apart, for they come in any order, so no two records may have the same one; an Insert has none, and its
-// results cannot be told apart by it.
+// results cannot be told apart by it. What cannot be a row is CodeBadRequest; see FitsBulk. Source: Bulk API 2.0 and Bulk API
+// Developer Guide, "Prepare CSV Files".
 func EncodeBulk(req BulkRequest, records []CollectionRecord) ([]byte, error) {
 	columns := bulkColumns(req, records)
 	at := make(map[string]int, len(columns))
@@ -75,8 +77,8 @@ func (req BulkRequest) BulkKeyColumn() string {
 // Allocations".
 const maxBulkField = 131_072
 
-// FitsBulk reports whether a record can be a row of a job. A text that means null to the Bulk API, for one, cannot be told
-// from it; such a record goes in a collection.
+// FitsBulk reports whether a record can be a row of a job, whose cells have at most 131,072 characters. A text that means null
+// to the Bulk API, for one, cannot be told from it; such a record goes in a collection.
 func (r *CollectionRecord) FitsBulk() bool {
 	return !slices.ContainsFunc(r.Fields, func(f Field) bool {
 		cell, err := bulkCell(f)
@@ -145,7 +147,8 @@ type BulkRow struct {
 type BulkResults struct{ Successful, Failed, Unprocessed []BulkRow }
 
 // BulkResults reads all three result files of an ended job; key names the column that tells rows apart. Each file must fit
-// max_response_bytes. Source: Bulk API 2.0 Guide, "Get Job Failed Record Results" and its neighbours.
+// max_response_bytes, or the error is CodeTooLarge; three calls of the org's allocation. Source: Bulk API 2.0 and Bulk API
+// Developer Guide, "Get Job Failed Record Results" and its neighbours.
 func (c *Client) BulkResults(ctx context.Context, id, key string) (BulkResults, error) {
 	var r BulkResults
 	for file, into := range map[string]*[]BulkRow{

@@ -3,6 +3,8 @@ package salesforce
 import (
 	"encoding/csv"
 	"math"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -88,6 +90,28 @@ func TestBulkJobErrors(t *testing.T) {
 func FuzzDecodeBulk(f *testing.F) {
 	f.Add("sf__Id,sf__Error,Key__c\n,A:b:c--,k\n")
 	f.Fuzz(func(_ *testing.T, file string) { _, _ = decodeBulk([]byte(file), "Key__c") })
+}
+
+func FuzzReadBulkPage(f *testing.F) {
+	f.Add("text/csv", "2", "null", "\"Id\",\"Name\"\n\"1\",\"a, \"\"b\"\"\nc\"\n\"2\",\"\"\n")
+	f.Add("text/html", "0", "MTAw", "<html>")
+	f.Fuzz(func(t *testing.T, kind, records, locator, body string) {
+		page, ok := readBulkPage(&answer{status: http.StatusOK, body: []byte(body), header: http.Header{
+			"Content-Type": {kind}, "Sforce-Numberofrecords": {records}, "Sforce-Locator": {locator},
+		}})
+		if !ok {
+			return
+		}
+		if n, err := strconv.Atoi(records); err != nil || n != len(page.rows) {
+			t.Fatalf("%d rows where %q were promised", len(page.rows), records)
+		}
+		for _, cells := range page.rows {
+			row := BulkQueryRow{columns: page.columns, cells: cells}
+			for name := range page.columns {
+				_ = row.String(name)
+			}
+		}
+	})
 }
 
 func FuzzEncodeBulk(f *testing.F) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reason codes, as in the project's catalogue of reasons.
+// Reason codes, as in the project's catalogue of reasons. They are stable: dashboards and people's notes go by them.
 const (
 	ReasonAuthRevoked        = "SF_AUTH_REVOKED"
 	ReasonIPRestricted       = "SF_IP_RESTRICTED"
@@ -38,7 +38,9 @@ type verdict struct {
 	split  bool
 }
 
-// codeTable is the one table of Salesforce's error codes. A code that is not in it is ClassUnknown with SF_REJECTED.
+// codeTable is the one table of Salesforce's error codes. A code that is not in it is classified by the HTTP status, within a
+// collection as ClassUnknown with SF_REJECTED. Source: REST API Developer Guide, "Status Codes and Error Responses"; SOAP API
+// Developer Guide, "StatusCode" and "ExceptionCode".
 var codeTable = map[string]verdict{
 	// The session, the user and the app.
 	"INVALID_SESSION_ID":                 {ClassAuth, ReasonAuthRevoked, false},
@@ -124,6 +126,7 @@ var codeTable = map[string]verdict{
 	"NOT_FOUND":                                     {ClassConfig, ReasonFieldGone, false},
 	"DUPLICATE_EXTERNAL_ID":                         {ClassConfig, ReasonKeyAmbiguous, false},
 	"METHOD_NOT_ALLOWED":                            {ClassConfig, ReasonRejected, false},
+	"FUNCTIONALITY_NOT_ENABLED":                     {ClassConfig, ReasonRejected, false},
 	"UNSUPPORTED_MEDIA_TYPE":                        {ClassConfig, ReasonRejected, false},
 	"MIXED_DML_OPERATION":                           {ClassConfig, ReasonMappingInvalid, false},
 }
@@ -186,8 +189,10 @@ func byStatus(status int) verdict {
 		return verdict{ClassTransient, ReasonLimit, false}
 	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, statusEdgeNoRoute:
 		return verdict{ClassTransient, ReasonUnavailable, false}
-	case http.StatusGone:
+	case http.StatusGone: // see retired
 		return verdict{ClassAuth, ReasonAPIDisabled, false}
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+		return verdict{ClassConfig, ReasonRejected, false}
 	case http.StatusRequestEntityTooLarge:
 		return verdict{ClassData, ReasonRejected, true}
 	case http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:

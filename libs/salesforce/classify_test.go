@@ -47,7 +47,8 @@ var everyCode = map[string]string{
 	"INSUFFICIENT_ACCESS_OR_READONLY":               "config SF_NO_PERMISSION", "INSUFFICIENT_ACCESS": "config SF_NO_PERMISSION",
 	"INVALID_FIELD_FOR_INSERT_UPDATE": "config SF_NO_PERMISSION", "INVALID_FIELD": "config SF_FIELD_GONE",
 	"INVALID_TYPE": "config SF_FIELD_GONE", "NOT_FOUND": "config SF_FIELD_GONE", "DUPLICATE_EXTERNAL_ID": "config KEY_AMBIGUOUS",
-	"METHOD_NOT_ALLOWED": "config SF_REJECTED", "UNSUPPORTED_MEDIA_TYPE": "config SF_REJECTED", "MIXED_DML_OPERATION": "config MAPPING_INVALID",
+	"FUNCTIONALITY_NOT_ENABLED": "config SF_REJECTED",
+	"METHOD_NOT_ALLOWED":        "config SF_REJECTED", "UNSUPPORTED_MEDIA_TYPE": "config SF_REJECTED", "MIXED_DML_OPERATION": "config MAPPING_INVALID",
 }
 
 func TestEveryCodeHasItsClassAndReason(t *testing.T) {
@@ -70,6 +71,7 @@ func TestRefusedValuesAreLeftOutInAnyLanguage(t *testing.T) {
 		"INVALID_EMAIL_ADDRESS": "メール: 無効なメールアドレスです: 山田太郎",
 		"MALFORMED_ID":          "What ID: id value of incorrect type: 山田太郎",
 		"JSON_PARSER_ERROR":     "Cannot deserialize instance of date from VALUE_STRING value 山田太郎 or request may be missing a required field at [line:1, column:9]",
+		"MALFORMED_QUERY":       "\nSELECT Id FROM Lead WHERE Name = '山田太郎' AND\n   ^\nERROR at Row:1:Column:9\n予期しないトークン: '山田太郎'",
 	} {
 		e := newError(400, code, message, []string{"LastName"})
 		require.NotContains(t, e.Detail, "山田", code)
@@ -102,20 +104,57 @@ func TestTextsDecideWhereACodeHidesSeveralCauses(t *testing.T) {
 
 func TestAnswersWithoutAKnownBodyAreClassifiedByStatus(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]Class{
-		401: ClassAuth, 403: ClassUnknown, 404: ClassUnknown, 408: ClassTransient, 410: ClassAuth, 413: ClassData,
-		414: ClassData, 420: ClassTransient, 429: ClassTransient, 431: ClassData, 500: ClassTransient, 502: ClassTransient, 503: ClassTransient,
+	for status, want := range map[int]string{
+		400: "unknown SF_REJECTED", 401: "auth SF_AUTH_REVOKED", 403: "unknown SF_REJECTED", 404: "unknown SF_REJECTED",
+		405: "config SF_REJECTED", 408: "transient SF_UNAVAILABLE", 409: "unknown SF_REJECTED", 410: "auth SF_API_DISABLED",
+		412: "unknown SF_REJECTED", 413: "data SF_REJECTED split", 414: "data SF_REJECTED split", 415: "config SF_REJECTED",
+		420: "transient SF_UNAVAILABLE", 421: "transient SF_UNAVAILABLE", 428: "unknown SF_REJECTED", 429: "transient SF_LIMIT",
+		431: "data SF_REJECTED split", 500: "transient SF_UNAVAILABLE", 501: "transient SF_UNAVAILABLE", 502: "transient SF_UNAVAILABLE",
+		503: "transient SF_UNAVAILABLE", 504: "transient SF_UNAVAILABLE",
 	} {
-		for _, body := range []string{"", "<html>maintenance</html>", "{}", "[]", "null"} {
-			err := checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)})
-			require.Equal(t, want, ClassOf(err), "%d %s", status, body)
+		for _, body := range []string{
+			"", "<html>maintenance</html>", "{}", "[]", "null", `"text"`, `[{"message":"something new","errorCode":"NEVER_SEEN"}]`,
+		} {
+			var e *Error
+			require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)}), &e)
+			got := e.Class.String() + " " + e.Reason
+			if e.Split {
+				got += " split"
+			}
+			require.Equal(t, want, got, "%d %s", status, body)
+			require.Equal(t, status, e.Status)
+			require.Equal(t, status >= 500, e.Ambiguous, "%d: the edge gives up on requests that go on behind it", status)
+			require.NotEmpty(t, e.Code)
 		}
+	}
+	// A list of the records that an external id matches.
+	var e *Error
+	require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: 300, body: []byte(
+		`["/services/data/v66.0/sobjects/Lead/00QSM000000pQrS2AU","/services/data/v66.0/sobjects/Lead/00QSM000000pQrT2AU"]`)}), &e)
+	require.Equal(t, "config KEY_AMBIGUOUS", e.Class.String()+" "+e.Reason)
+	for _, status := range []int{200, 201, 204, 304} {
+		require.NoError(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status}))
 	}
 	err := checkAnswer(&call{method: "GET"}, &answer{status: 400, body: []byte(`{"errorCode":"MALFORMED_QUERY","message":"x"}`)})
 	require.Equal(t, ClassData, ClassOf(err), "one object instead of an array")
 	err = checkAnswer(&call{method: "GET"}, &answer{status: 400, body: []byte(
 		`[{"errorCode":"UNABLE_TO_LOCK_ROW","message":""},{"errorCode":"STRING_TOO_LONG","message":""}]`)})
 	require.Equal(t, ClassData, ClassOf(err), "the worst of several decides")
+}
+
+func TestARetiredVersionStopsTheConnectionNotTheRecord(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{
+		410: "<html>", 404: `[{"message":"","errorCode":"UNSUPPORTED_API_VERSION"}]`,
+		500: `{"message":"retired","errorCode":"UNSUPPORTED_API_VERSION"}`,
+	} {
+		var e *Error
+		require.ErrorAs(t, checkAnswer(&call{method: "PATCH"}, &answer{status: status, body: []byte(body)}), &e)
+		require.Equal(t, "auth SF_API_DISABLED UNSUPPORTED_API_VERSION", e.Class.String()+" "+e.Reason+" "+e.Code)
+		require.Contains(t, e.Error(), "api_version", "what to do next")
+		require.False(t, e.Temporary())
+		require.False(t, wantsNewToken(e), "another token would not help")
+	}
 }
 
 func TestScrub(t *testing.T) {
@@ -129,6 +168,8 @@ func TestScrub(t *testing.T) {
 		"call +81 (3) 1234-5678 or 090-1234-5678.":                          "call [number] or [number].",
 		"record with id: 00TSM000000tUvW":                                   "record with id: 00TSM000000tUvW",
 		"two\n\n lines":                                                     "two lines",
+		"\nFROM Lead WHERE LastName = 'Yamada' AND X = 1\n   ^\nERROR at Row:1:Column:9\nNo such column 'X'": "[query] ERROR at Row:1:Column:9 No such column 'X'",
+		"\n" + strings.Repeat("'Yamada',", 1000) + "\n ^\nERROR at Row:1:Column:9\nunexpected token: 'Taro'": "[query] ERROR at Row:1:Column:9 unexpected token: [value]",
 	} {
 		require.Equal(t, want, scrub(in))
 	}

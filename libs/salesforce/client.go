@@ -11,8 +11,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Clock tells the time.
+// Clock tells the time. Implementations are safe for concurrent use.
 type Clock interface {
+	// Now returns the time of a call, of the same clock each time.
 	Now() time.Time
 }
 
@@ -30,7 +31,8 @@ type Deps struct {
 	Attributes []attribute.KeyValue
 }
 
-// Client talks to one org as one user. Safe for concurrent use.
+// Client talks to one org as one user. Safe for concurrent use: up to Config.MaxConcurrent requests run at a time, more wait
+// until one has ended or their context has. Every error of its methods is an *Error.
 type Client struct {
 	cfg    Config
 	tokens TokenSource
@@ -74,10 +76,11 @@ func NewTransport() *http.Transport {
 	return t
 }
 
-// Calls returns how many requests were sent so far.
+// Calls returns how many requests were sent so far, repeated ones after a refused session included; each is a call of the org's
+// allocation unless its method says otherwise.
 func (c *Client) Calls() int64 { return c.calls.Load() }
 
-// CloseIdle closes the connections nobody uses.
+// CloseIdle closes the connections nobody uses, of all clients that share the Transport. The client can still be used.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 // redirectPolicy keeps tokens and data within Salesforce's own domains and never repeats a change elsewhere.

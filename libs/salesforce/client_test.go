@@ -287,7 +287,6 @@ func TestHosts(t *testing.T) {
 
 	t.Run("ATokenGoesOnlyToSalesforceAndLoopback", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-43")
 		for address, want := range map[string]bool{
 			"https://acme.my.salesforce.com": true, "https://login.salesforce.com": true, "https://x.force.com": true,
 			"http://127.0.0.1:8080": true, "http://localhost": true, "https://[::1]:1": true, "http://simulator:8080": true,
@@ -302,7 +301,6 @@ func TestHosts(t *testing.T) {
 
 	t.Run("ARedirectToAForeignHostIsRefused", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-43")
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/steal", http.StatusTemporaryRedirect)
 		})
@@ -314,7 +312,6 @@ func TestHosts(t *testing.T) {
 
 	t.Run("AnOrgThatMovedIsAskedForANewAddress", func(t *testing.T) {
 		t.Parallel()
-		t.Attr("requirement", "XC-43")
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://new.my.salesforce.com/"+r.URL.Path, http.StatusTemporaryRedirect)
 		})

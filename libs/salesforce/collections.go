@@ -8,10 +8,11 @@ import (
 	"net/url"
 )
 
-// MaxCollection is how many records one collections request may carry.
+// MaxCollection is how many records one collections request may carry. Source: REST API Developer Guide, "Create Records Using
+// sObject Collections" and its neighbours.
 const MaxCollection = 200
 
-// Operation is what a collections request does.
+// Operation is what a collections request or an ingest job does. The zero value is none, and refused.
 type Operation uint8
 
 // The operations.
@@ -37,14 +38,15 @@ func (o Operation) String() string {
 	return "unspecified"
 }
 
-// CollectionRequest is up to 200 records of one object. It is not all or nothing: one bad record fails alone.
+// CollectionRequest is up to MaxCollection records of one object. It is not all or nothing: one bad record fails alone. It counts
+// as one call of the org's allocation, and Salesforce gives all of it 10 minutes.
 type CollectionRequest struct {
 	Operation Operation
 	// Object is the API name.
 	Object string
-	// ExternalIDField is needed for Upsert.
+	// ExternalIDField is the API name of the key field; needed for Upsert, unused otherwise.
 	ExternalIDField string
-	// SaveDuplicates saves records to which a duplicate rule objects that only alerts; one that blocks cannot be passed. Fact:
+	// SaveDuplicates saves records to which a duplicate rule objects that only alerts; one that blocks cannot be passed. Source:
 	// REST API Developer Guide, "Duplicate Rule Header".
 	SaveDuplicates bool
 	// Records must not name a record twice: Salesforce refuses both.
@@ -53,9 +55,9 @@ type CollectionRequest struct {
 
 // CollectionRecord is one record of a request.
 type CollectionRecord struct {
-	// ID is needed for Update.
+	// ID is needed for Update, 15 or 18 characters.
 	ID string
-	// ExternalID is needed for Upsert.
+	// ExternalID is the value of the key field; needed for Upsert.
 	ExternalID string
 	// Fields must not repeat the external id field, nor Id.
 	Fields Fields
@@ -79,7 +81,9 @@ type RecordResult struct {
 }
 
 // Collections sends one request. An error means that the request failed as a whole; what became of its records is then
-// nothing, unless the error is Ambiguous. Result.Call is filled in either case.
+// nothing, unless the error is Ambiguous. Result.Call is filled in either case. Assignment rules do not run, for the caller sets
+// owners. Source: REST API Developer Guide, "Upsert Records Using sObject Collections" and its neighbours, "Assignment Rule
+// Header".
 func (c *Client) Collections(ctx context.Context, req CollectionRequest) (CollectionResult, error) {
 	r, err := req.call()
 	if err != nil {

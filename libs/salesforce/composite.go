@@ -59,7 +59,7 @@ type Subrequest struct {
 	uses         []string // references the path holds
 }
 
-// SubCreate makes a record.
+// SubCreate makes a record. Its name in the answer is "id".
 func SubCreate(reference, object string, fields Fields) Subrequest {
 	return Subrequest{
 		Reference: reference, method: http.MethodPost, path: "/sobjects/" + url.PathEscape(object), fields: fields, body: true,
@@ -73,7 +73,7 @@ func SubUpdate[ID ~string](reference, object string, id ID, fields Fields) Subre
 	return s
 }
 
-// SubUpsert creates or changes a record by external id.
+// SubUpsert creates or changes a record by external id; see Upsert for which values are safe.
 func SubUpsert(reference string, key Key, fields Fields) Subrequest {
 	return Subrequest{
 		Reference: reference, method: http.MethodPatch, fields: fields, body: true,

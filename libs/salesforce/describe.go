@@ -19,7 +19,7 @@ type ObjectDescribe struct {
 	Queryable  bool            `json:"queryable"`
 	Fields     []FieldDescribe `json:"fields"`
 
-	// ModifiedAt is the Last-Modified of the answer; pass it to DescribeIfModified. Zero when there was none.
+	// ModifiedAt is the Last-Modified of the answer, to the second; pass it to DescribeIfModified. Zero when there was none.
 	ModifiedAt time.Time `json:"-"`
 }
 
@@ -33,7 +33,8 @@ func (o *ObjectDescribe) Field(name string) (FieldDescribe, bool) {
 	return FieldDescribe{}, false
 }
 
-// FieldDescribe is one field.
+// FieldDescribe is one field, by Salesforce's names: Length is in characters, Digits, Precision and Scale in decimal digits, Type
+// one of "string", "picklist", "reference" and so on. Source: SOAP API Developer Guide, "DescribeSObjectResult".
 type FieldDescribe struct {
 	Name               string          `json:"name"`
 	Label              string          `json:"label"`
@@ -63,7 +64,7 @@ type FieldDescribe struct {
 // Required reports whether a create must set the field.
 func (f FieldDescribe) Required() bool { return f.Createable && !f.Nillable && !f.DefaultedOnCreate }
 
-// PicklistValue is one choice.
+// PicklistValue is one choice: Value is what records hold, Label what people see in the user's language.
 type PicklistValue struct {
 	Value        string `json:"value"`
 	Label        string `json:"label"`
@@ -71,14 +72,15 @@ type PicklistValue struct {
 	DefaultValue bool   `json:"defaultValue"`
 }
 
-// Describe returns what the user may do with an object and its fields.
+// Describe returns what the user may do with an object and its fields. An object that does not exist, or that the user may not
+// see, is an *Error with reason SF_FIELD_GONE. Source: REST API Developer Guide, "sObject Describe".
 func (c *Client) Describe(ctx context.Context, object string) (*ObjectDescribe, error) {
 	d, _, err := c.DescribeIfModified(ctx, object, time.Time{})
 	return d, err
 }
 
 // DescribeIfModified is Describe unless nothing changed since a time, usually the ModifiedAt of what the caller has;
-// then it returns nil and false.
+// then it returns nil and false. Source: REST API Developer Guide, "Conditional Request Headers".
 func (c *Client) DescribeIfModified(ctx context.Context, object string, since time.Time) (*ObjectDescribe, bool, error) {
 	r := &call{
 		method: http.MethodGet, path: "/sobjects/" + url.PathEscape(object) + "/describe",
@@ -102,7 +104,7 @@ func (c *Client) DescribeIfModified(ctx context.Context, object string, since ti
 	return d, true, nil
 }
 
-// ObjectSummary is one entry of DescribeGlobal.
+// ObjectSummary is one entry of DescribeGlobal; KeyPrefix is what the object's ids begin with, three characters, or "".
 type ObjectSummary struct {
 	Name       string `json:"name"`
 	Label      string `json:"label"`

@@ -9,7 +9,7 @@ const CodeDuplicates = "DUPLICATES_DETECTED"
 const headerDuplicateRule = "Sforce-Duplicate-Rule-Header"
 
 // duplicateResult is what a duplicate rule found. Salesforce names it for single records only, not within collections, and
-// has spelled the key both ways. Fact: REST API Developer Guide, "Duplicate Rule Header".
+// has spelled the key both ways. Source: REST API Developer Guide, "Duplicate Rule Header".
 type duplicateResult struct {
 	MatchResults []struct {
 		MatchRecords []struct {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Class says what kind of trouble a failure is, and so what helps.
+// Class says what kind of trouble a failure is, and so what helps. The zero value is ClassUnknown.
 type Class uint8
 
 // The classes. Every failure has exactly one.
@@ -41,7 +41,8 @@ func (c Class) String() string {
 	return "unknown"
 }
 
-// Error is a failure of a request, or of one record of a request.
+// Error is a failure of a request, or of one record of a request. Nothing in it quotes an address, a value or a token (promise
+// 8).
 type Error struct {
 	// Class decides what helps.
 	Class Class
@@ -77,7 +78,7 @@ const (
 	CodeConnection = "CONNECTION_LOST"
 	// CodeNotJSON: the answer is not what the API speaks, e.g. an HTML maintenance page.
 	CodeNotJSON = "UNPARSEABLE_ANSWER"
-	// CodeTooLarge: the answer exceeds Config.MaxResponseBytes.
+	// CodeTooLarge: the answer exceeds Config.MaxResponseBytes, or a query Config.MaxQueryRecords.
 	CodeTooLarge = "ANSWER_TOO_LARGE"
 	// CodeRedirected: Salesforce sent the request elsewhere; the next token answer tells where.
 	CodeRedirected = "REDIRECTED"

@@ -19,7 +19,7 @@ var ErrIDChecksum = errors.New("the last three characters of the Salesforce id d
 
 // ID checks the id of a record and returns it with 18 characters, the form in which ids are equal or not, whatever the
 // case. The key prefix of the object, such as 005 for users, must be the one given; "" accepts every object. An error
-// is or wraps ErrNotAnID or ErrIDChecksum.
+// is or wraps ErrNotAnID or ErrIDChecksum, and does not quote the text.
 func ID(text, prefix string) (string, error) {
 	if len(text) != shortID && len(text) != longID {
 		return "", ErrNotAnID

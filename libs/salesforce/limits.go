@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// Usage is how much of the org's rolling 24-hour allocation of calls is used, by all its clients together.
+// Usage is how much of the org's rolling 24-hour allocation of calls is used, by all its clients together. Source: REST API
+// Developer Guide, "Limit Info Header"; Limits Quick Reference, "API Request Limits and Allocations".
 type Usage struct {
+	// Used and Max count calls.
 	Used, Max int64
 	// At is when Salesforce said so.
 	At time.Time
@@ -62,13 +64,14 @@ func parseLimitInfo(header string) (used, limit int64, ok bool) {
 	return 0, 0, false
 }
 
-// Allocation is one entry of the org's limits.
+// Allocation is one entry of the org's limits, in the unit of its name: calls, megabytes, jobs.
 type Allocation struct {
 	Max       int64 `json:"Max"`
 	Remaining int64 `json:"Remaining"`
 }
 
-// Limits returns the org's allocations by name, e.g. "DailyApiRequests". The values lag by up to five minutes.
+// Limits returns the org's allocations by name, e.g. "DailyApiRequests". The values lag by up to five minutes. A user who may not
+// view the org's setup is refused with 403. Source: REST API Developer Guide, "Limits".
 func (c *Client) Limits(ctx context.Context) (map[string]Allocation, error) {
 	r := &call{method: http.MethodGet, path: "/limits", template: "/limits", api: "rest"}
 	ans, _, err := c.do(ctx, r)

@@ -6,14 +6,14 @@ import (
 	"net/http"
 )
 
-// Identity is who the client acts as.
+// Identity is who the client acts as; the ids have 18 characters.
 type Identity struct {
 	UserID         string `json:"user_id"`
 	OrganizationID string `json:"organization_id"`
 	Username       string `json:"preferred_username"`
 }
 
-// Identity asks Salesforce whose token it is. Needs scope id or openid.
+// Identity asks Salesforce whose token it is. Needs scope id or openid. Source: Salesforce Help, "Query for User Information".
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	r := &call{
 		method: http.MethodGet, path: "/services/oauth2/userinfo", template: "/services/oauth2/userinfo", api: "rest",
@@ -45,7 +45,8 @@ type Organization struct {
 	InstanceURL string
 }
 
-// Organization asks the org for its name, edition and time zone.
+// Organization asks the org for its name, edition and time zone. It is one query, and fails as one. Source: Object Reference for
+// the Salesforce Platform, "Organization".
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	records, err := c.Query(ctx,
 		"SELECT Id, Name, OrganizationType, IsSandbox, TimeZoneSidKey FROM Organization LIMIT 1")

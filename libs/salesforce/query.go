@@ -10,19 +10,22 @@ import (
 	"time"
 )
 
-// MaxQueryBytes is the longest URL-encoded query that fits a request. QueryFits measures one.
+// MaxQueryBytes is the longest URL-encoded query that fits a request, in bytes; QueryFits measures one. Salesforce bounds address
+// and headers together at 16,384 bytes. Source: REST API Developer Guide, "Status Codes and Error Responses".
 const MaxQueryBytes = maxAddress - 500
 
-// QueryFits reports whether a query fits a request; split its list of keys otherwise.
+// QueryFits reports whether a query fits a request; split its list of keys otherwise, or make a query job of it.
 func QueryFits(soql string) bool { return len(url.QueryEscape(soql)) <= MaxQueryBytes }
 
 // Query runs a SOQL query and returns the records of all its pages. Without ORDER BY their order is not defined.
-// More than Config.MaxQueryRecords records are an error, not a cut.
+// More than Config.MaxQueryRecords records are CodeTooLarge, not a cut; a query that does not fit is CodeURITooLong. Each page of
+// up to 2,000 records is a call. Source: REST API Developer Guide, "Query" and "Query More Results".
 func (c *Client) Query(ctx context.Context, soql string) ([]Record, error) {
 	return c.query(ctx, "/query", soql)
 }
 
-// QueryAll is Query over deleted, merged and archived records too; ask for IsDeleted to tell them apart.
+// QueryAll is Query over deleted, merged and archived records too; ask for IsDeleted to tell them apart. Source: REST API
+// Developer Guide, "QueryAll".
 func (c *Client) QueryAll(ctx context.Context, soql string) ([]Record, error) {
 	return c.query(ctx, "/queryAll", soql)
 }
@@ -112,7 +115,8 @@ var soqlEscapes = strings.NewReplacer(
 	`\`, `\\`, `'`, `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\b", `\b`, "\f", `\f`,
 )
 
-// Quote returns s as a SOQL string literal, quotes included. Control characters that SOQL has no escape for are dropped.
+// Quote returns s as a SOQL string literal, quotes included. Control characters that SOQL has no escape for are dropped. It does
+// not check MaxLiteral; Literal does. Source: SOQL and SOSL Reference, "Quoted String Escape Sequences".
 func Quote(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if (r < 0x20 && !strings.ContainsRune("\n\r\t\b\f", r)) || r == 0x7f {
@@ -123,7 +127,7 @@ func Quote(s string) string {
 	return "'" + soqlEscapes.Replace(s) + "'"
 }
 
-// QuoteList returns the values as a SOQL list for IN: ('a','b').
+// QuoteList returns the values as a SOQL list for IN: ('a','b'). An empty list is no SOQL.
 func QuoteList(values []string) string {
 	var b strings.Builder
 	b.WriteByte('(')
@@ -137,5 +141,6 @@ func QuoteList(values []string) string {
 	return b.String()
 }
 
-// DateTime returns t as a SOQL datetime literal, which takes no quotes.
+// DateTime returns t as a SOQL datetime literal, which takes no quotes, in UTC and cut to the second. Source: SOQL and SOSL
+// Reference, "Date Formats and Date Literals".
 func DateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Record is one row of a query, by field name as asked for. Relationships are Records inside.
+// Record is one row of a query, by field name as asked for. Relationships are Records inside; other values are string, bool,
+// float64 and nil. Safe for concurrent reading.
 type Record map[string]any
 
 // Value returns the value at a path such as "Email" or "Owner.IsActive"; nil when it is null or was not asked for.
@@ -36,7 +37,7 @@ func (r Record) Bool(path string) bool {
 	return b
 }
 
-// Float returns the number at a path, or 0.
+// Float returns the number at a path, or 0. Whole numbers are exact up to 2^53.
 func (r Record) Float(path string) float64 {
 	f, _ := r.Value(path).(float64)
 	return f
@@ -54,7 +55,8 @@ func (r Record) Type() string { return r.String("attributes.type") }
 // datetimeLayout is how Salesforce writes a datetime.
 const datetimeLayout = "2006-01-02T15:04:05.000-0700"
 
-// ParseTime reads a datetime as Salesforce writes it, RFC 3339, or a date.
+// ParseTime reads a datetime as Salesforce writes it, e.g. 2026-08-10T09:00:00.000+0000, RFC 3339, or a date, which is its
+// midnight in UTC. Anything else is an error that quotes the text.
 func ParseTime(s string) (time.Time, error) {
 	t, err := time.Parse(datetimeLayout, s)
 	if err == nil {

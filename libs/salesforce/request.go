@@ -26,7 +26,7 @@ type Call struct {
 	Status int
 	// Records is how many records the request carried.
 	Records int
-	// Duration is the time until the answer was read.
+	// Duration is the time until the answer was read, of the last attempt.
 	Duration time.Duration
 }
 
@@ -131,7 +131,7 @@ func (c *Client) send(ctx context.Context, r *call, token Token, info *Call) (*a
 	info.Duration = c.clock.Now().Sub(started)
 	if err != nil {
 		e := transportError(ctx, err, r.changes())
-		e.Status = resp.StatusCode
+		e.Status, e.Ambiguous = resp.StatusCode, r.changes()
 		return nil, e
 	}
 	ans := &answer{status: resp.StatusCode, header: resp.Header, body: body}
@@ -215,7 +215,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	if int64(len(body)) > limit {
 		return nil, &Error{
 			Class: ClassUnknown, Reason: ReasonRejected, Code: CodeTooLarge, Split: true,
-			Detail: "the answer is larger than max_response_bytes", Ambiguous: true,
+			Detail: "the answer is larger than max_response_bytes",
 		}
 	}
 	return body, nil
@@ -241,6 +241,10 @@ func (w wireError) classify(status int) *Error {
 // as an HTML page from the edge or during maintenance.
 func checkAnswer(r *call, a *answer) error {
 	if a.status == http.StatusNotModified || (a.status >= 200 && a.status < 300) {
+		// Promise 3: a maintenance page or a proxy's that calls itself a success did nothing that we asked for.
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.header.Get("Content-Type"))), "text/html") {
+			return unparseable(r, a.status)
+		}
 		return nil
 	}
 	if a.status == http.StatusMultipleChoices {
@@ -266,6 +270,9 @@ func checkAnswer(r *call, a *answer) error {
 	} else {
 		e = newError(a.status, "", "", nil)
 		e.Code, e.Detail = CodeNotJSON, "the answer is not JSON: a maintenance page, an edge failure or a proxy"
+	}
+	if a.status == http.StatusGone || e.Code == codeUnsupportedVersion {
+		retired(e)
 	}
 	// What a 5xx left behind is anybody's guess: the edge gives up on requests that go on behind it.
 	e.Ambiguous = r.changes() && a.status >= 500

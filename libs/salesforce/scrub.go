@@ -17,10 +17,11 @@ var (
 		regexp.MustCompile(`(?s)(invalid email address: ).*()`),
 		regexp.MustCompile(`(?s)(outside of valid range on numeric field: ).*()`),
 		regexp.MustCompile(`(?s)(value not of required type: ).*()`),
-		regexp.MustCompile(`(?s)(duplicate external id specified: ).*()`),
+		regexp.MustCompile(`(?si)(duplicate external id specified: ).*()`),
 		regexp.MustCompile(`(?s)(id value of incorrect type: ).*()`),
 		regexp.MustCompile(`(?s)(malformed id ).*()`),
 		regexp.MustCompile(`(?s)(from VALUE_[A-Z_]+ value ).*( or request may be missing)`),
+		regexp.MustCompile(`(?s)(unexpected token: ).*()`),
 		regexp.MustCompile(`(?s)(Provided external ID field does not exist or is not accessible: ).*[^_A-Za-z0-9].*()`),
 	}
 	emailLike = regexp.MustCompile(`[^\s@<>"'(),;:]+(?:@|%40)[^\s@<>"'(),;]+`)
@@ -34,7 +35,8 @@ var (
 var quoting = map[string]bool{
 	"STRING_TOO_LONG": true, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": true, "INVALID_EMAIL_ADDRESS": true,
 	"NUMBER_OUTSIDE_VALID_RANGE": true, "INVALID_TYPE_ON_FIELD_IN_RECORD": true, "MALFORMED_ID": true,
-	"TEXT_DATA_OUTSIDE_SUPPORTED_CHARSET": true, "MAX_TASK_DESCRIPTION_EXCEEEDED": true,
+	"TEXT_DATA_OUTSIDE_SUPPORTED_CHARSET": true, "MAX_TASK_DESCRIPTION_EXCEEEDED": true, "MALFORMED_QUERY": true,
+	"INVALID_QUERY_FILTER_OPERATOR": true,
 }
 
 // detailOf is scrub for the text of an error code. Promise 8.
@@ -53,6 +55,9 @@ func detailOf(code, message string) string {
 // scrub removes what may be a personal datum from one of Salesforce's texts, flattens white space and bounds the
 // length. Promise 8: Salesforce quotes refused values, our logs and outcomes must not.
 func scrub(message string) string {
+	if i := strings.LastIndex(message, "ERROR at Row:"); i > 0 {
+		message = "[query] " + message[i:] // the query stands before it, values and all
+	}
 	if len(message) > 16*maxDetail {
 		message = message[:16*maxDetail]
 	}

@@ -32,7 +32,8 @@ const (
 // Search is a search by text. The index is filled behind the writes, by seconds to minutes: never decide by a search whether a
 // record exists already. Texts are split into words, case does not count.
 type Search struct {
-	// Text is what people typed; operators and wildcards in it are escaped. At least two characters.
+	// Text is what people typed; operators and wildcards in it are escaped. At least two characters, and at most MaxSearchText
+	// when they are.
 	Text string
 	// Scope defaults to SearchAll.
 	Scope SearchScope
@@ -42,7 +43,7 @@ type Search struct {
 	Limit int
 }
 
-// SearchObject is an object to search, with the fields to return.
+// SearchObject is an object to search, with the fields to return: at least one.
 type SearchObject struct {
 	Name   string   `json:"name"`
 	Fields []string `json:"fields"`
@@ -58,7 +59,8 @@ var searchEscapes = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// Search finds records by text and returns them by object in the order asked for. It counts as one call.
+// Search finds records by text and returns them by object in the order asked for. It counts as one call. A search
+// that breaks a limit is CodeBadRequest.
 // Source: REST API Developer Guide, "Search with Parameters in the Request Body"; SOQL and SOSL Reference, "Reserved Characters".
 func (c *Client) Search(ctx context.Context, s Search) ([]Record, error) {
 	body, err := s.body()

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Get reads fields of one record. A record that does not exist is an *Error with reason SF_RECORD_GONE.
+// Get reads fields of one record, all that the user may see when none is named. A record that does not exist is an *Error with
+// reason SF_RECORD_GONE. Source: REST API Developer Guide, "sObject Rows".
 func (c *Client) Get(ctx context.Context, object, id string, fields ...string) (Record, error) {
 	r := &call{
 		method: http.MethodGet, path: "/sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(id),
@@ -28,7 +29,8 @@ func (c *Client) Get(ctx context.Context, object, id string, fields ...string) (
 	return rec, nil
 }
 
-// Create makes one record and returns its id.
+// Create makes one record and returns its id, 18 characters. After an Ambiguous error look for the record before repeating it.
+// Source: REST API Developer Guide, "sObject Basic Information".
 func (c *Client) Create(ctx context.Context, object string, fields Fields) (string, error) {
 	res, err := c.change(ctx, fields, &call{
 		method: http.MethodPost, path: "/sobjects/" + url.PathEscape(object), template: "/sobjects/{object}",
@@ -37,7 +39,8 @@ func (c *Client) Create(ctx context.Context, object string, fields Fields) (stri
 	return res.ID, err
 }
 
-// Update changes one record by id.
+// Update changes one record by id; fields that are not named stay as they are. Repeating it does no harm. Source: REST API
+// Developer Guide, "sObject Rows".
 func (c *Client) Update(ctx context.Context, object, id string, fields Fields) error {
 	_, err := c.change(ctx, fields, &call{
 		method: http.MethodPatch, path: "/sobjects/" + url.PathEscape(object) + "/" + url.PathEscape(id),
@@ -56,13 +59,14 @@ func (c *Client) Delete(ctx context.Context, object, id string) error {
 	return err
 }
 
-// Key names a record by an external id.
+// Key names a record by an external id: API names of object and field, and the value, case-sensitive only if the field is.
 type Key struct {
 	Object, Field, Value string
 }
 
 // Upsert creates or changes one record by external id. Values made of letters, digits, underscore and hyphen are safe;
-// others may be taken for file names by Salesforce.
+// others may be taken for file names by Salesforce. Several matches are CodeAmbiguousKey, and nothing is written. Repeating it
+// does no harm. Source: REST API Developer Guide, "sObject Rows by External ID".
 func (c *Client) Upsert(ctx context.Context, key Key, fields Fields) (RecordResult, error) {
 	return c.change(ctx, fields, &call{
 		method: http.MethodPatch,

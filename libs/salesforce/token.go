@@ -21,14 +21,15 @@ type Token struct {
 // TokenSource hands out tokens. Implementations are safe for concurrent use and ask at most one question at a time
 // of whoever issues tokens, however many callers wait.
 type TokenSource interface {
-	// Token returns a token that has not been refused. An *Error, or an error that wraps one, keeps its class; any other
-	// error counts as transient.
+	// Token returns a token that has not been refused, or waits for one no longer than ctx. An *Error, or an error that wraps
+	// one, keeps its class; any other error counts as transient.
 	Token(ctx context.Context) (Token, error)
 	// Refused reports that Salesforce did not accept the token. The next call of Token must return another one, or fail.
 	Refused(ctx context.Context, token Token)
 }
 
-// StaticToken is a TokenSource of one token that never changes. A refusal is final.
+// StaticToken is a TokenSource of one token that never changes, for calls of a moment: it is repeated once after a refusal, in
+// vain. Safe for concurrent use.
 type StaticToken Token
 
 // Token implements TokenSource.

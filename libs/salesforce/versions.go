@@ -34,10 +34,9 @@ func (c *Client) Versions(ctx context.Context) ([]Version, error) {
 	return list, nil
 }
 
-// CheckVersion reports whether the org speaks the client's api_version; each version lives at least three years, then it
-// answers 410. One that the org does not speak is a ClassConfig error. Ask before a connection's first record and once a day:
-// in the middle of work the same answer is ClassAuth, because the whole connection, not one record, waits for somebody to
-// change the setting. Source: REST API Developer Guide, "API End-of-Life Policy".
+// CheckVersion reports whether the org speaks the client's api_version. One that it does not is a ClassConfig error. Ask before a
+// connection's first record and once a day: each version lives at least three years, and is announced before it goes. See retired
+// for what its end in the middle of work is. Source: REST API Developer Guide, "API End-of-Life Policy".
 func (c *Client) CheckVersion(ctx context.Context) error {
 	list, err := c.Versions(ctx)
 	var e *Error
@@ -57,4 +56,14 @@ func unsupportedVersion(status int, version string) error {
 		Class: ClassConfig, Reason: ReasonAPIDisabled, Code: codeUnsupportedVersion, Status: status,
 		Detail: "the org does not speak API version " + version + "; set api_version to one that it lists",
 	}
+}
+
+// retired makes an answer that a version, or a resource, is gone what it is in the middle of work: ClassAuth, for it is the
+// connection, not one record, that waits for somebody to change its setting. A record that failed for it would be lost, and one
+// retried for it would use up calls; so the writer parks all of them, probes rarely, and goes on by itself once api_version is
+// one that the org speaks. Salesforce answers 410 with or without a body. Source: REST API Developer Guide, "API End-of-Life
+// Policy" and "Status Codes and Error Responses".
+func retired(e *Error) {
+	e.Class, e.Reason, e.Split, e.Code = ClassAuth, ReasonAPIDisabled, false, codeUnsupportedVersion
+	e.Detail = "the API version is retired; set the connection's api_version to one that the org lists"
 }

@@ -21,6 +21,9 @@ type Record struct {
 	Headers []Header
 }
 
+// OffsetRange is a part of a partition: from the offset Start on, up to but without End.
+type OffsetRange struct{ Start, End int64 }
+
 // Header returns the value of the first header with the key, or nil.
 func (r *Record) Header(key string) []byte {
 	for i := range r.Headers {

@@ -12,7 +12,7 @@ type TopicLog struct{ Client *kafka.Client }
 
 // Scan implements trace.Log.
 func (l TopicLog) Scan(ctx context.Context, s trace.Scan) error {
-	req := kafka.ScanRequest{Topic: s.Topic, From: s.From, Visit: s.Visit}
+	req := kafka.ScanRequest{Topic: s.Topic, Ranges: s.Ranges, From: s.From, Began: s.Began, Visit: s.Visit}
 	if s.Key != nil {
 		n, err := l.Client.Partitions(ctx, s.Topic)
 		if err != nil {

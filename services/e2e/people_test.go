@@ -45,6 +45,9 @@ func TestPlatform(t *testing.T) {
 		"TheOwnerHearsOfUnknownViewers":              testUnknownViewers,
 		"ToDosAreMadeAsOftenAsWanted":                testRepeats,
 		"TheFirstUsableAssigneeDecides":              testChain,
+		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
+		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
+		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {
 		t.Run(name, func(t *testing.T) {

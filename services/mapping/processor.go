@@ -62,10 +62,17 @@ func (b *batchRun) record(rec *stage.Record) error {
 	if !ok {
 		return b.unknownWorkspace(rec, resolved)
 	}
-	result, err := b.mapper.Map(decide.Input{
+	in := decide.Input{
 		Workspace: workspace, Resolved: resolved, SettingsRevision: b.view.Revision(),
 		TraceParent: rec.TraceParent(), Now: b.now,
-	})
+	}
+	if text := rec.Header(topic.HeaderRemap); text != nil {
+		if in.Remap, ok = topic.ParseRemap(string(text)); !ok {
+			b.out.DeadLetter(*rec, "BAD_SCHEMA", "the header "+topic.HeaderRemap+" is not what a replay writes")
+			return nil
+		}
+	}
+	result, err := b.mapper.Map(in)
 	if err != nil {
 		b.out.DeadLetter(*rec, "BAD_SCHEMA", err.Error())
 		return nil

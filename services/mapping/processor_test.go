@@ -2,11 +2,13 @@ package mapping
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
@@ -285,4 +287,34 @@ func TestService(t *testing.T) {
 		_, err = New(DefaultConfig(), Deps{Broker: stagetest.NewBroker()})
 		require.ErrorContains(t, err, "no settings given")
 	})
+}
+
+func TestARecordCanAskForTheNewestMapping(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	later, err := recipe.Build("document-close-task", recipe.Params{Workspace: "acme", ID: "document-close-task", Connection: "main"})
+	require.NoError(t, err)
+	later.Version, later.EffectiveFrom = 2, timestamppb.New(integrationtest.Left.Add(time.Second))
+	b.builder.Integration(later)
+	b.view = b.builder.View()
+	rec := b.record(t, integrationtest.Document())
+	writes, _ := sent(t, b.driver.Process(rec))
+	require.Len(t, writes, 2)
+	i := slices.IndexFunc(writes, func(w *streamv1.Write) bool { return w.GetObject() == "Task" })
+	require.EqualValues(t, 1, writes[i].GetIntegrationVersion())
+
+	asked := &topic.Remap{Integration: "document-close-task", WriteKey: writes[i].GetWriteKey()}
+	rec.Headers = append(rec.Headers, stage.Header{Key: topic.HeaderRemap, Value: []byte(asked.String())})
+	again, outcomes := sent(t, b.driver.Process(rec))
+	require.Empty(t, outcomes)
+	require.Len(t, again, 1)
+	require.EqualValues(t, 2, again[0].GetIntegrationVersion())
+	require.Equal(t, writes[i].GetWriteKey(), again[0].GetWriteKey())
+	require.Equal(t, writes[i].GetRevision(), again[0].GetRevision())
+
+	rec.Headers[len(rec.Headers)-1].Value = []byte("nonsense")
+	out := b.driver.Process(rec)
+	require.Empty(t, out.Messages())
+	require.Len(t, out.DeadLetters(), 1)
+	require.Equal(t, "BAD_SCHEMA", out.DeadLetters()[0].Reason)
 }

@@ -42,6 +42,7 @@ func (s *Simulator) control() http.Handler {
 	mux.HandleFunc("GET /_sim/export", s.export)
 	mux.HandleFunc("POST /_sim/sessions", s.endSessions)
 	mux.HandleFunc("POST /_sim/quota", s.setQuota)
+	mux.HandleFunc("POST /_sim/rules", s.setRules)
 	mux.HandleFunc("POST /_sim/convert", s.convert)
 	mux.HandleFunc("POST /_sim/merge", s.merge)
 	mux.HandleFunc("POST /_sim/undelete", s.undelete)

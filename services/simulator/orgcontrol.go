@@ -2,11 +2,15 @@ package simulator
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
 	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
@@ -151,4 +155,36 @@ func (s *Simulator) setQuota(w http.ResponseWriter, r *http.Request) {
 	}
 	used, limit := t.quota.Usage(s.clock.Now())
 	writeJSON(w, http.StatusOK, map[string]int{"used": used, "limit": limit})
+}
+
+// setRules replaces the validation rules of an org by those of the body.
+func (s *Simulator) setRules(w http.ResponseWriter, r *http.Request) {
+	data, ok := readControl(w, r)
+	if !ok {
+		return
+	}
+	var body struct {
+		ValidationRules []ValidationRule `yaml:"validation_rules"`
+	}
+	strict := yaml.NewDecoder(bytes.NewReader(data))
+	strict.KnownFields(true)
+	if err := strict.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
+		writeError(w, err)
+		return
+	}
+	if err := s.SetValidationRules(r.URL.Query().Get("org"), body.ValidationRules...); err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]int{"validation_rules": len(body.ValidationRules)})
+}
+
+// SetValidationRules replaces the validation rules of an org, as its administrator would, until the org is reset or the
+// simulator ends; none removes them all.
+func (s *Simulator) SetValidationRules(org string, rules ...ValidationRule) error {
+	t, exists := s.find(org)
+	if !exists {
+		return fmt.Errorf("org %q: %w", org, ErrUnknownOrg)
+	}
+	return t.org.SetValidation(rules)
 }

@@ -88,6 +88,27 @@ orgs:
 		require.Equal(t, "Now", b.query("SELECT Status FROM Task")[0]["Status"])
 	})
 
+	t.Run("AnAdministratorChangesValidationRules", func(t *testing.T) {
+		t.Parallel()
+		b := setupWith(t, sc)
+		hot := `{"LastName":"L","Company":"C","Rating":"Hot","Score__c":1}`
+		status, body := b.control(http.MethodPost, "/rules?org=acme", `{validation_rules: [{object: Lead, when: "Rating = 'Hot'", message: "No hot leads."}]}`)
+		require.Equal(t, http.StatusOK, status, body)
+		_, body = b.call(http.MethodPost, "/sobjects/Lead", hot)
+		require.Contains(t, body, "No hot leads.")
+		for _, bad := range []string{`{validation_rules: [{object: Lead, when: "Nope = 1"}]}`, `{rules: []}`} {
+			status, body = b.control(http.MethodPost, "/rules?org=acme", bad)
+			require.Equal(t, http.StatusBadRequest, status, body)
+		}
+		status, _ = b.control(http.MethodPost, "/rules?org=nope", `{}`)
+		require.Equal(t, http.StatusNotFound, status)
+		_, body = b.call(http.MethodPost, "/sobjects/Lead", hot)
+		require.Contains(t, body, "No hot leads.", "what was refused changes nothing")
+		require.NoError(t, b.sim.SetValidationRules("acme"))
+		status, body = b.call(http.MethodPost, "/sobjects/Lead", hot)
+		require.Equal(t, http.StatusCreated, status, body)
+	})
+
 	t.Run("HiddenFieldsAreAbsentFromDescribe", func(t *testing.T) {
 		t.Parallel()
 		b := setupWith(t, sc)

@@ -15,7 +15,15 @@ import (
 
 // Scan lets a replay read the dead letters of the broker in memory.
 func (b *simBundle) Scan(_ context.Context, s trace.Scan) error {
-	for _, r := range b.broker.Records(s.Topic) {
+	records := b.broker.Records(s.Topic)
+	if s.Began != nil {
+		ranges := map[int]stage.OffsetRange{}
+		for _, r := range records {
+			ranges[r.Partition] = stage.OffsetRange{End: r.Offset + 1}
+		}
+		s.Began(ranges)
+	}
+	for _, r := range records {
 		if !s.Visit(r) {
 			break
 		}

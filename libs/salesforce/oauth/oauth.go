@@ -19,7 +19,7 @@ import (
 // Request is what a grant needs. Which fields count depends on the grant.
 type Request struct {
 	// LoginURL is where tokens come from, e.g. https://acme.my.salesforce.com. Client credentials need the org's own
-	// domain: the generic hosts refuse them.
+	// domain: the generic hosts refuse them. Other than Salesforce's hosts and TrustedHosts is CodeForeignHost.
 	LoginURL string
 	// ClientID is the consumer key.
 	ClientID string
@@ -29,7 +29,7 @@ type Request struct {
 	RefreshToken secret.String
 	// Subject is the user name JWTBearer acts for.
 	Subject string
-	// PrivateKey is the PEM key JWTBearer signs with.
+	// PrivateKey is the RSA key in PEM that JWTBearer signs with, by RS256.
 	PrivateKey secret.String
 	// Audience of JWTBearer; empty for the LoginURL.
 	Audience string
@@ -39,7 +39,7 @@ type Request struct {
 	TrustedHosts []string
 }
 
-// Token is what Salesforce issued.
+// Token is what Salesforce issued. Source: Salesforce Help, "OAuth 2.0 Web Server Flow for Web App Integration".
 type Token struct {
 	// AccessToken is the bearer token.
 	AccessToken secret.String
@@ -48,7 +48,7 @@ type Token struct {
 	// RefreshToken is set after a Login, and when Salesforce rotated it: the one used is dead, and this one must be stored
 	// before the access token is used.
 	RefreshToken secret.String
-	// IssuedAt is Salesforce's time; zero when it did not say.
+	// IssuedAt is Salesforce's time, to the millisecond; zero when it did not say. It does not say when the token ends.
 	IssuedAt time.Time
 	// IdentityURL names the org and the user.
 	IdentityURL string
@@ -56,7 +56,9 @@ type Token struct {
 	Scope string
 }
 
-// ClientCredentials gets a token for the app's own run-as user.
+// ClientCredentials gets a token for the app's own run-as user; there never is a refresh token. It is one request, and may be
+// repeated; safe for concurrent use. Source: Salesforce Help, "OAuth 2.0 Client Credentials Flow for Server-to-Server
+// Integration".
 func ClientCredentials(ctx context.Context, r Request) (Token, error) {
 	return r.exchange(ctx, func(ctx context.Context) (*oauth2.Token, error) {
 		cfg := clientcredentials.Config{
@@ -68,7 +70,8 @@ func ClientCredentials(ctx context.Context, r Request) (Token, error) {
 }
 
 // Refresh gets a token by a refresh token. Only one Refresh per grant may run at a time: with rotation, the loser of a race
-// holds a dead refresh token. After a transient failure the grant may have been rotated without our knowing.
+// holds a dead refresh token. After a transient failure the grant may have been rotated without our knowing;
+// Source deals with all of that. Source: Salesforce Help, "OAuth 2.0 Refresh Token Flow for Renewed Sessions".
 func Refresh(ctx context.Context, r Request) (Token, error) {
 	token, err := r.exchange(ctx, func(ctx context.Context) (*oauth2.Token, error) {
 		cfg := oauth2.Config{
@@ -83,7 +86,9 @@ func Refresh(ctx context.Context, r Request) (Token, error) {
 	return token, err
 }
 
-// JWTBearer gets a token for a pre-authorised user by a signed assertion. There never is a refresh token.
+// JWTBearer gets a token for a pre-authorised user by a signed assertion that is good for three minutes; the two clocks must
+// not differ by more. There never is a refresh token. It may be repeated; safe for concurrent use. Source: Salesforce Help,
+// "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration".
 func JWTBearer(ctx context.Context, r Request) (Token, error) {
 	audience := r.Audience
 	if audience == "" {

@@ -6,28 +6,30 @@ import (
 	"time"
 )
 
-// MaxWindow is how many events may be asked for and not yet delivered (Pub/Sub API guide, "Pub/Sub API and Event Allocations").
+// MaxWindow is how many events may be asked for and not yet delivered. Source: Pub/Sub API Guide, "Subscribe RPC Method".
 const MaxWindow = 100
 
 // Config is what a user sets.
 type Config struct {
 	// Window is how many events may be on their way, 1 to MaxWindow.
 	Window int32
-	// SilenceTimeout ends a stream that brings nothing, not even the keepalive that Salesforce sends within 270 s.
+	// SilenceTimeout ends a stream that brings nothing, not even the keepalive that Salesforce sends within 270 s. Source:
+	// Pub/Sub API Guide, "Subscribe RPC Method".
 	SilenceTimeout time.Duration
 	// CallTimeout limits one question about a topic or a schema.
 	CallTimeout time.Duration
-	// BackoffMin and BackoffMax bound the pause before the next attempt.
+	// BackoffMin and BackoffMax bound the pause before the next attempt, which grows from one to the other, with jitter.
 	BackoffMin, BackoffMax time.Duration
 	// MaxFailures is how many attempts in a row may bring nothing before Run gives up.
 	MaxFailures int
-	// MaxMessageBytes bounds one answer. An event has up to 1 MB.
+	// MaxMessageBytes bounds one answer. An event has up to 1 MB. Source: Pub/Sub API Guide, "Pub/Sub API and Event Allocations".
 	MaxMessageBytes int
-	// MaxSchemas is how many schemas are remembered.
+	// MaxSchemas is how many schemas are remembered; a forgotten one is asked for again.
 	MaxSchemas int
 }
 
-// DefaultConfig suits Salesforce's own endpoints.
+// DefaultConfig suits Salesforce's own endpoints: 100 events on their way, 5 min of silence, 30 s for a question, 1 s to 2 min
+// between up to 20 attempts, answers up to 32 MiB and 256 schemas.
 func DefaultConfig() Config {
 	return Config{
 		Window: MaxWindow, SilenceTimeout: 5 * time.Minute, CallTimeout: 30 * time.Second, BackoffMin: time.Second,

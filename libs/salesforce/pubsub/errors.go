@@ -14,9 +14,10 @@ import (
 
 // ErrReplayLost says that Salesforce no longer knows the replay id: it is damaged or older than the 72 h that events are
 // kept. Events may be missing. Choose: subscribe from Earliest, or read the objects again in full and subscribe from Latest.
+// Source: Pub/Sub API Guide, "Event Message Durability".
 var ErrReplayLost = errors.New("the replay id is not known any more: subscribe from the earliest event, or resync in full")
 
-// Values of the trailer "error-code" (Pub/Sub API guide, "Handle Errors").
+// Values of the trailer "error-code". Source: Pub/Sub API Guide, "Handle Errors".
 const (
 	codePrefix      = "sfdc.platform.eventbus.grpc."
 	codeReplay      = codePrefix + "subscription.fetch.replayid.corrupted"

@@ -15,7 +15,7 @@ var ErrEvent = errors.New("unreadable change event")
 // headerField is the field of every change event that holds its header.
 const headerField = "ChangeEventHeader"
 
-// Header is what an event says about a change (Change Data Capture guide, "Change Event Header Fields").
+// Header is what an event says about a change. Source: Change Data Capture Developer Guide, "Change Event Header Fields".
 type Header struct {
 	// EntityName is the object: "Lead". RecordIDs are the records that changed in the same way, 18 characters each.
 	EntityName string   `avro:"entityName"`
@@ -37,13 +37,15 @@ type Header struct {
 	ChangedFields []string `avro:"changedFields"`
 }
 
-// CommittedAt returns the time of the commit.
+// CommittedAt returns the time of the commit, to the millisecond.
 func (h *Header) CommittedAt() time.Time { return time.UnixMilli(h.CommitTimestamp).UTC() }
 
-// Gap reports that the event has a header only: read the records again by REST.
+// Gap reports that the event has a header only: read the records again by REST. Source: Change Data Capture Developer Guide, "Gap
+// Events".
 func (h *Header) Gap() bool { return strings.HasPrefix(h.ChangeType, "GAP_") }
 
-// Overflow reports that changes to the object are missing and nobody says of which records: resync the object.
+// Overflow reports that changes to the object are missing and nobody says of which records: resync the object. Source: Change
+// Data Capture Developer Guide, "Overflow Events".
 func (h *Header) Overflow() bool { return h.ChangeType == "GAP_OVERFLOW" }
 
 // ChangeEvent is one change. A field that is in neither Set nor Cleared is unchanged. Paths are API names, those of
@@ -52,9 +54,11 @@ type ChangeEvent struct {
 	Header Header
 	// Set holds the new values: string, bool, int, int64, float64, []byte or what Avro's logical types give.
 	Set map[string]any
-	// Cleared are the fields that became null; Diff those of Set whose value is a difference to the one before, not the value itself.
+	// Cleared are the fields that became null; Diff those of Set whose value is a difference to the one before, not the value
+	// itself.
 	Cleared, Diff []string
-	// ReplayID is opaque: keep it once the event is dealt with, and subscribe from it.
+	// ReplayID is opaque, and not unique when Salesforce moves an org: keep it once the event is dealt with, subscribe from it,
+	// and compare it with nothing. Source: Pub/Sub API Guide, "Event Message Durability".
 	ReplayID []byte
 }
 

@@ -57,7 +57,8 @@ type Subscriber struct {
 	decoders map[string]*decoder // by schema id
 }
 
-// New returns a Subscriber on a connection, e.g. to api.pubsub.salesforce.com:443 with TLS.
+// New returns a Subscriber on a connection, e.g. to api.pubsub.salesforce.com:443 with TLS, which stays the caller's to close. It
+// fails only when the Config does not Validate. Source: Pub/Sub API Guide, "Pub/Sub API Endpoints".
 func New(conn grpc.ClientConnInterface, org Org, cfg Config) (*Subscriber, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("pubsub: %w", err)
@@ -121,7 +122,8 @@ func (s *Subscriber) authorised(ctx context.Context) (context.Context, func(erro
 		"instanceurl", token.InstanceURL, "tenantid", s.org.ID), refused, nil
 }
 
-// Topic asks what a topic is, e.g. whether the user may subscribe to it.
+// Topic asks what a topic is, e.g. whether the user may subscribe to it, and takes Config.CallTimeout at most. Errors are
+// *salesforce.Error; it does not repeat the question.
 func (s *Subscriber) Topic(ctx context.Context, name string) (*eventbusv1.TopicInfo, error) {
 	return unary(ctx, s, &eventbusv1.TopicRequest{TopicName: name}, s.client.GetTopic)
 }

@@ -179,6 +179,34 @@ func TestClient(t *testing.T) {
 		require.EqualValues(t, 20, seen.Load())
 	})
 
+	t.Run("ScansRanges", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.New(t)
+		topic := c.Topic("t", 3)
+		for i := range 30 {
+			c.Send(stage.Message{Topic: topic, Key: fmt.Append(nil, i), Value: fmt.Append(nil, i)})
+		}
+		perPartition := map[int]int64{}
+		for _, r := range c.Records(topic) {
+			perPartition[r.Partition] = max(perPartition[r.Partition], r.Offset+1)
+		}
+		wanted := map[int]stage.OffsetRange{0: {Start: 1, End: 3}, 2: {Start: 2, End: 1000}}
+		var told map[int]stage.OffsetRange
+		seen := map[int][]int64{}
+		require.NoError(t, c.Scan(t.Context(), kafka.ScanRequest{
+			Topic: topic, Ranges: wanted,
+			Began: func(r map[int]stage.OffsetRange) { told = r },
+			Visit: func(r stage.Record) bool {
+				seen[r.Partition] = append(seen[r.Partition], r.Offset)
+				return true
+			},
+		}))
+		require.Equal(t, map[int]stage.OffsetRange{0: {Start: 1, End: 3}, 2: {Start: 2, End: perPartition[2]}}, told, "as far as there is anything")
+		require.Equal(t, []int64{1, 2}, seen[0])
+		require.Len(t, seen[2], int(perPartition[2])-2)
+		require.NotContains(t, seen, 1)
+	})
+
 	t.Run("EnsuresTopicsOnce", func(t *testing.T) {
 		t.Parallel()
 		c := kafkatest.New(t)

@@ -44,19 +44,14 @@ func (c *Client) listOffsets(ctx context.Context, topic string, reqs ...kafka.Of
 	return found, nil
 }
 
-// offsetAt returns the first offset whose record is not older than at, or the partition's end.
-func (c *Client) offsetAt(ctx context.Context, topic string, partition int, at time.Time) (int64, error) {
-	found, err := c.listOffsets(ctx, topic, kafka.TimeOffsetOf(partition, at))
-	if err != nil {
-		return 0, err
-	}
-	for offset := range found[partition].Offsets {
+// atOrEnd returns the offset that was found by a time, or the partition's end when no record is that new.
+func atOrEnd(p kafka.PartitionOffsets, end int64) int64 {
+	for offset := range p.Offsets {
 		if offset >= 0 {
-			return offset, nil
+			return min(offset, end)
 		}
 	}
-	_, end, err := c.offsets(ctx, topic, partition)
-	return end, err
+	return end
 }
 
 // PartitionLag is how far a group is behind in one partition.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
@@ -23,6 +26,8 @@ type replayFlags struct {
 	filter   replay.Filter
 	from, to string
 	rate     float64
+	resume   string
+	remap    bool
 	yes      bool
 	asJSON   bool
 }
@@ -37,10 +42,18 @@ func newReplay() *cobra.Command {
 		Long: `Feeds what was given up to its topic again: the same bytes, key and headers, so that what has already been written is not
 written again. Put right first what made it fail; what fails again becomes a new dead letter.
 
-Without --yes nothing changes: it counts by stage and reason and shows the first few.`,
+A write goes as it was mapped then. With --new-mapping what mapping or the writer gave up is mapped once more, by the newest
+versions of the integrations: what the corrected rule makes of it takes the place of what failed, and nothing else is written.
+
+Without --yes nothing changes: it counts by stage and reason and shows the first few.
+
+An interrupt (Ctrl-C) or an error stops it with a report of what was replayed, and with the command that does the rest. No record is
+replayed twice by that, but for a batch of which it is not known whether it arrived; its keys are the same, so that nothing is
+written twice.`,
 		Example: `  throughline replay --workspace acme --stage writer
   throughline replay --workspace acme --reason BAD_SCHEMA --from 2026-11-23T09:00:00Z --json
-  throughline replay --workspace acme --stage writer --rate 20 --yes`,
+  throughline replay --workspace acme --stage writer --rate 20 --yes
+  throughline replay --workspace acme --stage writer --rate 20 --yes --resume 5f1c2a90:0=120-400,3=88-391`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.fill(); err != nil {
@@ -60,6 +73,8 @@ Without --yes nothing changes: it counts by stage and reason and shows the first
 	flags.StringVar(&f.from, "from", "", "given up at or after this time, RFC 3339")
 	flags.StringVar(&f.to, "to", "", "given up before this time, RFC 3339")
 	flags.Float64Var(&f.rate, "rate", replay.DefaultRate, "records a second at most")
+	flags.BoolVar(&f.remap, "new-mapping", false, "map what failed once more, by the newest versions of the integrations")
+	flags.StringVar(&f.resume, "resume", "", "go on where a replay with the same filter stopped: the `mark` it printed")
 	flags.BoolVar(&f.yes, "yes", false, "really replay")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON for machines")
 	return cmd
@@ -101,31 +116,89 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 		return err
 	}
 	defer client.Close()
-	r := &replay.Replayer{Log: app.TopicLog{Client: client}, Opener: key, Rate: f.rate}
+	r := &replay.Replayer{Log: app.TopicLog{Client: client}, Opener: key, Rate: f.rate, Resume: f.resume, NewMapping: f.remap}
 	if f.yes {
 		r.Publisher = client
+		f.audit(cmd.ErrOrStderr(), "dead letters are going to be replayed")
+	}
+	line := &replayLine{out: cmd.ErrOrStderr()}
+	if f.live(cmd) {
+		r.Progress = func(p replay.Progress) { line.draw(p, time.Now()) }
 	}
 	report, err := r.Run(cmd.Context(), f.filter)
+	line.end()
 	if f.yes {
-		audit(cmd.ErrOrStderr(), f.filter, report, err)
+		f.audit(cmd.ErrOrStderr(), "dead letters replayed", "read", report.Read, "matched", report.Matched, "replayed", report.Replayed,
+			"unreadable", report.Unreadable, "complete", err == nil, "stopped", report.Stopped, "rest", report.Resume)
 	}
-	if err != nil {
-		return err
-	}
-	if f.asJSON {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
-	} else {
-		report.Render(cmd.OutOrStdout())
-	}
-	if err == nil && f.yes && report.Unreadable > 0 {
-		err = fmt.Errorf("%d dead letters could not be replayed", report.Unreadable)
-	}
-	return err
+	return f.tell(cmd, report, err)
 }
 
-// audit logs one line about who replayed what, also when the replay broke off.
-func audit(w io.Writer, filter replay.Filter, r *replay.Report, err error) {
-	slog.New(slog.NewJSONHandler(w, nil)).Info("dead letters replayed",
-		"user", os.Getenv("USER"), "filter", filter, "read", r.Read, "matched", r.Matched, "replayed", r.Replayed,
-		"unreadable", r.Unreadable, "complete", err == nil)
+// live reports whether somebody watches: standard error is a terminal, and the output is not for machines.
+func (f *replayFlags) live(cmd *cobra.Command) bool {
+	file, ok := cmd.ErrOrStderr().(*os.File)
+	return ok && !f.asJSON && isatty.IsTerminal(file.Fd())
+}
+
+// tell prints the report, also of a replay that was stopped, and returns what the command fails with.
+func (f *replayFlags) tell(cmd *cobra.Command, report *replay.Report, err error) error {
+	var printed error
+	if f.asJSON {
+		printed = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
+	} else {
+		report.Render(cmd.OutOrStdout())
+		if f.yes && report.Resume != "" {
+			_, printed = fmt.Fprintf(cmd.OutOrStdout(), "The rest:\n  %s\n", again(cmd, report.Resume))
+		}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted")
+	case err != nil:
+		return err
+	case printed != nil:
+		return printed
+	case f.yes && report.Unreadable > 0:
+		return fmt.Errorf("%d dead letters could not be replayed", report.Unreadable)
+	}
+	return nil
+}
+
+// again is the command that does the rest of a stopped replay, for a shell.
+func again(cmd *cobra.Command, mark string) string {
+	words := []string{cmd.CommandPath()}
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		values := []string{flag.Value.String()}
+		if several, ok := flag.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
+		}
+		for _, value := range values {
+			switch {
+			case flag.Name == "resume":
+			case flag.Value.Type() == "bool" && value == "true":
+				words = append(words, "--"+flag.Name)
+			default:
+				words = append(words, "--"+flag.Name+"="+quoted(value))
+			}
+		}
+	})
+	return strings.Join(append(words, "--resume="+mark), " ")
+}
+
+// quoted quotes a word for a POSIX shell if it needs to be.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || (r >= '0' && r <= '9') || strings.ContainsRune("-_.:/@=,+", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// audit logs one line about who replays what: before it begins, so that there is one also when the process dies, and with the
+// counts when it has ended, also early.
+func (f *replayFlags) audit(w io.Writer, what string, counts ...any) {
+	slog.New(slog.NewJSONHandler(w, nil)).Info(what,
+		append([]any{"user", os.Getenv("USER"), "filter", f.filter, "rate", f.rate, "new_mapping", f.remap, "resume", f.resume}, counts...)...)
 }

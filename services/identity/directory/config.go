@@ -23,6 +23,8 @@ type Config struct {
 	NegativeAge time.Duration `yaml:"negative_age"`
 	// CacheEntries is the most people remembered, over all workspaces; about 500 bytes each.
 	CacheEntries int `yaml:"cache_entries"`
+	// DescribeAge is how long it is remembered whether an org has person accounts (XC-41): a call or two each time.
+	DescribeAge time.Duration `yaml:"describe_age"`
 	// Failures in a row after which an org is given a rest; RestMin and RestMax bound how long.
 	Failures int           `yaml:"failures"`
 	RestMin  time.Duration `yaml:"rest_min"`
@@ -38,6 +40,7 @@ func DefaultConfig() Config {
 		PositiveAge:  10 * time.Minute,
 		NegativeAge:  time.Minute,
 		CacheEntries: 100_000,
+		DescribeAge:  6 * time.Hour,
 		Failures:     2,
 		RestMin:      5 * time.Second,
 		RestMax:      time.Minute,
@@ -58,6 +61,7 @@ func (c Config) Validate() error {
 	need(c.PositiveAge >= 0 && c.PositiveAge <= 10*time.Minute, "positive_age must be between 0s and 10m, not %s", c.PositiveAge)
 	need(c.NegativeAge >= 0 && c.NegativeAge <= time.Minute, "negative_age must be between 0s and 1m, not %s", c.NegativeAge)
 	need(c.CacheEntries > 0, "cache_entries must be positive, not %d", c.CacheEntries)
+	need(c.DescribeAge >= time.Minute, "describe_age must be at least 1m, not %s", c.DescribeAge)
 	need(c.Failures > 0, "failures must be positive, not %d", c.Failures)
 	need(c.RestMin > 0, "rest_min must be positive, not %s", c.RestMin)
 	need(c.RestMax >= c.RestMin, "rest_max must not be below rest_min, is %s", c.RestMax)

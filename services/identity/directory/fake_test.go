@@ -1,9 +1,11 @@
 package directory_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,16 +22,21 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // fakeOrg answers the one shape of query that the directory sends.
 type fakeOrg struct {
 	rows map[string][]salesforce.Record
+	// described are the fields of objects that differ from org to org; a query that names another of pairFields is refused.
+	described map[string][]salesforce.FieldDescribe
 
 	mu      sync.Mutex
 	queries []string
 	fail    error
 	hang    bool
+	// describes counts describes of each object; noDescribe makes them fail.
+	describes  map[string]int
+	noDescribe error
 	// tooMany refuses lists longer than this, as an org does that finds too much; 0 for no limit.
 	tooMany int
 }
 
-var queryShape = regexp.MustCompile(`^SELECT ([\w, ]+) FROM (\w+) WHERE (\w+) IN \((.*)\)$`)
+var queryShape = regexp.MustCompile(`^SELECT ([\w., ]+) FROM (\w+) WHERE (\w+) IN \((.*)\)$`)
 
 func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, error) {
 	o.mu.Lock()
@@ -47,6 +54,11 @@ func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, 
 	if shape == nil {
 		return nil, &salesforce.Error{Class: salesforce.ClassConfig, Code: "MALFORMED_QUERY"}
 	}
+	for _, field := range append(strings.Split(shape[1], ", "), shape[3]) {
+		if pairFields[field] && !slices.ContainsFunc(o.described[shape[2]], func(d salesforce.FieldDescribe) bool { return d.Name == field }) {
+			return nil, &salesforce.Error{Class: salesforce.ClassConfig, Code: "INVALID_FIELD", Detail: "No such column '" + field + "'"}
+		}
+	}
 	values := map[string]bool{}
 	list := strings.Split(shape[4], ",")
 	if o.tooMany > 0 && len(list) > o.tooMany {
@@ -62,11 +74,28 @@ func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, 
 		}
 		answer := salesforce.Record{}
 		for _, field := range strings.Split(shape[1], ", ") {
-			answer[field] = row[field]
+			name, _, _ := strings.Cut(field, ".") // "Account.OwnerId" brings the whole "Account"
+			answer[name] = row[name]
 		}
 		found = append(found, answer)
 	}
 	return found, nil
+}
+
+// pairFields exist in orgs with person accounts only.
+var pairFields = map[string]bool{"IsPersonAccount": true, "PersonContactId": true, "PersonEmail": true}
+
+func (o *fakeOrg) Describe(_ context.Context, object string) (*salesforce.ObjectDescribe, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.describes == nil {
+		o.describes = map[string]int{}
+	}
+	o.describes[object]++
+	if o.noDescribe != nil || o.fail != nil {
+		return nil, cmp.Or(o.noDescribe, o.fail)
+	}
+	return &salesforce.ObjectDescribe{Name: object, Queryable: true, Fields: o.described[object]}, nil
 }
 
 func (o *fakeOrg) set(change func(*fakeOrg)) {

@@ -139,6 +139,7 @@ func candidate(object string, rec salesforce.Record, fields []string) match.Cand
 		}
 		c.Extra[f] = rec.Value(f)
 	}
+	asPair(&c, rec)
 	return c
 }
 

@@ -34,6 +34,7 @@ type round struct {
 	// What must be asked: the key of each address. An address that does not open is in unreadable by its key.
 	viewers, contentOwners map[string]string
 	unreadable             map[string]bool
+	persons                persons
 	err                    error
 }
 
@@ -139,7 +140,13 @@ func (r *round) recall(id string) bool {
 // ask learns from the org what is missing, and remembers it.
 func (r *round) ask(ctx context.Context, org Org) error {
 	q := querier{org: org, chunk: r.dir.cfg.Addresses, sent: &r.dir.stats.Queries}
-	var leads, contacts, users []salesforce.Record
+	if len(r.viewers) > 0 {
+		var err error
+		if r.persons, err = r.dir.persons(ctx, r.key, org); err != nil {
+			return err
+		}
+	}
+	var leads, contacts, accounts, users []salesforce.Record
 	g, gctx := errgroup.WithContext(ctx)
 	if addresses := variants(r.viewers); len(addresses) > 0 {
 		g.Go(func() (err error) {
@@ -148,6 +155,10 @@ func (r *round) ask(ctx context.Context, org Org) error {
 		})
 		g.Go(func() (err error) {
 			contacts, err = r.having(gctx, q, match.Contact, addresses)
+			return err
+		})
+		g.Go(func() (err error) {
+			accounts, err = r.askPairs(gctx, q, addresses)
 			return err
 		})
 	}
@@ -164,6 +175,9 @@ func (r *round) ask(ctx context.Context, org Org) error {
 		return err
 	}
 	found := r.byViewer(leads, contacts)
+	if err := r.pair(ctx, q, accounts, found); err != nil {
+		return err
+	}
 	if err := r.follow(ctx, q, found); err != nil {
 		return err
 	}
@@ -196,7 +210,7 @@ func (r *round) emailFields(object string) []string {
 
 // fieldsOf returns what is read of an object: what is read anyway, where addresses may be, and what the ranking needs.
 func (r *round) fieldsOf(object string) string {
-	base := contactFields
+	base := r.persons.contactFields()
 	if object == match.Lead {
 		base = leadFields
 	}
@@ -232,6 +246,16 @@ func (r *round) follow(ctx context.Context, q querier, found map[string][]match.
 			}
 		}
 	}
+	return r.addContacts(ctx, q, wanted, func(key string, c match.Candidate) {
+		c.ViaConversion = true
+		if !has(found[key], c.ID) {
+			found[key] = append(found[key], c)
+		}
+	})
+}
+
+// addContacts reads Contacts by their ids and hands each to those who want it.
+func (r *round) addContacts(ctx context.Context, q querier, wanted map[string][]string, add func(key string, c match.Candidate)) error {
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -241,11 +265,8 @@ func (r *round) follow(ctx context.Context, q querier, found map[string][]match.
 	}
 	for _, rec := range records {
 		c := candidate(match.Contact, rec, r.how.Fields)
-		c.ViaConversion = true
 		for _, key := range wanted[c.ID] {
-			if !has(found[key], c.ID) {
-				found[key] = append(found[key], c)
-			}
+			add(key, c)
 		}
 	}
 	return nil

@@ -12,10 +12,12 @@ import (
 	"github.com/throughline-dev/throughline/services/identity/match"
 )
 
-// Org answers queries; *salesforce.Client is one.
+// Org answers questions; *salesforce.Client is one.
 type Org interface {
 	// Query returns the records of all pages.
 	Query(ctx context.Context, soql string) ([]salesforce.Record, error)
+	// Describe returns an object as the user may see it.
+	Describe(ctx context.Context, object string) (*salesforce.ObjectDescribe, error)
 }
 
 // Orgs finds the org behind a connection.
@@ -47,8 +49,9 @@ type Salesforce struct {
 	users  *cache.Cache[[]match.User]
 	owners *cache.Cache[match.User]
 
-	mu       sync.Mutex
-	breakers map[string]*breaker
+	mu        sync.Mutex
+	breakers  map[string]*breaker
+	described map[string]persons // one for each org, as breakers
 }
 
 // people are the candidates of one address in one org. XC-42: candidates are kept and not winners, so that the ranking is
@@ -65,7 +68,7 @@ func New(cfg Config, orgs Orgs, clock Clock) *Salesforce {
 		people:   cache.New[people](cfg.CacheEntries),
 		users:    cache.New[[]match.User](cfg.CacheEntries),
 		owners:   cache.New[match.User](cfg.CacheEntries),
-		breakers: map[string]*breaker{},
+		breakers: map[string]*breaker{}, described: map[string]persons{},
 	}
 }
 
@@ -123,6 +126,7 @@ func (s *Salesforce) contact(ctx context.Context, r *round) error {
 	case err == nil:
 		b.succeeded()
 	case ctx.Err() == nil: // A stop says nothing about the org.
+		s.undescribe(r.key, err)
 		b.failed(s.clock.Now())
 		s.stats.Failures.Add(1)
 	}

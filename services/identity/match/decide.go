@@ -22,7 +22,10 @@ type Candidate struct {
 	// OwnerID is a user (005…) or a queue (00G…).
 	OwnerID string
 	// AccountID of a Contact.
-	AccountID                string
+	AccountID string
+	// PersonAccount says that a Contact is one record with its Account, a person account (XC-41). OwnerID and LastModified
+	// are those of the pair.
+	PersonAccount            bool
 	LastModified, CreatedAt  time.Time
 	Converted, ViaConversion bool
 	// ConvertedContactID of a converted Lead; "" when it became an account only.
@@ -56,7 +59,7 @@ func Decide(p Policy, candidates []Candidate) Decision {
 		ranked := byObject[object]
 		slices.SortFunc(ranked, func(a, b Candidate) int { return compare(p, &a, &b) })
 		for i := range ranked {
-			d.Considered = append(d.Considered, Considered{Candidate: ranked[i], Chosen: i == 0, Rule: rule(p, ranked, i)})
+			d.Considered = append(d.Considered, Considered{Candidate: ranked[i], Chosen: i == 0, Rule: rule(p, ranked, i) + pairNote(&ranked[i])})
 		}
 		if len(ranked) == 0 {
 			continue
@@ -150,6 +153,14 @@ func rule(p Policy, ranked []Candidate, i int) string {
 		return "IMM-33 first by " + by
 	}
 	return "IMM-33 behind by " + by
+}
+
+// pairNote says of a Contact that it stands for a person account.
+func pairNote(c *Candidate) string {
+	if !c.PersonAccount {
+		return ""
+	}
+	return "; XC-41 a pair with its person account " + c.AccountID
 }
 
 func decisive(p Policy, a, b *Candidate) string {

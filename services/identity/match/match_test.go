@@ -122,6 +122,19 @@ func TestDecide(t *testing.T) {
 		require.Nil(t, d.Person)
 	})
 
+	t.Run("APersonAccountIsAContactAmongContacts", func(t *testing.T) {
+		t.Parallel()
+		person, business := contact("1", 9, 9), contact("2", 1, 1)
+		person.PersonAccount, person.AccountID = true, "0011"
+		business.AccountID = "0012"
+		d := match.Decide(policy, []match.Candidate{business, person})
+		require.Equal(t, person, *d.Person)
+		require.Equal(t, "IMM-33 first by LastModifiedDate DESC; XC-41 a pair with its person account 0011", ruleOf(t, d, "0031"))
+		require.NotContains(t, ruleOf(t, d, "0032"), "XC-41")
+		person.LastModified = business.LastModified.Add(-time.Hour)
+		require.Equal(t, "0032", match.Decide(policy, []match.Candidate{business, person}).Person.ID, "and may lose")
+	})
+
 	t.Run("AnyFieldCanRank", func(t *testing.T) {
 		t.Parallel()
 		p, err := match.NewPolicy("score", nil, []string{"Score__c desc", "Id"}, true)

@@ -61,7 +61,7 @@ func (j *job) message(name, kind string) stage.Message {
 		Topic: name,
 		Key: topic.PersonKey(j.engagement.GetWorkspace(),
 			ids.Person(j.engagement.GetSubject().GetPersonKey(), j.engagement.GetVisit().GetVisitId())),
-		ID:          j.engagement.GetEngagementId() + "-" + strconv.FormatInt(j.engagement.GetRevision(), 10) + "-" + j.connection,
+		ID:          topic.ResolvedID(j.engagement.GetEngagementId(), j.engagement.GetRevision(), j.connection),
 		Type:        kind,
 		Time:        j.engagement.GetVisit().GetLastActivityAt().AsTime(),
 		TraceParent: j.rec.TraceParent(),
@@ -180,6 +180,7 @@ func person(c *match.Candidate, owners map[string]match.User) *streamv1.Person {
 	return &streamv1.Person{
 		RecordId: c.ID, Object: c.Object, OwnerId: c.OwnerID, AccountId: c.AccountID,
 		OwnerActive: owner.Active, OwnerLanguage: owner.Language, OwnerTimeZone: owner.TimeZone,
+		PersonAccount: c.PersonAccount,
 	}
 }
 

@@ -19,10 +19,33 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/trace"
 )
 
+// letters is a log of one partition, or of two when odd offsets are to be in another.
 type letters []stage.Record
 
-func (l letters) Scan(_ context.Context, s trace.Scan) error {
+func (l letters) Scan(ctx context.Context, s trace.Scan) error {
+	ranges := map[int]stage.OffsetRange{}
 	for _, r := range l {
+		if r.Topic != s.Topic {
+			continue
+		}
+		ranges[r.Partition] = stage.OffsetRange{End: max(ranges[r.Partition].End, r.Offset+1)}
+	}
+	if s.Ranges != nil {
+		ranges = s.Ranges
+	}
+	if s.Began != nil {
+		s.Began(ranges)
+	}
+	for _, r := range l {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if r.Topic != s.Topic || (!s.From.IsZero() && !r.Time.IsZero() && r.Time.Before(s.From)) {
+			continue
+		}
+		if within := ranges[r.Partition]; r.Offset < within.Start || r.Offset >= within.End {
+			continue
+		}
 		if !s.Visit(r) {
 			break
 		}
@@ -30,14 +53,23 @@ func (l letters) Scan(_ context.Context, s trace.Scan) error {
 	return nil
 }
 
+// published takes messages, and fails from the one on that has the number failAt.
 type published struct {
 	messages []stage.Message
+	failAt   int
 	err      error
+	after    func()
 }
 
 func (p *published) Publish(_ context.Context, m ...stage.Message) error {
 	p.messages = append(p.messages, m...)
-	return p.err
+	if p.after != nil {
+		p.after()
+	}
+	if len(p.messages) >= p.failAt {
+		return p.err
+	}
+	return nil
 }
 
 type testBundle struct {
@@ -66,7 +98,7 @@ func setup(t *testing.T) *testBundle {
 func (b *testBundle) dead(name, reason string, r stage.Record) {
 	b.t.Helper()
 	m, err := deadletter.Encode(b.inst)(stage.DeadLetter{
-		Stage: name, Reason: reason, Record: r, Time: b.at.Add(time.Duration(len(b.log)) * time.Hour),
+		Stage: name, Reason: reason, Record: r, Attempts: 3, Time: b.at.Add(time.Duration(len(b.log)) * time.Hour),
 	})
 	require.NoError(b.t, err)
 	b.log = append(b.log, stage.Record{Topic: m.Topic, Offset: int64(len(b.log)), Key: m.Key, Value: m.Value})

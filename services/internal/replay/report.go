@@ -2,15 +2,22 @@ package replay
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
+
+// ownTopics is how the names of the pipeline's topics begin.
+const ownTopics = "tl."
 
 // maxSamples is how many records, and how many problems, a report shows.
 const maxSamples = 5
@@ -29,6 +36,13 @@ type Report struct {
 	Counts []Count `json:"counts"`
 	// First are the first few that matched, in the order they were read.
 	First []Sample `json:"first"`
+	// Last is the last letter that was fed to its topic.
+	Last *Sample `json:"last,omitempty"`
+	// Stopped says why the run ended before it was done; "" when it was. Resume is the mark by which another run, with the
+	// same filter, does the rest, and Unsure how many letters of that rest may have arrived although the publisher failed.
+	Stopped string `json:"stopped,omitempty"`
+	Resume  string `json:"resume,omitempty"`
+	Unsure  int    `json:"unsure,omitempty"`
 	// Oldest and Newest are when the first and the last of them were given up; zero when none matched.
 	Oldest time.Time `json:"oldest,omitzero"`
 	Newest time.Time `json:"newest,omitzero"`
@@ -41,20 +55,27 @@ type Count struct {
 	Count  int    `json:"count"`
 }
 
-// Sample is one dead letter. It holds nothing of the original's bytes (promise 8).
+// Sample is one dead letter. Of the original's bytes it holds our own ids, and an event's if it can be nothing else (promise 8).
 type Sample struct {
-	ID        string    `json:"dead_letter_id"`
-	Workspace string    `json:"workspace,omitempty"`
-	Stage     string    `json:"stage"`
-	Reason    string    `json:"reason"`
-	Detail    string    `json:"detail,omitempty"`
-	At        time.Time `json:"at"`
-	Where     string    `json:"where"`
+	ID        string `json:"dead_letter_id"`
+	Workspace string `json:"workspace,omitempty"`
+	// Connection, Event and Write are known as far as the original tells them; `throughline trace` takes the event.
+	Connection string `json:"connection,omitempty"`
+	Event      string `json:"event,omitempty"`
+	Write      string `json:"write_key,omitempty"`
+	// Attempts is how often the stage tried.
+	Attempts uint32    `json:"attempts,omitempty"`
+	Stage    string    `json:"stage"`
+	Reason   string    `json:"reason"`
+	Detail   string    `json:"detail,omitempty"`
+	At       time.Time `json:"at"`
+	Where    string    `json:"where"`
 }
 
 func newReport(dry bool) *Report { return &Report{DryRun: dry, Counts: []Count{}, First: []Sample{}} }
 
-func (r *Report) match(l *streamv1.DeadLetter) {
+// match counts a letter that the filter means.
+func (r *Report) match(l *streamv1.DeadLetter, about identity) *Sample {
 	r.Matched++
 	at, reason := l.GetAt().AsTime(), reasonName(l)
 	if r.Oldest.IsZero() || at.Before(r.Oldest) {
@@ -63,19 +84,37 @@ func (r *Report) match(l *streamv1.DeadLetter) {
 	if at.After(r.Newest) {
 		r.Newest = at
 	}
-	if len(r.First) < maxSamples {
-		r.First = append(r.First, Sample{
-			ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reason, Detail: l.GetDetail(),
-			At: at, Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
-		})
+	sample := &Sample{
+		ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reason, Detail: l.GetDetail(), At: at,
+		Connection: about.connection, Event: about.event, Write: about.write, Attempts: l.GetAttempts(),
+		Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
 	}
-	i := slices.IndexFunc(r.Counts, func(c Count) bool { return c.Stage == l.GetStage() && c.Reason == reason })
+	if uuid.Validate(about.event) != nil && !strings.HasPrefix(l.GetTopic(), ownTopics) {
+		sample.Event = "" // a producer's text, which nobody has checked
+	}
+	if len(r.First) < maxSamples {
+		r.First = append(r.First, *sample)
+	}
+	r.count(l.GetStage(), reason)
+	return sample
+}
+
+func (r *Report) count(stage, reason string) {
+	i := slices.IndexFunc(r.Counts, func(c Count) bool { return c.Stage == stage && c.Reason == reason })
 	if i < 0 {
 		i = len(r.Counts)
-		r.Counts = append(r.Counts, Count{Stage: l.GetStage(), Reason: reason})
+		r.Counts = append(r.Counts, Count{Stage: stage, Reason: reason})
 	}
 	r.Counts[i].Count++
 	slices.SortStableFunc(r.Counts, func(a, b Count) int { return cmp.Compare(b.Count, a.Count) })
+}
+
+// stop notes why a run ended early, and where.
+func (r *Report) stop(why error, resume string) {
+	r.Stopped, r.Resume = why.Error(), resume
+	if errors.Is(why, context.Canceled) {
+		r.Stopped = "interrupted"
+	}
 }
 
 func (r *Report) unreadable(problem string) {
@@ -100,9 +139,25 @@ func (r *Report) Render(w io.Writer) {
 	}
 	switch {
 	case !r.DryRun:
-		fmt.Fprintf(w, "%d records replayed to their topics.\n", r.Replayed)
+		r.renderDone(w)
+	case r.Stopped != "":
+		fmt.Fprintln(w, "Stopped before everything was counted: "+r.Stopped)
 	case r.Matched > 0:
 		fmt.Fprintln(w, "Nothing was changed: this was a dry run. Replay them with --yes.")
+	}
+}
+
+func (r *Report) renderDone(w io.Writer) {
+	if r.Last != nil {
+		fmt.Fprintf(w, "The last one fed to its topic was %s, given up %s.\n", r.Last.ID, r.Last.At.Format(time.RFC3339))
+	}
+	if r.Stopped == "" {
+		fmt.Fprintf(w, "%d records replayed to their topics.\n", r.Replayed)
+		return
+	}
+	fmt.Fprintf(w, "Stopped after %d records were replayed to their topics: %s\n", r.Replayed, r.Stopped)
+	if r.Unsure > 0 {
+		fmt.Fprintf(w, "%d more may have arrived; replayed again they have the same keys, so that nothing happens twice.\n", r.Unsure)
 	}
 }
 
@@ -120,9 +175,9 @@ func (r *Report) renderTables(w io.Writer) {
 	first := table.NewWriter()
 	first.SetOutputMirror(w)
 	first.SetStyle(table.StyleLight)
-	first.AppendHeader(table.Row{"given up", "workspace", "stage", "reason", "where", "detail"})
+	first.AppendHeader(table.Row{"given up", "workspace", "stage", "reason", "attempts", "event", "where", "detail"})
 	for _, s := range r.First {
-		first.AppendRow(table.Row{s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Where, s.Detail})
+		first.AppendRow(table.Row{s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Attempts, s.Event, s.Where, s.Detail})
 	}
 	first.Render()
 }

@@ -23,6 +23,10 @@ type Scan struct {
 	Key []byte
 	// From is the earliest broker time of interest; zero reads from the start.
 	From time.Time
+	// Ranges limits the scan to these offsets of these partitions; nil reads all there are. It takes the place of Key.
+	Ranges map[int]stage.OffsetRange
+	// Began is told before the first Visit which offsets the scan is going to read. Optional.
+	Began func(map[int]stage.OffsetRange)
 	// Visit is called for each record, from one goroutine at a time, until it returns false.
 	Visit func(stage.Record) bool
 }
@@ -120,16 +124,21 @@ func (f *Finder) followVisit(ctx context.Context, j *Journey, visitID string) er
 		return err
 	}
 	key = topic.PersonKey(j.Workspace, ids.Person(personOf(j.Visits), visitID))
+	w := &way{keys: map[string]bool{}, ids: map[string]bool{}}
 	oldest := j.Visits[0].Visit.GetRevision()
 	err = scanMessages(ctx, f.Log, Scan{Topic: topic.Engagements, Key: key, From: from}, func(e *streamv1.Engagement, p Place) {
 		if e.GetVisit().GetVisitId() == visitID && e.GetVisit().GetRevision() >= oldest {
 			j.Engagements = keepFirstAndLast(j.Engagements, EngagementStep{e, p})
+			w.pass(key, p)
 		}
 	})
 	if err != nil || len(j.Engagements) == 0 {
 		return err
 	}
-	return f.followEngagement(ctx, j, key, from)
+	if err := f.followEngagement(ctx, j, Scan{Key: key, From: from}, w); err != nil {
+		return err
+	}
+	return f.followDead(ctx, j, w, from)
 }
 
 // personOf returns the key of the person that revisions of a visit are about, "" while nobody was known (IMM-36).
@@ -142,12 +151,15 @@ func personOf(revisions []VisitStep) string {
 	return ""
 }
 
-func (f *Finder) followEngagement(ctx context.Context, j *Journey, key []byte, from time.Time) error {
+// followEngagement reads on from where the engagement's person is.
+func (f *Finder) followEngagement(ctx context.Context, j *Journey, at Scan, passed *way) error {
 	first := j.Engagements[0].Engagement
-	err := scanMessages(ctx, f.Log, Scan{Topic: topic.Resolved, Key: key, From: from}, func(r *streamv1.Resolved, p Place) {
+	at.Topic = topic.Resolved
+	err := scanMessages(ctx, f.Log, at, func(r *streamv1.Resolved, p Place) {
 		e := r.GetEngagement()
 		if e.GetEngagementId() == first.GetEngagementId() && e.GetVisit().GetVisitId() == first.GetVisit().GetVisitId() && e.GetRevision() >= first.GetRevision() {
 			j.Resolved = keepFirstAndLast(j.Resolved, ResolvedStep{r, p})
+			passed.pass(at.Key, p)
 		}
 	})
 	if err != nil {
@@ -159,10 +171,11 @@ func (f *Finder) followEngagement(ctx context.Context, j *Journey, key []byte, f
 	}
 	for connection := range connections {
 		byWrite := map[string][]WriteStep{}
-		lane := Scan{Topic: topic.Writes, Key: topic.ConnectionKey(j.Workspace, connection), From: from}
+		lane := Scan{Topic: topic.Writes, Key: topic.ConnectionKey(j.Workspace, connection), From: at.From}
 		err := scanMessages(ctx, f.Log, lane, func(w *streamv1.Write, p Place) {
 			if w.GetVisitId() == first.GetVisit().GetVisitId() && w.GetRevision() >= first.GetRevision() {
 				byWrite[w.GetWriteKey()] = keepFirstAndLast(byWrite[w.GetWriteKey()], WriteStep{w, p})
+				passed.pass(lane.Key, p)
 			}
 		})
 		if err != nil {
@@ -220,5 +233,5 @@ func keepFirstAndLast[T any](have []T, next T) []T {
 }
 
 func place(r stage.Record) Place {
-	return Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Written: r.Time, TraceParent: r.TraceParent()}
+	return Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Written: r.Time, TraceParent: r.TraceParent(), ID: string(r.Header(stage.HeaderID))}
 }

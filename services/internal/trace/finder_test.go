@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,7 +105,7 @@ func setup(t *testing.T) *traceBundle {
 				Candidates: []*streamv1.Candidate{{Object: "Lead", RecordId: "00Q000000000001AAA", Chosen: true, Rule: "IMM-33"}},
 			},
 		})
-		b.log.add(t, topic.Writes, "", b.at.Add(time.Duration(n)*time.Second), &streamv1.Write{
+		b.log.add(t, topic.Writes, fmt.Sprint("w-1.", n), b.at.Add(time.Duration(n)*time.Second), &streamv1.Write{
 			WriteKey: "w-1", Workspace: "acme", VisitId: b.visit, Revision: e.GetRevision(), Object: "Task", Integration: "follow-up",
 		})
 	}
@@ -138,6 +140,37 @@ func TestFinder(t *testing.T) {
 		data, err := json.Marshal(j)
 		require.NoError(t, err)
 		require.Contains(t, string(data), `"found":true`)
+	})
+
+	t.Run("ShowsWhatWasGivenUpAlsoWhenItWasWrittenSince", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		dead := func(workspace, write string, at time.Time) {
+			b.log.add(t, topic.DeadLetters, "", at, &streamv1.DeadLetter{
+				DeadLetterId: "d-" + write, Workspace: workspace, Stage: "writer", Topic: topic.Writes, Offset: 2, Attempts: 3,
+				Reason: streamv1.Reason_REASON_SF_VALIDATION, Detail: "a code is needed; replay the dead letter", At: timestamppb.New(at),
+				Key: topic.ConnectionKey(workspace, "production"), Headers: []*streamv1.Header{{Key: stage.HeaderID, Value: []byte(write)}},
+				SealedValue: []byte("sealed"),
+			})
+		}
+		dead("acme", "w-1.2", b.at.Add(2*time.Second)) // neither the first nor the last revision
+		dead("acme", "w-2.2", b.at)                    // another write
+		dead("other", "w-1.2", b.at)                   // another workspace: promise 9
+		j, err := b.finder.Find(t.Context(), trace.Query{Workspace: "acme", EventID: b.event})
+		require.NoError(t, err)
+		require.Len(t, j.Dead, 1)
+		var text bytes.Buffer
+		j.Render(&text)
+		given, written := strings.Index(text.String(), "given up: SF_VALIDATION"), strings.Index(text.String(), "WRITTEN Task")
+		require.Positive(t, given)
+		require.Less(t, given, written)
+		for _, want := range []string{"a code is needed", "tried 3 times; dead letter d-w-1.2 of " + topic.Writes + "/0@2"} {
+			require.Contains(t, text.String(), want)
+		}
+		data, err := json.Marshal(j)
+		require.NoError(t, err)
+		require.Contains(t, string(data), `"dead_letters":[{"place"`)
+		require.NotContains(t, string(data), "sealedValue")
 	})
 
 	t.Run("StartsAtTheTimeTheIdCarries", func(t *testing.T) {

@@ -13,6 +13,8 @@ type Place struct {
 	Offset      int64     `json:"offset"`
 	Written     time.Time `json:"written"`
 	TraceParent string    `json:"traceparent,omitempty"`
+	// ID is the record's CloudEvents id.
+	ID string `json:"id,omitempty"`
 }
 
 // Journey is the whole way of one event. Parts the event never reached are empty.
@@ -28,6 +30,8 @@ type Journey struct {
 	Engagements []EngagementStep
 	Resolved    []ResolvedStep
 	Writes      []WriteStep
+	// Dead is what was given up on the way, oldest first, also if it has been replayed since.
+	Dead []DeadStep
 	// Outcomes is what became of the event, its visit and its writes, oldest first.
 	Outcomes []*streamv1.Outcome
 }

@@ -89,6 +89,9 @@ func (j *Journey) Steps() []Step {
 			}, w.Write.GetWarnings()...),
 		})
 	}
+	for _, d := range j.Dead {
+		out = append(out, deadStep(d))
+	}
 	for _, o := range j.Outcomes {
 		out = append(out, outcomeStep(o))
 	}
@@ -114,6 +117,9 @@ func resolvedStep(r ResolvedStep) Step {
 	s := Step{At: r.Place.Written, Stage: "identity", Where: r.Place.String(), What: "connection " + r.Resolved.GetConnection() + ": "}
 	if p := res.GetPerson(); p != nil {
 		s.What += fmt.Sprintf("%s %s, owner %s", p.GetObject(), p.GetRecordId(), p.GetOwnerId())
+		if p.GetPersonAccount() {
+			s.What += ", person account " + p.GetAccountId()
+		}
 	} else {
 		s.What += reason(res.GetReason())
 	}
@@ -188,6 +194,9 @@ func (j *Journey) MarshalJSON() ([]byte, error) {
 	}
 	for i := range j.Writes {
 		add("writes", &j.Writes[i].Place, j.Writes[i].Write)
+	}
+	for i := range j.Dead {
+		add("dead_letters", &j.Dead[i].Place, j.Dead[i].Letter)
 	}
 	for _, o := range j.Outcomes {
 		add("outcomes", nil, o)

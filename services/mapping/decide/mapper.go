@@ -11,6 +11,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
 // Programs compiles integrations.
@@ -43,6 +44,8 @@ type Input struct {
 	TraceParent string
 	// Now is written into outcomes as the time of the decision.
 	Now time.Time
+	// Remap, if set, maps by the newest versions, and only what it names.
+	Remap *topic.Remap
 }
 
 // Result is what one resolved engagement causes.
@@ -66,6 +69,12 @@ func (m *Mapper) Map(in Input) (Result, error) {
 	d.visit = d.engagement.GetVisit()
 	d.told = d.visit.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED
 	d.unknown = d.engagement.GetSubject().GetPersonKey() == ""
+	if in.Remap != nil {
+		if err := m.remap(d, in.Remap); err != nil {
+			return Result{}, err
+		}
+		return d.result, nil
+	}
 	applied := false
 	// The version in force when the event happened decides, however late it is handled (IMM-17).
 	for _, i := range in.Workspace.IntegrationsAt(d.visit.GetLastActivityAt().AsTime()) {
@@ -75,10 +84,7 @@ func (m *Mapper) Map(in Input) (Result, error) {
 		program, err := m.programs.Get(i)
 		if err != nil {
 			applied = true
-			d.refuse(i, integration.Refusal{
-				Reason: streamv1.Reason_REASON_MAPPING_INVALID, Failed: true,
-				Detail: fmt.Sprintf("version %d: %v; save a corrected version", i.GetVersion(), err),
-			})
+			d.refuse(i, uncompiled(i, err))
 			continue
 		}
 		if !program.Applies(d.engagement) || (d.unknown && !integration.TellsUnknown(i)) {
@@ -110,8 +116,10 @@ type decision struct {
 	told bool
 	// unknown is true when nobody knows the viewer (IMM-36).
 	unknown bool
-	opened  *integration.Input
-	result  Result
+	// wanted tells which write keys are asked for; nil for all.
+	wanted func(key string) bool
+	opened *integration.Input
+	result Result
 }
 
 // run evaluates one integration and collects what comes of it.
@@ -123,12 +131,17 @@ func (d *decision) run(program *integration.Program) error {
 	decided := program.Evaluate(input)
 	i := program.Integration()
 	for _, refused := range decided.Refusals {
-		d.refuse(i, refused)
+		if refused.Action == "" || d.wants(i, refused.Action, refused.Business) {
+			d.refuse(i, refused)
+		}
 	}
 	if !decided.Holds && len(decided.Refusals) == 0 {
 		d.result.ConditionFalse++
 	}
 	for n := range decided.Records {
+		if r := &decided.Records[n]; !d.wants(i, r.Action.GetName(), r.Business) {
+			continue
+		}
 		w, err := d.write(i, &decided.Records[n])
 		if err != nil {
 			return err
@@ -136,6 +149,10 @@ func (d *decision) run(program *integration.Program) error {
 		d.result.Writes = append(d.result.Writes, w)
 	}
 	return nil
+}
+
+func (d *decision) wants(i *configv1.Integration, action, business string) bool {
+	return d.wanted == nil || d.wanted(d.key(i, action, business))
 }
 
 // input opens the personal data, once and only if an integration wants to look.

@@ -252,7 +252,10 @@ type Person struct {
 	// The owner's time zone (User.TimeZoneSidKey, IANA), for days and dates (IMM-25).
 	OwnerTimeZone string `protobuf:"bytes,7,opt,name=owner_time_zone,json=ownerTimeZone,proto3" json:"owner_time_zone,omitempty"`
 	// Others stood for the same address; this one was chosen by IMM-30.
-	OneOfSeveral  bool `protobuf:"varint,8,opt,name=one_of_several,json=oneOfSeveral,proto3" json:"one_of_several,omitempty"`
+	OneOfSeveral bool `protobuf:"varint,8,opt,name=one_of_several,json=oneOfSeveral,proto3" json:"one_of_several,omitempty"`
+	// A Contact that is one record with its Account, a person account (XC-41): account_id is that person, and owner_id who
+	// owns both.
+	PersonAccount bool `protobuf:"varint,9,opt,name=person_account,json=personAccount,proto3" json:"person_account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +342,13 @@ func (x *Person) GetOwnerTimeZone() string {
 func (x *Person) GetOneOfSeveral() bool {
 	if x != nil {
 		return x.OneOfSeveral
+	}
+	return false
+}
+
+func (x *Person) GetPersonAccount() bool {
+	if x != nil {
+		return x.PersonAccount
 	}
 	return false
 }
@@ -466,7 +476,7 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\basked_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\x12>\n" +
 	"\vfixed_users\x18\n" +
 	" \x03(\v2\x1d.throughline.stream.v1.PersonR\n" +
-	"fixedUsers\"\x8f\x02\n" +
+	"fixedUsers\"\xb6\x02\n" +
 	"\x06Person\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x19\n" +
@@ -476,7 +486,8 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"account_id\x18\x05 \x01(\tR\taccountId\x12%\n" +
 	"\x0eowner_language\x18\x06 \x01(\tR\rownerLanguage\x12&\n" +
 	"\x0fowner_time_zone\x18\a \x01(\tR\rownerTimeZone\x12$\n" +
-	"\x0eone_of_several\x18\b \x01(\bR\foneOfSeveral\"\xed\x01\n" +
+	"\x0eone_of_several\x18\b \x01(\bR\foneOfSeveral\x12%\n" +
+	"\x0eperson_account\x18\t \x01(\bR\rpersonAccount\"\xed\x01\n" +
 	"\tCandidate\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12D\n" +

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"strconv"
 
@@ -87,7 +88,7 @@ func (s *Store) query(ctx context.Context, w *work, j *Job, caller org.Caller) s
 	s.Writer.Wait(ctx)
 	parsed, err := soql.Parse(j.Query)
 	if err != nil {
-		return "InvalidBatch : " + err.Error()
+		return refusedQuery(err)
 	}
 	res := &answer{}
 	var failed error
@@ -100,7 +101,7 @@ func (s *Store) query(ctx context.Context, w *work, j *Job, caller org.Caller) s
 		return cutShort
 	}
 	if failed != nil {
-		return "InvalidBatch : " + failed.Error()
+		return refusedQuery(failed)
 	}
 	value, err := json.Marshal(res)
 	if err != nil {
@@ -116,6 +117,15 @@ func (s *Store) query(ctx context.Context, w *work, j *Job, caller org.Caller) s
 		return cutShort
 	}
 	return ""
+}
+
+// refusedQuery is the text of a job whose query Salesforce does not run: the code stands inside.
+func refusedQuery(err error) string {
+	code := ""
+	if refused := new(soql.Error); errors.As(err, &refused) {
+		code = refused.Code + ": "
+	}
+	return "InvalidBatch : Failed to process query: " + code + err.Error()
 }
 
 // Page is a part of a query job's result. Next is the locator of what follows, empty at the end.

@@ -29,13 +29,13 @@ type Org struct {
 
 	clock    *clock.Clock
 	journal  *journal.Journal // nil keeps everything in memory only
-	rules    *dml.Rules
 	profiles map[string]*schema.Access
 	noAPI    map[string]bool // profiles without API access
 	numbers  map[*table.Table]int64
 	observe  func(key string, object *schema.Object, rec *record.Record) // may be nil
 
 	mu     sync.RWMutex
+	rules  *dml.Rules
 	tables map[*schema.Object]*table.Table
 	gone   bool
 	feed   Feed

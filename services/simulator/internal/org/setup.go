@@ -89,3 +89,18 @@ func (o *Org) buildRules(spec *scenario.Org) (*dml.Rules, error) {
 	}
 	return rules, nil
 }
+
+// SetValidation replaces the validation rules, as an administrator would, from the next transaction on. It lasts as long as
+// this Org does: one that is loaded anew has the rules of its scenario.
+func (o *Org) SetValidation(validation []scenario.ValidationRule) error {
+	spec := o.Spec
+	spec.ValidationRules = validation
+	rules, err := o.buildRules(&spec)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rules = rules
+	return nil
+}

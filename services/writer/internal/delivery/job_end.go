@@ -146,7 +146,7 @@ var missing = &salesforce.Error{
 // before the end is seen (promise 4).
 func (j *job) lost(e *salesforce.Error) {
 	j.l.mu.Lock()
-	j.l.jobs.stray = &stray{id: j.id, at: j.l.h.deps.Clock.Now().Add(j.l.h.cfg.BulkPollMin), aborted: j.aborted}
+	j.l.jobs.stray = &stray{id: j.id, at: j.l.h.deps.Clock.Now().Add(j.l.h.cfg.BulkPollMin)}
 	j.l.mu.Unlock()
 	unknown := *e
 	unknown.Ambiguous = true

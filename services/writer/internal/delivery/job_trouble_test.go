@@ -161,6 +161,44 @@ func TestJobTrouble(t *testing.T) {
 		require.Empty(t, b.org.Problems())
 	})
 
+	t.Run("AnAbortThatGotLostIsRepeated", func(t *testing.T) {
+		t.Parallel()
+		lost := func(b *testBundle, also orgtest.JobStep) {
+			var aborts atomic.Int64
+			b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
+				switch {
+				case s == also:
+					return &orgtest.Fault{Status: http.StatusBadRequest, Body: apiError("INVALID_INPUT", "no")}
+				case s == orgtest.JobAbort && aborts.Add(1) == 1:
+					return &orgtest.Fault{}
+				}
+				return nil
+			}
+		}
+		t.Run("OfAJobThatAProcessLeftOpen", func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.leave(b.org.OpenJob(aJob, "External_Id__c,Rev__c\nk,1\n"))
+			lost(b, "")
+			b.restart()
+			b.accept(b.upsert(write{key: "k", revision: 2}))
+			b.settled(1)
+			require.Equal(t, map[string]string{"k/2": "WRITTEN"}, b.outcomes())
+			require.Equal(t, "Aborted", b.org.Jobs()[0].State)
+		})
+		t.Run("OfAJobThatCannotBeClosed", func(t *testing.T) {
+			t.Parallel()
+			b := setupJobs(t)
+			lost(b.testBundle, orgtest.JobClose)
+			b.backlog(jobRows)
+			require.Eventually(t, func() bool { return len(b.all()) == jobRows }, 30*time.Second, time.Millisecond, "they go on")
+			b.release()
+			b.settled(jobRows + 1)
+			require.Equal(t, map[string]int{"collections": jobRows + 1}, b.apis())
+			require.Equal(t, "Aborted", b.org.Jobs()[0].State)
+		})
+	})
+
 	t.Run("AJobThatCannotBeLookedAtIsSaid", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
@@ -228,7 +266,14 @@ func TestJobTrouble(t *testing.T) {
 // leaveJob puts a bulk job under way as a process that died would have left it.
 func (b *testBundle) leaveJob(rows string) {
 	b.t.Helper()
-	id := b.org.StartJob(orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}, rows)
+	b.leave(b.org.StartJob(aJob, rows))
+}
+
+var aJob = orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}
+
+// leave notes a job as a process that died would have noted it.
+func (b *testBundle) leave(id string) {
+	b.t.Helper()
 	entry, err := ledger.JobUnderWay("acme", "main", id, time.Now())
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.port.Save(b.t.Context(), entry))

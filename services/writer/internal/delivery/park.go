@@ -69,12 +69,15 @@ func (h *Handler) prepareParks(ctx context.Context, parks []park, now time.Time)
 	var entries []stage.Entry
 	for i := range parks {
 		it := parks[i].item
-		entry, err := ledger.Reserve(h.table, it.Write, now)
-		if err == nil && it.Ambiguous && !ledger.Once(it.Write) {
-			entry, err = ledger.Doubt(h.table, it.Write)
-		}
-		if err == nil && entry != nil { // what cannot be read is a newer program's, and stays
+		// What cannot be read is a newer program's, and stays.
+		if entry, err := ledger.Reserve(h.table, it.Write, now); err == nil && entry != nil {
 			entries = append(entries, *entry)
+		}
+		if !it.Ambiguous || ledger.Once(it.Write) {
+			continue
+		}
+		if entry, err := ledger.Doubt(h.table, it.Write, now); err == nil {
+			entries = append(entries, entry)
 		}
 	}
 	if len(entries) == 0 {

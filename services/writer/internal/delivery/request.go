@@ -289,12 +289,13 @@ func (l *lane) fail(end ending, res *result) {
 	if withdrawable(end.item) {
 		entry := ledger.Withdraw(end.item.Write)
 		end.entry = &entry
-	} else if end.item.Ambiguous {
-		var err error
-		if end.entry, err = ledger.Doubt(l.h.table, end.item.Write); err != nil {
+	} else if end.item.Ambiguous && !ledger.Once(end.item.Write) {
+		entry, err := ledger.Doubt(l.h.table, end.item.Write, l.h.deps.Clock.Now())
+		if err != nil {
 			l.abandoned("end a write", err)
 			return
 		}
+		end.entry = &entry
 	}
 	res.endings = append(res.endings, end)
 }

@@ -18,8 +18,6 @@ type stray struct {
 	// at is when to look next; looking while somebody does.
 	at      time.Time
 	looking bool
-	// aborted: what was being written then may still come through for a moment after the job has ended.
-	aborted bool
 	// refusal says why the job cannot be looked at until somebody does something; zero when it is only a matter of time.
 	refusal gate.State
 	looks   int
@@ -103,9 +101,9 @@ func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce
 	s.looks++
 	state, err := client.BulkJob(l.h.life, s.id)
 	l.h.deps.Tally.Request(l.h.life, l.org(), apiBulk, resultOf(err))
-	if err == nil && !state.State.Ended() && !s.aborted {
-		// Its rows come again, and some of them in newer revisions: there is no use in waiting for the rest.
-		s.aborted = true
+	if err == nil && !state.State.Ended() {
+		// Its rows come again, and some of them in newer revisions: there is no use in waiting for the rest. An abort that did not
+		// get through is repeated, or a job that nobody closed would never end.
 		state, err = client.AbortBulkJob(l.h.life, s.id)
 		l.h.deps.Tally.Request(l.h.life, l.org(), apiBulk, resultOf(err))
 	}
@@ -114,12 +112,15 @@ func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce
 		if e = asError(err); e.Status == http.StatusNotFound { // only what has ended can be removed
 			return true, 0, nil
 		}
+		if e.Code == jobMovedOn {
+			return false, l.h.cfg.BulkPollMin, nil
+		}
 		l.gate.Failed(e, l.h.deps.Clock.Now())
 		return false, l.backoff(s.looks), e
 	case !state.State.Ended():
 		return false, l.h.cfg.BulkPollMin, nil
 	case state.State == salesforce.BulkAborted:
-		// Whoever aborted it did so a moment ago, for all we know.
+		// Whoever aborted it did so a moment ago, for all we know, and what was being written then may still come through.
 		pause(l.h.life, l.h.cfg.LookAfter, nil)
 	}
 	return true, 0, nil

@@ -79,13 +79,12 @@ func Once(w *streamv1.Write) bool {
 
 // Decide compares a write with what is known about its key.
 func Decide(t Table, w *streamv1.Write) (Verdict, error) {
-	value, ok := t.Get(Key(w))
-	if !ok {
-		return first(t, w, Verdict{Step: Send})
-	}
-	e, err := Decode(value)
+	e, err := find(t, w)
 	if err != nil {
-		return Verdict{}, fmt.Errorf("write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
+		return Verdict{}, err
+	}
+	if e == nil {
+		return first(t, w, Verdict{Step: Send})
 	}
 	v := Verdict{Entry: e}
 	switch confirmed := e.GetConfirmedRevision(); {
@@ -131,14 +130,24 @@ func Intend(w *streamv1.Write, known *Entry, now time.Time) (stage.Entry, error)
 
 // IntendOver is Intend for a revision that overtook an older one, with what the table knows.
 func IntendOver(t Table, w *streamv1.Write, now time.Time) (stage.Entry, error) {
-	var known *Entry
-	if value, ok := t.Get(Key(w)); ok {
-		var err error
-		if known, err = Decode(value); err != nil {
-			return stage.Entry{}, fmt.Errorf("write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
-		}
+	known, err := find(t, w)
+	if err != nil {
+		return stage.Entry{}, err
 	}
 	return Intend(w, known, now)
+}
+
+// find reads the entry of a write; nil when there is none.
+func find(t Table, w *streamv1.Write) (*Entry, error) {
+	value, ok := t.Get(Key(w))
+	if !ok {
+		return nil, nil
+	}
+	e, err := Decode(value)
+	if err != nil {
+		return nil, fmt.Errorf("write %s of workspace %s: %w", w.GetWriteKey(), w.GetWorkspace(), err)
+	}
+	return e, nil
 }
 
 // Withdraw builds the entry that says that nothing was made: the call was answered, with a refusal.

@@ -84,18 +84,19 @@ func Release(t Table, w *streamv1.Write) *stage.Entry {
 	return &stage.Entry{Key: key}
 }
 
-// Doubt builds the entry that forgets what a record looked like, because a call whose answer was lost may have changed it;
-// nil when nothing is known. Otherwise the next revision could look unchanged and be skipped.
-func Doubt(t Table, w *streamv1.Write) (*stage.Entry, error) {
-	value, ok := t.Get(Key(w))
-	if !ok {
-		return nil, nil
+// Doubt builds the entry that must be saved when a call whose answer was lost may have changed a record, and the write does not
+// end as written: an older revision must not go over it (promise 4), and the next one may look unchanged and is not.
+func Doubt(t Table, w *streamv1.Write, now time.Time) (stage.Entry, error) {
+	known, err := find(t, w)
+	if err != nil {
+		return stage.Entry{}, err
 	}
-	known, err := Decode(value)
-	if err != nil || len(known.GetContentHash()) == 0 {
-		return nil, err
+	if known == nil {
+		known = &Entry{Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection()}
 	}
-	known.ContentHash = nil // and the intent, if any, stays
-	e, err := encode(w, known)
-	return &e, err
+	known.ContentHash = nil
+	if known.GetIntendedRevision() < w.GetRevision() && known.GetConfirmedRevision() < w.GetRevision() {
+		known.IntendedRevision, known.IntendedAt = w.GetRevision(), timestamppb.New(now)
+	}
+	return encode(w, known)
 }

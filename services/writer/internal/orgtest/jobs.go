@@ -166,12 +166,18 @@ func (o *Org) doJob(step JobStep, id, file string, asked Job) (status int, text 
 	return http.StatusOK, j.json()
 }
 
-// StartJob puts a job under way, as another program would, and returns its id.
-func (o *Org) StartJob(asked Job, rows string) string {
+// OpenJob makes a job with its rows, as another program would, and returns its id.
+func (o *Org) OpenJob(asked Job, rows string) string {
 	o.doJob(JobCreate, "", "", asked)
 	jobs := o.Jobs()
 	id := jobs[len(jobs)-1].ID
 	o.doJob(JobUpload, id, "", Job{Message: rows})
+	return id
+}
+
+// StartJob is OpenJob and puts the job under way.
+func (o *Org) StartJob(asked Job, rows string) string {
+	id := o.OpenJob(asked, rows)
 	o.doJob(JobClose, id, "", Job{})
 	return id
 }

@@ -55,6 +55,7 @@ func (q *Queue) Push(it *Item) (overtaken *Item) {
 		known.Twins = append(known.Twins, it.Offsets()...)
 		return nil
 	case it.Write.GetRevision() < known.Write.GetRevision():
+		known.overtake(it)
 		return it
 	}
 	// Promise 4 and thrift: only the newest revision is sent. It takes over the place in the queue and the wait.
