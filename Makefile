@@ -24,7 +24,7 @@ crash: build ## The demo, killed with -9 and restarted five times on the way
 	deploy/crash.sh
 
 ##@ Build and test
-.PHONY: build test faults fuzz test-kafka test-postgres test-separate test-clients requirements
+.PHONY: build test faults faults-processes fuzz test-kafka test-postgres test-separate test-clients requirements
 build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
@@ -32,7 +32,12 @@ test: ## All tests that need nothing installed, with the race detector
 	$(RACE) go test -race -shuffle=on ./proto/... ./libs/... ./services/...
 SEEDS ?= 200
 faults: ## The writer through SEEDS seeds of faults and deaths, judged by what stands in the orgs
-	go test -count=1 -timeout 15m -parallel 12 ./services/writer/faults -faults.seeds=$(SEEDS)
+	go test -count=1 -timeout 15m -parallel 16 ./services/writer/faults -faults.seeds=$(SEEDS)
+PROCESSES ?= 12
+SEED ?= 0
+faults-processes: build ## The same with the program's own processes, killed with -9: PROCESSES seeds, or the one SEED
+	go test -count=1 -timeout 15m -parallel 4 -v -run TestProcesses ./services/writer/faults \
+	  -faults.program=$(CURDIR)/bin/throughline -faults.processes=$(PROCESSES) -faults.seed=$(SEED)
 test-kafka: ## The Kafka suites against Apache Kafka (KAFKA_BROKERS, or a broker started for it)
 	deploy/kafka/run-kafka.sh exec -- $(MAKE) --no-print-directory test-kafka-run
 .PHONY: test-kafka-run

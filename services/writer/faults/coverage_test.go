@@ -1,11 +1,8 @@
 package faults
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -17,25 +14,17 @@ import (
 // enoughSeeds is from how many seeds on every fault and every moment of death must have come up.
 const enoughSeeds = 100
 
-// count notes which faults have hit so far.
+// count notes which faults have hit so far, and what the plan was made of.
 func (w *world) count() {
 	w.t.Helper()
-	answer := httptest.NewRecorder()
-	w.sim.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/_sim/faults", nil))
-	var rules []struct {
-		Action, Route string
-		Hit           int
-	}
-	require.NoError(w.t, json.Unmarshal(answer.Body.Bytes(), &rules))
-	for _, r := range rules {
-		w.hits[r.Action] += r.Hit
-		if strings.HasPrefix(r.Route, "bulk.") {
-			w.hits[r.Action+" on "+r.Route] += r.Hit
+	maps.Copy(w.hits, w.simulated.hits())
+	w.hits["broker"] += w.chance.used(w.plan.broker)
+	for _, o := range w.plan.orgs {
+		w.hits["org "+string(o.fate)]++
+		if o.bare {
+			w.hits["org without the package"]++
 		}
 	}
-	w.chance.mu.Lock()
-	defer w.chance.mu.Unlock()
-	w.hits["broker"] += w.plan.broker.times - w.chance.faults.times
 }
 
 // coverage sums up what befell the writer in all seeds.
@@ -55,16 +44,33 @@ func (c *coverage) add(hits map[string]int) {
 	}
 }
 
-// check logs the sums. With enough seeds, a fault that never hit is an error: the suite would promise what it does not test.
-func (c *coverage) check(t *testing.T, seeds uint64) {
-	t.Helper()
+// String lists the sums.
+func (c *coverage) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var text strings.Builder
 	for _, what := range slices.Sorted(maps.Keys(c.hits)) {
 		fmt.Fprintf(&text, "\n  %6d %s", c.hits[what], what)
 	}
-	t.Logf("%d seeds:%s", seeds, text.String())
+	return text.String()
+}
+
+// deaths counts the writers that were killed.
+func (c *coverage) deaths() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for what, times := range c.hits {
+		if strings.HasPrefix(what, "killed") {
+			n += times
+		}
+	}
+	return n
+}
+
+// check logs the sums. With enough seeds, a fault that never hit is an error: the suite would promise what it does not test.
+func (c *coverage) check(t *testing.T, seeds uint64) {
+	t.Helper()
+	t.Logf("%d seeds:%s", seeds, c)
 	if seeds < enoughSeeds || t.Failed() {
 		return
 	}
@@ -74,6 +80,9 @@ func (c *coverage) check(t *testing.T, seeds uint64) {
 		require.Positive(t, c.hits[what], what)
 	}
 	for what := range jobFaults() {
+		require.Positive(t, c.hits[what], what)
+	}
+	for _, what := range []string{"org healthy", "org slow", "org dead", "org deaf", "org without the package", string(leave), string(join)} {
 		require.Positive(t, c.hits[what], what)
 	}
 	for m := range moments {

@@ -1,11 +1,10 @@
 package faults
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,6 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/deadletter"
 	"github.com/throughline-dev/throughline/services/internal/topic"
-	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 var (
@@ -43,9 +41,9 @@ func TestFaults(t *testing.T) {
 				t.Log(p)
 			}
 			w := newWorld(t, p)
-			settled := w.run()
+			wrong, settled := w.run()
 			total.add(w.hits)
-			wrong := judge(p, w.evidence())
+			wrong = append(wrong, judge(p, w.evidence())...)
 			if !settled {
 				wrong = append(wrong, "not everything settled after the faults had ended")
 			}
@@ -61,16 +59,16 @@ func TestFaults(t *testing.T) {
 const patience = 2 * time.Minute
 
 // run publishes the plan, with the faults in force, kills the writer as planned, ends the faults and waits for everything to
-// settle.
-func (w *world) run() (settled bool) {
+// settle. Before the faults end it judges what must not depend on that: the orgs that are not dead must have everything
+// (promise 6).
+func (w *world) run() (wrong []string, settled bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	_, err := w.sim.AddFaults(w.plan.faults...)
-	require.NoError(w.t, err)
+	w.breakDown(w.plan.faults)
 	kills := append(append([]kill{}, w.plan.kills...), kill{})
-	writer := w.start(kills[0])
-	defer func() { writer.stop() }()
+	writers := w.assemble(kills[0])
+	defer func() { writers.stop() }()
 	sent := 0
 	for _, e := range w.plan.events {
 		w.publish(w.plan.writes[sent:e.after])
@@ -78,81 +76,82 @@ func (w *world) run() (settled bool) {
 		sent = e.after
 	}
 	w.publish(w.plan.writes[sent:])
+	alive := w.plan.alive()
 	for i, next := range kills[1:] {
-		if !w.await(ctx, writer) {
+		if !w.await(ctx, writers.first().dead, alive) {
 			w.hits["killed "+kills[i].at.String()]++
 		}
-		writer.stop()
-		writer = w.start(next)
+		writers.replace(next, w.plan.shifts[i])
 	}
-	w.await(ctx, writer)
+	done := w.await(ctx, nil, alive)
+	if len(w.plan.gone()) > 0 {
+		e := w.evidence()
+		wrong = append(judge(w.plan, e, alive...), judgeGone(w.plan, e)...)
+		if !done {
+			wrong = append(wrong, "not everything of the others ended while one org was dead")
+		}
+	}
 	w.count()
-	w.sim.RemoveFaults("")
+	w.recover()
 	w.chance.end()
-	return w.await(ctx, writer)
+	return wrong, w.await(ctx, nil, w.plan.with(func(org) bool { return true }))
 }
 
-// await waits until the writer is dead or has nothing left to do, and reports the latter.
-func (w *world) await(ctx context.Context, r *running) bool {
+// await waits until a writer is dead or all writes of these orgs have ended, and reports the latter. If that is all orgs, it
+// waits until nothing is left to do.
+func (w *world) await(ctx context.Context, dead <-chan struct{}, orgs []string) bool {
+	w.t.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for {
+	all := len(orgs) == len(w.plan.orgs)
+	for n := 1; ; n++ {
+		w.tail.read(ctx, 10*time.Millisecond)
+		ended := w.tail.ended(orgs)
+		switch {
+		case !all && ended:
+			return true
+		case all && (ended || n%settledEvery == 0) && w.settled(): // also if not everything was told: that is for the judge
+			w.tail.read(ctx, 0)
+			return true
+		}
 		select {
 		case <-ctx.Done():
 			return false
-		case <-r.life.dead:
+		case <-dead:
 			return false
 		case <-look.C:
-			if w.settled() {
-				return true
-			}
 		}
 	}
 }
 
-func (w *world) export(connection, object string) []record {
-	w.t.Helper()
-	var out bytes.Buffer
-	require.NoError(w.t, w.sim.Export(w.t.Context(), &out, simulator.Selection{Org: connection, Object: object}))
-	var all []record
-	for dec := json.NewDecoder(&out); dec.More(); {
-		var r record
-		require.NoError(w.t, dec.Decode(&r))
-		all = append(all, r)
-	}
-	return all
-}
+// settledEvery is how many looks there are at outcomes to one at offsets while some outcomes are missing.
+const settledEvery = 20
 
-// evidence gathers what can be seen from outside.
+// evidence gathers what can be seen from outside, with what was said until the last wait ended.
 func (w *world) evidence() *evidence {
 	w.t.Helper()
 	e := &evidence{records: map[string][]record{}, told: map[string]told{}, letters: map[string]int{}, history: w.history.all(w.t)}
-	for _, c := range connections {
-		for _, object := range []string{"Engagement__c", "Task", "CampaignMember", "Lead"} {
-			e.records[c+"/"+object] = w.export(c, object)
+	for id, all := range w.tail.told {
+		e.told[id] = slices.Clone(all)
+	}
+	for _, o := range w.plan.orgs {
+		for _, object := range append([]string{"Lead"}, madeObjects...) {
+			e.records[o.key+"/"+object] = w.export(o.key, object)
+		}
+		if !o.bare {
+			e.records[o.key+"/Engagement__c"] = w.export(o.key, "Engagement__c")
 		}
 	}
-	w.scan(topic.Outcomes, func(r stage.Record) {
-		o := new(streamv1.Outcome)
-		require.NoError(w.t, proto.Unmarshal(r.Value, o))
-		text := strings.TrimPrefix(o.GetStatus().String(), "STATUS_")
-		if o.GetReason() != 0 {
-			text += " " + strings.TrimPrefix(o.GetReason().String(), "REASON_")
-		}
-		if *theSeed != 0 && o.GetStatus() == streamv1.Status_STATUS_FAILED {
-			w.t.Logf("%s failed: %s %s", idOf(o), o.GetSalesforceCode(), o.GetDetail())
-		}
-		e.told[idOf(o)] = append(e.told[idOf(o)], text)
-	})
-	w.scan(topic.DeadLetters, func(r stage.Record) {
+	require.NoError(w.t, w.kafka.Scan(w.t.Context(), kafka.ScanRequest{Topic: topic.DeadLetters, Visit: func(r stage.Record) bool {
 		letter := new(streamv1.DeadLetter)
 		require.NoError(w.t, proto.Unmarshal(r.Value, letter))
-		original, err := deadletter.Open(w.build.Installation(), letter)
+		original, err := deadletter.Open(w.inst, letter)
 		require.NoError(w.t, err)
 		m := new(streamv1.Write)
 		require.NoError(w.t, proto.Unmarshal(original.Value, m))
 		e.letters[idOf(m)]++
-	})
+		return true
+	}}))
 	return e
 }
 
@@ -164,12 +163,4 @@ func idOf(m interface {
 },
 ) string {
 	return fmt.Sprintf("%s/%s/%d", m.GetConnection(), m.GetWriteKey(), m.GetRevision())
-}
-
-func (w *world) scan(name string, visit func(stage.Record)) {
-	w.t.Helper()
-	require.NoError(w.t, w.kafka.Scan(w.t.Context(), kafka.ScanRequest{Topic: name, Visit: func(r stage.Record) bool {
-		visit(r)
-		return true
-	}}))
 }

@@ -3,6 +3,9 @@ package faults
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,6 +18,8 @@ import (
 type history struct {
 	mu      sync.Mutex
 	changes []simulator.Change
+	// read is what an org told of its changes, by connection/object, where nobody could watch.
+	read map[string][]record
 }
 
 // add is the simulator's observer.
@@ -29,7 +34,10 @@ func (h *history) all(t *testing.T) map[string][]record {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := map[string][]record{}
+	out := maps.Clone(h.read)
+	if out == nil {
+		out = map[string][]record{}
+	}
 	for _, c := range h.changes {
 		var r record
 		require.NoError(t, json.Unmarshal(c.Record, &r))
@@ -48,11 +56,23 @@ func (j *judging) order(c, object, field string) {
 			continue
 		}
 		if before, ok := last[id]; ok && older(now, before) {
-			name := cmp.Or(r.text("External_Id__c"), r.text("LastName"))
-			j.blame("stale on the way: %s %s of org %s was set to %v after %v", object, name, c, now, before)
+			name := cmp.Or(r.text("External_Id__c"), "update-"+r.text("LastName"))
+			j.blame("stale on the way: %s %s of org %s was set to %v after %v; told were %s", object, name, c, now, before,
+				j.revisions(c, name))
 		}
 		last[id] = now
 	}
+}
+
+// revisions is what was told about each revision of a key.
+func (j *judging) revisions(c, key string) string {
+	var b strings.Builder
+	for n := 1; n <= 8; n++ {
+		if all := j.told[fmt.Sprintf("%s/%s/%d", c, key, n)]; len(all) > 0 {
+			fmt.Fprintf(&b, " %d: %q", n, all)
+		}
+	}
+	return b.String()
 }
 
 // older reports whether a value belongs to an older revision than another.

@@ -6,26 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/throughline-dev/throughline/libs/salesforce"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/simulator"
-	"github.com/throughline-dev/throughline/services/writer"
 )
-
-// jobsEvery is how many seeds there are to one whose backlogs go by bulk jobs.
-const jobsEvery = 4
-
-// config is how the plan's writer is set up.
-func (p *plan) config() writer.Config {
-	cfg := quick()
-	if p.jobs {
-		// One request at a time, and small ones: a backlog builds up, and every backlog is worth a job.
-		cfg.Lanes.Parallelism = 1
-		cfg.Lanes.BulkFrom, cfg.Lanes.BulkAfter, cfg.Lanes.BulkPause = salesforce.MaxCollection, 0, 10*time.Millisecond
-		cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = time.Millisecond, 5*time.Millisecond
-	}
-	return cfg
-}
 
 // addBacklog plans more upserts than collections get to: some in several revisions, so that jobs and collections, and jobs
 // of one life and the next, meet in the same records.

@@ -26,10 +26,13 @@ type evidence struct {
 	history map[string][]record // by connection/object: what records were set to, in the order in which it took effect
 }
 
-// judge compares the evidence with what the plan asks for and returns everything that is wrong. It knows the promises and
-// the plan, and nothing of how the writer works.
-func judge(p *plan, e *evidence) []string {
-	j := &judging{plan: p, evidence: e, top: map[string]*write{}}
+// judge compares the evidence with what the plan asks of these orgs and returns everything that is wrong. It knows the promises
+// and the plan, and nothing of how the writer works.
+func judge(p *plan, e *evidence, orgs ...string) []string {
+	j := &judging{plan: p, evidence: e, top: map[string]*write{}, orgs: orgs}
+	if len(orgs) == 0 {
+		j.orgs = p.with(func(org) bool { return true })
+	}
 	for _, w := range p.writes {
 		key := w.connection + "/" + w.key
 		if t := j.top[key]; t == nil || w.revision > t.revision {
@@ -37,10 +40,11 @@ func judge(p *plan, e *evidence) []string {
 		}
 	}
 	j.endings()
-	for _, c := range connections {
+	for _, c := range j.orgs {
 		j.rows(c)
-		j.made(c, "Task", "Description")
-		j.made(c, "CampaignMember", "Key__c")
+		for _, object := range madeObjects {
+			j.made(c, object)
+		}
 		j.leads(c)
 		j.order(c, "Engagement__c", "View_Count__c")
 		j.order(c, "Lead", "Title")
@@ -49,9 +53,27 @@ func judge(p *plan, e *evidence) []string {
 	return slices.Compact(j.wrong)
 }
 
+// judgeGone judges orgs that confirm nothing while they confirm nothing: their writes wait. None is given up, and none is said
+// to be written.
+func judgeGone(p *plan, e *evidence) []string {
+	j := &judging{plan: p, evidence: e, orgs: p.gone()}
+	for _, w := range p.writes {
+		if !slices.Contains(j.orgs, w.connection) || w.family == sealed {
+			continue
+		}
+		for _, said := range j.told[w.id()] {
+			if said == "WRITTEN" || strings.HasPrefix(said, "FAILED") {
+				j.blame("%s (%s) is %q while its org is %s", w.id(), w.family, said, p.org(w.connection).fate)
+			}
+		}
+	}
+	return j.wrong
+}
+
 type judging struct {
 	*evidence
 	plan  *plan
+	orgs  []string          // the ones to judge
 	top   map[string]*write // the newest revision by connection/key
 	wrong []string
 }
@@ -69,9 +91,9 @@ func (j *judging) allowed(w *write) []string {
 			return []string{"WRITTEN", "SKIPPED UNCHANGED"}
 		}
 		return []string{"WRITTEN", "SKIPPED UNCHANGED", "SKIPPED SUPERSEDED"}
-	case tasks:
+	case tasks, keyed, alone, deals:
 		return []string{"WRITTEN", "SKIPPED DUPLICATE_EVENT", "SKIPPED SUPERSEDED"}
-	case members, follow:
+	case members, joins, follow:
 		return []string{"WRITTEN"}
 	case moving:
 		return []string{"WRITTEN", "SKIPPED UNCHANGED", "SKIPPED SUPERSEDED", "FAILED SF_RECORD_GONE", "FAILED SF_CONVERTED_LEAD"}
@@ -89,6 +111,9 @@ func (j *judging) endings() {
 	known := map[string]bool{}
 	for _, w := range j.plan.writes {
 		known[w.id()] = true
+		if !slices.Contains(j.orgs, w.connection) {
+			continue
+		}
 		all := j.told[w.id()]
 		if len(all) == 0 {
 			j.blame("lost: no outcome of %s (%s)", w.id(), w.family)
@@ -139,20 +164,40 @@ func (j *judging) rows(c string) {
 	}
 }
 
-// made checks promise 5 on records that are made once and carry a marker.
-func (j *judging) made(c, object, marker string) {
+// madeObjects are those whose records are made once.
+var madeObjects = []string{"Task", "Opportunity", memberObject}
+
+// keyOf returns the key of the write that made a record: from the package's field, from the marker in its text, or, for a
+// campaign member, from the lead that it is or was.
+func (j *judging) keyOf(c, object string, r record) string {
+	if object == memberObject {
+		for _, lead := range j.records[c+"/Lead"] {
+			if id := lead.text("Id"); r.text("LeadId") == id || r.text("ContactId") != "" && r.text("ContactId") == lead.text("ConvertedContactId") {
+				return "member-" + lead.text("LastName")
+			}
+		}
+		return r.text("LeadId") + r.text("ContactId")
+	}
+	if key := r.text("Throughline_Key__c"); key != "" {
+		return key
+	}
+	_, key, _ := strings.Cut(r.text("Description"), markerPrefix)
+	return key
+}
+
+// made checks promise 5 on records that are made once.
+func (j *judging) made(c, object string) {
 	found := map[string]int{}
 	for _, r := range j.records[c+"/"+object] {
-		_, key, _ := strings.Cut(r.text(marker), "Throughline: ")
-		found[key]++
+		found[j.keyOf(c, object, r)]++
 	}
 	for _, w := range j.top {
 		if w.connection != c || w.object != object {
 			continue
 		}
-		want := 0
-		if slices.Contains([]family{tasks, members, follow}, w.family) {
-			want = 1
+		want := 1
+		if slices.Contains([]family{orphans, wrong, sealed}, w.family) {
+			want = 0
 		}
 		switch n := found[w.key]; {
 		case n < want:

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -29,13 +28,14 @@ const (
 const (
 	beforeStep = ordinary + iota
 	afterStep
+	afterOutcome // only of processes, whose produces and commits nobody can stop
 )
 
 // String names the moment.
 func (m moment) String() string {
 	return [...]string{
 		"before a request", "after a request", "before a produce", "after a produce", "before a commit", "after a commit",
-		"before a step of a job", "after a step of a job",
+		"before a step of a job", "after a step of a job", "after an outcome",
 	}[m]
 }
 
@@ -59,6 +59,8 @@ type life struct {
 	gone  bool
 	dead  chan struct{}
 	calls sync.WaitGroup
+	// groups are the consumer groups that it belongs to.
+	groups sync.WaitGroup
 }
 
 func newLife(next stage.Broker, chance *brokerChance, k kill) *life {
@@ -89,14 +91,20 @@ func (l *life) pass(m moment) bool {
 	return !l.gone
 }
 
+// isGone reports whether the process is dead.
+func (l *life) isGone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
+}
+
 // RoundTrip implements http.RoundTripper.
 func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !l.enter() {
 		return nil, errDead
 	}
 	defer l.calls.Done()
-	step := strings.Contains(req.URL.Path, "/jobs/ingest")
-	if !l.pass(beforeRequest) || step && !l.pass(beforeStep) {
+	if !l.pass(beforeRequest) || step(req) && !l.pass(beforeStep) {
 		return nil, errDead
 	}
 	type answer struct {
@@ -116,7 +124,7 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 		l.calls.Go(func() { discard((<-got).resp) })
 		return nil, errDead
 	}
-	if !l.pass(afterRequest) || step && !l.pass(afterStep) {
+	if !l.pass(afterRequest) || step(req) && !l.pass(afterStep) {
 		discard(a.resp)
 		return nil, errDead
 	}
@@ -130,9 +138,41 @@ func discard(resp *http.Response) {
 	}
 }
 
-// Consume implements stage.Broker.
+// Consume implements stage.Broker. A dead process is out of its groups once what it had sent has arrived; the others need not
+// wait for its session to time out.
 func (l *life) Consume(ctx context.Context, m stage.Membership, serve func(context.Context, stage.Generation)) error {
-	return l.next.Consume(ctx, m, func(ctx context.Context, g stage.Generation) { serve(ctx, generation{g, l}) })
+	if !l.enter() {
+		return errDead
+	}
+	l.groups.Add(1)
+	l.calls.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-l.dead:
+			l.calls.Wait()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	var serving sync.WaitGroup
+	err := l.next.Consume(ctx, m, func(ctx context.Context, g stage.Generation) {
+		served := make(chan struct{})
+		serving.Go(func() {
+			defer close(served)
+			serve(ctx, generation{g, l})
+		})
+		select {
+		case <-served:
+		case <-l.dead:
+			l.calls.Wait()
+			cancel()
+		}
+	})
+	l.groups.Done()
+	serving.Wait()
+	return err
 }
 
 // Fetch implements stage.Broker.
@@ -215,6 +255,13 @@ func (c *brokerChance) fail() error {
 		return errBroker
 	}
 	return nil
+}
+
+// used is how many of the faults have happened.
+func (c *brokerChance) used(planned brokerFaults) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return planned.times - c.faults.times
 }
 
 func (c *brokerChance) end() {
