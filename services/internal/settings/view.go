@@ -14,6 +14,8 @@ type View struct {
 	revision   int64
 	workspaces []*Workspace
 	byID       map[string]*Workspace
+	// erasureMark stands for all suppressions.
+	erasureMark uint64
 }
 
 // NewView prepares a snapshot for look-ups and opens the workspaces' keys. The view keeps the snapshot's messages. It
@@ -36,6 +38,7 @@ func NewView(snapshot *configv1.Snapshot, inst *seal.Installation) (*View, error
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	v.erasureMark = erasureMark(v.workspaces)
 	return v, nil
 }
 

@@ -96,7 +96,9 @@ type WorkspaceSnapshot struct {
 	// Its content settings.
 	ContentSettings []*ContentSetting `protobuf:"bytes,5,rep,name=content_settings,json=contentSettings,proto3" json:"content_settings,omitempty"`
 	// Its API keys (hashes).
-	ApiKeys       []*ApiKey `protobuf:"bytes,6,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
+	ApiKeys []*ApiKey `protobuf:"bytes,6,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
+	// Who was erased and must not be recorded, by person key (XC-31).
+	Suppressions  []*Suppression `protobuf:"bytes,20,rep,name=suppressions,proto3" json:"suppressions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,6 +171,13 @@ func (x *WorkspaceSnapshot) GetContentSettings() []*ContentSetting {
 func (x *WorkspaceSnapshot) GetApiKeys() []*ApiKey {
 	if x != nil {
 		return x.ApiKeys
+	}
+	return nil
+}
+
+func (x *WorkspaceSnapshot) GetSuppressions() []*Suppression {
+	if x != nil {
+		return x.Suppressions
 	}
 	return nil
 }
@@ -2036,7 +2045,7 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12H\n" +
 	"\n" +
 	"workspaces\x18\x02 \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\n" +
-	"workspaces\"\x8d\x03\n" +
+	"workspaces\"\xd5\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
 	"\vsealed_keys\x18\x02 \x01(\fR\n" +
@@ -2044,7 +2053,8 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\vconnections\x18\x03 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\x12F\n" +
 	"\fintegrations\x18\x04 \x03(\v2\".throughline.config.v1.IntegrationR\fintegrations\x12P\n" +
 	"\x10content_settings\x18\x05 \x03(\v2%.throughline.config.v1.ContentSettingR\x0fcontentSettings\x128\n" +
-	"\bapi_keys\x18\x06 \x03(\v2\x1d.throughline.config.v1.ApiKeyR\aapiKeys\"]\n" +
+	"\bapi_keys\x18\x06 \x03(\v2\x1d.throughline.config.v1.ApiKeyR\aapiKeys\x12F\n" +
+	"\fsuppressions\x18\x14 \x03(\v2\".throughline.config.v1.SuppressionR\fsuppressions\"]\n" +
 	"\x13PutWorkspaceRequest\x12F\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceB\x06\xbaH\x03\xc8\x01\x01R\tworkspace\"V\n" +
 	"\x14PutWorkspaceResponse\x12>\n" +
@@ -2235,11 +2245,12 @@ var file_throughline_config_v1_config_service_proto_goTypes = []any{
 	(*Integration)(nil),                 // 39: throughline.config.v1.Integration
 	(*ContentSetting)(nil),              // 40: throughline.config.v1.ContentSetting
 	(*ApiKey)(nil),                      // 41: throughline.config.v1.ApiKey
-	(*Org)(nil),                         // 42: throughline.config.v1.Org
-	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
-	(v1.Status)(0),                      // 44: throughline.stream.v1.Status
-	(v1.Reason)(0),                      // 45: throughline.stream.v1.Reason
-	(*v1.Outcome)(nil),                  // 46: throughline.stream.v1.Outcome
+	(*Suppression)(nil),                 // 42: throughline.config.v1.Suppression
+	(*Org)(nil),                         // 43: throughline.config.v1.Org
+	(*timestamppb.Timestamp)(nil),       // 44: google.protobuf.Timestamp
+	(v1.Status)(0),                      // 45: throughline.stream.v1.Status
+	(v1.Reason)(0),                      // 46: throughline.stream.v1.Reason
+	(*v1.Outcome)(nil),                  // 47: throughline.stream.v1.Outcome
 }
 var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
 	1,  // 0: throughline.config.v1.Snapshot.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
@@ -2248,75 +2259,76 @@ var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
 	39, // 3: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
 	40, // 4: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
 	41, // 5: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
-	37, // 6: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 7: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 8: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	37, // 9: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
-	38, // 10: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
-	38, // 11: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	38, // 12: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	38, // 13: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
-	42, // 14: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
-	39, // 15: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
-	39, // 16: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	39, // 17: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	39, // 18: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
-	40, // 19: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
-	40, // 20: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
-	40, // 21: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
-	41, // 22: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
-	41, // 23: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
-	0,  // 24: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
-	43, // 25: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	44, // 26: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
-	45, // 27: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
-	43, // 28: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 29: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	46, // 30: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
-	43, // 31: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 32: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	36, // 33: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
-	44, // 34: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
-	45, // 35: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
-	2,  // 36: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
-	4,  // 37: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
-	6,  // 38: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
-	8,  // 39: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
-	10, // 40: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
-	12, // 41: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
-	14, // 42: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
-	16, // 43: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
-	18, // 44: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
-	20, // 45: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
-	22, // 46: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
-	24, // 47: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
-	26, // 48: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
-	28, // 49: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
-	30, // 50: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
-	32, // 51: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
-	34, // 52: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
-	3,  // 53: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
-	5,  // 54: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
-	7,  // 55: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
-	9,  // 56: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
-	11, // 57: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
-	13, // 58: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
-	15, // 59: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
-	17, // 60: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
-	19, // 61: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
-	21, // 62: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
-	23, // 63: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
-	25, // 64: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
-	27, // 65: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
-	29, // 66: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
-	31, // 67: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
-	33, // 68: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
-	35, // 69: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
-	53, // [53:70] is the sub-list for method output_type
-	36, // [36:53] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	42, // 6: throughline.config.v1.WorkspaceSnapshot.suppressions:type_name -> throughline.config.v1.Suppression
+	37, // 7: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
+	37, // 8: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	37, // 9: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	37, // 10: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
+	38, // 11: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
+	38, // 12: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	38, // 13: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	38, // 14: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
+	43, // 15: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
+	39, // 16: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	39, // 17: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	39, // 18: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	39, // 19: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
+	40, // 20: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
+	40, // 21: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
+	40, // 22: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
+	41, // 23: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
+	41, // 24: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
+	0,  // 25: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
+	44, // 26: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	45, // 27: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
+	46, // 28: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
+	44, // 29: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 30: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	47, // 31: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
+	44, // 32: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	44, // 33: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	36, // 34: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
+	45, // 35: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
+	46, // 36: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
+	2,  // 37: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
+	4,  // 38: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
+	6,  // 39: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
+	8,  // 40: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
+	10, // 41: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
+	12, // 42: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
+	14, // 43: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
+	16, // 44: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
+	18, // 45: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
+	20, // 46: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
+	22, // 47: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
+	24, // 48: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
+	26, // 49: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
+	28, // 50: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
+	30, // 51: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
+	32, // 52: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
+	34, // 53: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
+	3,  // 54: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
+	5,  // 55: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
+	7,  // 56: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
+	9,  // 57: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
+	11, // 58: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
+	13, // 59: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
+	15, // 60: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
+	17, // 61: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
+	19, // 62: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
+	21, // 63: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
+	23, // 64: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
+	25, // 65: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
+	27, // 66: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
+	29, // 67: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
+	31, // 68: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
+	33, // 69: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
+	35, // 70: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
+	54, // [54:71] is the sub-list for method output_type
+	37, // [37:54] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_config_service_proto_init() }

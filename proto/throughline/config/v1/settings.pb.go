@@ -501,7 +501,9 @@ type Workspace struct {
 	TimeZone string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// Whose zone decides days and dates where the action does not say (IMM-25). Unspecified: time_zone if there is one,
 	// else the org's default zone.
-	ZoneRule      ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
+	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
+	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
+	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -613,6 +615,141 @@ func (x *Workspace) GetZoneRule() ZoneRule {
 	return ZoneRule_ZONE_RULE_UNSPECIFIED
 }
 
+func (x *Workspace) GetRetention() *RetentionSettings {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
+type RetentionSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows of the run log. At least 1 hour; absent: the installation's, 90 days by default.
+	RunLog *durationpb.Duration `protobuf:"bytes,1,opt,name=run_log,json=runLog,proto3" json:"run_log,omitempty"`
+	// Counts of the run log, per hour. At least as long as run_log; absent: the installation's, 13 months by default.
+	RunLogCounts *durationpb.Duration `protobuf:"bytes,2,opt,name=run_log_counts,json=runLogCounts,proto3" json:"run_log_counts,omitempty"`
+	// A legal hold: nothing of the run log is deleted for its age, and nobody is erased, until it is taken back.
+	LegalHold     bool `protobuf:"varint,3,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetentionSettings) Reset() {
+	*x = RetentionSettings{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetentionSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetentionSettings) ProtoMessage() {}
+
+func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetentionSettings.ProtoReflect.Descriptor instead.
+func (*RetentionSettings) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RetentionSettings) GetRunLog() *durationpb.Duration {
+	if x != nil {
+		return x.RunLog
+	}
+	return nil
+}
+
+func (x *RetentionSettings) GetRunLogCounts() *durationpb.Duration {
+	if x != nil {
+		return x.RunLogCounts
+	}
+	return nil
+}
+
+func (x *RetentionSettings) GetLegalHold() bool {
+	if x != nil {
+		return x.LegalHold
+	}
+	return false
+}
+
+// Suppression keeps a person out who was erased (XC-31).
+type Suppression struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keyed hash of the address, as in every message about the person.
+	PersonKey string `protobuf:"bytes,1,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	// When the person was erased.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// When it was lifted: what happened from then on counts again. Absent: nothing does.
+	LiftedAt      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suppression) Reset() {
+	*x = Suppression{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suppression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suppression) ProtoMessage() {}
+
+func (x *Suppression) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
+func (*Suppression) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Suppression) GetPersonKey() string {
+	if x != nil {
+		return x.PersonKey
+	}
+	return ""
+}
+
+func (x *Suppression) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Suppression) GetLiftedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LiftedAt
+	}
+	return nil
+}
+
 // VisitSettings says when a visit ends and how often it is reported.
 type VisitSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -632,7 +769,7 @@ type VisitSettings struct {
 
 func (x *VisitSettings) Reset() {
 	*x = VisitSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +781,7 @@ func (x *VisitSettings) String() string {
 func (*VisitSettings) ProtoMessage() {}
 
 func (x *VisitSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +794,7 @@ func (x *VisitSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VisitSettings.ProtoReflect.Descriptor instead.
 func (*VisitSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VisitSettings) GetSilence() *durationpb.Duration {
@@ -719,7 +856,7 @@ type MatchPolicy struct {
 
 func (x *MatchPolicy) Reset() {
 	*x = MatchPolicy{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +868,7 @@ func (x *MatchPolicy) String() string {
 func (*MatchPolicy) ProtoMessage() {}
 
 func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +881,7 @@ func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MatchPolicy.ProtoReflect.Descriptor instead.
 func (*MatchPolicy) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MatchPolicy) GetName() string {
@@ -838,7 +975,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +987,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1000,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Connection) GetWorkspace() string {
@@ -1025,7 +1162,7 @@ type BudgetShares struct {
 
 func (x *BudgetShares) Reset() {
 	*x = BudgetShares{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1174,7 @@ func (x *BudgetShares) String() string {
 func (*BudgetShares) ProtoMessage() {}
 
 func (x *BudgetShares) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1187,7 @@ func (x *BudgetShares) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetShares.ProtoReflect.Descriptor instead.
 func (*BudgetShares) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BudgetShares) GetInteractivePercent() int32 {
@@ -1095,7 +1232,7 @@ type Org struct {
 
 func (x *Org) Reset() {
 	*x = Org{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1244,7 @@ func (x *Org) String() string {
 func (*Org) ProtoMessage() {}
 
 func (x *Org) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1257,7 @@ func (x *Org) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Org.ProtoReflect.Descriptor instead.
 func (*Org) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Org) GetId() string {
@@ -1178,7 +1315,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1327,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1340,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1235,7 +1372,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1384,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1397,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1299,7 +1436,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1448,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1461,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1387,7 +1524,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1536,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1549,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1546,7 +1683,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1695,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1708,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Action) GetName() string {
@@ -1675,7 +1812,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1824,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1837,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -1810,7 +1947,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1959,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1972,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -1862,7 +1999,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +2011,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +2024,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -1973,7 +2110,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2122,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2135,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2067,7 +2204,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2216,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2229,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2142,7 +2279,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2291,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2304,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2209,7 +2346,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x04\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2225,8 +2362,19 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"historyUrl\x12$\n" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
-	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRuleB\x13\n" +
-	"\x11_track_by_default\"\xcf\x02\n" +
+	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
+	"\x11_track_by_default\"\xa7\x01\n" +
+	"\x11RetentionSettings\x122\n" +
+	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
+	"\x0erun_log_counts\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\frunLogCounts\x12\x1d\n" +
+	"\n" +
+	"legal_hold\x18\x03 \x01(\bR\tlegalHold\"\x97\x01\n" +
+	"\vSuppression\x12\x1d\n" +
+	"\n" +
+	"person_key\x18\x01 \x01(\tR\tpersonKey\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x127\n" +
+	"\tlifted_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\"\xcf\x02\n" +
 	"\rVisitSettings\x12D\n" +
 	"\asilence\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\xa082\x02\b<R\asilence\x12@\n" +
 	"\x06settle\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
@@ -2434,7 +2582,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2445,60 +2593,67 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(NullPolicy)(0),               // 6: throughline.config.v1.NullPolicy
 	(Assignee)(0),                 // 7: throughline.config.v1.Assignee
 	(*Workspace)(nil),             // 8: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 9: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 10: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 11: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 12: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 13: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 14: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 15: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 16: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 17: throughline.config.v1.Integration
-	(*Action)(nil),                // 18: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 19: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 20: throughline.config.v1.Template
-	(*Constant)(nil),              // 21: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 22: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 23: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 24: throughline.config.v1.ApiKey
-	nil,                           // 25: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*RetentionSettings)(nil),     // 9: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 10: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 11: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 12: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 13: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 14: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 15: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 16: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 17: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 18: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 19: throughline.config.v1.Integration
+	(*Action)(nil),                // 20: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 21: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 22: throughline.config.v1.Template
+	(*Constant)(nil),              // 23: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 24: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 25: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 26: throughline.config.v1.ApiKey
+	nil,                           // 27: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	9,  // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	10, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	26, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	11, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	12, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	28, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	26, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	26, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	26, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	14, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	15, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	16, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	13, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	12, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	1,  // 12: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	18, // 13: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	27, // 14: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	4,  // 15: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 16: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	19, // 17: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	22, // 18: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 19: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 20: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	20, // 21: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	21, // 22: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	6,  // 23: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	25, // 24: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	7,  // 25: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 26: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	27, // 27: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	9,  // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	28, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	28, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	29, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	29, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	28, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	28, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	28, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	16, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	17, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	18, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	15, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	14, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	1,  // 17: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	20, // 18: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	29, // 19: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	4,  // 20: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 21: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	21, // 22: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	24, // 23: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 24: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 25: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	22, // 26: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	23, // 27: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	6,  // 28: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	27, // 29: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	7,  // 30: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 31: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	29, // 32: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2507,20 +2662,20 @@ func file_throughline_config_v1_settings_proto_init() {
 		return
 	}
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{
 		(*Connection_ClientCredentials)(nil),
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[11].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
@@ -2531,7 +2686,7 @@ func file_throughline_config_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
