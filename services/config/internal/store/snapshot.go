@@ -12,6 +12,8 @@ type Snapshot struct {
 	Documents []Document
 	// Integrations are all versions of integrations, by workspace, id and version.
 	Integrations []Document
+	// Suppressions keep erased people out, by workspace and person key.
+	Suppressions []Suppression
 }
 
 // Revision returns the newest revision.
@@ -43,6 +45,9 @@ func (s *Store) Snapshot(ctx context.Context) (Snapshot, error) {
 	out.Integrations, err = queryDocuments(ctx, tx, `SELECT workspace, kind, id, version, body, NULL, 0, saved_at, saved_by
 		FROM history WHERE kind = $1 ORDER BY workspace, id, version`, KindIntegration)
 	if err != nil {
+		return Snapshot{}, fmt.Errorf("read settings: %w", err)
+	}
+	if out.Suppressions, err = querySuppressions(ctx, tx, ""); err != nil {
 		return Snapshot{}, fmt.Errorf("read settings: %w", err)
 	}
 	return out, nil

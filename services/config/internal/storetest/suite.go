@@ -39,6 +39,9 @@ func Run(t *testing.T, open Open) {
 		{"Ranges", ranges},
 		{"Repeats", repeats},
 		{"OddTexts", oddTexts},
+		{"Suppressions", suppressions},
+		{"Erasures", erasures},
+		{"Exports", exports},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
