@@ -9,6 +9,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -33,6 +34,8 @@ type Config struct {
 	AccessTokens AccessTokens `yaml:"access_tokens"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
+	// Privacy is how people are erased and exports of their data are made.
+	Privacy Privacy `yaml:"privacy"`
 
 	// MaxRequestBytes is the largest request accepted.
 	MaxRequestBytes int `yaml:"max_request_bytes"`
@@ -63,6 +66,9 @@ type AccessTokens = tokens.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
+
+// Privacy bounds the work on erasures and exports.
+type Privacy = privacy.Config
 
 // Database is SQLite by a path, or PostgreSQL by a DSN.
 type Database struct {
@@ -106,6 +112,7 @@ func DefaultConfig() Config {
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
 		AccessTokens:       tokens.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
+		Privacy:            privacy.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -145,6 +152,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.RunLog.Retention.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.retention.%w", err))
+	}
+	if err := c.Privacy.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("privacy.%w", err))
 	}
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")

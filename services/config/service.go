@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -33,6 +34,8 @@ type Deps struct {
 	Broker stage.Broker
 	// DeadLetter makes the message of what is not an outcome; see stage.Deps.
 	DeadLetter func(stage.DeadLetter) (stage.Message, error)
+	// Topics reads the pipeline's topics, for exports of what is held of a person; nil when there is no broker.
+	Topics privacy.Log
 	// Compile checks integrations; nil for the way mapping runs them.
 	Compile func(*configv1.Integration) (*integration.Program, error)
 	Logger  *slog.Logger
@@ -61,6 +64,8 @@ type Service struct {
 	store    *store.Store
 	hub      *watch.Hub
 	api      *api.Server
+	privacy  *privacy.Server
+	officer  *privacy.Worker
 	grpc     *grpc.Server
 	health   *health
 	listener net.Listener
@@ -92,6 +97,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
 	s.api = s.newAPI()
+	s.newPrivacy()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
 	}
@@ -139,6 +145,18 @@ func (s *Service) newAPI() *api.Server {
 	})
 }
 
+// newPrivacy builds what answers and works on requests about personal data.
+func (s *Service) newPrivacy() {
+	s.privacy = privacy.NewServer(s.cfg.Privacy, privacy.Deps{
+		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store,
+		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+	s.officer = privacy.NewWorker(s.cfg.Privacy, privacy.WorkerDeps{
+		Documents: s.store, Eraser: s.store, Answers: s.store, Suppressions: s.store, Log: s.deps.Topics,
+		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+}
+
 func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
@@ -159,6 +177,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.cleaner.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.officer.Run(ctx)
 		return nil
 	})
 	if s.runLog != nil {

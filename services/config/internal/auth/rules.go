@@ -66,6 +66,14 @@ var rules = map[string]Rule{
 	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody},
 	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody},
 
+	// What is held of people: for whoever may change settings, until there is a role of its own.
+	configv1.PrivacyService_StartErasure_FullMethodName:    {Roles: admins},
+	configv1.PrivacyService_GetErasure_FullMethodName:      {Roles: admins},
+	configv1.PrivacyService_ListErasures_FullMethodName:    {Roles: admins},
+	configv1.PrivacyService_LiftSuppression_FullMethodName: {Roles: admins},
+	configv1.PrivacyService_ExportPerson_FullMethodName:    {Roles: admins},
+	configv1.PrivacyService_GetExport_FullMethodName:       {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:    {Roles: everybody, Everywhere: true, Limited: true},
