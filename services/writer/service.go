@@ -168,6 +168,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 			g, now := s.gates.Gate(workspace, connection), s.deps.Clock.Now()
 			return g.State(now).Open && (class == streamv1.Priority_PRIORITY_UNSPECIFIED || g.Admits(class, now).Open)
 		},
+		Erased: func(workspace, personKey string, at time.Time) bool {
+			return s.deps.Settings.View().Erased(workspace, personKey, at)
+		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)
 	s.oldest.set(p.ID, h)

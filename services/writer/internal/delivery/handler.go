@@ -90,6 +90,9 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", err)
 	}
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
+	if h.erased(w) {
+		return h.endErased(ctx, it)
+	}
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {
 		state := l.state(it.Class(), h.deps.Clock.Now())
