@@ -102,7 +102,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.cleaner = &runlog.Cleaner{
-		Retention: cfg.RunLog.Retention, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Retention: cfg.RunLog.Retention, Purger: s.store, Workspaces: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}
 	if deps.Broker != nil {
 		if s.runLog, err = s.newRunLog(); err != nil {
@@ -139,9 +139,10 @@ func (s *Service) newAPI() *api.Server {
 			_, err := s.deps.Compile(i)
 			return err
 		},
-		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
-		Clock:         s.deps.Clock,
-		Logger:        s.deps.Logger,
+		CheckLoginURL:  loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
+		CheckRetention: s.cfg.RunLog.Retention.Check,
+		Clock:          s.deps.Clock,
+		Logger:         s.deps.Logger,
 	})
 }
 
