@@ -50,7 +50,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(),
-		newApply(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
+		newApply(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(), newPrivacy(),
 		newBench(),
 	)
 	return root
