@@ -123,6 +123,9 @@ func erasures(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Equal(t, "e3", other.ID, "not the very same people")
 	})
+}
+
+func erasedRows(t *testing.T, open Open) {
 	t.Run("DeleteRowsAndTellItAtOnce", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()

@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 		{"OddTexts", oddTexts},
 		{"Suppressions", suppressions},
 		{"Erasures", erasures},
+		{"ErasedRows", erasedRows},
 		{"Exports", exports},
 	} {
 		t.Run(group.name, func(t *testing.T) {
