@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,6 +260,52 @@ func TestErasureIsLifted(t *testing.T) {
 	rows := p.rows(t, "acme")
 	require.Len(t, rows, 1)
 	require.Equal(t, "write-90", rows[0].GetWriteKey())
+}
+
+func TestRowsAreBlankedOnRequest(t *testing.T) {
+	t.Parallel()
+	p := setupPrivacy(t, func(p *privacyBundle) { p.broker.Create(topic.Writes, 1) })
+	her := p.personKey(t, "acme", mia)
+	row, other := written("acme", 1), written("acme", 2)
+	for _, o := range []*streamv1.Outcome{row, other} {
+		o.PersonKey, o.Connection, o.OccurredAt = her, "main", o.GetDecidedAt()
+	}
+	row.Object, other.Object = "Engagement__c", "Task"
+	p.broker.Append(topic.Outcomes, 0, record(t, row), record(t, other))
+	p.awaitCount(t, "acme", 2)
+	got, err := p.officer.StartErasure(t.Context(), &configv1.StartErasureRequest{
+		Workspace: "acme", Addresses: []string{mia}, Confirm: true, BlankRows: true,
+	})
+	require.NoError(t, err)
+	require.True(t, got.GetErasure().GetBlankRows())
+	eventually(t, func() bool { return len(p.rows(t, "acme")) == 0 }, "swept")
+	require.Empty(t, p.broker.Records(topic.Writes), "not before all is known")
+	p.clock.Advance(p.cfg.Privacy.Settle)
+	var done *configv1.Erasure
+	eventually(t, func() bool {
+		done = p.erasure(t, "acme", got.GetErasure().GetId())
+		return done.GetStatus() == configv1.ErasureStatus_ERASURE_STATUS_COMPLETED
+	}, "completed")
+	sent := p.broker.Records(topic.Writes)
+	require.Len(t, sent, 1)
+	w := &streamv1.Write{}
+	require.NoError(t, proto.Unmarshal(sent[0].Value, w))
+	require.Equal(t, row.GetRecordId(), w.GetRecordId())
+	require.Equal(t, streamv1.Operation_OPERATION_UPDATE, w.GetOperation())
+	require.Empty(t, w.GetPersonKey(), "or the writer would stop it")
+	require.Equal(t, w.GetWriteKey(), done.GetCertificate().GetRecords()[0].GetBlankWriteKey())
+	require.Empty(t, done.GetCertificate().GetRecords()[1].GetBlankWriteKey())
+	plain, err := p.keys(t, "acme").Open(w.GetSealedFields())
+	require.NoError(t, err)
+	fields := &streamv1.FieldValues{}
+	require.NoError(t, proto.Unmarshal(plain, fields))
+	var names []string
+	for _, f := range fields.GetFields() {
+		require.Nil(t, f.GetValue(), f.GetField())
+		names = append(names, f.GetField())
+	}
+	require.Contains(t, names, "Viewer_Email__c")
+	require.True(t, slices.IsSorted(names))
 }
 
 func TestErasureIsRefused(t *testing.T) {

@@ -150,11 +150,11 @@ func (s *Service) newAPI() *api.Server {
 func (s *Service) newPrivacy() {
 	s.privacy = privacy.NewServer(s.cfg.Privacy, privacy.Deps{
 		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store,
-		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger, Writes: s.deps.Broker != nil,
 	})
 	s.officer = privacy.NewWorker(s.cfg.Privacy, privacy.WorkerDeps{
 		Documents: s.store, Eraser: s.store, Answers: s.store, Suppressions: s.store, Log: s.deps.Topics,
-		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Writes: s.deps.Broker, Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 }
 

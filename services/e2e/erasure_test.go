@@ -152,6 +152,7 @@ func TestAnErasedPersonIsForgotten(t *testing.T) {
 	_, err := e.privacy.GetExport(t.Context(), &configv1.GetExportRequest{Workspace: "acme", ExportId: export})
 	require.Error(t, err, "what was gathered of the person is gone")
 	e.lift(first)
+	e.blank()
 }
 
 // export asks for what is held of the person and checks that it names all records.
@@ -259,4 +260,37 @@ func (e *erasing) lift(before *rig.Event) {
 	e.Send(before, again)
 	e.Eventually(func() bool { return e.ended(again, "writer WRITTEN") }, "recorded again")
 	require.NotContains(e.t, e.Ended("acme", before.ID), "writer WRITTEN")
+}
+
+// blank erases the person again, this time with the rows of the package in Salesforce.
+func (e *erasing) blank() {
+	e.t.Helper()
+	ctx := e.t.Context()
+	theirs := e.written(bystander)
+	started, err := e.privacy.StartErasure(ctx, &configv1.StartErasureRequest{
+		Workspace: "acme", Addresses: []string{plantedViewer}, Confirm: true, BlankRows: true,
+	})
+	require.NoError(e.t, err)
+	var row string
+	e.Eventually(func() bool {
+		got, err := e.privacy.GetErasure(ctx, &configv1.GetErasureRequest{Workspace: "acme", ErasureId: started.GetErasure().GetId()})
+		require.NoError(e.t, err)
+		for _, r := range got.GetErasure().GetCertificate().GetRecords() {
+			if r.GetBlankWriteKey() != "" {
+				require.Equal(e.t, "Engagement__c", r.GetObject(), "other records are the customer's")
+				row = r.GetRecordId()
+			}
+		}
+		return row != ""
+	}, "the certificate says what is blanked")
+	blanked := func() bool {
+		for _, fields := range e.Records("acme", "Engagement__c") {
+			if fields["Id"] == row {
+				return fields["Viewer_Email__c"] == nil && fields["Lead__c"] == nil && fields["External_Id__c"] == nil && fields["View_Count__c"] != nil
+			}
+		}
+		return false
+	}
+	e.Eventually(blanked, "the row says nothing of anybody any more, and keeps its numbers")
+	require.Equal(e.t, theirs, e.written(bystander))
 }

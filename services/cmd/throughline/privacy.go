@@ -111,14 +111,15 @@ func printJSON(w io.Writer, m proto.Message) error {
 
 func newErase() *cobra.Command {
 	var f privacyFlags
-	var yes bool
+	var yes, blank bool
 	cmd := &cobra.Command{
 		Use:   "erase",
 		Short: "Forget a person, and keep them out from now on; only with --yes",
 		Long: `Suppresses the person at once: every later event of theirs ends as SKIPPED with ERASED_SUBJECT, and so does what waits to be
 written and what a replay brings back. What the installation keeps of them is deleted, which takes about an hour; the
 certificate of "privacy status" says what was removed and what remains until when. Records in Salesforce are listed there by
-their ids and left alone: they are the customer's.`,
+their ids and left alone, for they are the customer's; --blank-rows blanks what says of whom they are in the rows of the
+Throughline package.`,
 		Example: `  throughline privacy erase --workspace acme --address-file person.txt --yes
   printf '%s\n' mia@example.com mia@home.example | throughline privacy erase --workspace acme --address-file - --yes --json`,
 		Args: cobra.NoArgs,
@@ -131,7 +132,9 @@ their ids and left alone: they are the customer's.`,
 				return fmt.Errorf("an erasure of %d addresses in workspace %s cannot be undone: add --yes", len(addresses), f.workspace)
 			}
 			return f.call(cmd.Context(), func(ctx context.Context, s configv1.PrivacyServiceClient) error {
-				got, err := s.StartErasure(ctx, &configv1.StartErasureRequest{Workspace: f.workspace, Addresses: addresses, Confirm: true})
+				got, err := s.StartErasure(ctx, &configv1.StartErasureRequest{
+					Workspace: f.workspace, Addresses: addresses, Confirm: true, BlankRows: blank,
+				})
 				if err != nil {
 					return err
 				}
@@ -141,6 +144,7 @@ their ids and left alone: they are the customer's.`,
 	}
 	f.register(cmd, true)
 	cmd.Flags().BoolVar(&yes, "yes", false, "really erase")
+	cmd.Flags().BoolVar(&blank, "blank-rows", false, "blank the person's Engagement__c rows in Salesforce, too")
 	return cmd
 }
 

@@ -81,6 +81,9 @@ func TestPrivacy(t *testing.T) {
 	_, err = o.run(person, "erase", "--address-file", "-")
 	require.ErrorContains(t, err, "add --yes")
 
+	_, err = o.run(person, "erase", "--address-file", "-", "--yes", "--blank-rows")
+	require.ErrorContains(t, err, "no broker")
+
 	file := filepath.Join(t.TempDir(), "mia.json")
 	out, err := o.run(person, "export", "--address-file", "-", "--out", file)
 	require.NoError(t, err)

@@ -152,7 +152,9 @@ type Erasure struct {
 	// What was removed and what remains; grows until completed.
 	Certificate *ErasureCertificate `protobuf:"bytes,8,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// When every address of it was lifted again; absent otherwise.
-	LiftedAt      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
+	LiftedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
+	// Whether the person's rows of the Throughline package are blanked in Salesforce.
+	BlankRows     bool `protobuf:"varint,10,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -248,6 +250,13 @@ func (x *Erasure) GetLiftedAt() *timestamppb.Timestamp {
 		return x.LiftedAt
 	}
 	return nil
+}
+
+func (x *Erasure) GetBlankRows() bool {
+	if x != nil {
+		return x.BlankRows
+	}
+	return false
 }
 
 // ErasureCertificate says what was removed and what remains, without saying of whom.
@@ -461,7 +470,9 @@ type ErasureRecord struct {
 	// 18-character id.
 	RecordId string `protobuf:"bytes,3,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	// When it was last known to be written.
-	WrittenAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=written_at,json=writtenAt,proto3" json:"written_at,omitempty"`
+	WrittenAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=written_at,json=writtenAt,proto3" json:"written_at,omitempty"`
+	// The write that blanks it; the run log tells what became of it. Empty: it is left as it is.
+	BlankWriteKey string `protobuf:"bytes,5,opt,name=blank_write_key,json=blankWriteKey,proto3" json:"blank_write_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +535,13 @@ func (x *ErasureRecord) GetWrittenAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ErasureRecord) GetBlankWriteKey() string {
+	if x != nil {
+		return x.BlankWriteKey
+	}
+	return ""
+}
+
 // StartErasureRequest names the person.
 type StartErasureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -532,7 +550,11 @@ type StartErasureRequest struct {
 	// The person's e-mail addresses, in any spelling; at most 50. They are not stored.
 	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Must be true: an erasure cannot be undone.
-	Confirm       bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Confirm bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// Blank the person's rows of the Throughline package (Engagement__c) in Salesforce when the erasure is completed: address,
+	// links to people, external id and trace. The numbers stay. Ordinary writes do it, so the org's rules and budget hold. Other
+	// records are the customer's own decision.
+	BlankRows     bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -584,6 +606,13 @@ func (x *StartErasureRequest) GetAddresses() []string {
 func (x *StartErasureRequest) GetConfirm() bool {
 	if x != nil {
 		return x.Confirm
+	}
+	return false
+}
+
+func (x *StartErasureRequest) GetBlankRows() bool {
+	if x != nil {
+		return x.BlankRows
 	}
 	return false
 }
@@ -1306,7 +1335,7 @@ var File_throughline_config_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x03\n" +
+	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x03\n" +
 	"\aErasure\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12<\n" +
@@ -1316,7 +1345,10 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\fcompleted_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedAt\x12\x1c\n" +
 	"\taddresses\x18\a \x01(\x05R\taddresses\x12K\n" +
 	"\vcertificate\x18\b \x01(\v2).throughline.config.v1.ErasureCertificateR\vcertificate\x127\n" +
-	"\tlifted_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\"\x86\x02\n" +
+	"\tlifted_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\x12\x1d\n" +
+	"\n" +
+	"blank_rows\x18\n" +
+	" \x01(\bR\tblankRows\"\x86\x02\n" +
 	"\x12ErasureCertificate\x12?\n" +
 	"\aremoved\x18\x01 \x03(\v2%.throughline.config.v1.ErasureRemovedR\aremoved\x12E\n" +
 	"\tremaining\x18\x02 \x03(\v2'.throughline.config.v1.ErasureRemainingR\tremaining\x12>\n" +
@@ -1329,7 +1361,7 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\x10ErasureRemaining\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x9f\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xc7\x01\n" +
 	"\rErasureRecord\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\tR\n" +
@@ -1337,11 +1369,14 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x1b\n" +
 	"\trecord_id\x18\x03 \x01(\tR\brecordId\x129\n" +
 	"\n" +
-	"written_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\twrittenAt\"\x89\x01\n" +
+	"written_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\twrittenAt\x12&\n" +
+	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xa8\x01\n" +
 	"\x13StartErasureRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
 	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\bR\aconfirm\"P\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
+	"\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\"P\n" +
 	"\x14StartErasureResponse\x128\n" +
 	"\aerasure\x18\x01 \x01(\v2\x1e.throughline.config.v1.ErasureR\aerasure\"b\n" +
 	"\x11GetErasureRequest\x12%\n" +

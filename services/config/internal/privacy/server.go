@@ -48,6 +48,8 @@ type Deps struct {
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
+	// Writes is true when the worker can send writes.
+	Writes bool
 }
 
 // Server implements configv1.PrivacyServiceServer. It relies on requests being authenticated, allowed and valid.
@@ -65,6 +67,9 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if !req.GetConfirm() {
 		return nil, status.Error(codes.InvalidArgument, "confirm: an erasure cannot be undone; set it when you are sure")
 	}
+	if req.GetBlankRows() && !s.deps.Writes {
+		return nil, status.Error(codes.FailedPrecondition, "blank_rows: this config service has no broker to send writes through")
+	}
 	t, err := loadTenant(ctx, s.deps.Documents, s.deps.Installation, req.GetWorkspace())
 	if err != nil {
 		return nil, err
@@ -80,6 +85,7 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	e := &configv1.Erasure{
 		Workspace: req.GetWorkspace(), Id: newID(), Status: configv1.ErasureStatus_ERASURE_STATUS_RUNNING,
 		RequestedBy: by, RequestedAt: timestamppb.New(now), Addresses: int32(len(keys)), Certificate: &configv1.ErasureCertificate{},
+		BlankRows: req.GetBlankRows(),
 	}
 	body, err := proto.Marshal(e)
 	if err != nil {

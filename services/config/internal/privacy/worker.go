@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -41,6 +42,11 @@ type Suppressions interface {
 // Log reads the pipeline's topics.
 type Log = trace.Log
 
+// Producer sends messages; see stage.Broker.
+type Producer interface {
+	Produce(ctx context.Context, batch stage.ProduceBatch) error
+}
+
 // WorkerDeps is what a Worker works with.
 type WorkerDeps struct {
 	Documents    Documents
@@ -48,7 +54,9 @@ type WorkerDeps struct {
 	Answers      Answers
 	Suppressions Suppressions
 	// Log reads the pipeline's topics for exports; without it they hold what the config service has, and say so.
-	Log          Log
+	Log Log
+	// Writes sends writes to the pipeline; without it no rows are blanked.
+	Writes       Producer
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
@@ -134,6 +142,9 @@ func (w *Worker) erase(ctx context.Context, e store.Erasure, due bool) error {
 	if err != nil || !due {
 		return err
 	}
+	if err := w.blank(ctx, e); err != nil {
+		return err
+	}
 	return w.deps.Eraser.EraseOutcomes(ctx, e, nil, func(body []byte, _ int64) ([]byte, bool, error) {
 		out, err := w.note(body, 0, nil, true)
 		return out, true, err
@@ -175,6 +186,9 @@ func (w *Worker) note(body []byte, deleted int64, outcomes []*streamv1.Outcome, 
 	}
 	noteRows(e.Certificate, deleted, records, w.cfg.MaxRecords)
 	if done {
+		if e.GetBlankRows() {
+			noteBlanked(e)
+		}
 		complete(e.Certificate, w.cfg, e.GetRequestedAt().AsTime())
 		e.Status, e.CompletedAt = configv1.ErasureStatus_ERASURE_STATUS_COMPLETED, timestamppb.New(w.deps.Clock.Now())
 	}
