@@ -91,8 +91,10 @@ func (s *shared) watch() error {
 func buildSettings(s *shared) (Service, error) { return s.settings, nil }
 
 func buildConfig(s *shared) (Service, error) {
-	return config.New(s.cfg.Config, config.Deps{
-		Broker: s.kafka, Installation: s.installation, Decide: Decide,
+	cfg := s.cfg.Config
+	cfg.Privacy.TopicRetention, cfg.Privacy.DeadLetterRetention = s.cfg.Topics.Retention, s.cfg.Topics.DeadLetterRetention
+	return config.New(cfg, config.Deps{
+		Broker: s.kafka, Topics: TopicLog{s.kafka}, Installation: s.installation, Decide: Decide,
 		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -43,6 +44,8 @@ type Config struct {
 	RunLog RunLog `yaml:"run_log"`
 	// Catalogue bounds how orgs are asked about their objects and fields.
 	Catalogue Catalogue `yaml:"catalogue"`
+	// Privacy is how people are erased and exports of their data are made.
+	Privacy Privacy `yaml:"privacy"`
 
 	// MaxRequestBytes is the largest request accepted.
 	MaxRequestBytes int `yaml:"max_request_bytes"`
@@ -87,6 +90,9 @@ type Catalogue = catalogue.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
+
+// Privacy bounds the work on erasures and exports.
+type Privacy = privacy.Config
 
 // Database is SQLite by a path, or PostgreSQL by a DSN.
 type Database struct {
@@ -136,6 +142,7 @@ func DefaultConfig() Config {
 		Connect:            DefaultConnect(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
+		Privacy:            privacy.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -191,6 +198,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Catalogue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("catalogue.%w", err))
+	}
+	if err := c.Privacy.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("privacy.%w", err))
 	}
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")

@@ -21,6 +21,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
+	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -36,6 +37,8 @@ type Deps struct {
 	Broker stage.Broker
 	// DeadLetter makes the message of what is not an outcome; see stage.Deps.
 	DeadLetter func(stage.DeadLetter) (stage.Message, error)
+	// Topics reads the pipeline's topics, for exports of what is held of a person; nil when there is no broker.
+	Topics privacy.Log
 	// Compile checks integrations; nil for the way mapping runs them.
 	Compile func(*configv1.Integration) (*integration.Program, error)
 	// Decide is how mapping decides, for previews; main hands it in, for services do not know each other. Without it there
@@ -80,6 +83,8 @@ type Service struct {
 	access    *api.Access
 	door      *auth.Door
 	auditor   *retain.Cleaner
+	privacy   *privacy.Server
+	officer   *privacy.Worker
 	grpc      *grpc.Server
 	web       *web
 	health    *health
@@ -119,11 +124,12 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.newAccess()
+	s.newPrivacy()
 	if err = s.newServers(); err != nil {
 		return nil, err
 	}
 	s.cleaner = &runlog.Cleaner{
-		Retention: cfg.RunLog.Retention, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Retention: cfg.RunLog.Retention, Purger: s.store, Workspaces: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}
 	if deps.Broker != nil {
 		if s.runLog, err = s.newRunLog(); err != nil {
@@ -160,18 +166,31 @@ func (s *Service) newAPI() (*api.Server, error) {
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
 		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
 		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
-		Catalogue:     s.catalogue,
-		Installation:  s.deps.Installation,
-		Compile:       s.deps.Compile,
-		Decide:        s.deps.Decide,
-		CheckLoginURL: loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
-		Clock:         s.deps.Clock,
-		Logger:        s.deps.Logger,
+		Catalogue:      s.catalogue,
+		Installation:   s.deps.Installation,
+		Compile:        s.deps.Compile,
+		Decide:         s.deps.Decide,
+		CheckLoginURL:  loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
+		CheckRetention: s.cfg.RunLog.Retention.Check,
+		Clock:          s.deps.Clock,
+		Logger:         s.deps.Logger,
 	}), nil
 }
 
 func (s *Service) orgs() orgs {
 	return orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
+}
+
+// newPrivacy builds what answers and works on requests about personal data.
+func (s *Service) newPrivacy() {
+	s.privacy = privacy.NewServer(s.cfg.Privacy, privacy.Deps{
+		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store,
+		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger, Writes: s.deps.Broker != nil,
+	})
+	s.officer = privacy.NewWorker(s.cfg.Privacy, privacy.WorkerDeps{
+		Documents: s.store, Eraser: s.store, Answers: s.store, Suppressions: s.store, Log: s.deps.Topics,
+		Writes: s.deps.Broker, Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
 }
 
 func (s *Service) newRunLog() (*stage.Stage, error) {
@@ -201,6 +220,10 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return s.catalogue.Run(ctx) })
+	group.Go(func() error {
+		s.officer.Run(ctx)
+		return nil
+	})
 	if s.runLog != nil {
 		group.Go(func() error { return s.runLog.Run(ctx) })
 	}

@@ -54,7 +54,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		Broker: deps.Broker, Logger: deps.Logger, Clock: deps.Clock, Tracer: deps.Tracer, Meter: deps.Meter,
 		DeadLetter: deps.DeadLetter,
 	}
-	resolveDeps := resolve.Deps{Settings: deps.Settings, Directory: s.directory, Clock: deps.Clock, Stats: s.stats}
+	resolveDeps := resolve.Deps{Settings: deps.Settings, Directory: s.directory, Clock: deps.Clock, Stats: s.stats, Forget: s.directory.Forget}
 	var err error
 	s.resolve, err = stage.NewPipeline(cfg.Engagements, stageDeps, func(stage.Partition, *stage.Table) (stage.Processor, error) {
 		return resolve.NewProcessor(cfg.Retry, resolveDeps), nil
@@ -103,6 +103,8 @@ type Stats struct {
 	Unresolved, GivenUp int64
 	// Unclaimed visits ended without any integration that takes them.
 	Unclaimed int64
+	// Erased engagements went no further because their person was erased.
+	Erased int64
 	// Queries sent to Salesforce; Failures of a batch's questions to one org.
 	Queries, Failures int64
 	// CacheHits and CacheMisses count addresses.
@@ -121,6 +123,7 @@ func (s *Service) Stats() Stats {
 		Unresolved:  s.stats.Unresolved.Load(),
 		GivenUp:     s.stats.GivenUp.Load(),
 		Unclaimed:   s.stats.Unclaimed.Load(),
+		Erased:      s.stats.Erased.Load(),
 		Queries:     d.Queries.Load(),
 		Failures:    d.Failures.Load(),
 		CacheHits:   d.Hits.Load(),

@@ -62,6 +62,9 @@ func (b *batchRun) record(rec *stage.Record) error {
 	if !ok {
 		return b.unknownWorkspace(rec, resolved)
 	}
+	if erased(workspace, resolved) {
+		return b.erased(rec, resolved)
+	}
 	in := decide.Input{
 		Workspace: workspace, Resolved: resolved, SettingsRevision: b.view.Revision(),
 		TraceParent: rec.TraceParent(), Now: b.now,

@@ -33,6 +33,8 @@ func observe(provider metric.MeterProvider, s *Service) error {
 	counter("throughline.visits.moved", "Visits moved to another person by stronger evidence.", &s.collected.Moved)
 	counter("throughline.visits.repeated", "Activities seen before.", &s.collected.Repeated)
 	counter("throughline.visits.forgotten", "Visits no longer remembered.", &s.collected.Forgotten)
+	counter("throughline.visits.erased", "Activities and visits that went no further because their person was erased.", &s.collected.Erased)
+	counter("throughline.totals.erased", "Visit revisions that went no further because their person was erased.", &s.totals.Erased)
 	counter("throughline.visits.unreadable", "State entries written by a newer program.", &s.collected.Unreadable)
 	counter("throughline.totals.sent", "Engagement revisions sent.", &s.totals.Sent)
 	counter("throughline.totals.coalesced", "Revisions of open visits told on by a later one.", &s.totals.Coalesced)

@@ -54,3 +54,17 @@ func (b ruleBook) TellsUnknown(workspace, document string, at time.Time) bool {
 		return integration.TellsUnknown(i) && integration.Covers(i, document)
 	})
 }
+
+// Mark implements collect.Erasures and accumulate.Erasures.
+func (b ruleBook) Mark() (uint64, error) {
+	view := b.settings.View()
+	if view == nil {
+		return 0, errNoSettings
+	}
+	return view.ErasureMark(), nil
+}
+
+// Erased implements collect.Erasures and accumulate.Erasures.
+func (b ruleBook) Erased(workspace, personKey string, at time.Time) bool {
+	return b.settings.View().Erased(workspace, personKey, at)
+}

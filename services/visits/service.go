@@ -41,13 +41,13 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	rules := ruleBook{settings: deps.Settings, remember: cfg.Collect.Remember}
 	var err error
 	s.collect, err = stage.NewPipeline(cfg.Activities, stageDeps, func(_ stage.Partition, state *stage.Table) (stage.Processor, error) {
-		return collect.New(cfg.Collect, collect.Deps{Rules: rules, Stats: s.collected, Now: deps.Clock.Now()}, state)
+		return collect.New(cfg.Collect, collect.Deps{Rules: rules, Erasures: rules, Stats: s.collected, Now: deps.Clock.Now()}, state)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("visits: %w", err)
 	}
 	s.accumulate, err = stage.NewPipeline(cfg.Visits, stageDeps, func(_ stage.Partition, state *stage.Table) (stage.Processor, error) {
-		return accumulate.New(cfg.Totals, s.totals, state), nil
+		return accumulate.New(cfg.Totals, s.totals, state).Erasing(rules, deps.Clock.Now()), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("visits: %w", err)
@@ -96,6 +96,8 @@ type Stats struct {
 	Moved int64
 	// Repeated activities had no effect.
 	Repeated int64
+	// Erased activities and visits went no further because their person was erased.
+	Erased int64
 	// Engagements are the revisions sent.
 	Engagements int64
 	// Coalesced revisions of open visits were told on by a later one.
@@ -112,6 +114,7 @@ func (s *Service) Stats() Stats {
 		Anonymous:   s.collected.Anonymous.Load(),
 		Moved:       s.collected.Moved.Load(),
 		Repeated:    s.collected.Repeated.Load(),
+		Erased:      s.collected.Erased.Load() + s.totals.Erased.Load(),
 		Engagements: s.totals.Sent.Load(),
 		Coalesced:   s.totals.Coalesced.Load(),
 	}

@@ -100,7 +100,7 @@ func (s *Service) expire(ctx context.Context, port stage.Port, rec *stage.Record
 		Integration: w.GetIntegration(), IntegrationVersion: w.GetIntegrationVersion(),
 		Status: streamv1.Status_STATUS_FAILED, Reason: t.Reason, Detail: detail,
 		EventId: w.GetEventId(), VisitId: w.GetVisitId(), EngagementId: w.GetEngagementId(),
-		WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
+		PersonKey: w.GetPersonKey(), WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
 		OccurredAt: w.GetOccurredAt(), DecidedAt: timestamppb.New(s.deps.Clock.Now()),
 		SettingsRevision: w.GetSettingsRevision(),
 	}

@@ -184,6 +184,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 		Room: func(a parking.Action) int {
 			return s.paused.Room(refusals.Action(a), s.deps.Clock.Now())
 		},
+		Erased: func(workspace, personKey string, at time.Time) bool {
+			return s.deps.Settings.View().Erased(workspace, personKey, at)
+		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)
 	s.oldest.set(p.ID, h)

@@ -60,6 +60,17 @@ func (c *Cache[V]) Put(key string, value V, expires time.Time) {
 	}
 }
 
+// Forget removes the entries whose key match says yes to.
+func (c *Cache[V]) Forget(match func(key string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, at := range c.entries {
+		if match(key) {
+			c.remove(at)
+		}
+	}
+}
+
 // Len returns how many entries there are, expired ones included.
 func (c *Cache[V]) Len() int {
 	c.mu.Lock()

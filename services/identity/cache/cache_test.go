@@ -51,3 +51,18 @@ func TestCache(t *testing.T) {
 		require.Equal(t, 2, got)
 	})
 }
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	c := cache.New[int](10)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i, key := range []string{"acme/mia", "acme/ren", "globex/mia"} {
+		c.Put(key, i, now.Add(time.Hour))
+	}
+	c.Forget(func(key string) bool { return key == "acme/mia" })
+	_, ok := c.Get("acme/mia", now)
+	require.False(t, ok)
+	_, ok = c.Get("globex/mia", now)
+	require.True(t, ok)
+	require.Equal(t, 2, c.Len())
+}

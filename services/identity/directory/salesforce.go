@@ -152,5 +152,15 @@ func (s *Salesforce) expiry(found bool, now time.Time) time.Time {
 	return now.Add(s.cfg.NegativeAge)
 }
 
+// Forget removes what is remembered of the people whom erased says yes to, by workspace and person key.
+func (s *Salesforce) Forget(erased func(workspace, personKey string) bool) {
+	match := func(key string) bool {
+		parts := strings.SplitN(key, "\x00", 4) // workspace, connection, person
+		return len(parts) > 2 && erased(parts[0], parts[2])
+	}
+	s.people.Forget(match)
+	s.users.Forget(match)
+}
+
 // join makes a cache key. None of its parts holds a NUL.
 func join(parts ...string) string { return strings.Join(parts, "\x00") }

@@ -174,6 +174,21 @@ func TestFreshness(t *testing.T) {
 		require.NotEmpty(t, b.org.asked())
 	})
 
+	t.Run("WhoWasErasedIsForgotten", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
+		b.look("mia@example.com")
+		b.look("ren@example.com")
+		b.org.asked()
+		mia := ask("mia@example.com", "")
+		b.dir.Forget(func(workspace, person string) bool { return workspace == mia.Workspace && person == mia.Viewer.Key })
+		b.look("ren@example.com")
+		require.Empty(t, b.org.asked(), "others are not")
+		b.look("mia@example.com")
+		require.NotEmpty(t, b.org.asked())
+	})
+
 	t.Run("NobodyFoundIsRememberedForAMinute", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -92,6 +92,7 @@ func told(e *streamv1.Engagement, status streamv1.Status, reason streamv1.Reason
 		EventId:          e.GetVisit().GetLastEventId(),
 		VisitId:          e.GetVisit().GetVisitId(),
 		EngagementId:     e.GetEngagementId(),
+		PersonKey:        e.GetSubject().GetPersonKey(),
 		Revision:         e.GetRevision(),
 		OccurredAt:       e.GetVisit().GetLastActivityAt(),
 		DecidedAt:        timestamppb.New(now),

@@ -20,6 +20,8 @@ type Stats struct {
 	GivenUp atomic.Int64
 	// Unclaimed visits ended without any integration that takes them.
 	Unclaimed atomic.Int64
+	// Erased engagements went no further because their person was erased.
+	Erased atomic.Int64
 }
 
 // Deps is what code passes in; all of it is required.
@@ -28,6 +30,9 @@ type Deps struct {
 	Directory Directory
 	Clock     Clock
 	Stats     *Stats
+	// Forget is called when somebody was erased or let in again; whoever the directory remembers and erased says yes to is
+	// to be forgotten. Optional.
+	Forget func(erased func(workspace, personKey string) bool)
 }
 
 // Processor resolves the engagements of one partition. It keeps nothing between batches.
@@ -35,6 +40,8 @@ type Processor struct {
 	cfg  Config
 	deps Deps
 	jobs []job
+	// forgotten is the mark of the erasures that the directory has been told of.
+	forgotten uint64
 }
 
 // NewProcessor returns a processor. cfg must be valid.
@@ -46,6 +53,7 @@ func (p *Processor) Process(ctx context.Context, batch []stage.Record, out *stag
 	if view == nil {
 		return errNoSettings
 	}
+	p.forget(view)
 	p.jobs = p.jobs[:0]
 	defer func() { clear(p.jobs) }()
 	for i := range batch {
@@ -85,6 +93,14 @@ func (p *Processor) plan(view *settings.View, rec *stage.Record, out *stage.Outb
 	default:
 		p.putOff(&job{rec: rec, engagement: e, since: now}, out)
 		return nil
+	}
+	if erased(w, e) {
+		m, err := erasure(rec, e, now)
+		if err == nil {
+			out.Send(m)
+			p.deps.Stats.Erased.Add(1)
+		}
+		return err
 	}
 	where := targets(w, e)
 	for _, t := range where {

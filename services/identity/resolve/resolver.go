@@ -161,7 +161,8 @@ func (j *job) ask() directory.Ask {
 		subject := j.engagement.GetSubject()
 		a.Viewer = directory.Party{Key: subject.GetPersonKey(), Address: j.opener(subject.GetSealed())}
 	}
-	if content := described(j.engagement); content.GetOwnerKey() != "" {
+	if content := described(j.engagement); content.GetOwnerKey() != "" &&
+		!j.workspace.Erased(content.GetOwnerKey(), j.engagement.GetVisit().GetLastActivityAt().AsTime()) {
 		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}
 	}
 	return a

@@ -170,6 +170,14 @@ func (r *Retrier) plan(view *settings.View, w *waiting) ([]job, result) {
 		r.putOff(&w.job, refused, &res)
 		return nil, res
 	}
+	if erased(ws, w.engagement) {
+		var m stage.Message
+		if m, res.err = erasure(&w.rec, w.engagement, r.deps.Clock.Now()); res.err == nil {
+			res.messages = append(res.messages, m)
+			r.deps.Stats.Erased.Add(1)
+		}
+		return nil, res
+	}
 	var jobs []job
 	for _, t := range whereTo(ws, w) {
 		j := w.job

@@ -16,6 +16,7 @@ var (
 	errOtherWorkspace   = event.Refuse(streamv1.Reason_REASON_BAD_TENANT, "workspace", "is not the one whose topic or key the event came through")
 	errTrackingOff      = event.Refuse(streamv1.Reason_REASON_TRACKING_OFF, "", "tracking was off for the content")
 	errOwnView          = event.Refuse(streamv1.Reason_REASON_OWN_VIEW, "", "the viewer is the content's owner")
+	errErased           = event.Refuse(streamv1.Reason_REASON_ERASED_SUBJECT, "", "the person was erased")
 	errSignedInNoEmail  = event.Refuse(streamv1.Reason_REASON_BAD_EMAIL, "data.viewer.email", "must be an address when the viewer is signed in")
 	errAhead            = event.Refuse(streamv1.Reason_REASON_BAD_TIME, "time", "lies too far in the future")
 )
@@ -26,20 +27,25 @@ func tooLarge(size, limit int) error {
 
 // advice is what to do about a reason, the second half of every detail.
 var advice = map[streamv1.Reason]string{
-	streamv1.Reason_REASON_BAD_SCHEMA:   "correct the producer; docs/source-events.md shows the format",
-	streamv1.Reason_REASON_BAD_TENANT:   "send it through the topic or key of its own workspace, or create the workspace and replay it",
-	streamv1.Reason_REASON_BAD_TIME:     "check the producer's clock, or raise the workspace's lateness and replay it",
-	streamv1.Reason_REASON_BAD_EMAIL:    "send the verified address, or another kind of evidence",
-	streamv1.Reason_REASON_TOO_LARGE:    "send less at once, or raise the limit",
-	streamv1.Reason_REASON_TRACKING_OFF: "switch tracking on for the content to record views from then on",
-	streamv1.Reason_REASON_OWN_VIEW:     "nothing needs to be done",
+	streamv1.Reason_REASON_BAD_SCHEMA:     "correct the producer; docs/source-events.md shows the format",
+	streamv1.Reason_REASON_BAD_TENANT:     "send it through the topic or key of its own workspace, or create the workspace and replay it",
+	streamv1.Reason_REASON_BAD_TIME:       "check the producer's clock, or raise the workspace's lateness and replay it",
+	streamv1.Reason_REASON_BAD_EMAIL:      "send the verified address, or another kind of evidence",
+	streamv1.Reason_REASON_TOO_LARGE:      "send less at once, or raise the limit",
+	streamv1.Reason_REASON_TRACKING_OFF:   "switch tracking on for the content to record views from then on",
+	streamv1.Reason_REASON_OWN_VIEW:       "nothing needs to be done",
+	streamv1.Reason_REASON_ERASED_SUBJECT: "lift the suppression if they have registered again",
 }
 
 func advise(r *event.Refusal) string { return r.Error() + "; " + advice[r.Reason] }
 
 // skips tells reasons that are nobody's mistake from those that are the producer's.
 func skips(reason streamv1.Reason) bool {
-	return reason == streamv1.Reason_REASON_TRACKING_OFF || reason == streamv1.Reason_REASON_OWN_VIEW
+	switch reason {
+	case streamv1.Reason_REASON_TRACKING_OFF, streamv1.Reason_REASON_OWN_VIEW, streamv1.Reason_REASON_ERASED_SUBJECT:
+		return true
+	}
+	return false
 }
 
 // tracked goes by the event's snapshot of the switch, and by the current setting when there is none (LOOM-20).
@@ -87,6 +93,23 @@ func identify(c *candidate) error {
 	c.warnings |= warning
 	if viewer.email != "" && viewer.email == c.owner.email {
 		return errOwnView
+	}
+	return suppress(c)
+}
+
+// suppress keeps out who was erased (XC-31), before anything of them is sealed: the event of an erased viewer goes no
+// further, an erased owner is taken out of the event.
+func suppress(c *candidate) error {
+	if !c.workspace.Suppresses() {
+		return nil
+	}
+	at, keys := c.event.GetTime().AsTime(), c.workspace.Keys()
+	if c.viewer.email != "" && c.workspace.Erased(keys.PersonKey(c.viewer.email), at) {
+		return errErased
+	}
+	if c.owner.email != "" && c.workspace.Erased(keys.PersonKey(c.owner.email), at) {
+		c.owner = address{}
+		c.warnings |= event.OwnerDropped
 	}
 	return nil
 }

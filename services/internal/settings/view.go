@@ -18,6 +18,8 @@ type View struct {
 	lineage    string
 	workspaces []*Workspace
 	byID       map[string]*Workspace
+	// erasureMark stands for all suppressions.
+	erasureMark uint64
 }
 
 // NewView prepares a snapshot for look-ups and opens the workspaces' keys. The view keeps the snapshot's messages. It
@@ -59,6 +61,7 @@ func (v *View) with(c *change, inst *seal.Installation) (*View, error) {
 		return nil, err
 	}
 	next.workspaces = slices.SortedFunc(maps.Values(next.byID), func(a, b *Workspace) int { return strings.Compare(a.ID(), b.ID()) })
+	next.erasureMark = erasureMark(next.workspaces)
 	return next, nil
 }
 

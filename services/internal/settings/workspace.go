@@ -29,6 +29,7 @@ type Workspace struct {
 	tracking     map[string]bool
 	trackOthers  bool
 	apiKeys      map[string]*configv1.ApiKey
+	suppressed   map[string]*configv1.Suppression
 	visits       visitRules
 	lateness     time.Duration
 }
@@ -57,6 +58,7 @@ func newWorkspace(snapshot *configv1.WorkspaceSnapshot, inst *seal.Installation)
 		tracking:     make(map[string]bool, len(snapshot.GetContentSettings())),
 		trackOthers:  ws.TrackByDefault == nil || ws.GetTrackByDefault(),
 		apiKeys:      make(map[string]*configv1.ApiKey, len(snapshot.GetApiKeys())),
+		suppressed:   newSuppressed(snapshot.GetSuppressions()),
 		visits:       newVisitRules(ws.GetVisits()),
 		lateness:     DefaultLateness,
 	}

@@ -112,6 +112,22 @@ func (b *Builder) APIKey(id, secret string, options ...func(*configv1.ApiKey)) *
 	return b
 }
 
+// Suppressed says that the person with this normalised address was erased in the last workspace; options may lift it.
+func (b *Builder) Suppressed(email string, options ...func(*configv1.Suppression)) *Builder {
+	b.tb.Helper()
+	ws := b.workspace()
+	keys, err := b.inst.OpenKeys(ws.GetWorkspace().GetId(), ws.GetSealedKeys())
+	require.NoError(b.tb, err)
+	s := &configv1.Suppression{
+		PersonKey: keys.PersonKey(email), Since: timestamppb.New(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)),
+	}
+	for _, option := range options {
+		option(s)
+	}
+	ws.Suppressions = append(ws.Suppressions, s)
+	return b
+}
+
 // Snapshot returns a copy of what was built so far, as config would send it.
 func (b *Builder) Snapshot() *configv1.Snapshot { return proto.CloneOf(b.snapshot) }
 

@@ -31,6 +31,7 @@ func (d *decision) refuse(i *configv1.Integration, r integration.Refusal) {
 		EventId:            d.visit.GetLastEventId(),
 		VisitId:            d.visit.GetVisitId(),
 		EngagementId:       d.engagement.GetEngagementId(),
+		PersonKey:          d.engagement.GetSubject().GetPersonKey(),
 		Connection:         d.in.Resolved.GetConnection(),
 		Integration:        i.GetId(),
 		IntegrationVersion: i.GetVersion(),

@@ -39,6 +39,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		Priority:           streamv1.Priority_PRIORITY_REAL_TIME,
 		VisitId:            d.visit.GetVisitId(),
 		EngagementId:       d.engagement.GetEngagementId(),
+		PersonKey:          d.engagement.GetSubject().GetPersonKey(),
 		EventId:            d.visit.GetLastEventId(),
 		OccurredAt:         timestamppb.New(d.visit.GetLastActivityAt().AsTime()),
 		SettingsRevision:   d.in.SettingsRevision,

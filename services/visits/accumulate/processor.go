@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,6 +27,8 @@ type Stats struct {
 	Coalesced atomic.Int64
 	// Repeated visit revisions, which had no effect.
 	Repeated atomic.Int64
+	// Erased visits, whose person was erased.
+	Erased atomic.Int64
 }
 
 // Processor keeps the totals of one partition.
@@ -33,6 +36,11 @@ type Processor struct {
 	limits totals.Limits
 	state  *stage.Table
 	stats  *Stats
+
+	erasures Erasures
+	// purged is the mark under which nobody in the state is known to be erased.
+	purged uint64
+	now    time.Time
 
 	visits  []*streamv1.Visit
 	newest  map[visitOf]int64
@@ -58,14 +66,19 @@ type account struct {
 func New(limits totals.Limits, stats *Stats, state *stage.Table) *Processor {
 	return &Processor{
 		limits: limits, state: state, stats: stats,
-		newest: map[visitOf]int64{}, touched: map[string]*account{},
+		erasures: nobody{}, newest: map[visitOf]int64{}, touched: map[string]*account{},
 	}
 }
 
 // Process applies a batch of visit revisions.
 func (p *Processor) Process(_ context.Context, batch []stage.Record, out *stage.Outbox) error {
 	defer p.release()
-	p.read(batch, out)
+	if _, err := p.erasures.Mark(); err != nil {
+		return err
+	}
+	if err := p.read(batch, out); err != nil {
+		return err
+	}
 	for i, v := range p.visits {
 		if v == nil {
 			continue
@@ -77,12 +90,22 @@ func (p *Processor) Process(_ context.Context, batch []stage.Record, out *stage.
 	return p.save()
 }
 
-// read decodes the batch and notes the newest revision of every visit in it. What is no visit is given up.
-func (p *Processor) read(batch []stage.Record, out *stage.Outbox) {
+// read decodes the batch and notes the newest revision of every visit in it. What is no visit is given up, and what is about
+// somebody who was erased goes no further.
+func (p *Processor) read(batch []stage.Record, out *stage.Outbox) error {
 	for i := range batch {
 		v, err := decodeVisit(batch[i].Value)
 		if err != nil {
 			out.DeadLetter(batch[i], "BAD_SCHEMA", err.Error())
+		}
+		if v != nil {
+			refused, err := p.refuse(&batch[i], v, out)
+			if err != nil {
+				return err
+			}
+			if refused {
+				v = nil
+			}
 		}
 		p.visits = append(p.visits, v)
 		if v != nil {
@@ -90,6 +113,7 @@ func (p *Processor) read(batch []stage.Record, out *stage.Outbox) {
 			p.newest[key] = max(p.newest[key], v.GetRevision())
 		}
 	}
+	return nil
 }
 
 func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
@@ -207,6 +231,9 @@ func (p *Processor) account(v *streamv1.Visit) *account {
 		var err error
 		if a, err = decodeState(value); err != nil {
 			a = &account{problem: err.Error(), engagement: &streamv1.Engagement{}}
+		} else if p.erased(a.engagement) {
+			// The person was let in again, and this is from before.
+			a = &account{applied: -1, engagement: &streamv1.Engagement{}}
 		}
 	}
 	a.engagement.EngagementId, a.engagement.Workspace = id, v.GetWorkspace()

@@ -30,6 +30,11 @@ type Processor struct {
 	due   *schedule
 	stats *Stats
 
+	erasures Erasures
+	// purged is the mark under which nobody in the state is known to be erased; suppressing is true while anybody is.
+	purged      uint64
+	suppressing bool
+
 	// now is the stage's clock as of the last tick.
 	now   time.Time
 	clock arrivalClock
@@ -59,6 +64,8 @@ type sitting struct {
 // Deps is what code passes in.
 type Deps struct {
 	Rules RuleBook
+	// Erasures tells who was erased; nil for nobody.
+	Erasures Erasures
 	// Stats counts over all partitions.
 	Stats *Stats
 	// Now is the stage's clock when the partition was assigned.
@@ -69,7 +76,10 @@ type Deps struct {
 func New(cfg Config, deps Deps, state *stage.Table) (*Processor, error) {
 	p := &Processor{
 		cfg: cfg, rules: deps.Rules, state: state, stats: deps.Stats, now: deps.Now,
-		due: newSchedule(), clock: arrivalClock{behind: cfg.Behind}, touched: map[string]*sitting{},
+		due: newSchedule(), clock: arrivalClock{behind: cfg.Behind}, touched: map[string]*sitting{}, erasures: deps.Erasures,
+	}
+	if p.erasures == nil {
+		p.erasures = nobody{}
 	}
 	return p, p.restore()
 }
@@ -95,6 +105,11 @@ func (p *Processor) restore() error {
 // Process applies a batch of activities.
 func (p *Processor) Process(_ context.Context, batch []stage.Record, out *stage.Outbox) error {
 	defer p.release()
+	mark, err := p.erasures.Mark()
+	if err != nil {
+		return err
+	}
+	p.suppressing = mark != 0
 	for i := range batch {
 		if err := p.take(&batch[i], out); err != nil {
 			return err
@@ -117,8 +132,14 @@ func (p *Processor) take(rec *stage.Record, out *stage.Outbox) error {
 		return nil
 	}
 	a.Offset, a.Arrival, a.TraceParent = rec.Offset, rec.Time, rec.Header(stage.HeaderTraceParent)
+	if refused, err := p.refuse(a, out); refused || err != nil {
+		return err
+	}
 	s, err := p.sitting(a)
 	if err != nil {
+		return err
+	}
+	if err := p.blankErased(s, out); err != nil {
 		return err
 	}
 	if s.problem != "" {

@@ -15,6 +15,8 @@ type Stats struct {
 	Anonymous atomic.Int64
 	// Forgotten visits.
 	Forgotten atomic.Int64
+	// Erased activities and visits, whose person was erased.
+	Erased atomic.Int64
 	// Unreadable state entries found at a start.
 	Unreadable atomic.Int64
 }

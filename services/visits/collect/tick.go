@@ -13,6 +13,9 @@ func (p *Processor) Tick(_ context.Context, now time.Time, out *stage.Outbox) er
 		return err
 	}
 	arrived := p.clock.tick(p.now)
+	if err := p.purge(out); err != nil {
+		return err
+	}
 	if err := p.reschedule(); err != nil {
 		return err
 	}

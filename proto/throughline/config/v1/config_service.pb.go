@@ -208,7 +208,9 @@ type WorkspaceSnapshot struct {
 	// Its content settings.
 	ContentSettings []*ContentSetting `protobuf:"bytes,5,rep,name=content_settings,json=contentSettings,proto3" json:"content_settings,omitempty"`
 	// Its API keys (hashes) that may post events; revoked ones are not there.
-	ApiKeys       []*ApiKey `protobuf:"bytes,6,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
+	ApiKeys []*ApiKey `protobuf:"bytes,6,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
+	// Who was erased and must not be recorded, by person key (XC-31).
+	Suppressions  []*Suppression `protobuf:"bytes,20,rep,name=suppressions,proto3" json:"suppressions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +283,13 @@ func (x *WorkspaceSnapshot) GetContentSettings() []*ContentSetting {
 func (x *WorkspaceSnapshot) GetApiKeys() []*ApiKey {
 	if x != nil {
 		return x.ApiKeys
+	}
+	return nil
+}
+
+func (x *WorkspaceSnapshot) GetSuppressions() []*Suppression {
+	if x != nil {
+		return x.Suppressions
 	}
 	return nil
 }
@@ -2187,7 +2196,7 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
 	"\alineage\x18\x06 \x01(\tR\alineage\x12B\n" +
-	"\aamended\x18\a \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\aamended\"\x8d\x03\n" +
+	"\aamended\x18\a \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\aamended\"\xd5\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
 	"\vsealed_keys\x18\x02 \x01(\fR\n" +
@@ -2195,7 +2204,8 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\vconnections\x18\x03 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\x12F\n" +
 	"\fintegrations\x18\x04 \x03(\v2\".throughline.config.v1.IntegrationR\fintegrations\x12P\n" +
 	"\x10content_settings\x18\x05 \x03(\v2%.throughline.config.v1.ContentSettingR\x0fcontentSettings\x128\n" +
-	"\bapi_keys\x18\x06 \x03(\v2\x1d.throughline.config.v1.ApiKeyR\aapiKeys\"]\n" +
+	"\bapi_keys\x18\x06 \x03(\v2\x1d.throughline.config.v1.ApiKeyR\aapiKeys\x12F\n" +
+	"\fsuppressions\x18\x14 \x03(\v2\".throughline.config.v1.SuppressionR\fsuppressions\"]\n" +
 	"\x13PutWorkspaceRequest\x12F\n" +
 	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceB\x06\xbaH\x03\xc8\x01\x01R\tworkspace\"V\n" +
 	"\x14PutWorkspaceResponse\x12>\n" +
@@ -2390,11 +2400,12 @@ var file_throughline_config_v1_config_service_proto_goTypes = []any{
 	(*Integration)(nil),                 // 40: throughline.config.v1.Integration
 	(*ContentSetting)(nil),              // 41: throughline.config.v1.ContentSetting
 	(*ApiKey)(nil),                      // 42: throughline.config.v1.ApiKey
-	(*Org)(nil),                         // 43: throughline.config.v1.Org
-	(*timestamppb.Timestamp)(nil),       // 44: google.protobuf.Timestamp
-	(v1.Status)(0),                      // 45: throughline.stream.v1.Status
-	(v1.Reason)(0),                      // 46: throughline.stream.v1.Reason
-	(*v1.Outcome)(nil),                  // 47: throughline.stream.v1.Outcome
+	(*Suppression)(nil),                 // 43: throughline.config.v1.Suppression
+	(*Org)(nil),                         // 44: throughline.config.v1.Org
+	(*timestamppb.Timestamp)(nil),       // 45: google.protobuf.Timestamp
+	(v1.Status)(0),                      // 46: throughline.stream.v1.Status
+	(v1.Reason)(0),                      // 47: throughline.stream.v1.Reason
+	(*v1.Outcome)(nil),                  // 48: throughline.stream.v1.Outcome
 }
 var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
 	2,  // 0: throughline.config.v1.Snapshot.workspaces:type_name -> throughline.config.v1.WorkspaceSnapshot
@@ -2405,76 +2416,77 @@ var file_throughline_config_v1_config_service_proto_depIdxs = []int32{
 	40, // 5: throughline.config.v1.WorkspaceSnapshot.integrations:type_name -> throughline.config.v1.Integration
 	41, // 6: throughline.config.v1.WorkspaceSnapshot.content_settings:type_name -> throughline.config.v1.ContentSetting
 	42, // 7: throughline.config.v1.WorkspaceSnapshot.api_keys:type_name -> throughline.config.v1.ApiKey
-	38, // 8: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 9: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 10: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
-	38, // 11: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
-	39, // 12: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
-	39, // 13: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	39, // 14: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
-	39, // 15: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
-	43, // 16: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
-	40, // 17: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
-	40, // 18: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	40, // 19: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
-	40, // 20: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
-	41, // 21: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
-	41, // 22: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
-	41, // 23: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
-	42, // 24: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
-	42, // 25: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
-	0,  // 26: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
-	1,  // 27: throughline.config.v1.WatchResponse.part:type_name -> throughline.config.v1.SnapshotPart
-	44, // 28: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	45, // 29: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
-	46, // 30: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
-	44, // 31: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	44, // 32: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	47, // 33: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
-	44, // 34: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
-	44, // 35: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
-	37, // 36: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
-	45, // 37: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
-	46, // 38: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
-	3,  // 39: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
-	5,  // 40: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
-	7,  // 41: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
-	9,  // 42: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
-	11, // 43: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
-	13, // 44: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
-	15, // 45: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
-	17, // 46: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
-	19, // 47: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
-	21, // 48: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
-	23, // 49: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
-	25, // 50: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
-	27, // 51: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
-	29, // 52: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
-	31, // 53: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
-	33, // 54: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
-	35, // 55: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
-	4,  // 56: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
-	6,  // 57: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
-	8,  // 58: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
-	10, // 59: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
-	12, // 60: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
-	14, // 61: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
-	16, // 62: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
-	18, // 63: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
-	20, // 64: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
-	22, // 65: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
-	24, // 66: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
-	26, // 67: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
-	28, // 68: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
-	30, // 69: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
-	32, // 70: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
-	34, // 71: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
-	36, // 72: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
-	56, // [56:73] is the sub-list for method output_type
-	39, // [39:56] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	43, // 8: throughline.config.v1.WorkspaceSnapshot.suppressions:type_name -> throughline.config.v1.Suppression
+	38, // 9: throughline.config.v1.PutWorkspaceRequest.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 10: throughline.config.v1.PutWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 11: throughline.config.v1.GetWorkspaceResponse.workspace:type_name -> throughline.config.v1.Workspace
+	38, // 12: throughline.config.v1.ListWorkspacesResponse.workspaces:type_name -> throughline.config.v1.Workspace
+	39, // 13: throughline.config.v1.PutConnectionRequest.connection:type_name -> throughline.config.v1.Connection
+	39, // 14: throughline.config.v1.PutConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 15: throughline.config.v1.GetConnectionResponse.connection:type_name -> throughline.config.v1.Connection
+	39, // 16: throughline.config.v1.ListConnectionsResponse.connections:type_name -> throughline.config.v1.Connection
+	44, // 17: throughline.config.v1.CheckConnectionResponse.org:type_name -> throughline.config.v1.Org
+	40, // 18: throughline.config.v1.PutIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	40, // 19: throughline.config.v1.PutIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 20: throughline.config.v1.GetIntegrationResponse.integration:type_name -> throughline.config.v1.Integration
+	40, // 21: throughline.config.v1.ListIntegrationsResponse.integrations:type_name -> throughline.config.v1.Integration
+	41, // 22: throughline.config.v1.PutContentSettingRequest.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 23: throughline.config.v1.PutContentSettingResponse.setting:type_name -> throughline.config.v1.ContentSetting
+	41, // 24: throughline.config.v1.ListContentSettingsResponse.settings:type_name -> throughline.config.v1.ContentSetting
+	42, // 25: throughline.config.v1.CreateApiKeyRequest.key:type_name -> throughline.config.v1.ApiKey
+	42, // 26: throughline.config.v1.CreateApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
+	0,  // 27: throughline.config.v1.WatchResponse.snapshot:type_name -> throughline.config.v1.Snapshot
+	1,  // 28: throughline.config.v1.WatchResponse.part:type_name -> throughline.config.v1.SnapshotPart
+	45, // 29: throughline.config.v1.GetAccessTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	46, // 30: throughline.config.v1.ListOutcomesRequest.status:type_name -> throughline.stream.v1.Status
+	47, // 31: throughline.config.v1.ListOutcomesRequest.reason:type_name -> throughline.stream.v1.Reason
+	45, // 32: throughline.config.v1.ListOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	45, // 33: throughline.config.v1.ListOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	48, // 34: throughline.config.v1.ListOutcomesResponse.outcomes:type_name -> throughline.stream.v1.Outcome
+	45, // 35: throughline.config.v1.CountOutcomesRequest.from:type_name -> google.protobuf.Timestamp
+	45, // 36: throughline.config.v1.CountOutcomesRequest.to:type_name -> google.protobuf.Timestamp
+	37, // 37: throughline.config.v1.CountOutcomesResponse.counts:type_name -> throughline.config.v1.OutcomeCount
+	46, // 38: throughline.config.v1.OutcomeCount.status:type_name -> throughline.stream.v1.Status
+	47, // 39: throughline.config.v1.OutcomeCount.reason:type_name -> throughline.stream.v1.Reason
+	3,  // 40: throughline.config.v1.ConfigService.PutWorkspace:input_type -> throughline.config.v1.PutWorkspaceRequest
+	5,  // 41: throughline.config.v1.ConfigService.GetWorkspace:input_type -> throughline.config.v1.GetWorkspaceRequest
+	7,  // 42: throughline.config.v1.ConfigService.ListWorkspaces:input_type -> throughline.config.v1.ListWorkspacesRequest
+	9,  // 43: throughline.config.v1.ConfigService.PutConnection:input_type -> throughline.config.v1.PutConnectionRequest
+	11, // 44: throughline.config.v1.ConfigService.GetConnection:input_type -> throughline.config.v1.GetConnectionRequest
+	13, // 45: throughline.config.v1.ConfigService.ListConnections:input_type -> throughline.config.v1.ListConnectionsRequest
+	15, // 46: throughline.config.v1.ConfigService.CheckConnection:input_type -> throughline.config.v1.CheckConnectionRequest
+	17, // 47: throughline.config.v1.ConfigService.PutIntegration:input_type -> throughline.config.v1.PutIntegrationRequest
+	19, // 48: throughline.config.v1.ConfigService.GetIntegration:input_type -> throughline.config.v1.GetIntegrationRequest
+	21, // 49: throughline.config.v1.ConfigService.ListIntegrations:input_type -> throughline.config.v1.ListIntegrationsRequest
+	23, // 50: throughline.config.v1.ConfigService.PutContentSetting:input_type -> throughline.config.v1.PutContentSettingRequest
+	25, // 51: throughline.config.v1.ConfigService.ListContentSettings:input_type -> throughline.config.v1.ListContentSettingsRequest
+	27, // 52: throughline.config.v1.ConfigService.CreateApiKey:input_type -> throughline.config.v1.CreateApiKeyRequest
+	29, // 53: throughline.config.v1.ConfigService.Watch:input_type -> throughline.config.v1.WatchRequest
+	31, // 54: throughline.config.v1.ConfigService.GetAccessToken:input_type -> throughline.config.v1.GetAccessTokenRequest
+	33, // 55: throughline.config.v1.ConfigService.ListOutcomes:input_type -> throughline.config.v1.ListOutcomesRequest
+	35, // 56: throughline.config.v1.ConfigService.CountOutcomes:input_type -> throughline.config.v1.CountOutcomesRequest
+	4,  // 57: throughline.config.v1.ConfigService.PutWorkspace:output_type -> throughline.config.v1.PutWorkspaceResponse
+	6,  // 58: throughline.config.v1.ConfigService.GetWorkspace:output_type -> throughline.config.v1.GetWorkspaceResponse
+	8,  // 59: throughline.config.v1.ConfigService.ListWorkspaces:output_type -> throughline.config.v1.ListWorkspacesResponse
+	10, // 60: throughline.config.v1.ConfigService.PutConnection:output_type -> throughline.config.v1.PutConnectionResponse
+	12, // 61: throughline.config.v1.ConfigService.GetConnection:output_type -> throughline.config.v1.GetConnectionResponse
+	14, // 62: throughline.config.v1.ConfigService.ListConnections:output_type -> throughline.config.v1.ListConnectionsResponse
+	16, // 63: throughline.config.v1.ConfigService.CheckConnection:output_type -> throughline.config.v1.CheckConnectionResponse
+	18, // 64: throughline.config.v1.ConfigService.PutIntegration:output_type -> throughline.config.v1.PutIntegrationResponse
+	20, // 65: throughline.config.v1.ConfigService.GetIntegration:output_type -> throughline.config.v1.GetIntegrationResponse
+	22, // 66: throughline.config.v1.ConfigService.ListIntegrations:output_type -> throughline.config.v1.ListIntegrationsResponse
+	24, // 67: throughline.config.v1.ConfigService.PutContentSetting:output_type -> throughline.config.v1.PutContentSettingResponse
+	26, // 68: throughline.config.v1.ConfigService.ListContentSettings:output_type -> throughline.config.v1.ListContentSettingsResponse
+	28, // 69: throughline.config.v1.ConfigService.CreateApiKey:output_type -> throughline.config.v1.CreateApiKeyResponse
+	30, // 70: throughline.config.v1.ConfigService.Watch:output_type -> throughline.config.v1.WatchResponse
+	32, // 71: throughline.config.v1.ConfigService.GetAccessToken:output_type -> throughline.config.v1.GetAccessTokenResponse
+	34, // 72: throughline.config.v1.ConfigService.ListOutcomes:output_type -> throughline.config.v1.ListOutcomesResponse
+	36, // 73: throughline.config.v1.ConfigService.CountOutcomes:output_type -> throughline.config.v1.CountOutcomesResponse
+	57, // [57:74] is the sub-list for method output_type
+	40, // [40:57] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_config_service_proto_init() }

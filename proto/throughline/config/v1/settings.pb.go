@@ -615,7 +615,9 @@ type Workspace struct {
 	TimeZone string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// Whose zone decides days and dates where the action does not say (IMM-25). Unspecified: time_zone if there is one,
 	// else the org's default zone.
-	ZoneRule      ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
+	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
+	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
+	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -727,6 +729,141 @@ func (x *Workspace) GetZoneRule() ZoneRule {
 	return ZoneRule_ZONE_RULE_UNSPECIFIED
 }
 
+func (x *Workspace) GetRetention() *RetentionSettings {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
+type RetentionSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows of the run log. At least 1 hour; absent: the installation's, 90 days by default.
+	RunLog *durationpb.Duration `protobuf:"bytes,1,opt,name=run_log,json=runLog,proto3" json:"run_log,omitempty"`
+	// Counts of the run log, per hour. At least as long as run_log; absent: the installation's, 13 months by default.
+	RunLogCounts *durationpb.Duration `protobuf:"bytes,2,opt,name=run_log_counts,json=runLogCounts,proto3" json:"run_log_counts,omitempty"`
+	// A legal hold: nothing of the run log is deleted for its age, and nobody is erased, until it is taken back.
+	LegalHold     bool `protobuf:"varint,3,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetentionSettings) Reset() {
+	*x = RetentionSettings{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetentionSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetentionSettings) ProtoMessage() {}
+
+func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetentionSettings.ProtoReflect.Descriptor instead.
+func (*RetentionSettings) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RetentionSettings) GetRunLog() *durationpb.Duration {
+	if x != nil {
+		return x.RunLog
+	}
+	return nil
+}
+
+func (x *RetentionSettings) GetRunLogCounts() *durationpb.Duration {
+	if x != nil {
+		return x.RunLogCounts
+	}
+	return nil
+}
+
+func (x *RetentionSettings) GetLegalHold() bool {
+	if x != nil {
+		return x.LegalHold
+	}
+	return false
+}
+
+// Suppression keeps a person out who was erased (XC-31).
+type Suppression struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keyed hash of the address, as in every message about the person.
+	PersonKey string `protobuf:"bytes,1,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	// When the person was erased.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// When it was lifted: what happened from then on counts again. Absent: nothing does.
+	LiftedAt      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suppression) Reset() {
+	*x = Suppression{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suppression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suppression) ProtoMessage() {}
+
+func (x *Suppression) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
+func (*Suppression) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Suppression) GetPersonKey() string {
+	if x != nil {
+		return x.PersonKey
+	}
+	return ""
+}
+
+func (x *Suppression) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Suppression) GetLiftedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LiftedAt
+	}
+	return nil
+}
+
 // VisitSettings says when a visit ends and how often it is reported.
 type VisitSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -746,7 +883,7 @@ type VisitSettings struct {
 
 func (x *VisitSettings) Reset() {
 	*x = VisitSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +895,7 @@ func (x *VisitSettings) String() string {
 func (*VisitSettings) ProtoMessage() {}
 
 func (x *VisitSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +908,7 @@ func (x *VisitSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VisitSettings.ProtoReflect.Descriptor instead.
 func (*VisitSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VisitSettings) GetSilence() *durationpb.Duration {
@@ -833,7 +970,7 @@ type MatchPolicy struct {
 
 func (x *MatchPolicy) Reset() {
 	*x = MatchPolicy{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +982,7 @@ func (x *MatchPolicy) String() string {
 func (*MatchPolicy) ProtoMessage() {}
 
 func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +995,7 @@ func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MatchPolicy.ProtoReflect.Descriptor instead.
 func (*MatchPolicy) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MatchPolicy) GetName() string {
@@ -958,7 +1095,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1107,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1120,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Connection) GetWorkspace() string {
@@ -1166,7 +1303,7 @@ type BudgetShares struct {
 
 func (x *BudgetShares) Reset() {
 	*x = BudgetShares{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1315,7 @@ func (x *BudgetShares) String() string {
 func (*BudgetShares) ProtoMessage() {}
 
 func (x *BudgetShares) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1328,7 @@ func (x *BudgetShares) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetShares.ProtoReflect.Descriptor instead.
 func (*BudgetShares) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BudgetShares) GetInteractivePercent() int32 {
@@ -1236,7 +1373,7 @@ type Org struct {
 
 func (x *Org) Reset() {
 	*x = Org{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1385,7 @@ func (x *Org) String() string {
 func (*Org) ProtoMessage() {}
 
 func (x *Org) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1398,7 @@ func (x *Org) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Org.ProtoReflect.Descriptor instead.
 func (*Org) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Org) GetId() string {
@@ -1319,7 +1456,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1468,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1481,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1376,7 +1513,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1525,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1538,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1440,7 +1577,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1589,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1602,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1531,7 +1668,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1680,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1693,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1700,7 +1837,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1849,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1862,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Action) GetName() string {
@@ -1839,7 +1976,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +1988,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +2001,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -1981,7 +2118,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2130,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2143,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -2033,7 +2170,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2182,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2195,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -2144,7 +2281,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2293,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2306,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2238,7 +2375,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2387,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2400,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2317,7 +2454,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2466,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2479,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2398,7 +2535,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xbc\x04\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\x84\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2414,8 +2551,19 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"historyUrl\x12$\n" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
-	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRuleB\x13\n" +
-	"\x11_track_by_default\"\xcf\x02\n" +
+	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
+	"\x11_track_by_default\"\xa7\x01\n" +
+	"\x11RetentionSettings\x122\n" +
+	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
+	"\x0erun_log_counts\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\frunLogCounts\x12\x1d\n" +
+	"\n" +
+	"legal_hold\x18\x03 \x01(\bR\tlegalHold\"\x97\x01\n" +
+	"\vSuppression\x12\x1d\n" +
+	"\n" +
+	"person_key\x18\x01 \x01(\tR\tpersonKey\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x127\n" +
+	"\tlifted_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\"\xcf\x02\n" +
 	"\rVisitSettings\x12D\n" +
 	"\asilence\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\xa082\x02\b<R\asilence\x12@\n" +
 	"\x06settle\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
@@ -2646,7 +2794,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2659,71 +2807,78 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(Assignee)(0),                 // 8: throughline.config.v1.Assignee
 	(ApiKeyScope)(0),              // 9: throughline.config.v1.ApiKeyScope
 	(*Workspace)(nil),             // 10: throughline.config.v1.Workspace
-	(*VisitSettings)(nil),         // 11: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 12: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 13: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 14: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 15: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 16: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 17: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 18: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 19: throughline.config.v1.Integration
-	(*Action)(nil),                // 20: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 21: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 22: throughline.config.v1.Template
-	(*Constant)(nil),              // 23: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 24: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 25: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 26: throughline.config.v1.ApiKey
-	nil,                           // 27: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 28: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
-	(*ConnectSettings)(nil),       // 30: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 31: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 32: throughline.config.v1.Consent
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*RetentionSettings)(nil),     // 11: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 12: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 13: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 14: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 15: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 17: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 18: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 19: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 20: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 21: throughline.config.v1.Integration
+	(*Action)(nil),                // 22: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 23: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 24: throughline.config.v1.Template
+	(*Constant)(nil),              // 25: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 28: throughline.config.v1.ApiKey
+	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 30: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 33: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 34: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 35: throughline.config.v1.Consent
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	11, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	12, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	29, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	29, // 4: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	29, // 5: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	29, // 6: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	16, // 7: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	17, // 8: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	18, // 9: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	15, // 10: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	14, // 11: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	30, // 12: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	31, // 13: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	32, // 14: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	1,  // 15: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	20, // 16: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	33, // 17: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	27, // 18: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 19: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 20: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	21, // 21: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	24, // 22: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 23: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 24: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	22, // 25: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	23, // 26: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 27: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 28: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	28, // 29: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 30: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 31: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	33, // 32: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 33: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	33, // 34: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	31, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	31, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	32, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	32, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	31, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	31, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	31, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	33, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	34, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	35, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	32, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	29, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	4,  // 24: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 25: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	23, // 26: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	26, // 27: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 28: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 29: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	24, // 30: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	25, // 31: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 32: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 33: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	30, // 34: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 35: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 36: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	32, // 37: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 38: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	32, // 39: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2733,20 +2888,20 @@ func file_throughline_config_v1_settings_proto_init() {
 	}
 	file_throughline_config_v1_connection_state_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{
 		(*Connection_ClientCredentials)(nil),
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[11].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
@@ -2757,7 +2912,7 @@ func file_throughline_config_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -143,7 +143,9 @@ type Outcome struct {
 	// The request that carried the write; absent when none was made.
 	Request *Request `protobuf:"bytes,23,opt,name=request,proto3" json:"request,omitempty"`
 	// Notes on success, e.g. SF_ALREADY_MEMBER, VALUE_TRUNCATED.
-	Notes         []string `protobuf:"bytes,24,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,24,rep,name=notes,proto3" json:"notes,omitempty"`
+	// Whom it is about: Subject.person_key, a keyed hash; empty when nobody knows, and of whoever was erased (XC-31).
+	PersonKey     string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +348,13 @@ func (x *Outcome) GetNotes() []string {
 	return nil
 }
 
+func (x *Outcome) GetPersonKey() string {
+	if x != nil {
+		return x.PersonKey
+	}
+	return ""
+}
+
 // Request is the call to Salesforce that carried a write.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -432,7 +441,7 @@ var File_throughline_stream_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\"\xf2\x06\n" +
+	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\"\x91\a\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"outcome_id\x18\x01 \x01(\tR\toutcomeId\x12\x1c\n" +
@@ -463,7 +472,9 @@ const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"decided_at\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12+\n" +
 	"\x11settings_revision\x18\x16 \x01(\x03R\x10settingsRevision\x128\n" +
 	"\arequest\x18\x17 \x01(\v2\x1e.throughline.stream.v1.RequestR\arequest\x12\x14\n" +
-	"\x05notes\x18\x18 \x03(\tR\x05notes\"\x92\x01\n" +
+	"\x05notes\x18\x18 \x03(\tR\x05notes\x12\x1d\n" +
+	"\n" +
+	"person_key\x18( \x01(\tR\tpersonKey\"\x92\x01\n" +
 	"\aRequest\x12\x10\n" +
 	"\x03api\x18\x01 \x01(\tR\x03api\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x1f\n" +

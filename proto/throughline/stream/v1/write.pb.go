@@ -256,7 +256,10 @@ type Write struct {
 	// Write without the fields that the org refuses to the integration user, and note them.
 	LeaveOutFields bool `protobuf:"varint,29,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
 	// INSERT of a CampaignMember: who is a member already gets the status, unless that lowers theirs.
-	RaiseStatus   bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	RaiseStatus bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	// Whom it is about: Subject.person_key; empty when nobody knows. So that a person's writes can be found and stopped
+	// without opening any (XC-31).
+	PersonKey     string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +504,13 @@ func (x *Write) GetRaiseStatus() bool {
 	return false
 }
 
+func (x *Write) GetPersonKey() string {
+	if x != nil {
+		return x.PersonKey
+	}
+	return ""
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -720,7 +730,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\t\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\t\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -759,7 +769,9 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"duplicates\x18\x1c \x01(\x0e2!.throughline.stream.v1.DuplicatesR\n" +
 	"duplicates\x12(\n" +
 	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\x12!\n" +
-	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\"G\n" +
+	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x1d\n" +
+	"\n" +
+	"person_key\x18( \x01(\tR\tpersonKey\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +

@@ -152,6 +152,9 @@ func because(ctx context.Context, reason string) context.Context {
 	return context.WithValue(ctx, reasonKey{}, reason)
 }
 
+// ActOf tells who does something and why, for the audit log.
+func ActOf(ctx context.Context, now time.Time) (store.Act, error) { return actOf(ctx, now, nil) }
+
 // actOf says for the audit log who does what now, and why.
 func actOf(ctx context.Context, now time.Time, found []*configv1.FieldChange) (store.Act, error) {
 	method, _ := grpc.Method(ctx)

@@ -118,8 +118,10 @@ type Deps struct {
 	Decide preview.Decide
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
-	Clock         interface{ Now() time.Time }
-	Logger        *slog.Logger
+	// CheckRetention names what is wrong with a workspace's retention, by field; nil for nothing ever.
+	CheckRetention func(own *configv1.RetentionSettings) (field, problem string)
+	Clock          interface{ Now() time.Time }
+	Logger         *slog.Logger
 }
 
 // Server implements configv1.ConfigServiceServer, configv1.ConnectServiceServer and configv1.CatalogueServiceServer. Its interceptors

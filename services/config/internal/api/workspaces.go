@@ -16,7 +16,7 @@ import (
 
 // PutWorkspace implements configv1.ConfigServiceServer.
 func (s *Server) PutWorkspace(ctx context.Context, req *configv1.PutWorkspaceRequest) (*configv1.PutWorkspaceResponse, error) {
-	if err := checkWorkspace(req.GetWorkspace()); err != nil {
+	if err := s.checkWorkspace(req.GetWorkspace()); err != nil {
 		return nil, err
 	}
 	saved := proto.CloneOf(req.GetWorkspace())
@@ -68,8 +68,13 @@ func (s *Server) ListWorkspaces(ctx context.Context, _ *configv1.ListWorkspacesR
 var orderBy = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}( (ASC|DESC))?$`)
 
 // checkWorkspace finds what the proto's own rules cannot express.
-func checkWorkspace(ws *configv1.Workspace) error {
+func (s *Server) checkWorkspace(ws *configv1.Workspace) error {
 	var v violations
+	if own := ws.GetRetention(); own != nil && s.deps.CheckRetention != nil {
+		if field, problem := s.deps.CheckRetention(own); field != "" {
+			v.add("workspace.retention."+field, "%s", problem)
+		}
+	}
 	checkZone(&v, "workspace.time_zone", ws.GetTimeZone())
 	if err := integration.CheckZoneRule(ws.GetZoneRule(), ws.GetTimeZone()); err != nil {
 		v.add("workspace.zone_rule", "%s", err)

@@ -54,7 +54,7 @@ func (r Rule) Allows(id Identity, workspace string) bool {
 var (
 	admins   = []Role{RoleOwner, RoleAdmin}
 	editors  = []Role{RoleOwner, RoleAdmin, RoleIntegrationEditor}
-	auditors = []Role{RoleOwner, RoleAdmin, RolePrivacyOfficer}
+	officers = []Role{RoleOwner, RoleAdmin, RolePrivacyOfficer}
 	readers  = []Role{RoleOwner, RoleAdmin, RoleIntegrationEditor, RolePrivacyOfficer, RoleViewer, RoleOperator}
 	services = []Role{RoleService}
 	// outcomes are read by people and by services that trace events.
@@ -101,7 +101,7 @@ var rules = map[string]Rule{
 	configv1.AccessService_RedeemAdministratorLink_FullMethodName: {Everywhere: true, Proves: true},
 	configv1.AccessService_SignIn_FullMethodName:                  {Everywhere: true, Proves: true},
 	configv1.AccessService_SignOut_FullMethodName:                 {Roles: everybody, Everywhere: true, Limited: true},
-	configv1.AccessService_ListAuditEntries_FullMethodName:        {Roles: auditors},
+	configv1.AccessService_ListAuditEntries_FullMethodName:        {Roles: officers},
 
 	configv1.IntegrationHistoryService_ListIntegrationVersions_FullMethodName: {Roles: readers, Scope: readSettings},
 	configv1.IntegrationHistoryService_DiffIntegrationVersions_FullMethodName: {Roles: readers, Scope: readSettings},
@@ -129,6 +129,14 @@ var rules = map[string]Rule{
 	configv1.CatalogueService_ListBroken_FullMethodName:          {Roles: readers},
 	configv1.CatalogueService_RefreshCatalogue_FullMethodName:    {Roles: admins},
 	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
+
+	// What is held of people: for whoever may change settings, until there is a role of its own.
+	configv1.PrivacyService_StartErasure_FullMethodName:    {Roles: officers},
+	configv1.PrivacyService_GetErasure_FullMethodName:      {Roles: officers},
+	configv1.PrivacyService_ListErasures_FullMethodName:    {Roles: officers},
+	configv1.PrivacyService_LiftSuppression_FullMethodName: {Roles: officers},
+	configv1.PrivacyService_ExportPerson_FullMethodName:    {Roles: officers},
+	configv1.PrivacyService_GetExport_FullMethodName:       {Roles: officers},
 
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},

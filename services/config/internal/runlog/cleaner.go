@@ -3,14 +3,25 @@ package runlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
 // Purger deletes what is too old.
 type Purger interface {
-	PurgeOutcomes(ctx context.Context, before time.Time, limit int) (int64, error)
-	PurgeCounts(ctx context.Context, before time.Time) error
+	PurgeOutcomes(ctx context.Context, cutoff store.Cutoff, limit int) (int64, error)
+	PurgeCounts(ctx context.Context, cutoff store.Cutoff) error
+}
+
+// Workspaces reads the settings of all workspaces.
+type Workspaces interface {
+	Workspaces(ctx context.Context) ([]store.Document, error)
 }
 
 // Retention says how long the run log is kept.
@@ -45,12 +56,41 @@ func (r Retention) Validate() error {
 	return nil
 }
 
+// Shortened returns the retention of a workspace with settings of its own. It never keeps more than the installation does, also
+// when that has been shortened since the settings were saved.
+func (r Retention) Shortened(own *configv1.RetentionSettings) Retention {
+	if d := own.GetRunLog(); d != nil {
+		r.Rows = min(r.Rows, d.AsDuration())
+	}
+	if d := own.GetRunLogCounts(); d != nil {
+		r.Counts = min(r.Counts, d.AsDuration())
+	}
+	return r
+}
+
+// Check names what is wrong with a workspace's settings, by field of them; "" for nothing. They may shorten what the
+// installation keeps, never lengthen it (XC-30).
+func (r Retention) Check(own *configv1.RetentionSettings) (field, problem string) {
+	short := r.Shortened(own)
+	switch rows, counts := own.GetRunLog(), own.GetRunLogCounts(); {
+	case rows != nil && (!rows.IsValid() || rows.AsDuration() < time.Hour || rows.AsDuration() > r.Rows):
+		return "run_log", fmt.Sprintf("want 1h to %s, which is what this installation keeps", r.Rows)
+	case counts != nil && (!counts.IsValid() || counts.AsDuration() > r.Counts):
+		return "run_log_counts", fmt.Sprintf("want at most %s, which is what this installation keeps", r.Counts)
+	case short.Counts < short.Rows:
+		return "run_log_counts", fmt.Sprintf("want at least %s, as long as the rows that are counted", short.Rows)
+	}
+	return "", ""
+}
+
 // Cleaner forgets outcomes whose time is over.
 type Cleaner struct {
 	Retention Retention
 	Purger    Purger
-	Clock     interface{ Now() time.Time }
-	Logger    *slog.Logger
+	// Workspaces may keep less than Retention says (XC-30).
+	Workspaces Workspaces
+	Clock      interface{ Now() time.Time }
+	Logger     *slog.Logger
 }
 
 // Run cleans until ctx ends. A failure is logged and tried again the next time.
@@ -69,11 +109,29 @@ func (c *Cleaner) Run(ctx context.Context) {
 	}
 }
 
-// Clean deletes everything that is too old now, in batches.
+// Clean deletes everything that is too old now, in batches. Without the workspaces' settings it deletes nothing: one of them
+// may be under a legal hold.
 func (c *Cleaner) Clean(ctx context.Context) error {
+	kept, err := c.own(ctx)
+	if err != nil {
+		return err
+	}
 	now := c.Clock.Now()
+	cutoff := func(age func(Retention) time.Duration) store.Cutoff {
+		return func(workspace string) time.Time {
+			own, ok := kept[workspace]
+			switch {
+			case !ok:
+				own.Retention = c.Retention // the workspace is gone, or has said nothing
+			case own.hold:
+				return time.Time{}
+			}
+			return now.Add(-age(own.Retention))
+		}
+	}
+	rows := cutoff(func(r Retention) time.Duration { return r.Rows })
 	for {
-		n, err := c.Purger.PurgeOutcomes(ctx, now.Add(-c.Retention.Rows), c.Retention.Batch)
+		n, err := c.Purger.PurgeOutcomes(ctx, rows, c.Retention.Batch)
 		if err != nil {
 			return err
 		}
@@ -81,5 +139,33 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 			break
 		}
 	}
-	return c.Purger.PurgeCounts(ctx, now.Add(-c.Retention.Counts))
+	return c.Purger.PurgeCounts(ctx, cutoff(func(r Retention) time.Duration { return r.Counts }))
+}
+
+// own reads what workspaces have said themselves.
+func (c *Cleaner) own(ctx context.Context) (map[string]ownRetention, error) {
+	if c.Workspaces == nil {
+		return nil, nil
+	}
+	docs, err := c.Workspaces.Workspaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]ownRetention, len(docs))
+	for _, doc := range docs {
+		ws := &configv1.Workspace{}
+		if err := proto.Unmarshal(doc.Body, ws); err != nil {
+			return nil, fmt.Errorf("decode workspace %s: %w", doc.Workspace, err)
+		}
+		if ws.GetRetention() != nil {
+			out[doc.Workspace] = ownRetention{c.Retention.Shortened(ws.GetRetention()), ws.GetRetention().GetLegalHold()}
+		}
+	}
+	return out, nil
+}
+
+// ownRetention is what one workspace keeps.
+type ownRetention struct {
+	Retention
+	hold bool
 }

@@ -6,15 +6,22 @@ import (
 	"time"
 )
 
-// PurgeOutcomes deletes up to limit rows per workspace decided before the given time and returns the most it deleted of
-// one: less than limit means that nothing is left. Their counts stay.
-func (s *Store) PurgeOutcomes(ctx context.Context, before time.Time, limit int) (int64, error) {
+// Cutoff returns the time before which a workspace's rows are too old; zero keeps all of them.
+type Cutoff func(workspace string) time.Time
+
+// PurgeOutcomes deletes up to limit rows per workspace decided before its cutoff and returns the most it deleted of one:
+// less than limit means that nothing is left. Their counts stay.
+func (s *Store) PurgeOutcomes(ctx context.Context, cutoff Cutoff, limit int) (int64, error) {
 	workspaces, err := s.recordedWorkspaces(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("purge run log: %w", err)
 	}
 	var most int64
 	for _, workspace := range workspaces {
+		before := cutoff(workspace)
+		if before.IsZero() {
+			continue
+		}
 		result, err := s.write.ExecContext(ctx, `DELETE FROM outcomes WHERE id_hash IN
 			(SELECT id_hash FROM outcomes WHERE workspace = $1 AND decided_at < $2 ORDER BY decided_at LIMIT $3)`,
 			workspace, micros(before), limit)
@@ -48,14 +55,25 @@ func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
 	return out, rows.Err()
 }
 
-// PurgeCounts deletes the counts of any workspace for hours, and for days of integrations, before the given time.
-func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
-	_, err := s.write.ExecContext(ctx, "DELETE FROM outcome_counts WHERE hour < $1", hourOf(before))
-	if err == nil {
-		_, err = s.write.ExecContext(ctx, "DELETE FROM integration_days WHERE day < $1", dayOf(before))
-	}
+// PurgeCounts deletes the counts of each workspace for hours, and for days of integrations, before its cutoff.
+func (s *Store) PurgeCounts(ctx context.Context, cutoff Cutoff) error {
+	workspaces, err := s.recordedWorkspaces(ctx)
 	if err != nil {
 		return fmt.Errorf("purge run log counts: %w", err)
+	}
+	for _, workspace := range workspaces {
+		before := cutoff(workspace)
+		if before.IsZero() {
+			continue
+		}
+		_, err := s.write.ExecContext(ctx, "DELETE FROM outcome_counts WHERE workspace = $1 AND hour < $2", workspace, hourOf(before))
+		if err != nil {
+			return fmt.Errorf("purge run log counts of %s: %w", workspace, err)
+		}
+		_, err = s.write.ExecContext(ctx, "DELETE FROM integration_days WHERE workspace = $1 AND day < $2", workspace, dayOf(before))
+		if err != nil {
+			return fmt.Errorf("purge days of integrations of %s: %w", workspace, err)
+		}
 	}
 	return nil
 }

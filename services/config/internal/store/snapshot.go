@@ -22,6 +22,8 @@ type Snapshot struct {
 	Integrations []Document
 	// States are where connections stand, by workspace and connection.
 	States []ConnectionState
+	// Suppressions keep erased people out, by workspace and person key.
+	Suppressions []Suppression
 }
 
 // Revision returns the newest revision.
@@ -62,6 +64,9 @@ func (s *Store) Snapshot(ctx context.Context, since int64) (Snapshot, error) {
 	}
 	if out.States, err = queryStates(ctx, tx, "WHERE "+of, args...); err != nil {
 		return Snapshot{}, err
+	}
+	if out.Suppressions, err = querySuppressions(ctx, tx, "WHERE "+of, args...); err != nil {
+		return Snapshot{}, fmt.Errorf("read settings: %w", err)
 	}
 	return out, nil
 }

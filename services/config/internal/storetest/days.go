@@ -105,13 +105,13 @@ func dayPages(t *testing.T, open Open) {
 		require.NoError(t, s.RecordOutcomes(ctx, []store.Outcome{
 			decided("a", "rule", failed, epoch), decided("b", "rule", written, epoch.AddDate(0, 0, 1)),
 		}))
-		_, err := s.PurgeOutcomes(ctx, epoch.AddDate(0, 0, 1), 10)
+		_, err := s.PurgeOutcomes(ctx, before(epoch.AddDate(0, 0, 1)), 10)
 		require.NoError(t, err)
 		got, err := s.IntegrationDays(ctx, store.DayQuery{Workspace: "acme", Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, got, 2, "counts outlive the rows")
 		require.Nil(t, got[1].FirstError)
-		require.NoError(t, s.PurgeCounts(ctx, epoch.AddDate(0, 0, 1)))
+		require.NoError(t, s.PurgeCounts(ctx, before(epoch.AddDate(0, 0, 1))))
 		got, err = s.IntegrationDays(ctx, store.DayQuery{Workspace: "acme", Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, got, 1)

@@ -131,20 +131,41 @@ func retention(t *testing.T, open Open) {
 			batch = append(batch, outcome("acme", strconv.Itoa(i), i))
 		}
 		require.NoError(t, s.RecordOutcomes(ctx, batch))
-		n, err := s.PurgeOutcomes(ctx, epoch.Add(8*time.Minute), 5)
+		n, err := s.PurgeOutcomes(ctx, before(epoch.Add(8*time.Minute)), 5)
 		require.NoError(t, err)
 		require.Equal(t, int64(5), n)
-		n, err = s.PurgeOutcomes(ctx, epoch.Add(8*time.Minute), 5)
+		n, err = s.PurgeOutcomes(ctx, before(epoch.Add(8*time.Minute)), 5)
 		require.NoError(t, err)
 		require.Equal(t, int64(3), n)
 		rows, err := s.Outcomes(ctx, store.OutcomeQuery{Workspace: "acme", VisitID: "visit", Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, []string{"9", "8"}, ids(rows))
 		require.Equal(t, map[string]int64{"writer/1/0": 10}, count(t, s, "acme", time.Time{}, time.Time{}))
-		require.NoError(t, s.PurgeCounts(ctx, epoch.Add(time.Hour)))
+		require.NoError(t, s.PurgeCounts(ctx, before(epoch.Add(time.Hour))))
 		require.Empty(t, count(t, s, "acme", time.Time{}, time.Time{}))
 	})
+	t.Run("EveryWorkspaceHasItsOwn", func(t *testing.T) {
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		require.NoError(t, s.RecordOutcomes(ctx, []store.Outcome{outcome("acme", "a", 0), outcome("globex", "g", 0), outcome("held", "h", 0)}))
+		own := func(workspace string) time.Time {
+			return map[string]time.Time{"acme": epoch.Add(time.Hour), "globex": epoch}[workspace] // held: never
+		}
+		n, err := s.PurgeOutcomes(ctx, own, 5)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), n)
+		require.NoError(t, s.PurgeCounts(ctx, own))
+		for workspace, left := range map[string]int{"acme": 0, "globex": 1, "held": 1} {
+			rows, err := s.Outcomes(ctx, store.OutcomeQuery{Workspace: workspace, VisitID: "visit", Limit: 10})
+			require.NoError(t, err)
+			require.Len(t, rows, left, workspace)
+			require.Len(t, count(t, s, workspace, time.Time{}, time.Time{}), left, workspace)
+		}
+	})
 }
+
+// before is the same cutoff for everybody.
+func before(at time.Time) store.Cutoff { return func(string) time.Time { return at } }
 
 func oddTexts(t *testing.T, open Open) {
 	t.Run("NeverGetStuck", func(t *testing.T) {

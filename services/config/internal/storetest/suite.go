@@ -57,6 +57,10 @@ func Run(t *testing.T, open Open) {
 		{"AuditAge", auditAge},
 		{"Describes", describes},
 		{"Broken", broken},
+		{"Suppressions", suppressions},
+		{"Erasures", erasures},
+		{"ErasedRows", erasedRows},
+		{"Exports", exports},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

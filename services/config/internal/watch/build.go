@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
@@ -38,7 +39,20 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 			ws.Integrations = append(ws.Integrations, i)
 		}
 	}
+	for _, one := range raw.Suppressions {
+		if ws := byID[one.Workspace]; ws != nil {
+			ws.Suppressions = append(ws.Suppressions, suppression(one))
+		}
+	}
 	return out, nil
+}
+
+func suppression(from store.Suppression) *configv1.Suppression {
+	out := &configv1.Suppression{PersonKey: from.PersonKey, Since: timestamppb.New(from.Since)}
+	if !from.LiftedAt.IsZero() {
+		out.LiftedAt = timestamppb.New(from.LiftedAt)
+	}
+	return out
 }
 
 func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {

@@ -168,6 +168,12 @@ func (r *Rig) Service() configv1.ConfigServiceClient {
 	return configv1.NewConfigServiceClient(r.dial(r.ServiceToken))
 }
 
+// Privacy is the service for requests about personal data, as an administrator sees it.
+func (r *Rig) Privacy() configv1.PrivacyServiceClient {
+	r.T.Helper()
+	return configv1.NewPrivacyServiceClient(r.dial(r.AdminToken))
+}
+
 // Endpoint serves the process's HTTP endpoint for events, until the test ends.
 func (p *Process) Endpoint() string {
 	p.rig.T.Helper()

@@ -95,6 +95,9 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", err)
 	}
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
+	if h.erased(w) {
+		return h.endErased(ctx, it)
+	}
 	h.deps.Accepted(rec.Offset, it.Class(), since(rec, it.Accepted))
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {

@@ -8,6 +8,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
@@ -33,7 +34,8 @@ func (e *ending) waypoint() bool { return e.status == streamv1.Status_STATUS_RET
 
 // ends reports whether the record is made, or never will be by this revision.
 func (e *ending) ends() bool {
-	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED
+	return e.status == streamv1.Status_STATUS_WRITTEN || e.status == streamv1.Status_STATUS_FAILED ||
+		e.reason == streamv1.Reason_REASON_ERASED_SUBJECT
 }
 
 // written reports whether the record is there as it was wanted.
@@ -123,9 +125,12 @@ func (e *ending) outcome(now time.Time) *streamv1.Outcome {
 		Integration: w.GetIntegration(), IntegrationVersion: w.GetIntegrationVersion(),
 		Status: e.status, Reason: e.reason, Detail: e.detail, SalesforceCode: e.code,
 		EventId: w.GetEventId(), VisitId: w.GetVisitId(), EngagementId: w.GetEngagementId(),
-		WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
+		PersonKey: w.GetPersonKey(), WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
 		RecordId: e.recordID, Created: e.created, Attempts: uint32(max(e.item.Attempts, 0)),
 		OccurredAt: w.GetOccurredAt(), DecidedAt: timestamppb.New(now), SettingsRevision: w.GetSettingsRevision(),
+	}
+	if e.reason == streamv1.Reason_REASON_ERASED_SUBJECT {
+		return outcome.Erased(o)
 	}
 	if e.status == streamv1.Status_STATUS_WRITTEN {
 		o.Notes = append(append(append(o.Notes, w.GetWarnings()...), e.item.Notes...), e.notes...)

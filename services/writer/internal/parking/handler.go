@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
@@ -73,8 +75,11 @@ type Expire func(ctx context.Context, port stage.Port, rec *stage.Record, t Tick
 
 // Deps is what code passes in.
 type Deps struct {
-	Ready  Ready
-	Room   Room
+	Ready Ready
+	Room  Room
+	// Erased reports whether what a person did at a time must not be recorded; such a write comes back at once, however its
+	// org is, and ends there. Nil: nobody is erased.
+	Erased func(workspace, personKey string, at time.Time) bool
 	Expire Expire
 	Clock  stage.Clock
 	Logger *slog.Logger
@@ -108,6 +113,26 @@ type held struct {
 	rec    stage.Record
 	ticket Ticket
 	action Action
+	about  subject
+}
+
+// subject is whom a parked write is about, and when it happened.
+type subject struct {
+	workspace, personKey string
+	at                   time.Time
+}
+
+// subjectOf reads a parked write; the zero subject is nobody.
+func subjectOf(value []byte) subject {
+	w := new(streamv1.Write)
+	if proto.Unmarshal(value, w) != nil {
+		return subject{} // the writer says so when it comes back
+	}
+	return subject{w.GetWorkspace(), w.GetPersonKey(), w.GetOccurredAt().AsTime()}
+}
+
+func (h *Handler) erased(s subject) bool {
+	return h.deps.Erased != nil && s.personKey != "" && h.deps.Erased(s.workspace, s.personKey, s.at)
 }
 
 // NewHandler returns the handler of one partition.
@@ -126,16 +151,22 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", errBadKey)
 	}
 	t, _ := Of(&rec)
-	action := actionOf(&rec, string(workspace), string(connection))
+	about := subjectOf(rec.Value)
+	if h.erased(about) {
+		rec = Clone(rec)
+		return h.pass(ctx, release(&rec, t), rec.Offset)
+	}
+	one := held{rec: rec, ticket: t, action: actionOf(&rec, string(workspace), string(connection)), about: about}
 	for {
-		if h.hold(action, rec, t) {
+		if h.hold(one) {
 			return nil
 		}
 		// The org's share of the memory is full. Once the write is due, it goes to the end of the topic, so that those of
 		// other orgs behind it are reached.
 		wait := t.Due.Sub(h.deps.Clock.Now())
 		if wait <= 0 {
-			return h.postpone(ctx, rec, t)
+			rec = Clone(rec)
+			return h.pass(ctx, postpone(&rec, t, h.deps.Clock.Now().Add(h.cfg.Postpone)), rec.Offset)
 		}
 		timer := time.NewTimer(min(wait, h.cfg.Recheck))
 		select {
@@ -149,18 +180,19 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	}
 }
 
-func (h *Handler) hold(action Action, rec stage.Record, t Ticket) bool {
+func (h *Handler) hold(one held) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o := h.orgs[string(rec.Key)]
+	o := h.orgs[string(one.rec.Key)]
 	if o == nil {
-		o = &parked{workspace: action.Workspace, connection: action.Connection}
-		h.orgs[string(rec.Key)] = o
+		o = &parked{workspace: one.action.Workspace, connection: one.action.Connection}
+		h.orgs[string(one.rec.Key)] = o
 	}
 	if len(o.held) >= h.cfg.HeldPerOrg {
 		return false
 	}
-	o.held = append(o.held, held{rec: Clone(rec), ticket: t, action: action})
+	one.rec = Clone(one.rec)
+	o.held = append(o.held, one)
 	h.deps.Held(1)
 	if !h.started {
 		h.started = true
@@ -169,12 +201,12 @@ func (h *Handler) hold(action Action, rec stage.Record, t Ticket) bool {
 	return true
 }
 
-func (h *Handler) postpone(ctx context.Context, rec stage.Record, t Ticket) error {
-	rec = Clone(rec)
-	if err := h.port.Publish(ctx, postpone(&rec, t, h.deps.Clock.Now().Add(h.cfg.Postpone))); err != nil {
+// pass sends a record on without keeping it: to the end of the topic, or back.
+func (h *Handler) pass(ctx context.Context, m stage.Message, offset int64) error {
+	if err := h.port.Publish(ctx, m); err != nil {
 		return err
 	}
-	h.port.Settle(rec.Offset)
+	h.port.Settle(offset)
 	return nil
 }
 

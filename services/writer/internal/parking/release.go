@@ -89,6 +89,10 @@ func (h *Handler) pick(o *parked, now time.Time, ready map[streamv1.Priority]boo
 	defer h.mu.Unlock()
 	for _, one := range o.held {
 		switch {
+		case h.erased(one.about):
+			if len(due) < limit {
+				due = append(due, one)
+			}
 		case !one.ticket.Since.IsZero() && now.Sub(one.ticket.Since) > h.cfg.KeepFor:
 			expired = append(expired, one)
 		case len(due) < limit && !now.Before(one.ticket.Due) && ready[one.ticket.Class] && h.fits(room, one.action):
