@@ -248,9 +248,9 @@ func TestAnswersAreKeptAndOutliveARestart(t *testing.T) {
 	b.connect(t, "acme")
 	_, err := b.put(t, scoring(text("Note__c", "x")))
 	require.NoError(t, err)
-	asked := b.describes()
-	require.Equal(t, 1, asked)
+	require.Positive(t, b.describes())
 	b.stop()
+	asked := b.describes() // the look for what is old may have asked, too
 
 	b.start(t)
 	got, err := b.catalogue.DescribeObject(t.Context(), &configv1.DescribeObjectRequest{Workspace: "acme", Connection: "main", Object: "Score__c"})

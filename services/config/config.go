@@ -136,7 +136,7 @@ func DefaultConfig() Config {
 	log.BatchWait = 250 * time.Millisecond
 	return Config{
 		Listen:             "127.0.0.1:9090",
-		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 5 * time.Minute},
+		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 10 * time.Minute},
 		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
 		Connect:            DefaultConnect(),

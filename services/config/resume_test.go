@@ -38,7 +38,8 @@ func (f *flaky) NewStream(ctx context.Context, desc *grpc.StreamDesc, method str
 	stream, err := f.ClientConnInterface.NewStream(ctx, desc, method, opts...)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &flakyStream{ClientStream: stream, conn: f, cancel: cancel, left: f.random.IntN(6)}, err
+	// Streams last longer by and by: one that never lasts for all pieces of a revision brings none of it.
+	return &flakyStream{ClientStream: stream, conn: f, cancel: cancel, left: f.random.IntN(6 + f.broken/4)}, err
 }
 
 func (f *flaky) seen() (largest, broken int, wrong error) {
@@ -160,7 +161,7 @@ func missNothing(t *testing.T, random *rand.Rand) {
 	want, broken := receive(t, b.watch(t, 0)), 0
 	for n, c := range clients {
 		require.Eventually(t, func() bool { v := c.View(); return v != nil && v.Revision() >= want.GetRevision() },
-			30*time.Second, time.Millisecond)
+			30*time.Second, time.Millisecond, "watcher %d has %v of %d", n, c.View(), want.GetRevision())
 		requireSame(t, b, want, c.View())
 		largest, times, wrong := conns[n].seen()
 		require.NoError(t, wrong)

@@ -279,6 +279,11 @@ func (s *Service) Close() error {
 		if s.web != nil {
 			errs = append(errs, s.web.close())
 		}
+		if s.connect != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
+			s.connect.custodian.Finish(ctx)
+			cancel()
+		}
 		if s.store != nil {
 			errs = append(errs, s.store.Close())
 		}

@@ -2,6 +2,7 @@
 // Client that keeps the newest one by watching the config service.
 //
 // A service reads View once per batch and uses that one throughout, so that a batch is shaped by one revision. The client
-// saves every snapshot it gets and starts from the saved one while config is away; without either it has no view, and
-// a service waits rather than guesses.
+// saves what it gets and starts from the saved one while config is away; without either it has no view, and a service waits
+// rather than guesses. It tells config which revision it has and gets what changed since; what did not change is shared
+// between the old view and the new one.
 package settings

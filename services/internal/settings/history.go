@@ -22,12 +22,16 @@ type history struct {
 
 func newHistory(all []*configv1.Integration) *history {
 	byID := map[string][]*configv1.Integration{}
+	var ids []string // as they come, which is sorted: sorting them again costs little
 	for _, i := range all {
+		if byID[i.GetId()] == nil {
+			ids = append(ids, i.GetId())
+		}
 		byID[i.GetId()] = append(byID[i.GetId()], i)
 	}
 	h := &history{}
-	for _, versions := range byID {
-		versions = reachable(versions)
+	for _, id := range ids {
+		versions := reachable(byID[id])
 		h.integrations = append(h.integrations, versions)
 		for _, v := range versions {
 			h.moments = append(h.moments, v.GetEffectiveFrom().AsTime())

@@ -61,23 +61,29 @@ func join(all, pieces []*configv1.WorkspaceSnapshot) ([]*configv1.WorkspaceSnaps
 	return all, nil
 }
 
-// amend returns what becomes of a workspace when the settings of a change replace those of the same id, or are added.
+// amend returns what becomes of a workspace when the settings of a change replace those of the same id, or are added. What the
+// change says nothing of stays, also what this program does not know.
 func amend(was, with *configv1.WorkspaceSnapshot) *configv1.WorkspaceSnapshot {
-	return &configv1.WorkspaceSnapshot{
-		Workspace: with.GetWorkspace(), SealedKeys: with.GetSealedKeys(),
-		Connections: replace(was.GetConnections(), with.GetConnections(), func(a, b *configv1.Connection) int {
-			return strings.Compare(a.GetId(), b.GetId())
-		}),
-		Integrations: replace(was.GetIntegrations(), with.GetIntegrations(), func(a, b *configv1.Integration) int {
-			return cmp.Or(strings.Compare(a.GetId(), b.GetId()), cmp.Compare(a.GetVersion(), b.GetVersion()))
-		}),
-		ContentSettings: replace(was.GetContentSettings(), with.GetContentSettings(), func(a, b *configv1.ContentSetting) int {
-			return strings.Compare(a.GetContentId(), b.GetContentId())
-		}),
-		ApiKeys: replace(was.GetApiKeys(), with.GetApiKeys(), func(a, b *configv1.ApiKey) int {
-			return strings.Compare(a.GetId(), b.GetId())
-		}),
-	}
+	out := &configv1.WorkspaceSnapshot{}
+	was.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		out.ProtoReflect().Set(field, value)
+		return true
+	})
+	out.ProtoReflect().SetUnknown(was.ProtoReflect().GetUnknown())
+	out.Workspace, out.SealedKeys = with.GetWorkspace(), with.GetSealedKeys()
+	out.Connections = replace(was.GetConnections(), with.GetConnections(), func(a, b *configv1.Connection) int {
+		return strings.Compare(a.GetId(), b.GetId())
+	})
+	out.Integrations = replace(was.GetIntegrations(), with.GetIntegrations(), func(a, b *configv1.Integration) int {
+		return cmp.Or(strings.Compare(a.GetId(), b.GetId()), cmp.Compare(a.GetVersion(), b.GetVersion()))
+	})
+	out.ContentSettings = replace(was.GetContentSettings(), with.GetContentSettings(), func(a, b *configv1.ContentSetting) int {
+		return strings.Compare(a.GetContentId(), b.GetContentId())
+	})
+	out.ApiKeys = replace(was.GetApiKeys(), with.GetApiKeys(), func(a, b *configv1.ApiKey) int {
+		return strings.Compare(a.GetId(), b.GetId())
+	})
+	return out
 }
 
 // replace merges two lists, in order; of equal ones the last of the second list stays. It leaves the lists as they are.

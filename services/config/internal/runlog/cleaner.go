@@ -32,13 +32,19 @@ type Retention struct {
 	Counts time.Duration `yaml:"counts"`
 	// Every is the time between two clean-ups.
 	Every time.Duration `yaml:"every"`
-	// Batch is the most rows one transaction deletes, so that recording never waits long.
+	// Batch is the most rows of a workspace one transaction deletes, so that recording never waits long.
 	Batch int `yaml:"batch"`
+	// Pause is the time between two batches, in which questions and recording have the disk for themselves.
+	Pause time.Duration `yaml:"pause"`
 }
 
-// DefaultRetention keeps rows 90 days and counts 13 months (XC-30), and cleans every 10 min in batches of 2,000.
+// DefaultRetention keeps rows 90 days and counts 13 months (XC-30), and cleans every 10 min in batches of 500 with 50 ms
+// between them: some 4,000 rows/s, 300 million a day.
 func DefaultRetention() Retention {
-	return Retention{Rows: 90 * 24 * time.Hour, Counts: 396 * 24 * time.Hour, Every: 10 * time.Minute, Batch: 2000}
+	return Retention{
+		Rows: 90 * 24 * time.Hour, Counts: 396 * 24 * time.Hour, Every: 10 * time.Minute,
+		Batch: 500, Pause: 50 * time.Millisecond,
+	}
 }
 
 // Validate names the key that is wrong.
@@ -52,6 +58,8 @@ func (r Retention) Validate() error {
 		return errors.New("every: want at least 1s")
 	case r.Batch < 1:
 		return errors.New("batch: want at least 1")
+	case r.Pause < 0 || r.Pause > time.Minute:
+		return errors.New("pause: want 0 to 1m")
 	}
 	return nil
 }
@@ -137,6 +145,11 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 		}
 		if n < int64(c.Retention.Batch) {
 			break
+		}
+		select {
+		case <-time.After(c.Retention.Pause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return c.Purger.PurgeCounts(ctx, cutoff(func(r Retention) time.Duration { return r.Counts }))

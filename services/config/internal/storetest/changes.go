@@ -34,7 +34,7 @@ func changes(t *testing.T, open Open) {
 		require.Equal(t, int64(9), next.Revision)
 		require.Equal(t, all.Lineage, next.Lineage)
 		require.Equal(t, map[string]int64{"globex": 9}, next.Touched)
-		require.Len(t, next.Documents, 3)
+		require.Len(t, next.Documents, 2)
 		require.Len(t, next.Integrations, 2)
 		for _, d := range append(next.Documents, next.Integrations...) {
 			require.Equal(t, "globex", d.Workspace)

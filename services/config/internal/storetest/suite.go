@@ -203,7 +203,7 @@ func snapshot(t *testing.T, open Open) {
 		snap, err := s.Snapshot(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, int64(5), snap.Revision)
-		require.Len(t, snap.Documents, 3)
+		require.Len(t, snap.Documents, 2)
 		for _, d := range snap.Documents {
 			switch d.Kind {
 			case store.KindWorkspace:

@@ -97,7 +97,10 @@ type Custodian struct {
 	deps   Deps
 	flight singleflight.Group
 
+	under sync.WaitGroup // refreshes
+
 	mu      sync.Mutex
+	closing bool
 	refused map[connection]refusal
 	unsaved map[connection]store.NewToken
 }
@@ -128,6 +131,10 @@ func (c *Custodian) Get(ctx context.Context, workspace, id string, refusedHash [
 	}
 	// What is under way is finished even if this caller leaves: a rotated grant must be stored.
 	work := c.flight.DoChan(fmt.Sprintf("%s\x00%x", conn, refusedHash), func() (any, error) {
+		if !c.begin() {
+			return nil, errStopping
+		}
+		defer c.under.Done()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.cfg.Lease)
 		defer cancel()
 		return c.refresh(ctx, conn, refusedHash)
@@ -141,6 +148,35 @@ func (c *Custodian) Get(ctx context.Context, workspace, id string, refusedHash [
 		return proto.CloneOf(access), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// errStopping refuses to ask Salesforce for what could not be stored any more.
+var errStopping = errors.New("the config service is stopping")
+
+func (c *Custodian) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.under.Add(1)
+	}
+	return !c.closing
+}
+
+// Finish begins no more refreshes and waits for those under way, at most until ctx ends. Call it before the store is closed: a
+// rotated grant that is not stored is lost, and with it the connection (XC-16).
+func (c *Custodian) Finish(ctx context.Context) {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.under.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
