@@ -66,3 +66,20 @@ func TestEventsOfTheErasedAreSkipped(t *testing.T) {
 		require.NotEmpty(t, a.GetSubject().GetPersonKey())
 	})
 }
+
+func TestAnErasureClearsWhatIsRememberedOfPeople(t *testing.T) {
+	t.Parallel()
+	subjects := intake.NewSubjects(100)
+	in := intake.New(intake.DefaultLimits(), subjects, intake.Tracing{})
+	build := settingstest.New(t).Workspace("acme")
+	_, err := in.Take(build.View(), raw(progress))
+	require.NoError(t, err)
+	require.Equal(t, 2, subjects.Len(), "the viewer and the owner")
+	view := build.Suppressed("taro.yamada@customer.example").View()
+	for range 2 {
+		d, err := in.Take(view, raw(progress))
+		require.NoError(t, err)
+		require.Equal(t, streamv1.Reason_REASON_ERASED_SUBJECT, d.Reason)
+		require.Zero(t, subjects.Len())
+	}
+}

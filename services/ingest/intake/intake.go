@@ -106,6 +106,8 @@ type Intake struct {
 	decoder  *event.Decoder
 	parts    parts
 	messages [1]stage.Message
+	// erasures is the mark of those that the subjects have been cleared for.
+	erasures uint64
 }
 
 // New returns an Intake.
@@ -116,6 +118,10 @@ func New(limits Limits, subjects *Subjects, tracing Tracing) *Intake {
 // Take decides about one event. The result's Messages slice is valid until the next call; the messages themselves are
 // the caller's. An error means that sealing or encoding failed, whatever the event; try again.
 func (in *Intake) Take(view *settings.View, raw *Raw) (Decision, error) {
+	if mark := view.ErasureMark(); mark != in.erasures {
+		in.subjects.clear() // XC-31: what is remembered of somebody who was erased goes, too
+		in.erasures = mark
+	}
 	c := candidate{Raw: raw, view: view, trace: raw.Attributes.TraceParent}
 	err := in.decide(&c)
 	if err == nil {

@@ -82,6 +82,20 @@ func (s *Subjects) keep(key subjectKey, made subject) {
 	s.young[key] = made
 }
 
+// clear forgets everybody.
+func (s *Subjects) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.young, s.old = map[subjectKey]subject{}, nil
+}
+
+// Len returns how many people are remembered.
+func (s *Subjects) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.young) + len(s.old)
+}
+
 func seal(ws *settings.Workspace, a address) (subject, error) {
 	plain, err := proto.Marshal(&streamv1.PersonalData{Email: a.email, Name: a.name})
 	if err != nil {
