@@ -238,7 +238,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return s.serve(ctx) })
-	return errors.Join(group.Wait(), s.Close())
+	return errors.Join(group.Wait(), s.Close()) //nolint:contextcheck // ctx has ended by then
 }
 
 // Ready returns nil when calls are answered and outcomes recorded, or else why not.
