@@ -66,14 +66,7 @@ func (s *Store) Put(ctx context.Context, save Save) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE revision SET value = value + 1 WHERE id = 1"); err != nil {
-			return err
-		}
-		if s.dialect.announce == "" {
-			return nil
-		}
-		_, err = tx.ExecContext(ctx, s.dialect.announce)
-		return err
+		return s.raise(ctx)(tx)
 	})
 	if err == nil {
 		s.saved()

@@ -32,6 +32,8 @@ func Run(t *testing.T, open Open) {
 		{"Tokens", tokens},
 		{"TokenSafety", tokenSafety},
 		{"Leases", leases},
+		{"Sealed", sealed},
+		{"Destruction", destruction},
 		{"RunLog", runLog},
 		{"Pages", pages},
 		{"Retention", retention},
