@@ -9,6 +9,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -31,6 +32,8 @@ type Config struct {
 	Plaintext bool `yaml:"plaintext"`
 	// AccessTokens bounds how orgs are asked for tokens.
 	AccessTokens AccessTokens `yaml:"access_tokens"`
+	// Keys bounds the rotation of keys.
+	Keys Keys `yaml:"keys"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
 
@@ -60,6 +63,9 @@ const (
 
 // AccessTokens bounds how orgs are asked for tokens.
 type AccessTokens = tokens.Config
+
+// Keys bounds the rotation of keys.
+type Keys = keys.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
@@ -105,6 +111,7 @@ func DefaultConfig() Config {
 		Listen:             "127.0.0.1:9090",
 		Database:           Database{SQLitePath: "data/config.db", MaxConns: 10, OpenTimeout: 30 * time.Second},
 		AccessTokens:       tokens.DefaultConfig(),
+		Keys:               keys.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
@@ -139,6 +146,9 @@ func (c Config) Validate() error {
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.Listen)
 	if err := c.AccessTokens.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
+	}
+	if err := c.Keys.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("keys.%w", err))
 	}
 	if err := c.RunLog.Stage.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.%w", err))

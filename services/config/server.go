@@ -64,6 +64,7 @@ func (s *Service) newServer() (*grpc.Server, *health, error) {
 	}
 	server := grpc.NewServer(options...)
 	configv1.RegisterConfigServiceServer(server, s.api)
+	configv1.RegisterKeyServiceServer(server, s.newKeyAPI())
 	probe := grpchealth.NewServer()
 	probe.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, probe)

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
+	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -66,6 +67,7 @@ type Service struct {
 	listener net.Listener
 	runLog   *stage.Stage
 	cleaner  *runlog.Cleaner
+	keys     *keys.Rewrapper
 	serving  atomic.Bool
 	closing  sync.Once
 	closed   error
@@ -91,6 +93,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
+	s.keys = keys.New(cfg.Keys, keys.Deps{Store: s.store, Installation: deps.Installation, Logger: s.deps.Logger})
 	s.api = s.newAPI()
 	if s.grpc, s.health, err = s.newServer(); err != nil {
 		return nil, err
@@ -139,6 +142,13 @@ func (s *Service) newAPI() *api.Server {
 	})
 }
 
+func (s *Service) newKeyAPI() *api.KeyServer {
+	return api.NewKeyServer(api.KeyDeps{
+		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation,
+		PromoteAfter: s.cfg.Keys.PromoteAfter, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+}
+
 func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
@@ -159,6 +169,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.cleaner.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.keys.Run(ctx)
 		return nil
 	})
 	if s.runLog != nil {

@@ -60,8 +60,7 @@ func statusOf(ctx context.Context, logger *slog.Logger, method string, err error
 	case errors.Is(err, store.ErrStale):
 		return status.Error(codes.Aborted, "a newer version was saved meanwhile: read it and decide again")
 	case errors.Is(err, seal.ErrOpen):
-		return status.Error(codes.FailedPrecondition,
-			"the connection's credentials do not open with this installation's key: enter them again, or restore the key")
+		return sealedStatus(err)
 	case errors.As(err, &org):
 		return orgStatus(org)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -66,6 +66,12 @@ var rules = map[string]Rule{
 	configv1.ConfigService_ListOutcomes_FullMethodName:        {Roles: everybody},
 	configv1.ConfigService_CountOutcomes_FullMethodName:       {Roles: everybody},
 
+	configv1.KeyService_GetKeyUse_FullMethodName:           {Roles: admins, Everywhere: true},
+	configv1.KeyService_RewrapSecrets_FullMethodName:       {Roles: admins, Everywhere: true},
+	configv1.KeyService_ListWorkspaceKeys_FullMethodName:   {Roles: readers},
+	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
+	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:    {Roles: everybody, Everywhere: true, Limited: true},

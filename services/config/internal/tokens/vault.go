@@ -9,6 +9,20 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
+// CredentialsError names the connection whose sealed credentials cannot be had. It wraps seal.ErrOpen where they do not open.
+type CredentialsError struct {
+	Workspace, Connection string
+	err                   error
+}
+
+// Error implements error.
+func (e *CredentialsError) Error() string {
+	return fmt.Sprintf("credentials of connection %s in workspace %s: %s", e.Connection, e.Workspace, e.err)
+}
+
+// Unwrap implements the interface of package errors.
+func (e *CredentialsError) Unwrap() error { return e.err }
+
 // SealCredentials returns the sealed form of a connection's grant with its secrets. It opens for this connection only.
 func SealCredentials(inst *seal.Installation, c *configv1.Connection) ([]byte, error) {
 	plain, err := proto.Marshal(&configv1.Connection{Grant: c.GetGrant()})
@@ -22,11 +36,11 @@ func SealCredentials(inst *seal.Installation, c *configv1.Connection) ([]byte, e
 func OpenCredentials(inst *seal.Installation, workspace, connection string, sealed []byte) (*configv1.Connection, error) {
 	plain, err := inst.Open(sealed, CredentialContext(workspace, connection))
 	if err != nil {
-		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, err)
+		return nil, &CredentialsError{Workspace: workspace, Connection: connection, err: err}
 	}
 	c := &configv1.Connection{}
 	if err := proto.Unmarshal(plain, c); err != nil {
-		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, seal.ErrOpen)
+		return nil, &CredentialsError{Workspace: workspace, Connection: connection, err: seal.ErrOpen}
 	}
 	return c, nil
 }

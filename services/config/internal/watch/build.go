@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -26,6 +27,10 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 			return nil, err
 		}
 	}
+	// A workspace whose keys were destroyed is no workspace any more for those who would work with them.
+	out.Workspaces = slices.DeleteFunc(out.Workspaces, func(ws *configv1.WorkspaceSnapshot) bool {
+		return ws.GetWorkspace() != nil && len(ws.GetSealedKeys()) == 0
+	})
 	integrations, err := inUse(raw.Integrations, oldest)
 	if err != nil {
 		return nil, err
