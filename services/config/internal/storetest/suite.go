@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 		{"Leases", leases},
 		{"Sealed", sealed},
 		{"Destruction", destruction},
+		{"Rotation", rotation},
 		{"RunLog", runLog},
 		{"Pages", pages},
 		{"Retention", retention},
