@@ -49,7 +49,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	)
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
-		newServe(), newInit(), newHealth(),
+		newServe(), newInit(), newHealth(), newKeys(),
 		newApply(), newCheck(), newSend(), newTrace(), newOutcomes(), newReplay(),
 		newBench(),
 	)
