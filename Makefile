@@ -69,9 +69,9 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf
 lint: $(TOOLS)/golangci-lint $(TOOLS)/buf $(BUILD)/third_party ## golangci-lint with the fences between packages, and buf
 	for m in $(MODULES); do echo "lint $$m"; (cd $$m && golangci-lint run ./...); done
 	buf lint
-verify: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
+verify: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(TOOLS)/protoc-gen-go-redact $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
 	deploy/verify.sh
-generate: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
+generate: $(TOOLS)/packages $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(TOOLS)/protoc-gen-go-redact $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
 	buf generate
 	$(TOOLS)/packages
 tidy: ## go mod tidy in every module
@@ -86,6 +86,8 @@ $(TOOLS)/protoc-gen-go: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
 $(TOOLS)/protoc-gen-go-grpc: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+$(TOOLS)/protoc-gen-go-redact: tools/protoc-gen-go-redact/main.go tools/go.mod
+	GOWORK=off go build -C tools -o $@ ./protoc-gen-go-redact
 $(TOOLS)/packages: tools/packages/main.go
 	GOWORK=off go build -C tools -o $@ ./packages
 $(TOOLS)/requirements: tools/requirements/main.go

@@ -2036,10 +2036,10 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12H\n" +
 	"\n" +
 	"workspaces\x18\x02 \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\n" +
-	"workspaces\"\x8d\x03\n" +
+	"workspaces\"\x92\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
-	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
-	"\vsealed_keys\x18\x02 \x01(\fR\n" +
+	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12$\n" +
+	"\vsealed_keys\x18\x02 \x01(\fB\x03\x80\x01\x01R\n" +
 	"sealedKeys\x12C\n" +
 	"\vconnections\x18\x03 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\x12F\n" +
 	"\fintegrations\x18\x04 \x03(\v2\".throughline.config.v1.IntegrationR\fintegrations\x12P\n" +
@@ -2111,10 +2111,10 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\x1bListContentSettingsResponse\x12A\n" +
 	"\bsettings\x18\x01 \x03(\v2%.throughline.config.v1.ContentSettingR\bsettings\"N\n" +
 	"\x13CreateApiKeyRequest\x127\n" +
-	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"_\n" +
+	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"d\n" +
 	"\x14CreateApiKeyResponse\x12/\n" +
-	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"*\n" +
+	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"*\n" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\"L\n" +
 	"\rWatchResponse\x12;\n" +
@@ -2124,9 +2124,9 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x125\n" +
-	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\x99\x01\n" +
-	"\x16GetAccessTokenResponse\x12!\n" +
-	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12!\n" +
+	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\x9e\x01\n" +
+	"\x16GetAccessTokenResponse\x12&\n" +
+	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12!\n" +
 	"\finstance_url\x18\x02 \x01(\tR\vinstanceUrl\x129\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xe3\x03\n" +
