@@ -43,7 +43,6 @@ func (k *keyFollower) Run(ctx context.Context) error {
 		changed, err := k.installation.Reload()
 		switch {
 		case err != nil && !failing:
-			failing = true
 			k.logger.ErrorContext(ctx, "the installation's key has changed and cannot be read; going on with the keys in memory", "error", err)
 		case err == nil && changed:
 			k.logger.InfoContext(ctx, "took up the changed installation key", "primary", k.installation.Primary())

@@ -90,5 +90,5 @@ func explain(err error) error {
 	if said == "" {
 		said = "no reason given"
 	}
-	return fmt.Errorf("Vault answered %d: %s", refused.StatusCode, said)
+	return fmt.Errorf("the key service answered %d: %s", refused.StatusCode, said)
 }

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
@@ -89,6 +88,8 @@ func (r *keyRig) json(out any, args ...string) {
 	require.NoError(r.t, json.Unmarshal([]byte(text), out), text)
 }
 
+func idText(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
+
 func TestKeysRotateFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	r := setupKeyRig(t)
@@ -96,7 +97,7 @@ func TestKeysRotateFromTheCommandLine(t *testing.T) {
 	r.json(&list, "list")
 	require.Len(t, list.Keys, 1)
 	require.Equal(t, int32(2), *list.Keys[0].Values, "the workspace's keys and the credentials")
-	old := fmt.Sprint(list.Keys[0].ID)
+	old := idText(list.Keys[0].ID)
 
 	var added struct{ Key uint32 }
 	r.json(&added, "rotate")
@@ -104,7 +105,7 @@ func TestKeysRotateFromTheCommandLine(t *testing.T) {
 	require.ErrorContains(t, err, "promote it")
 	_, err = r.run("disable", old)
 	require.ErrorContains(t, err, "2 stored values need key "+old)
-	text, err := r.run("promote", fmt.Sprint(added.Key))
+	text, err := r.run("promote", idText(added.Key))
 	require.NoError(t, err)
 	require.Contains(t, text, "seals")
 	var wrapped struct{ Resealed, Left, Unreadable int }
@@ -143,9 +144,9 @@ func TestAWorkspacesKeysRotateFromTheCommandLine(t *testing.T) {
 	r := setupKeyRig(t)
 	var added struct{ Key uint32 }
 	r.json(&added, "rotate", "--workspace", "acme")
-	_, err := r.run("promote", fmt.Sprint(added.Key), "-w", "acme")
+	_, err := r.run("promote", idText(added.Key), "-w", "acme")
 	require.ErrorContains(t, err, "may not be known to every service")
-	_, err = r.run("promote", fmt.Sprint(added.Key), "-w", "acme", "--now")
+	_, err = r.run("promote", idText(added.Key), "-w", "acme", "--now")
 	require.NoError(t, err)
 	var list keyList
 	r.json(&list, "list", "-w", "acme")
@@ -199,6 +200,6 @@ func (r *keyRig) showsNoKey(t *testing.T) {
 		require.NotContains(t, r.shown.String(), key.KeyData.Value)
 	}
 	for _, hidden := range []string{plantedSecret, kmstest.Token, "admin-token-0123456789"} {
-		require.False(t, strings.Contains(r.shown.String(), hidden), hidden)
+		require.NotContains(t, r.shown.String(), hidden)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,7 +161,7 @@ func (v *Vault) encrypt(r request) (data map[string]string, status int, problem 
 	_, _ = rand.Read(nonce)
 	sealed := v.versions[version-1].Seal(nonce, nonce, plain, associated)
 	text := fmt.Sprintf("vault:v%d:%s", version, base64.StdEncoding.EncodeToString(sealed))
-	return map[string]string{"ciphertext": text, "key_version": fmt.Sprint(version)}, 0, ""
+	return map[string]string{"ciphertext": text, "key_version": strconv.Itoa(version)}, 0, ""
 }
 
 func (v *Vault) decrypt(r request) (data map[string]string, status int, problem string) {

@@ -128,125 +128,135 @@ func (c *crashing) RaiseRevision(ctx context.Context) error {
 }
 
 func rotation(t *testing.T, open Open) {
-	t.Run("GoesOnWhereACrashLeftIt", func(t *testing.T) {
-		t.Parallel()
-		b := setupVault(t, open, 4)
-		old, fresh := b.rotate(t)
-		for after := range 8 { // eight values
-			report, err := b.rewrapper(&crashing{Store: b.store, left: 1}).Rewrap(t.Context())
-			if after < 7 {
-				require.ErrorIs(t, err, errCrash)
-			}
-			require.Equal(t, 1, report.Resealed)
-			require.NoError(t, b.readable(t.Context(), b.inst), "after %d", after+1)
-			use, err := b.rewrapper(b.store).Use(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, 7-after, use.Values[old])
-			require.Equal(t, after+1, use.Values[fresh])
-		}
-		report, err := b.rewrapper(b.store).Rewrap(t.Context())
-		require.NoError(t, err)
-		require.Zero(t, report.Resealed)
-		require.NoError(t, b.file.Disable(old))
-		require.NoError(t, b.file.Delete(old))
-		last, err := b.file.Load()
-		require.NoError(t, err)
-		require.NoError(t, b.readable(t.Context(), last), "the old key is not needed any more")
-	})
+	t.Helper()
+	t.Run("GoesOnWhereACrashLeftIt", func(t *testing.T) { rotationAfterACrash(t, open) })
+	t.Run("NobodyWaitsAndNothingIsLost", func(t *testing.T) { rotationUnderLoad(t, open) })
+	t.Run("LeavesWhatDoesNotOpenAndSaysSo", func(t *testing.T) { rotationPastDamage(t, open) })
+	t.Run("MakesWatchersTakeTheNewWrapping", func(t *testing.T) { rotationTellsWatchers(t, open) })
+}
 
-	t.Run("NobodyWaitsAndNothingIsLost", func(t *testing.T) {
-		t.Parallel()
-		b := setupVault(t, open, 4)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		// Two more processes: one follows the file only when something does not open.
-		reader, err := b.file.Load()
-		require.NoError(t, err)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				if err := b.readable(ctx, reader); err != nil && ctx.Err() == nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-		wrote := make(chan int, 1)
-		wg.Go(func() {
-			n := 0
-			for ; ctx.Err() == nil; n++ {
-				token := newToken("", "")
-				token.Workspace, token.Generation = b.workspaces[0], int64(n)+1
-				token.Credentials = b.credentials(t, b.workspaces[0], fmt.Sprint("refresh-", n+1))
-				token.Sealed = []byte("not looked at")
-				if err := b.store.SaveToken(context.WithoutCancel(ctx), token); err != nil {
-					t.Error(err)
-				}
-			}
-			wrote <- n
-		})
-		for range 3 {
-			old, _ := b.rotate(t)
-			for {
-				report, err := b.rewrapper(b.store).Rewrap(t.Context())
-				require.NoError(t, err)
-				require.Zero(t, report.UnreadableCount)
-				if report.Values[old] == 0 && report.Resealed == 0 {
-					break
-				}
-			}
+func rotationAfterACrash(t *testing.T, open Open) {
+	t.Helper()
+	t.Parallel()
+	b := setupVault(t, open, 4)
+	old, fresh := b.rotate(t)
+	for after := range 8 { // eight values
+		report, err := b.rewrapper(&crashing{Store: b.store, left: 1}).Rewrap(t.Context())
+		if after < 7 {
+			require.ErrorIs(t, err, errCrash)
 		}
-		cancel()
-		wg.Wait()
-		n := <-wrote
-		doc, err := b.store.Get(t.Context(), store.Key{Workspace: b.workspaces[0], Kind: store.KindConnection, ID: "main"})
-		require.NoError(t, err)
-		require.Equal(t, int64(n)+1, doc.Generation)
-		got, err := custody.OpenCredentials(b.inst, b.workspaces[0], "main", doc.Sealed)
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint("refresh-", n), got.GetRefreshToken().GetRefreshToken(), "the newest grant, whoever wrote last")
-		require.NoError(t, b.readable(t.Context(), b.inst))
-	})
-
-	t.Run("LeavesWhatDoesNotOpenAndSaysSo", func(t *testing.T) {
-		t.Parallel()
-		b := setupVault(t, open, 3)
-		damaged := store.Key{Workspace: b.workspaces[1], Kind: store.KindConnection, ID: "main"}
-		doc, err := b.store.Get(t.Context(), damaged)
-		require.NoError(t, err)
-		broken := append([]byte(nil), doc.Sealed...)
-		broken[len(broken)-1] ^= 1
-		put := store.Save{Key: damaged, Expected: 1, Body: doc.Body, Sealed: broken, At: time.Unix(0, 0)}
-		require.NoError(t, b.store.Put(t.Context(), put))
+		require.Equal(t, 1, report.Resealed)
+		require.NoError(t, b.readable(t.Context(), b.inst), "after %d", after+1)
 		use, err := b.rewrapper(b.store).Use(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []store.Key{damaged}, use.Unreadable, "found before anybody rotates")
-		old, fresh := b.rotate(t)
-		report, err := b.rewrapper(b.store).Rewrap(t.Context())
-		require.NoError(t, err, "it stops nothing else")
-		require.Equal(t, 5, report.Resealed)
-		require.Equal(t, []store.Key{damaged}, report.Unreadable)
-		require.Equal(t, map[uint32]int{old: 1, fresh: 5}, report.Values, "and its key counts as needed")
-		doc, err = b.store.Get(t.Context(), damaged)
-		require.NoError(t, err)
-		require.Equal(t, broken, doc.Sealed)
-	})
+		require.Equal(t, 7-after, use.Values[old])
+		require.Equal(t, after+1, use.Values[fresh])
+	}
+	report, err := b.rewrapper(b.store).Rewrap(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Resealed)
+	require.NoError(t, b.file.Disable(old))
+	require.NoError(t, b.file.Delete(old))
+	last, err := b.file.Load()
+	require.NoError(t, err)
+	require.NoError(t, b.readable(t.Context(), last), "the old key is not needed any more")
+}
 
-	t.Run("MakesWatchersTakeTheNewWrapping", func(t *testing.T) {
-		t.Parallel()
-		b := setupVault(t, open, 1)
-		before, err := b.store.Revision(t.Context())
-		require.NoError(t, err)
-		_, err = b.rewrapper(b.store).Rewrap(t.Context())
-		require.NoError(t, err)
-		after, err := b.store.Revision(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, before, after, "nothing to do, nothing to tell")
-		b.rotate(t)
-		_, err = b.rewrapper(b.store).Rewrap(t.Context())
-		require.NoError(t, err)
-		after, err = b.store.Revision(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, before+1, after)
+func rotationUnderLoad(t *testing.T, open Open) {
+	t.Helper()
+	t.Parallel()
+	b := setupVault(t, open, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	// Two more processes: one follows the file only when something does not open.
+	reader, err := b.file.Load()
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if err := b.readable(ctx, reader); err != nil && ctx.Err() == nil {
+				t.Error(err)
+				return
+			}
+		}
 	})
+	wrote := make(chan int, 1)
+	wg.Go(func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			token := newToken("", "")
+			token.Workspace, token.Generation = b.workspaces[0], int64(n)+1
+			token.Credentials = b.credentials(t, b.workspaces[0], fmt.Sprint("refresh-", n+1))
+			token.Sealed = []byte("not looked at")
+			if err := b.store.SaveToken(context.WithoutCancel(ctx), token); err != nil {
+				t.Error(err)
+			}
+		}
+		wrote <- n
+	})
+	for range 3 {
+		old, _ := b.rotate(t)
+		for {
+			report, err := b.rewrapper(b.store).Rewrap(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, report.UnreadableCount)
+			if report.Values[old] == 0 && report.Resealed == 0 {
+				break
+			}
+		}
+	}
+	cancel()
+	wg.Wait()
+	n := <-wrote
+	doc, err := b.store.Get(t.Context(), store.Key{Workspace: b.workspaces[0], Kind: store.KindConnection, ID: "main"})
+	require.NoError(t, err)
+	require.Equal(t, int64(n)+1, doc.Generation)
+	got, err := custody.OpenCredentials(b.inst, b.workspaces[0], "main", doc.Sealed)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprint("refresh-", n), got.GetRefreshToken().GetRefreshToken(), "the newest grant, whoever wrote last")
+	require.NoError(t, b.readable(t.Context(), b.inst))
+}
+
+func rotationPastDamage(t *testing.T, open Open) {
+	t.Helper()
+	t.Parallel()
+	b := setupVault(t, open, 3)
+	damaged := store.Key{Workspace: b.workspaces[1], Kind: store.KindConnection, ID: "main"}
+	doc, err := b.store.Get(t.Context(), damaged)
+	require.NoError(t, err)
+	broken := append([]byte(nil), doc.Sealed...)
+	broken[len(broken)-1] ^= 1
+	put := store.Save{Key: damaged, Expected: 1, Body: doc.Body, Sealed: broken, At: time.Unix(0, 0)}
+	require.NoError(t, b.store.Put(t.Context(), put))
+	use, err := b.rewrapper(b.store).Use(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []store.Key{damaged}, use.Unreadable, "found before anybody rotates")
+	old, fresh := b.rotate(t)
+	report, err := b.rewrapper(b.store).Rewrap(t.Context())
+	require.NoError(t, err, "it stops nothing else")
+	require.Equal(t, 5, report.Resealed)
+	require.Equal(t, []store.Key{damaged}, report.Unreadable)
+	require.Equal(t, map[uint32]int{old: 1, fresh: 5}, report.Values, "and its key counts as needed")
+	doc, err = b.store.Get(t.Context(), damaged)
+	require.NoError(t, err)
+	require.Equal(t, broken, doc.Sealed)
+}
+
+func rotationTellsWatchers(t *testing.T, open Open) {
+	t.Helper()
+	t.Parallel()
+	b := setupVault(t, open, 1)
+	before, err := b.store.Revision(t.Context())
+	require.NoError(t, err)
+	_, err = b.rewrapper(b.store).Rewrap(t.Context())
+	require.NoError(t, err)
+	after, err := b.store.Revision(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before, after, "nothing to do, nothing to tell")
+	b.rotate(t)
+	_, err = b.rewrapper(b.store).Rewrap(t.Context())
+	require.NoError(t, err)
+	after, err = b.store.Revision(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before+1, after)
 }
