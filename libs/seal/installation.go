@@ -25,7 +25,19 @@ type Installation struct {
 
 	mu   sync.Mutex
 	seen os.FileInfo
+
+	failed atomic.Pointer[failure]
 }
+
+// failure is a reading of the file that failed.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// failureHold is how long what does not open does not make the file be read again after that has failed: behind it may be a
+// key service that answers slowly, and much that does not open.
+const failureHold = 5 * time.Second
 
 // state is one content of the keyset. It never changes.
 type state struct {
@@ -82,6 +94,16 @@ func (i *Installation) Reload() (bool, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	changed, err := i.reload()
+	if err != nil {
+		i.failed.Store(&failure{err, time.Now()})
+	} else {
+		i.failed.Store(nil)
+	}
+	return changed, err
+}
+
+func (i *Installation) reload() (bool, error) {
 	info, err := os.Stat(i.file.Path)
 	if err != nil {
 		return false, fmt.Errorf("read installation key: %w", err)
@@ -96,6 +118,14 @@ func (i *Installation) Reload() (bool, error) {
 	i.seen = info
 	i.state.Store(s)
 	return true, nil
+}
+
+func (i *Installation) reloadUnlessFailing() error {
+	if last := i.failed.Load(); last != nil && time.Since(last.at) < failureHold {
+		return last.err
+	}
+	_, err := i.Reload()
+	return err
 }
 
 // Seal encrypts plain and binds it to associated, which must be given again to open it and is not secret.
@@ -121,7 +151,7 @@ func (i *Installation) opening(decrypt func(tink.AEAD) ([]byte, error)) ([]byte,
 	if err == nil {
 		return plain, nil
 	}
-	if _, err := i.Reload(); err != nil {
+	if err := i.reloadUnlessFailing(); err != nil {
 		return nil, fmt.Errorf("open: the keyset in memory lacks a key: %w", err)
 	}
 	if now := i.state.Load(); now != tried {

@@ -309,3 +309,70 @@ func TestReloadBesideUse(t *testing.T) {
 	close(done)
 	wg.Wait()
 }
+
+// What does not open is met often; a key service that is away must not be asked each time.
+func TestAnUnreadableFileIsNotReadForEveryValueThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	calls := &counting{}
+	f := seal.File{Path: filepath.Join(t.TempDir(), "installation.key"), Wrapper: calls}
+	inst, err := f.LoadOrCreate(epoch)
+	require.NoError(t, err)
+	_, err = f.AddKey(epoch)
+	require.NoError(t, err)
+	calls.fail, calls.n = true, 0
+	for range 10 {
+		_, err := inst.Open([]byte("garbage"), nil)
+		require.ErrorContains(t, err, "away")
+		require.NotErrorIs(t, err, seal.ErrOpen)
+	}
+	require.Equal(t, 1, calls.n)
+	calls.fail = false
+	changed, err := inst.Reload()
+	require.NoError(t, err)
+	require.True(t, changed)
+	_, err = inst.Open([]byte("garbage"), nil)
+	require.ErrorIs(t, err, seal.ErrOpen)
+}
+
+// counting is a key service that hides nothing.
+type counting struct {
+	n    int
+	fail bool
+}
+
+func (c *counting) Encrypt(plain, _ []byte) ([]byte, error) { return plain, nil }
+
+func (c *counting) Decrypt(sealed, _ []byte) ([]byte, error) {
+	c.n++
+	if c.fail {
+		return nil, errors.New("away")
+	}
+	return sealed, nil
+}
+
+func FuzzInstallationFile(f *testing.F) {
+	dir := f.TempDir()
+	file, _ := keyFile(f, dir)
+	_, err := file.AddKey(epoch)
+	require.NoError(f, err)
+	data, err := os.ReadFile(file.Path)
+	require.NoError(f, err)
+	f.Add(data)
+	f.Add([]byte(olderFile))
+	f.Add([]byte(`{"throughline_keyset":1,"keyset":{"encryptedKeyset":"AAAA"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "installation.key")
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		inst, err := seal.LoadInstallation(path)
+		if err != nil {
+			return
+		}
+		sealed, err := inst.Seal([]byte("x"), nil)
+		require.NoError(t, err)
+		plain, err := inst.Open(sealed, nil)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(plain))
+		_, err = inst.Keys()
+		require.NoError(t, err)
+	})
+}

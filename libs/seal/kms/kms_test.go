@@ -158,6 +158,23 @@ func TestOnlyAServiceWithATrustedCertificateIsAsked(t *testing.T) {
 	require.Zero(t, b.vault.Calls())
 }
 
+func TestTheEnvironmentDoesNotWeakenTheConnection(t *testing.T) {
+	b := setup(t)
+	t.Setenv("VAULT_SKIP_VERIFY", "true")
+	t.Setenv("VAULT_ADDR", "http://127.0.0.1:1")
+	t.Setenv("VAULT_AGENT_ADDR", "http://127.0.0.1:1")
+	wrapper, err := kms.Open(b.cfg)
+	require.NoError(t, err)
+	_, err = wrapper.Encrypt([]byte("x"), nil)
+	require.NoError(t, err)
+	cfg := b.cfg
+	cfg.CAFile = ""
+	wrapper, err = kms.Open(cfg)
+	require.NoError(t, err)
+	_, err = wrapper.Encrypt([]byte("x"), nil)
+	require.ErrorContains(t, err, "certificate")
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	none, err := kms.Open(kms.DefaultConfig())

@@ -3,6 +3,7 @@ package kms
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -24,18 +25,23 @@ type vault struct {
 }
 
 func newVault(cfg Config, key *url.URL) (*vault, error) {
-	// It reads VAULT_NAMESPACE and others from the environment.
+	// It reads VAULT_NAMESPACE and others from the environment; what would lead elsewhere is overruled.
 	conn := api.DefaultConfig()
 	if conn.Error != nil {
 		return nil, fmt.Errorf("key service: %w", conn.Error)
 	}
-	conn.Address = "https://" + key.Host
+	conn.Address, conn.AgentAddress = "https://"+key.Host, ""
 	conn.Timeout, conn.MaxRetries = cfg.Timeout, cfg.Retries
 	if cfg.CAFile != "" {
 		if err := conn.ConfigureTLS(&api.TLSConfig{CACert: cfg.CAFile}); err != nil {
 			return nil, fmt.Errorf("key service: ca_file: %w", err)
 		}
 	}
+	transport, ok := conn.HttpClient.Transport.(*http.Transport)
+	if !ok || transport.TLSClientConfig == nil {
+		return nil, errors.New("key service: its client cannot be made to check certificates")
+	}
+	transport.TLSClientConfig.InsecureSkipVerify = false // whatever VAULT_SKIP_VERIFY says
 	client, err := api.NewClient(conn)
 	if err != nil {
 		return nil, fmt.Errorf("key service: %w", err)
