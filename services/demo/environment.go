@@ -162,7 +162,7 @@ func (e *environment) startSimulator(ctx context.Context) error {
 // access is how the workspace's connection gets into its org.
 func (e *environment) access(workspace string) generator.Access {
 	return generator.Access{
-		LoginURL: e.simulator.BaseURL(workspace), ClientID: "throughline-" + workspace, ClientSecret: e.tokens.org.Reveal(),
+		LoginURL: e.simulator.BaseURL(workspace), ClientID: "throughline-" + workspace, ClientSecret: e.tokens.org,
 	}
 }
 
