@@ -142,12 +142,18 @@ func (c *Client) watch(ctx context.Context) (received bool, err error) {
 }
 
 func (c *Client) apply(ctx context.Context, snapshot *configv1.Snapshot) error {
-	view, err := NewView(snapshot, c.deps.Installation)
-	if err != nil {
-		return err
+	view, troubles := nextView(snapshot, c.deps.Installation, c.View())
+	err := errors.Join(troubles...)
+	if !view.has(snapshot) {
+		return err // it would refuse the events of those it lacks
 	}
 	c.publish(view)
 	c.deps.Logger.InfoContext(ctx, "settings received", "revision", view.Revision(), "workspaces", len(view.workspaces))
+	if err != nil {
+		c.deps.Logger.ErrorContext(ctx, "a workspace's keys do not open; it goes on with those in memory, which a restart would lose",
+			"revision", view.Revision(), "error", err)
+		return nil // and the saved snapshot, whose keys open, stays
+	}
 	if err := c.save(snapshot); err != nil {
 		c.deps.Logger.ErrorContext(ctx, "settings are in use but could not be saved; a restart while config is away would wait",
 			"revision", view.Revision(), "error", err)
