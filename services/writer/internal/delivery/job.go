@@ -69,6 +69,10 @@ func bulkOnly(e *salesforce.Error) bool {
 	return false
 }
 
+// jobMovedOn refuses to close or to abort a job that has ended meanwhile, or was closed by a request whose answer got lost. Where it
+// stands the next look says. Source: Bulk API 2.0 Guide, "Errors".
+const jobMovedOn = "INVALIDJOBSTATE"
+
 // follow closes the job and waits for its end. An error means that the end could not be seen.
 func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error) {
 	var (
@@ -102,12 +106,16 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 		}
 		next = j.client.BulkJob
 		if err != nil {
-			e := asError(err)
-			if e.Status == http.StatusNotFound { // only what has ended can be removed
+			switch e := asError(err); {
+			case e.Status == http.StatusNotFound: // only what has ended can be removed
 				now = salesforce.BulkJob{ID: j.id, State: salesforce.BulkAborted}
-			} else if failures++; j.hopeless(e, failures) {
-				return salesforce.BulkJob{}, e
-			} else {
+			case e.Code == jobMovedOn:
+				wait = cfg.BulkPollMin
+				continue
+			default:
+				if failures++; j.hopeless(e, failures) {
+					return salesforce.BulkJob{}, e
+				}
 				wait = j.l.backoff(failures)
 				continue
 			}

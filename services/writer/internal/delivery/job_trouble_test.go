@@ -166,8 +166,11 @@ func TestJobTrouble(t *testing.T) {
 		lost := func(b *testBundle, also orgtest.JobStep) {
 			var aborts atomic.Int64
 			b.org.JobFault = func(s orgtest.JobStep, _ string) *orgtest.Fault {
-				if s == also || s == orgtest.JobAbort && aborts.Add(1) == 1 {
+				switch {
+				case s == also:
 					return &orgtest.Fault{Status: http.StatusBadRequest, Body: apiError("INVALID_INPUT", "no")}
+				case s == orgtest.JobAbort && aborts.Add(1) == 1:
+					return &orgtest.Fault{}
 				}
 				return nil
 			}

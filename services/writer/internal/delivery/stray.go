@@ -112,6 +112,9 @@ func (l *lane) askForJob(s *stray) (over bool, wait time.Duration, e *salesforce
 		if e = asError(err); e.Status == http.StatusNotFound { // only what has ended can be removed
 			return true, 0, nil
 		}
+		if e.Code == jobMovedOn {
+			return false, l.h.cfg.BulkPollMin, nil
+		}
 		l.gate.Failed(e, l.h.deps.Clock.Now())
 		return false, l.backoff(s.looks), e
 	case !state.State.Ended():
