@@ -6,7 +6,7 @@ SHELL       := bash
 MODULES := proto libs services
 BUILD   := $(CURDIR)/.build
 TOOLS   := $(BUILD)/bin
-PROTOC_PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
+PROTOC_PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc go-redact grpc-gateway openapiv2)
 # -race needs cgo; everything else is pure Go.
 RACE    := CGO_ENABLED=1
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -97,6 +97,8 @@ $(TOOLS)/protoc-gen-go-grpc: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
 $(TOOLS)/protoc-gen-grpc-gateway $(TOOLS)/protoc-gen-openapiv2: tools/go.mod
 	GOWORK=off go build -C tools -o $@ github.com/grpc-ecosystem/grpc-gateway/v2/$(@F)
+$(TOOLS)/protoc-gen-go-redact: tools/protoc-gen-go-redact/main.go tools/go.mod
+	GOWORK=off go build -C tools -o $@ ./protoc-gen-go-redact
 $(TOOLS)/packages: tools/packages/main.go
 	GOWORK=off go build -C tools -o $@ ./packages
 $(TOOLS)/requirements: tools/requirements/main.go

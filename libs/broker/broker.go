@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/throughline-dev/throughline/libs/secret"
 )
 
 // Config says how to run the broker. The zero value is one in memory on a free loopback port.
@@ -35,7 +37,8 @@ type Config struct {
 // User is a SASL user with all rights.
 type User struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
-	Mechanism, Name, Password string
+	Mechanism, Name string
+	Password        secret.String
 }
 
 // Broker is a running broker.
@@ -76,7 +79,7 @@ func Start(cfg Config) (*Broker, error) {
 		opts = append(opts, kfake.EnableSASL())
 	}
 	for _, u := range cfg.Users {
-		opts = append(opts, kfake.Superuser(u.Mechanism, u.Name, u.Password))
+		opts = append(opts, kfake.Superuser(u.Mechanism, u.Name, u.Password.Reveal()))
 	}
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {

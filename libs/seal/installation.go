@@ -1,15 +1,14 @@
 package seal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
@@ -21,102 +20,144 @@ var ErrOpen = errors.New("sealed data does not open with this key")
 // Installation is the key of one installation. It opens with every key of its keyset and seals with the primary one, so
 // keys rotate without a moment in which nothing can be read.
 type Installation struct {
-	handle *keyset.Handle
-	aead   tink.AEAD
+	state atomic.Pointer[state]
+	file  *File // nil: in memory only
+
+	mu   sync.Mutex
+	seen os.FileInfo
+
+	failed atomic.Pointer[failure]
+}
+
+// failure is a reading of the file that failed.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// failureHold is how long what does not open does not make the file be read again after that has failed: behind it may be a
+// key service that answers slowly, and much that does not open.
+const failureHold = 5 * time.Second
+
+// state is one content of the keyset. It never changes.
+type state struct {
+	handle  *keyset.Handle
+	aead    tink.AEAD
+	primary uint32
+	times   map[uint32]Times
 }
 
 // NewInstallation makes a fresh key that lives in memory only.
 func NewInstallation() (*Installation, error) {
+	s, err := newState()
+	if err != nil {
+		return nil, err
+	}
+	i := &Installation{}
+	i.state.Store(s)
+	return i, nil
+}
+
+// LoadOrCreateInstallation is File.LoadOrCreate for a file without a key service.
+func LoadOrCreateInstallation(path string) (*Installation, error) {
+	return File{Path: path}.LoadOrCreate(time.Now())
+}
+
+// LoadInstallation is File.Load for a file without a key service.
+func LoadInstallation(path string) (*Installation, error) { return File{Path: path}.Load() }
+
+func newState() (*state, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("make installation key: %w", err)
 	}
-	return newInstallation(handle)
+	return stateOf(handle)
 }
 
-// LoadOrCreateInstallation reads the keyset file at path, a Tink keyset in JSON, and makes a fresh one with mode 0600
-// if there is none. When several processes create it at once, all of them end up with the same one. A file that others
-// may read is refused: correct its mode first.
-func LoadOrCreateInstallation(path string) (*Installation, error) {
-	inst, err := LoadInstallation(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return inst, err
-	}
-	inst, err = NewInstallation()
-	if err != nil {
-		return nil, err
-	}
-	if err := inst.create(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("save installation key: %w", err)
-	}
-	return LoadInstallation(path)
-}
-
-// LoadInstallation reads the keyset file that LoadOrCreateInstallation has made, and fails where there is none.
-func LoadInstallation(path string) (*Installation, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read installation key: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("installation key %s has mode %#o, others could read it: run chmod 0600", path, mode)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read installation key: %w", err)
-	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
-	if err != nil {
-		// Tink's errors may quote the file: promise 8.
-		return nil, fmt.Errorf("installation key %s is not a Tink keyset: restore it from a backup", path)
-	}
-	return newInstallation(handle)
-}
-
-func newInstallation(handle *keyset.Handle) (*Installation, error) {
+func stateOf(handle *keyset.Handle) (*state, error) {
 	primitive, err := aead.New(handle)
 	if err != nil {
 		return nil, fmt.Errorf("use installation key: %w", err)
 	}
-	return &Installation{handle: handle, aead: primitive}, nil
+	primary, err := handle.Primary()
+	if err != nil {
+		return nil, fmt.Errorf("use installation key: %w", err)
+	}
+	return &state{handle: handle, aead: primitive, primary: primary.KeyID(), times: map[uint32]Times{}}, nil
 }
 
-// create writes the keyset so that path either holds all of it or does not exist, and never replaces another one.
-func (i *Installation) create(path string) error {
-	var buf bytes.Buffer
-	if err := insecurecleartextkeyset.Write(i.handle, keyset.NewJSONWriter(&buf)); err != nil {
-		return err
+// Reload takes the keyset from the file if that has changed, and reports whether it did. On an error the keys stay as they
+// are.
+func (i *Installation) Reload() (bool, error) {
+	if i.file == nil {
+		return false, nil
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, ".keyset-*") // mode 0600
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	changed, err := i.reload()
 	if err != nil {
-		return err
+		i.failed.Store(&failure{err, time.Now()})
+	} else {
+		i.failed.Store(nil)
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(buf.Bytes())
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
+	return changed, err
+}
+
+func (i *Installation) reload() (bool, error) {
+	info, err := os.Stat(i.file.Path)
+	if err != nil {
+		return false, fmt.Errorf("read installation key: %w", err)
 	}
-	return os.Link(tmp.Name(), path)
+	if same(info, i.seen) {
+		return false, nil
+	}
+	s, info, err := i.file.read()
+	if err != nil {
+		return false, err
+	}
+	i.seen = info
+	i.state.Store(s)
+	return true, nil
+}
+
+func (i *Installation) reloadUnlessFailing() error {
+	if last := i.failed.Load(); last != nil && time.Since(last.at) < failureHold {
+		return last.err
+	}
+	_, err := i.Reload()
+	return err
 }
 
 // Seal encrypts plain and binds it to associated, which must be given again to open it and is not secret.
 func (i *Installation) Seal(plain, associated []byte) ([]byte, error) {
-	sealed, err := i.aead.Encrypt(plain, associated)
+	sealed, err := i.state.Load().aead.Encrypt(plain, associated)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	return sealed, nil
 }
 
-// Open decrypts what Seal made with the same associated data; the error is ErrOpen otherwise.
+// Open decrypts what Seal made with the same associated data. The error is ErrOpen otherwise; another error means that the
+// keyset has changed and cannot be read, which may pass.
 func (i *Installation) Open(sealed, associated []byte) ([]byte, error) {
-	plain, err := i.aead.Decrypt(sealed, associated)
-	if err != nil {
-		return nil, ErrOpen
+	return i.opening(func(a tink.AEAD) ([]byte, error) { return a.Decrypt(sealed, associated) })
+}
+
+// opening tries with the keys in memory and then, if the file has changed meanwhile, with those: another process may seal
+// with a key that this one has not seen yet.
+func (i *Installation) opening(decrypt func(tink.AEAD) ([]byte, error)) ([]byte, error) {
+	tried := i.state.Load()
+	plain, err := decrypt(tried.aead)
+	if err == nil {
+		return plain, nil
 	}
-	return plain, nil
+	if err := i.reloadUnlessFailing(); err != nil {
+		return nil, fmt.Errorf("open: the keyset in memory lacks a key: %w", err)
+	}
+	if now := i.state.Load(); now != tried {
+		if plain, err = decrypt(now.aead); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, ErrOpen
 }

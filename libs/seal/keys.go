@@ -16,12 +16,15 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
 	"github.com/tink-crypto/tink-go/v2/prf/hmacprf"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 const (
 	wrappedVersion = 1
 	hashSize       = 16
+	hashingPart    = "hashing"
+	sealingPart    = "sealing"
 
 	// Purposes keep a person key and a content hash of the same bytes apart.
 	purposeEmail   = "email:"
@@ -42,6 +45,9 @@ type mac struct {
 	sum  [sha256.Size]byte
 }
 
+// pair are the keysets of a tenant.
+type pair struct{ hashing, sealing *keyset.Handle }
+
 // NewKeys makes fresh hashing and sealing keys for a tenant and returns them wrapped with the installation's key. The
 // wrapped bytes open for this tenant only.
 func (i *Installation) NewKeys(tenant string) ([]byte, error) {
@@ -49,19 +55,26 @@ func (i *Installation) NewKeys(tenant string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make hashing key: %w", err)
 	}
-	// XAES-256-GCM is AES-256-GCM with a 192-bit nonce: a tenant seals more messages than the 2^32 that random 96-bit
-	// nonces allow for one key.
-	sealing, err := keyset.NewHandle(aead.XAES256GCM192BitNonceKeyTemplate())
+	sealing, err := keyset.NewHandle(sealingTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("make sealing key: %w", err)
 	}
+	return i.wrap(tenant, pair{hashing, sealing})
+}
+
+// sealingTemplate is XAES-256-GCM, AES-256-GCM with a 192-bit nonce: a tenant seals more messages than the 2^32 that
+// random 96-bit nonces allow for one key.
+func sealingTemplate() *tinkpb.KeyTemplate { return aead.XAES256GCM192BitNonceKeyTemplate() }
+
+func (i *Installation) wrap(tenant string, keys pair) ([]byte, error) {
 	wrapped := []byte{wrappedVersion}
+	wrapper := i.state.Load().aead // one key for both parts
 	for _, part := range []struct {
 		handle *keyset.Handle
 		name   string
-	}{{hashing, "hashing"}, {sealing, "sealing"}} {
+	}{{keys.hashing, hashingPart}, {keys.sealing, sealingPart}} {
 		var buf bytes.Buffer
-		err := part.handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), i.aead, wrapContext(tenant, part.name))
+		err := part.handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), wrapper, wrapContext(tenant, part.name))
 		if err != nil {
 			return nil, fmt.Errorf("wrap %s key: %w", part.name, err)
 		}
@@ -71,37 +84,62 @@ func (i *Installation) NewKeys(tenant string) ([]byte, error) {
 	return wrapped, nil
 }
 
-// OpenKeys unwraps what NewKeys made for the same tenant; the error is ErrOpen otherwise.
+// OpenKeys unwraps what NewKeys made for the same tenant. Its errors are those of Open.
 func (i *Installation) OpenKeys(tenant string, wrapped []byte) (*Keys, error) {
-	if len(wrapped) == 0 || wrapped[0] != wrappedVersion {
-		return nil, fmt.Errorf("keys of %s: %w", tenant, ErrOpen)
-	}
-	hashing, rest, err := i.unwrap(tenant, "hashing", wrapped[1:])
+	keys, err := i.unwrap(tenant, wrapped)
 	if err != nil {
 		return nil, err
 	}
-	sealing, rest, err := i.unwrap(tenant, "sealing", rest)
-	if err != nil {
-		return nil, err
-	}
-	if len(rest) != 0 {
-		return nil, fmt.Errorf("keys of %s: %w", tenant, ErrOpen)
-	}
-	return newKeys(tenant, hashing, sealing)
+	return newKeys(tenant, keys.hashing, keys.sealing)
 }
 
-func (i *Installation) unwrap(tenant, name string, wrapped []byte) (*keyset.Handle, []byte, error) {
-	size, n := binary.Uvarint(wrapped)
-	if n <= 0 || size > uint64(len(wrapped)-n) {
-		return nil, nil, fmt.Errorf("%s key of %s: %w", name, tenant, ErrOpen)
-	}
-	part, rest := wrapped[n:n+int(size)], wrapped[n+int(size):]
-	reader := keyset.NewBinaryReader(bytes.NewReader(part))
-	handle, err := keyset.ReadWithAssociatedData(reader, i.aead, wrapContext(tenant, name))
+func (i *Installation) unwrap(tenant string, wrapped []byte) (pair, error) {
+	parts, err := split(wrapped)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s key of %s: %w", name, tenant, ErrOpen)
+		return pair{}, fmt.Errorf("keys of %s: %w", tenant, err)
 	}
-	return handle, rest, nil
+	hashing, err := i.unwrapPart(tenant, hashingPart, parts[0])
+	if err != nil {
+		return pair{}, err
+	}
+	sealing, err := i.unwrapPart(tenant, sealingPart, parts[1])
+	return pair{hashing, sealing}, err
+}
+
+// split takes wrapped keys apart into what is encrypted in them. It checks nothing else.
+func split(wrapped []byte) ([2][]byte, error) {
+	var parts [2][]byte
+	if len(wrapped) == 0 || wrapped[0] != wrappedVersion {
+		return parts, ErrOpen
+	}
+	rest := wrapped[1:]
+	for n := range parts {
+		size, width := binary.Uvarint(rest)
+		if width <= 0 || size > uint64(len(rest)-width) {
+			return parts, ErrOpen
+		}
+		encrypted, err := keyset.NewBinaryReader(bytes.NewReader(rest[width : width+int(size)])).ReadEncrypted()
+		if err != nil {
+			return parts, ErrOpen
+		}
+		parts[n], rest = encrypted.GetEncryptedKeyset(), rest[width+int(size):]
+	}
+	if len(rest) != 0 {
+		return parts, ErrOpen
+	}
+	return parts, nil
+}
+
+func (i *Installation) unwrapPart(tenant, name string, encrypted []byte) (*keyset.Handle, error) {
+	plain, err := i.Open(encrypted, wrapContext(tenant, name))
+	if err != nil {
+		return nil, fmt.Errorf("%s key of %s: %w", name, tenant, err)
+	}
+	handle, err := cleartext(keyset.NewBinaryReader(bytes.NewReader(plain)))
+	if err != nil {
+		return nil, fmt.Errorf("%s key of %s: %w", name, tenant, err)
+	}
+	return handle, nil
 }
 
 func wrapContext(tenant, name string) []byte { return []byte("throughline/" + name + "/" + tenant) }

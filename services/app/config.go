@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/throughline-dev/throughline/libs/seal/kms"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/libs/telemetry"
 	"github.com/throughline-dev/throughline/services/config"
@@ -28,6 +29,12 @@ type Config struct {
 	StopTimeout time.Duration `yaml:"stop_timeout"`
 	// InstallationKeyFile holds the key that wraps all others. `throughline init` makes it.
 	InstallationKeyFile string `yaml:"installation_key_file"`
+	// InstallationKeyReload is how soon a process takes up a change of that file. Something sealed with a key that it has not
+	// seen yet makes it look at once.
+	InstallationKeyReload time.Duration `yaml:"installation_key_reload"`
+	// KeyService wraps the keys in that file, so that it opens nothing without the service. `throughline keys wrap` moves an
+	// existing file there.
+	KeyService kms.Config `yaml:"key_service"`
 	// Kafka is how to reach the brokers.
 	Kafka kafka.Config `yaml:"kafka"`
 	// Topics says how `throughline init` creates the pipeline's topics.
@@ -87,20 +94,20 @@ func DefaultConfig() Config {
 		Telemetry:           telemetry.DefaultConfig(),
 		Admin:               AdminConfig{Listen: ":9100"},
 		StopTimeout:         30 * time.Second,
-		InstallationKeyFile: defaultInstallationKey,
-		AdminTokenFile:      defaultAdminToken,
-		ViewerTokenFile:     defaultViewerToken,
-		Kafka:               kafka.DefaultConfig("127.0.0.1:9092"),
-		Topics:              TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
-		Settings:            settings.DefaultConfig(),
-		Orgs:                orgs.DefaultConfig(),
-		Config:              config.DefaultConfig(),
-		Console:             console.DefaultConfig(),
-		Ingest:              ingest.DefaultConfig(),
-		Visits:              visits.DefaultConfig(),
-		Identity:            identity.DefaultConfig(),
-		Mapping:             mapping.DefaultConfig(),
-		Writer:              writer.DefaultConfig(),
+		InstallationKeyFile: defaultInstallationKey, InstallationKeyReload: 5 * time.Second, KeyService: kms.DefaultConfig(),
+		AdminTokenFile:  defaultAdminToken,
+		ViewerTokenFile: defaultViewerToken,
+		Kafka:           kafka.DefaultConfig("127.0.0.1:9092"),
+		Topics:          TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
+		Settings:        settings.DefaultConfig(),
+		Orgs:            orgs.DefaultConfig(),
+		Config:          config.DefaultConfig(),
+		Console:         console.DefaultConfig(),
+		Ingest:          ingest.DefaultConfig(),
+		Visits:          visits.DefaultConfig(),
+		Identity:        identity.DefaultConfig(),
+		Mapping:         mapping.DefaultConfig(),
+		Writer:          writer.DefaultConfig(),
 	}
 	cfg.Settings.TokenFile, cfg.Settings.SavePath = defaultServiceToken, defaultSnapshot
 	cfg.Console.TokenFile = defaultAdminToken
@@ -121,6 +128,12 @@ func (c *Config) Validate() error {
 	}
 	if c.InstallationKeyFile == "" {
 		errs = append(errs, errors.New("installation_key_file: missing"))
+	}
+	if c.InstallationKeyReload <= 0 {
+		errs = append(errs, errors.New("installation_key_reload: want more than 0"))
+	}
+	if err := c.KeyService.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("key_service.%w", err))
 	}
 	if c.Topics.Partitions < 1 || c.Topics.Partitions > 10_000 {
 		errs = append(errs, fmt.Errorf("topics.partitions: %d is not between 1 and 10000", c.Topics.Partitions))

@@ -3,7 +3,6 @@ package app
 import (
 	"fmt"
 
-	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -36,6 +35,7 @@ type module struct {
 
 // modules is everything a process can run, in order of start: the end of the flow first.
 var modules = []module{
+	{name: keysModule, build: buildKeys, internal: true},
 	{name: configModule, build: buildConfig},
 	{name: settingsModule, build: buildSettings, internal: true},
 	{name: "console", build: buildConsole},
@@ -59,9 +59,12 @@ func Names() []string {
 
 // open makes what every service needs.
 func (s *shared) open() error {
-	var err error
+	file, err := s.cfg.KeyFile()
+	if err != nil {
+		return err
+	}
 	// Never a new one here: what a process with a key of its own seals, such as dead letters, nobody else could open.
-	if s.installation, err = seal.LoadInstallation(s.cfg.InstallationKeyFile); err != nil {
+	if s.installation, err = file.Load(); err != nil {
 		return fmt.Errorf("installation_key_file: %w; copy it from where `throughline init` made it, or run that first", err)
 	}
 	s.deadLetter = deadletter.Encode(s.installation)

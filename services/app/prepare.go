@@ -3,15 +3,19 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
-	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 )
 
 // Prepare makes what must exist before services start, and leaves alone what does: the installation's key, the tokens of
 // services and administrators, and the topics. done is called for each step with what was done.
 func Prepare(ctx context.Context, cfg *Config, done func(step string)) error {
-	if _, err := seal.LoadOrCreateInstallation(cfg.InstallationKeyFile); err != nil {
+	file, err := cfg.KeyFile()
+	if err != nil {
+		return err
+	}
+	if _, err := file.LoadOrCreate(time.Now()); err != nil {
 		return fmt.Errorf("installation_key_file: %w", err)
 	}
 	done("installation key  " + cfg.InstallationKeyFile)

@@ -100,7 +100,7 @@ func (p *Process) build(ctx context.Context, opts Options) error {
 	}
 	p.group = group{stopTimeout: p.cfg.StopTimeout, logger: p.tel.Logger}
 	for _, m := range modules {
-		if !slices.Contains(p.names, m.name) && (m.name != settingsModule || !p.needsSettings()) {
+		if !slices.Contains(p.names, m.name) && m.name != keysModule && (m.name != settingsModule || !p.needsSettings()) {
 			continue
 		}
 		s, err := m.build(&p.shared)

@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -40,6 +41,8 @@ type Config struct {
 	AccessTokens AccessTokens `yaml:"access_tokens"`
 	// Connect bounds how orgs are connected and looked after.
 	Connect Connect `yaml:"connect"`
+	// Keys bounds the rotation of keys.
+	Keys Keys `yaml:"keys"`
 	// RunLog records outcomes.
 	RunLog RunLog `yaml:"run_log"`
 	// Catalogue bounds how orgs are asked about their objects and fields.
@@ -87,6 +90,9 @@ type AccessTokens = tokens.Config
 
 // Catalogue bounds how orgs are asked about their objects and fields.
 type Catalogue = catalogue.Config
+
+// Keys bounds the rotation of keys.
+type Keys = keys.Config
 
 // Retention says how long the run log is kept.
 type Retention = runlog.Retention
@@ -140,6 +146,7 @@ func DefaultConfig() Config {
 		Access:             defaultAccess(),
 		AccessTokens:       tokens.DefaultConfig(),
 		Connect:            DefaultConnect(),
+		Keys:               keys.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
 		Privacy:            privacy.DefaultConfig(),
@@ -189,6 +196,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Connect.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("connect.%w", err))
+	}
+	if err := c.Keys.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("keys.%w", err))
 	}
 	if err := c.RunLog.Stage.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("run_log.%w", err))

@@ -20,6 +20,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
+	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
@@ -92,6 +93,7 @@ type Service struct {
 	runLog    *stage.Stage
 	cleaner   *runlog.Cleaner
 	catalogue *catalogue.Catalogue
+	keys      *keys.Rewrapper
 	serving   atomic.Bool
 	closing   sync.Once
 	closed    error
@@ -117,6 +119,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory, PartBytes: cfg.WatchPartBytes},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
+	s.keys = keys.New(cfg.Keys, keys.Deps{Store: s.store, Installation: deps.Installation, Logger: s.deps.Logger})
 	if s.connect, err = s.newConnecting(); err != nil {
 		return nil, err
 	}
@@ -193,6 +196,13 @@ func (s *Service) newPrivacy() {
 	})
 }
 
+func (s *Service) newKeyAPI() *api.KeyServer {
+	return api.NewKeyServer(api.KeyDeps{
+		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation,
+		PromoteAfter: s.cfg.Keys.PromoteAfter, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+}
+
 func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
@@ -213,6 +223,10 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		s.cleaner.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.keys.Run(ctx)
 		return nil
 	})
 	group.Go(func() error {

@@ -125,13 +125,18 @@ type caller struct {
 
 // may reports whether the documentation lets the caller make the call about acme.
 func (c caller) may(name string, d documented) bool {
-	if (name == "ConfigService/Watch" || name == "ConnectService/OverrideState") && !c.everywhere {
+	if platformWide[name] && !c.everywhere {
 		return false
 	}
 	if c.scope != "" {
 		return d.scope == c.scope
 	}
 	return slices.Contains(d.roles, c.role)
+}
+
+// platformWide are the calls that are not about one workspace.
+var platformWide = map[string]bool{
+	"ConfigService/Watch": true, "ConnectService/OverrideState": true, "KeyService/GetKeyUse": true, "KeyService/RewrapSecrets": true,
 }
 
 var roleName = regexp.MustCompile(`[^a-z]`)

@@ -179,7 +179,7 @@ func (e *environment) addPlatformApp(scenario *simulator.Scenario) {
 // access is how the workspace's connection gets into its org.
 func (e *environment) access(workspace string) generator.Access {
 	return generator.Access{
-		LoginURL: e.simulator.BaseURL(workspace), ClientID: "throughline-" + workspace, ClientSecret: e.tokens.org.Reveal(),
+		LoginURL: e.simulator.BaseURL(workspace), ClientID: "throughline-" + workspace, ClientSecret: e.tokens.org,
 	}
 }
 

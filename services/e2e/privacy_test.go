@@ -117,6 +117,9 @@ func TestNothingPersonalAndNoSecretGetsOut(t *testing.T) {
 	require.NoError(t, err)
 	process.AwaitSettings()
 
+	entered := "planted-entered-" + rand.Text()
+	refuseSecrets(t, r, entered, &out)
+	material := rotateKeys(t, r, &out)
 	provoke(t, r, poster{t: t, url: process.Endpoint(), key: key.GetSecret()}, &out)
 	r.Eventually(func() bool { return len(r.Records("acme", "Engagement__c")) > 0 }, "rows are written")
 	failed := func() []*streamv1.Outcome {
@@ -142,7 +145,10 @@ func TestNothingPersonalAndNoSecretGetsOut(t *testing.T) {
 		require.NotNil(t, out.texts[want], "nothing was found to look at in %s", want)
 		require.Greater(t, out.texts[want].Len(), 100, want)
 	}
-	out.check(t, forbidden(r.OrgSecret, r.AdminToken, r.ServiceToken, refresh, key.GetSecret(), strings.TrimPrefix(key.GetSecret(), "tl_acme_player_"), token))
+	out.check(t, forbidden(slices.Concat(material, []string{
+		r.OrgSecret, r.AdminToken, r.ServiceToken, refresh, entered, token,
+		key.GetSecret(), strings.TrimPrefix(key.GetSecret(), "tl_acme_player_"),
+	})...))
 }
 
 // plant makes two customers: one whose org refuses to-dos with a text that quotes what was in them, and one whose org lets
@@ -239,7 +245,7 @@ func collect(t *testing.T, r *rig.Rig, process *rig.Process, out *pages) {
 		out.add("metrics", get(t, "http://"+process.AdminAddress()+path))
 	}
 	require.NoError(t, filepath.WalkDir(r.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == "installation.key" { // the one place for keys
 			return err
 		}
 		data, err := os.ReadFile(path)

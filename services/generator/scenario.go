@@ -58,7 +58,7 @@ func Scenario(w *world.World, access func(workspace string) Access) ([]byte, err
 		s.Orgs = append(s.Orgs, scenarioOrg{
 			Key: ws.ID, ID: ws.Org.ID, Name: ws.Org.Name, TimeZone: ws.Org.TimeZone, Language: ws.Language, Package: ws.Org.Package,
 			Apps: []scenarioApp{{
-				Name: "Throughline", ClientID: a.ClientID, ClientSecret: a.ClientSecret,
+				Name: "Throughline", ClientID: a.ClientID, ClientSecret: a.ClientSecret.Reveal(),
 				RunAs: username(&ws.Org, ws.Org.IntegrationUser),
 			}},
 			Users: scenarioUsers(&ws.Org), Queues: scenarioQueues(&ws.Org), Records: records(&ws.Org),

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/generator/world"
 	"github.com/throughline-dev/throughline/services/internal/recipe"
@@ -17,7 +18,8 @@ type Access struct {
 	// LoginURL is where tokens come from.
 	LoginURL string
 	// ClientID and ClientSecret are granted by the org.
-	ClientID, ClientSecret string
+	ClientID     string
+	ClientSecret secret.String
 }
 
 // Settings are the settings that the oracle's rules assume, ready to be saved in this order.
@@ -45,7 +47,7 @@ func NewSettings(w *world.World, access func(workspace string) Access) (*Setting
 		s.Connections = append(s.Connections, &configv1.Connection{
 			Workspace: ws.ID, Id: ws.Connection, Name: ws.Org.Name, LoginUrl: a.LoginURL, PackageInstalled: ws.Org.Package,
 			Grant: &configv1.Connection_ClientCredentials{
-				ClientCredentials: &configv1.ClientCredentials{ClientId: a.ClientID, ClientSecret: a.ClientSecret},
+				ClientCredentials: &configv1.ClientCredentials{ClientId: a.ClientID, ClientSecret: a.ClientSecret.Reveal()},
 			},
 		})
 		for _, c := range ws.Contents {

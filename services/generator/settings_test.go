@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/generator"
 	"github.com/throughline-dev/throughline/services/internal/integration"
@@ -15,7 +16,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	g := newGenerator(t, config(1))
 	s, err := generator.NewSettings(g.World(), func(workspace string) generator.Access {
-		return generator.Access{LoginURL: "http://127.0.0.1/" + workspace, ClientID: "id", ClientSecret: "s"}
+		return generator.Access{LoginURL: "http://127.0.0.1/" + workspace, ClientID: "id", ClientSecret: secret.New("s")}
 	})
 	require.NoError(t, err)
 	require.Len(t, s.Workspaces, 3)
@@ -47,7 +48,7 @@ func TestScenarioHoldsEveryRecordOfTheWorld(t *testing.T) {
 	t.Parallel()
 	g := newGenerator(t, config(1))
 	out, err := generator.Scenario(g.World(), func(workspace string) generator.Access {
-		return generator.Access{ClientID: "client-" + workspace, ClientSecret: "s"}
+		return generator.Access{ClientID: "client-" + workspace, ClientSecret: secret.New("s")}
 	})
 	require.NoError(t, err)
 	var read struct {

@@ -29,9 +29,9 @@ func TestSecure(t *testing.T) {
 	t.Parallel()
 	pki := newPKI(t)
 	users := []broker.User{
-		{Mechanism: "PLAIN", Name: "plain", Password: "p1"},
-		{Mechanism: "SCRAM-SHA-256", Name: "scram256", Password: "p2"},
-		{Mechanism: "SCRAM-SHA-512", Name: "scram512", Password: "p3"},
+		{Mechanism: "PLAIN", Name: "plain", Password: secret.New("p1")},
+		{Mechanism: "SCRAM-SHA-256", Name: "scram256", Password: secret.New("p2")},
+		{Mechanism: "SCRAM-SHA-512", Name: "scram512", Password: secret.New("p3")},
 	}
 	b, err := broker.Start(broker.Config{TLS: pki.server, Users: users})
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestSecure(t *testing.T) {
 			t.Parallel()
 			cfg := kafka.DefaultConfig(b.Addr()...)
 			cfg.TLS = kafka.TLS{Enabled: true, CAFile: pki.caFile, CertFile: pki.certFile, KeyFile: pki.keyFile}
-			cfg.SASL = kafka.SASL{Mechanism: u.Mechanism, Username: u.Name, Password: secret.New(u.Password)}
+			cfg.SASL = kafka.SASL{Mechanism: u.Mechanism, Username: u.Name, Password: u.Password}
 			bundle := setupAt(t, kafkatest.At(t, cfg))
 			bundle.send(5, 0, 10)
 			s := bundle.run(bundle.stateful(), newCounter(bundle.out))

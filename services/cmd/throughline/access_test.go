@@ -91,8 +91,8 @@ func TestMembersKeysAndOperatorsFromTheCommandLine(t *testing.T) {
 
 	_, err = b.client.CreateApiKey(t.Context(), &configv1.CreateApiKeyRequest{Key: &configv1.ApiKey{Workspace: "acme", Id: "web"}})
 	require.NoError(t, err)
-	require.Contains(t, b.must(t, "keys", "list", "-w", "acme"), "ingest")
-	require.Contains(t, b.must(t, "keys", "revoke", "web", "-w", "acme"), "revoked since")
+	require.Contains(t, b.must(t, "api-keys", "list", "-w", "acme"), "ingest")
+	require.Contains(t, b.must(t, "api-keys", "revoke", "web", "-w", "acme"), "revoked since")
 
 	granted := b.must(t, "operators", "grant", "ken", "-w", "acme", "--for", "2h", "--why", "case 7")
 	id := regexp.MustCompile(`acme ([A-Z2-7]+)\n`).FindStringSubmatch(granted)

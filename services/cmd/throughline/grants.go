@@ -14,18 +14,18 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
-func newKeys() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", GroupID: "look", Short: "The API keys of a workspace"}
-	cmd.AddCommand(newKeysList(), newKeysRevoke())
+func newAPIKeys() *cobra.Command {
+	cmd := &cobra.Command{Use: "api-keys", GroupID: "look", Short: "The API keys of a workspace"}
+	cmd.AddCommand(newAPIKeysList(), newAPIKeysRevoke())
 	return cmd
 }
 
-func newKeysList() *cobra.Command {
+func newAPIKeysList() *cobra.Command {
 	var c call
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "What keys there are, for what and until when; not their secrets",
-		Example: `  throughline keys list --workspace acme`,
+		Example: `  throughline api-keys list --workspace acme`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {
@@ -60,12 +60,12 @@ func when(t *timestamppb.Timestamp) string {
 	return t.AsTime().Format(time.DateTime)
 }
 
-func newKeysRevoke() *cobra.Command {
+func newAPIKeysRevoke() *cobra.Command {
 	var c call
 	cmd := &cobra.Command{
 		Use:     "revoke <id>",
 		Short:   "Refuse a key from now on",
-		Example: `  throughline keys revoke --workspace acme web --why "it was in a log"`,
+		Example: `  throughline api-keys revoke --workspace acme web --why "it was in a log"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {

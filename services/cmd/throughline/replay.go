@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/internal/replay"
@@ -107,7 +106,11 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 	if err != nil {
 		return err
 	}
-	key, err := seal.LoadInstallation(cfg.InstallationKeyFile)
+	file, err := cfg.KeyFile()
+	if err != nil {
+		return err
+	}
+	key, err := file.Load()
 	if err != nil {
 		return err
 	}

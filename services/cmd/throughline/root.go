@@ -50,10 +50,10 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	)
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
-		newServe(), newInit(), newHealth(),
+		newServe(), newInit(), newHealth(), newKeys(),
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
 		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
-		newIntegrations(), newSettings(), newMembers(), newKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
+		newIntegrations(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
 		newBench(),
 	)
 	return root

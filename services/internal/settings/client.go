@@ -163,13 +163,19 @@ func (c *Client) watch(ctx context.Context) (received bool, err error) {
 }
 
 func (c *Client) apply(ctx context.Context, next *change) error {
-	view, err := c.View().with(next, c.deps.Installation)
-	if err != nil {
-		return err
+	view, troubles := c.View().with(next, c.deps.Installation)
+	err := errors.Join(troubles...)
+	if view == nil {
+		return err // it would refuse the events of those it lacks
 	}
 	c.publish(view)
 	c.deps.Logger.InfoContext(ctx, "settings received", "revision", view.Revision(), "workspaces", len(view.workspaces),
 		"changed", len(next.workspaces)+len(next.amended))
+	if err != nil {
+		c.deps.Logger.ErrorContext(ctx, "a workspace's keys do not open; it goes on with those in memory, which a restart would lose",
+			"revision", view.Revision(), "error", err)
+		return nil // and what is saved, whose keys open, stays
+	}
 	select {
 	case c.unsaved <- struct{}{}:
 	default: // the newest view will be saved anyway

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -349,6 +350,53 @@ func TestClientKeepsTheLastGoodViewWhenANewOneDoesNotOpen(t *testing.T) {
 
 	b.server.set(b.builder.Revision(3).Snapshot())
 	waitRevision(t, c, 3)
+}
+
+func TestOneWorkspacesUnreadableKeysKeepNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setupClient(t)
+	b.builder.Workspace("globex")
+	b.serve(t)
+	c, stop := b.run(t)
+	waitRevision(t, c, 1)
+	acme, _ := c.View().Workspace("acme")
+	sealed, err := acme.Keys().Seal([]byte("aoi@example.jp"))
+	require.NoError(t, err)
+	var saved []byte
+	require.Eventually(t, func() bool {
+		saved, err = os.ReadFile(b.cfg.SavePath)
+		return err == nil
+	}, 10*time.Second, time.Millisecond, "is saved")
+
+	damaged := proto.CloneOf(b.builder.Revision(2).Workspace("initech").Snapshot())
+	damaged.Workspaces[0].SealedKeys = damaged.Workspaces[1].SealedKeys // keys of another workspace are none
+	b.server.set(damaged)
+	waitRevision(t, c, 2)
+	_, ok := c.View().Workspace("initech")
+	require.True(t, ok, "the others get what is new")
+	acme, ok = c.View().Workspace("acme")
+	require.True(t, ok, "its events are not refused as unknown")
+	_, err = acme.Keys().Open(sealed)
+	require.NoError(t, err)
+	after, err := os.ReadFile(b.cfg.SavePath)
+	require.NoError(t, err)
+	require.Equal(t, saved, after, "a restart begins with keys that open")
+	stop()
+
+	c, _ = b.run(t)
+	waitRevision(t, c, 2)
+	_, ok = c.View().Workspace("acme")
+	require.True(t, ok, "also after a restart")
+
+	unknown := proto.CloneOf(b.builder.Revision(3).Workspace("umbrella").Snapshot())
+	unknown.Workspaces[3].SealedKeys = nil
+	b.server.set(unknown)
+	require.Eventually(t, func() bool {
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		return len(b.server.from) > 4
+	}, 10*time.Second, time.Millisecond, "tries again")
+	require.Equal(t, int64(2), c.View().Revision(), "a view without a workspace would refuse its events")
 }
 
 func TestClientStress(t *testing.T) {

@@ -46,6 +46,8 @@ func (c *Client) save(snapshot *configv1.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("save settings: %w", err)
 	}
+	// With the newest key, or the saved one would need an old key for longer. What is in memory does otherwise.
+	_, _ = c.deps.Installation.Reload()
 	sealed, err := c.deps.Installation.Seal(plain, savedContext)
 	if err != nil {
 		return fmt.Errorf("save settings: %w", err)

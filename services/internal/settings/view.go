@@ -25,44 +25,65 @@ type View struct {
 // NewView prepares a snapshot for look-ups and opens the workspaces' keys. The view keeps the snapshot's messages. It
 // fails when any workspace's keys do not open: a view without that workspace would refuse its events as unknown.
 func NewView(snapshot *configv1.Snapshot, inst *seal.Installation) (*View, error) {
-	return (*View)(nil).with(whole(snapshot), inst)
+	v, troubles := (*View)(nil).with(whole(snapshot), inst)
+	if err := errors.Join(troubles...); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
-// with returns the view that a change leads to. Workspaces that it does not name are shared with v, which may be nil.
-func (v *View) with(c *change, inst *seal.Installation) (*View, error) {
+// with returns the view that a change leads to. Workspaces that it does not name are shared with v, which may be nil. A workspace
+// whose keys do not open keeps those that v has of it: nothing is refused, and the others get their settings (promise 6). The
+// troubles name every such workspace. There is no view if one would be missing from it, or where nobody's keys open: those are
+// another installation's settings.
+func (v *View) with(c *change, inst *seal.Installation) (*View, []error) {
 	next := &View{revision: c.revision, lineage: c.lineage, byID: map[string]*Workspace{}}
 	if c.since != 0 {
 		if v == nil || v.revision != c.since || v.lineage != c.lineage {
-			return nil, errPieces
+			return nil, []error{errPieces}
 		}
 		maps.Copy(next.byID, v.byID)
 	}
 	for _, id := range c.removed {
 		delete(next.byID, id)
 	}
-	workspaces := c.workspaces
+	workspaces := slices.Clone(c.workspaces)
 	for _, ws := range c.amended {
 		was, ok := next.byID[ws.GetWorkspace().GetId()]
 		if !ok {
-			return nil, errPieces
+			return nil, []error{errPieces}
 		}
 		workspaces = append(workspaces, amend(was.source, ws))
 	}
-	var errs []error
+	var troubles []error
 	for _, ws := range workspaces {
-		w, err := newWorkspace(ws, inst)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("settings of workspace %s: %w", ws.GetWorkspace().GetId(), err))
-			continue
+		id := ws.GetWorkspace().GetId()
+		keys, err := inst.OpenKeys(id, ws.GetSealedKeys())
+		if id == "" {
+			err = errors.New("the workspace has no id")
 		}
-		next.byID[w.ID()] = w
+		if err != nil {
+			troubles = append(troubles, fmt.Errorf("settings of workspace %s: %w", id, err))
+			if keys = v.keysOf(id); keys == nil {
+				return nil, troubles
+			}
+		}
+		next.byID[id] = newWorkspace(ws, keys)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	if c.since == 0 && len(troubles) > 0 && len(troubles) == len(workspaces) {
+		return nil, troubles
 	}
 	next.workspaces = slices.SortedFunc(maps.Values(next.byID), func(a, b *Workspace) int { return strings.Compare(a.ID(), b.ID()) })
 	next.erasureMark = erasureMark(next.workspaces)
-	return next, nil
+	return next, troubles
+}
+
+// keysOf returns the keys of a workspace, nil if there are none.
+func (v *View) keysOf(id string) *seal.Keys {
+	if v == nil || v.byID[id] == nil {
+		return nil
+	}
+	return v.byID[id].keys
 }
 
 // snapshot is the view as config would send it whole.

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"errors"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/seal"
@@ -39,15 +38,8 @@ type visitRules struct {
 	viewSeconds, viewPercent float64
 }
 
-func newWorkspace(snapshot *configv1.WorkspaceSnapshot, inst *seal.Installation) (*Workspace, error) {
+func newWorkspace(snapshot *configv1.WorkspaceSnapshot, keys *seal.Keys) *Workspace {
 	ws := snapshot.GetWorkspace()
-	if ws.GetId() == "" {
-		return nil, errors.New("the workspace has no id")
-	}
-	keys, err := inst.OpenKeys(ws.GetId(), snapshot.GetSealedKeys())
-	if err != nil {
-		return nil, err
-	}
 	w := &Workspace{
 		source:       snapshot,
 		proto:        ws,
@@ -74,7 +66,7 @@ func newWorkspace(snapshot *configv1.WorkspaceSnapshot, inst *seal.Installation)
 	for _, k := range snapshot.GetApiKeys() {
 		w.apiKeys[k.GetId()] = k
 	}
-	return w, nil
+	return w
 }
 
 func newVisitRules(v *configv1.VisitSettings) visitRules {

@@ -2196,10 +2196,10 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\bR\x04last\x12\x18\n" +
 	"\alineage\x18\x06 \x01(\tR\alineage\x12B\n" +
-	"\aamended\x18\a \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\aamended\"\xd5\x03\n" +
+	"\aamended\x18\a \x03(\v2(.throughline.config.v1.WorkspaceSnapshotR\aamended\"\xda\x03\n" +
 	"\x11WorkspaceSnapshot\x12>\n" +
-	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12\x1f\n" +
-	"\vsealed_keys\x18\x02 \x01(\fR\n" +
+	"\tworkspace\x18\x01 \x01(\v2 .throughline.config.v1.WorkspaceR\tworkspace\x12$\n" +
+	"\vsealed_keys\x18\x02 \x01(\fB\x03\x80\x01\x01R\n" +
 	"sealedKeys\x12C\n" +
 	"\vconnections\x18\x03 \x03(\v2!.throughline.config.v1.ConnectionR\vconnections\x12F\n" +
 	"\fintegrations\x18\x04 \x03(\v2\".throughline.config.v1.IntegrationR\fintegrations\x12P\n" +
@@ -2272,10 +2272,10 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\x1bListContentSettingsResponse\x12A\n" +
 	"\bsettings\x18\x01 \x03(\v2%.throughline.config.v1.ContentSettingR\bsettings\"N\n" +
 	"\x13CreateApiKeyRequest\x127\n" +
-	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"_\n" +
+	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"d\n" +
 	"\x14CreateApiKeyResponse\x12/\n" +
-	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"Z\n" +
+	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"Z\n" +
 	"\fWatchRequest\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x14\n" +
 	"\x05parts\x18\x02 \x01(\bR\x05parts\x12\x18\n" +
@@ -2288,9 +2288,9 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x125\n" +
-	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\x99\x01\n" +
-	"\x16GetAccessTokenResponse\x12!\n" +
-	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12!\n" +
+	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\x9e\x01\n" +
+	"\x16GetAccessTokenResponse\x12&\n" +
+	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12!\n" +
 	"\finstance_url\x18\x02 \x01(\tR\vinstanceUrl\x129\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xe3\x03\n" +

@@ -564,10 +564,10 @@ const file_throughline_stream_v1_subject_proto_rawDesc = "" +
 	"\n" +
 	"person_key\x18\x01 \x01(\tR\tpersonKey\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12;\n" +
-	"\bevidence\x18\x03 \x01(\x0e2\x1f.throughline.stream.v1.EvidenceR\bevidence\"8\n" +
-	"\fPersonalData\x12\x14\n" +
-	"\x05email\x18\x01 \x01(\tR\x05email\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xcd\x02\n" +
+	"\bevidence\x18\x03 \x01(\x0e2\x1f.throughline.stream.v1.EvidenceR\bevidence\"B\n" +
+	"\fPersonalData\x12\x19\n" +
+	"\x05email\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05email\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04name\"\xcd\x02\n" +
 	"\aContent\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x126\n" +

@@ -97,11 +97,14 @@ func list[T any, M interface {
 	return out, nil
 }
 
-// requireWorkspace fails with NOT_FOUND if there is no such workspace.
+// requireWorkspace fails with NOT_FOUND if there is no such workspace, and refuses one that was destroyed.
 func (s *Server) requireWorkspace(ctx context.Context, workspace string) error {
-	_, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
+	doc, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
 	if errors.Is(err, store.ErrNotFound) {
 		return status.Errorf(codes.NotFound, "there is no workspace %q: create it first", workspace)
+	}
+	if err == nil && len(doc.Sealed) == 0 {
+		return status.Errorf(codes.FailedPrecondition, "the keys of workspace %q were destroyed: nothing new is kept for it", workspace)
 	}
 	return err
 }

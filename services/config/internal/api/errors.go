@@ -77,8 +77,7 @@ func statusOf(ctx context.Context, logger *slog.Logger, method string, err error
 	case errors.Is(err, auth.ErrUnauthenticated):
 		return status.Error(codes.Unauthenticated, auth.ErrUnauthenticated.Error())
 	case errors.Is(err, seal.ErrOpen):
-		return status.Error(codes.FailedPrecondition,
-			"the connection's credentials do not open with this installation's key: enter them again, or restore the key")
+		return sealedStatus(err)
 	case errors.As(err, &org):
 		return orgStatus(org)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

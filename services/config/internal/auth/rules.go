@@ -138,6 +138,12 @@ var rules = map[string]Rule{
 	configv1.PrivacyService_ExportPerson_FullMethodName:    {Roles: officers},
 	configv1.PrivacyService_GetExport_FullMethodName:       {Roles: officers},
 
+	configv1.KeyService_GetKeyUse_FullMethodName:           {Roles: admins, Everywhere: true},
+	configv1.KeyService_RewrapSecrets_FullMethodName:       {Roles: admins, Everywhere: true},
+	configv1.KeyService_ListWorkspaceKeys_FullMethodName:   {Roles: readers},
+	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
+	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},

@@ -100,18 +100,16 @@ func (s *Service) login(a *attempt) oauth.Login {
 	return l
 }
 
-// The context says which attempt what is sealed belongs to; neither part can hold a slash.
-
 func (s *Service) seal(f store.Flow, a *attempt) ([]byte, error) {
 	plain, err := json.Marshal(a)
 	if err != nil {
 		return nil, fmt.Errorf("seal attempt %s: %w", f.ID, err)
 	}
-	return s.deps.Installation.Seal(plain, []byte("throughline/connect/"+f.Workspace+"/"+f.ID))
+	return s.deps.Installation.Seal(plain, FlowContext(f.Workspace, f.ID))
 }
 
 func (s *Service) open(f store.Flow) (*attempt, error) {
-	plain, err := s.deps.Installation.Open(f.Sealed, []byte("throughline/connect/"+f.Workspace+"/"+f.ID))
+	plain, err := s.deps.Installation.Open(f.Sealed, FlowContext(f.Workspace, f.ID))
 	if err != nil {
 		return nil, fmt.Errorf("attempt %s of workspace %s: %w", f.ID, f.Workspace, err)
 	}
@@ -120,4 +118,9 @@ func (s *Service) open(f store.Flow) (*attempt, error) {
 		return nil, fmt.Errorf("attempt %s of workspace %s: %w", f.ID, f.Workspace, err)
 	}
 	return a, nil
+}
+
+// FlowContext binds what is sealed to one attempt. Neither part can hold a slash.
+func FlowContext(workspace, id string) []byte {
+	return []byte("throughline/connect/" + workspace + "/" + id)
 }

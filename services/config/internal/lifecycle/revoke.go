@@ -27,7 +27,7 @@ type Token struct {
 // sealedToken is what is kept of it.
 type sealedToken struct{ LoginURL, Token string }
 
-func revocationContext(workspace, id string) []byte {
+func RevocationContext(workspace, id string) []byte {
 	return []byte("throughline/revocation/" + workspace + "/" + id)
 }
 
@@ -43,7 +43,7 @@ func NewRevocation(inst *seal.Installation, t Token, now time.Time) (*store.Revo
 	if err != nil {
 		return nil, fmt.Errorf("seal a token of connection %s: %w", t.Connection, err)
 	}
-	r.Sealed, err = inst.Seal(plain, revocationContext(r.Workspace, r.ID))
+	r.Sealed, err = inst.Seal(plain, RevocationContext(r.Workspace, r.ID))
 	return r, err
 }
 
@@ -109,7 +109,7 @@ func (r *Revoker) Sweep(ctx context.Context) error {
 
 // Try revokes one token and reports whether it is dead now. One that Salesforce cannot be asked about stays in the store.
 func (r *Revoker) Try(ctx context.Context, token *store.Revocation) (bool, error) {
-	plain, err := r.Installation.Open(token.Sealed, revocationContext(token.Workspace, token.ID))
+	plain, err := r.Installation.Open(token.Sealed, RevocationContext(token.Workspace, token.ID))
 	var t sealedToken
 	if err == nil {
 		err = json.Unmarshal(plain, &t)

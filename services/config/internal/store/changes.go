@@ -23,10 +23,15 @@ func (s *Store) raise(ctx context.Context, tx *sql.Tx, workspace string) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM changes WHERE revision <= $1", revision-keptChanges); err != nil {
 		return err
 	}
+	return s.announceChange(ctx, tx)
+}
+
+// announceChange wakes the listeners of other processes once the transaction has committed.
+func (s *Store) announceChange(ctx context.Context, tx *sql.Tx) error {
 	if s.dialect.announce == "" {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, s.dialect.announce)
+	_, err := tx.ExecContext(ctx, s.dialect.announce)
 	return err
 }
 

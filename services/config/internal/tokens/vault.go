@@ -9,24 +9,38 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
+// CredentialsError names the connection whose sealed credentials cannot be had. It wraps seal.ErrOpen where they do not open.
+type CredentialsError struct {
+	Workspace, Connection string
+	err                   error
+}
+
+// Error implements error.
+func (e *CredentialsError) Error() string {
+	return fmt.Sprintf("credentials of connection %s in workspace %s: %s", e.Connection, e.Workspace, e.err)
+}
+
+// Unwrap implements the interface of package errors.
+func (e *CredentialsError) Unwrap() error { return e.err }
+
 // SealCredentials returns the sealed form of a connection's grant with its secrets. It opens for this connection only.
 func SealCredentials(inst *seal.Installation, c *configv1.Connection) ([]byte, error) {
 	plain, err := proto.Marshal(&configv1.Connection{Grant: c.GetGrant()})
 	if err != nil {
 		return nil, fmt.Errorf("seal credentials of %s: %w", c.GetId(), err)
 	}
-	return inst.Seal(plain, credentialContext(c.GetWorkspace(), c.GetId()))
+	return inst.Seal(plain, CredentialContext(c.GetWorkspace(), c.GetId()))
 }
 
 // OpenCredentials returns the grant that SealCredentials sealed, in a Connection that holds nothing else.
 func OpenCredentials(inst *seal.Installation, workspace, connection string, sealed []byte) (*configv1.Connection, error) {
-	plain, err := inst.Open(sealed, credentialContext(workspace, connection))
+	plain, err := inst.Open(sealed, CredentialContext(workspace, connection))
 	if err != nil {
-		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, err)
+		return nil, &CredentialsError{Workspace: workspace, Connection: connection, err: err}
 	}
 	c := &configv1.Connection{}
 	if err := proto.Unmarshal(plain, c); err != nil {
-		return nil, fmt.Errorf("credentials of connection %s in workspace %s: %w", connection, workspace, seal.ErrOpen)
+		return nil, &CredentialsError{Workspace: workspace, Connection: connection, err: seal.ErrOpen}
 	}
 	return c, nil
 }
@@ -36,11 +50,11 @@ func sealAccess(inst *seal.Installation, workspace, connection string, a *config
 	if err != nil {
 		return nil, fmt.Errorf("seal access token: %w", err)
 	}
-	return inst.Seal(plain, accessContext(workspace, connection))
+	return inst.Seal(plain, AccessContext(workspace, connection))
 }
 
 func openAccess(inst *seal.Installation, workspace, connection string, sealed []byte) (*configv1.GetAccessTokenResponse, error) {
-	plain, err := inst.Open(sealed, accessContext(workspace, connection))
+	plain, err := inst.Open(sealed, AccessContext(workspace, connection))
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +64,12 @@ func openAccess(inst *seal.Installation, workspace, connection string, sealed []
 
 // Neither part can hold a slash, so that no two connections share a context.
 
-func credentialContext(workspace, connection string) []byte {
+// CredentialContext is what a connection's sealed credentials are bound to.
+func CredentialContext(workspace, connection string) []byte {
 	return []byte("throughline/credentials/" + workspace + "/" + connection)
 }
 
-func accessContext(workspace, connection string) []byte {
+// AccessContext is what a connection's sealed access token is bound to.
+func AccessContext(workspace, connection string) []byte {
 	return []byte("throughline/access-token/" + workspace + "/" + connection)
 }

@@ -30,6 +30,10 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 		}
 	}
 	addStates(byID, raw.States)
+	// A workspace whose keys were destroyed is no workspace any more for those who would work with them.
+	out.Workspaces = slices.DeleteFunc(out.Workspaces, func(ws *configv1.WorkspaceSnapshot) bool {
+		return ws.GetWorkspace() != nil && len(ws.GetSealedKeys()) == 0
+	})
 	integrations, err := inUse(raw.Integrations, oldest)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/generator"
@@ -40,7 +41,7 @@ func (r *Rig) Traffic(seed uint64, events int, changes ...func(*generator.Config
 	judge, err := oracle.New(stream.World(), oracle.DefaultOptions())
 	require.NoError(r.T, err)
 	access := func(workspace string) generator.Access {
-		return generator.Access{LoginURL: r.Salesforce.BaseURL(workspace), ClientID: "app-" + workspace, ClientSecret: r.OrgSecret}
+		return generator.Access{LoginURL: r.Salesforce.BaseURL(workspace), ClientID: "app-" + workspace, ClientSecret: secret.New(r.OrgSecret)}
 	}
 	data, err := generator.Scenario(stream.World(), access)
 	require.NoError(r.T, err)
