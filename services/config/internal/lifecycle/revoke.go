@@ -27,6 +27,7 @@ type Token struct {
 // sealedToken is what is kept of it.
 type sealedToken struct{ LoginURL, Token string }
 
+// RevocationContext binds what is sealed to one revocation.
 func RevocationContext(workspace, id string) []byte {
 	return []byte("throughline/revocation/" + workspace + "/" + id)
 }

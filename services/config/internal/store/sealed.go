@@ -15,9 +15,9 @@ const (
 	SealedDocuments SealedTable = "documents"
 	// SealedTokens are access tokens in use; their rows have the kind KindConnection and the connection's id.
 	SealedTokens SealedTable = "access_tokens"
-	// SealedFlows are what attempts at connecting an org have to keep secret; their rows have the flow's id.
+	// SealedFlows are what attempts at connecting an org have to keep secret; their rows have the table's name for a kind, and the flow's id.
 	SealedFlows SealedTable = "connect_flows"
-	// SealedRevocations are tokens that are still to be revoked; their rows have the revocation's id.
+	// SealedRevocations are tokens that are still to be revoked; their rows have the table's name for a kind, and the revocation's id.
 	SealedRevocations SealedTable = "revocations"
 )
 
@@ -50,7 +50,11 @@ var sealedQuery = map[SealedTable]string{
 func (s *Store) SealedRows(ctx context.Context, table SealedTable, after Key, limit int) ([]SealedRow, error) {
 	args := []any{after.Workspace, string(after.Kind), after.ID, limit}
 	if table != SealedDocuments {
-		args = []any{string(KindConnection), after.Workspace, after.ID, limit}
+		kind := Kind(table)
+		if table == SealedTokens {
+			kind = KindConnection
+		}
+		args = []any{string(kind), after.Workspace, after.ID, limit}
 	}
 	rows, err := s.read.QueryContext(ctx, sealedQuery[table], args...)
 	if err != nil {

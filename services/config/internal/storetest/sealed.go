@@ -48,6 +48,7 @@ func sealed(t *testing.T, open Open) {
 	t.Helper()
 	t.Run("ValuesAreAllFoundWhateverThePage", func(t *testing.T) { sealedPages(t, open) })
 	t.Run("ValuesAreReplacedOnlyWhereTheyStillLie", func(t *testing.T) { sealedReplace(t, open) })
+	t.Run("ValuesOfLoginsAndRevocationsToo", func(t *testing.T) { sealedLogins(t, open) })
 	t.Run("ReplacingNeverUndoesARotationOfTheGrant", func(t *testing.T) { sealedBesideGrants(t, open) })
 }
 
@@ -177,4 +178,35 @@ func destruction(t *testing.T, open Open) {
 		require.Equal(t, int64(2), doc.Version, "and no version")
 		require.Empty(t, doc.Sealed)
 	})
+}
+
+func sealedLogins(t *testing.T, open Open) {
+	t.Helper()
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	login := flow("acme", "f1")
+	login.Sealed = []byte("a login")
+	require.NoError(t, s.CreateFlow(ctx, login))
+	over := flow("globex", "f2")
+	over.Sealed = []byte("another")
+	require.NoError(t, s.CreateFlow(ctx, over))
+	done := ended(over)
+	done.Sealed = nil
+	require.NoError(t, s.MoveFlow(ctx, over, done, &store.Revocation{ID: "r1", Workspace: "globex", Connection: "main", Sealed: []byte("a token"), NextAt: epoch, CreatedAt: epoch}))
+
+	for table, want := range map[store.SealedTable]string{store.SealedFlows: "acme/f1 a login", store.SealedRevocations: "globex/r1 a token"} {
+		rows, err := s.SealedRows(ctx, table, store.Key{}, 10)
+		require.NoError(t, err)
+		require.Len(t, rows, 1, table)
+		require.Equal(t, want, rows[0].Workspace+"/"+rows[0].ID+" "+string(rows[0].Sealed))
+		replaced, err := s.ReplaceSealed(ctx, rows[0], []byte("anew"))
+		require.NoError(t, err)
+		require.True(t, replaced, table)
+		replaced, err = s.ReplaceSealed(ctx, rows[0], []byte("late"))
+		require.NoError(t, err)
+		require.False(t, replaced, "what has changed since stays")
+		rows, err = s.SealedRows(ctx, table, rows[0].Key, 10)
+		require.NoError(t, err)
+		require.Empty(t, rows)
+	}
 }
