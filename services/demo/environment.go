@@ -233,6 +233,7 @@ func (e *environment) processConfig() app.Config {
 	cfg.Settings.Target, cfg.Settings.SavePath = e.state.Config, e.path("settings.snapshot")
 	cfg.Settings.TokenFile, cfg.ViewerTokenFile = e.path(serviceToken), e.path(viewerToken)
 	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = e.state.Config, true, e.path("config.db")
+	cfg.Config.HTTP = e.state.HTTP
 	cfg.Config.Callers = []config.Caller{
 		{Name: "demo", Role: config.RoleAdmin, TokenFile: e.path(adminToken)},
 		{Name: "services", Role: config.RoleService, TokenFile: e.path(serviceToken)},

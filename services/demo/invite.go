@@ -18,6 +18,10 @@ func (e *environment) invite(ctx context.Context) {
 	fmt.Fprintf(out, "  %-22s http://%s/?token=%s\n", "Console", e.state.Console, e.tokens.admin.Reveal())
 	fmt.Fprintf(out, "  %-22s http://%s/metrics\n", "Metrics", e.state.Admin)
 	fmt.Fprintf(out, "  %-22s http://%s/v1/events\n", "Send events", e.state.Ingest)
+	if e.state.HTTP != "" {
+		fmt.Fprintf(out, "  %-22s http://%s/openapi.json\n", "API", e.state.HTTP)
+		fmt.Fprintf(out, "\nAsk the API:\n\n  curl -H \"Authorization: Bearer $(cat %s)\" http://%s/v1/workspaces\n", e.path(adminToken), e.state.HTTP)
+	}
 	if w := e.traffic.World().Workspaces[0]; e.state.Connect != "" {
 		fmt.Fprintf(out, "\nConnect an org by a login in the browser:\n\n  bin/throughline connect --dir %s --workspace %s by-hand --login-url %s\n",
 			e.opts.Dir, w.ID, e.simulator.BaseURL(w.ID))

@@ -25,6 +25,8 @@ type state struct {
 	Ingest    string    `json:"ingest"`
 	// Connect is where browsers meet the pages on their way to Salesforce; empty in folders of older programs: none.
 	Connect string `json:"connect,omitempty"`
+	// HTTP is where config speaks HTTP with JSON; empty in folders of older programs: nowhere.
+	HTTP string `json:"http,omitempty"`
 }
 
 const stateFile = "demo.json"
@@ -47,7 +49,7 @@ func loadState(dir string, opts Options) (*state, error) {
 		return nil, err
 	}
 	s := &state{Seed: opts.Seed, Events: opts.Events, Now: time.Now().UTC().Truncate(time.Millisecond)}
-	if err := freeAddresses(&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest, &s.Connect); err != nil {
+	if err := freeAddresses(&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest, &s.Connect, &s.HTTP); err != nil {
 		return nil, err
 	}
 	if data, err = json.MarshalIndent(s, "", "  "); err != nil {
