@@ -1788,15 +1788,15 @@ var File_throughline_config_v1_access_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\"throughline/config/v1/access.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\"\x9b\x02\n" +
+	"\"throughline/config/v1/access.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\"\x9e\x02\n" +
 	"\x06Member\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x04name\x12;\n" +
 	"\x04role\x18\x04 \x01(\x0e2\x1b.throughline.config.v1.RoleB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12\x1e\n" +
-	"\x05email\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12\"\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12!\n" +
+	"\x05email\x18\x05 \x01(\tB\v\xbaH\x05r\x03\x18\xfe\x01\x80\x01\x01R\x05email\x12\"\n" +
 	"\asubject\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12\x18\n" +
 	"\aversion\x18\a \x01(\x03R\aversion\"Q\n" +
 	"\x10PutMemberRequest\x12=\n" +
@@ -1850,19 +1850,18 @@ const file_throughline_config_v1_access_proto_rawDesc = "" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x19\n" +
 	"\x03key\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03key\"G\n" +
 	"\x14RevokeApiKeyResponse\x12/\n" +
-	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\"D\n" +
-	"\x1eRedeemAdministratorLinkRequest\x12\"\n" +
-	"\x06secret\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x06secret\"[\n" +
+	"\x03key\x18\x01 \x01(\v2\x1d.throughline.config.v1.ApiKeyR\x03key\"G\n" +
+	"\x1eRedeemAdministratorLinkRequest\x12%\n" +
+	"\x06secret\x18\x01 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\xff\x01\x80\x01\x01R\x06secret\"[\n" +
 	"\x1fRedeemAdministratorLinkResponse\x128\n" +
-	"\asession\x18\x01 \x01(\v2\x1e.throughline.config.v1.SessionR\asession\"W\n" +
-	"\rSignInRequest\x12&\n" +
-	"\bid_token\x18\x01 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x01R\aidToken\x12\x1e\n" +
+	"\asession\x18\x01 \x01(\v2\x1e.throughline.config.v1.SessionR\asession\"Z\n" +
+	"\rSignInRequest\x12)\n" +
+	"\bid_token\x18\x01 \x01(\tB\x0e\xbaH\br\x06\x10\x01\x18\x80\x80\x01\x80\x01\x01R\aidToken\x12\x1e\n" +
 	"\x05nonce\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x05nonce\"J\n" +
 	"\x0eSignInResponse\x128\n" +
-	"\asession\x18\x01 \x01(\v2\x1e.throughline.config.v1.SessionR\asession\"Z\n" +
-	"\aSession\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
+	"\asession\x18\x01 \x01(\v2\x1e.throughline.config.v1.SessionR\asession\"_\n" +
+	"\aSession\x12\x19\n" +
+	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +

@@ -2012,7 +2012,7 @@ var File_throughline_config_v1_connect_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/config/v1/connect.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a$throughline/config/v1/settings.proto\x1a\"throughline/stream/v1/reason.proto\"\xeb\x03\n" +
+	"#throughline/config/v1/connect.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a$throughline/config/v1/settings.proto\x1a\"throughline/stream/v1/reason.proto\"\xf1\x03\n" +
 	"\x0eConnectOptions\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12?\n" +
 	"\n" +
@@ -2021,13 +2021,13 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x04name\x12%\n" +
 	"\tlogin_url\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\bloginUrl\x12B\n" +
 	"\bsettings\x18\x05 \x01(\v2&.throughline.config.v1.ConnectSettingsR\bsettings\x12%\n" +
-	"\tclient_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12-\n" +
-	"\rclient_secret\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\fclientSecret\x12\x1d\n" +
+	"\tclient_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x120\n" +
+	"\rclient_secret\x18\a \x01(\tB\v\xbaH\x05r\x03\x18\x80\x04\x80\x01\x01R\fclientSecret\x12\x1d\n" +
 	"\n" +
 	"other_user\x18\b \x01(\bR\totherUser\x12(\n" +
-	"\x10accept_other_org\x18\t \x01(\bR\x0eacceptOtherOrg\x12/\n" +
+	"\x10accept_other_org\x18\t \x01(\bR\x0eacceptOtherOrg\x122\n" +
 	"\x0eexpected_email\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\rexpectedEmail\x12\x18\n" +
+	" \x01(\tB\v\xbaH\x05r\x03\x18\xc0\x02\x80\x01\x01R\rexpectedEmail\x12\x18\n" +
 	"\arestart\x18\v \x01(\bR\arestart\"^\n" +
 	"\x13StartConnectRequest\x12G\n" +
 	"\aoptions\x18\x01 \x01(\v2%.throughline.config.v1.ConnectOptionsB\x06\xbaH\x03\xc8\x01\x01R\aoptions\"b\n" +
@@ -2080,14 +2080,13 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\x04flow\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04flow\x12\x1e\n" +
 	"\x06org_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x0fR\x05orgId\"P\n" +
 	"\x16AcceptOtherOrgResponse\x126\n" +
-	"\x04flow\x18\x01 \x01(\v2\".throughline.config.v1.ConnectFlowR\x04flow\"\x9a\x01\n" +
+	"\x04flow\x18\x01 \x01(\v2\".throughline.config.v1.ConnectFlowR\x04flow\"\x9d\x01\n" +
 	"\x17ReplaceAppSecretRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
-	"connection\x12/\n" +
-	"\rclient_secret\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\fclientSecret\"\x1a\n" +
+	"connection\x122\n" +
+	"\rclient_secret\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x04\x80\x01\x01R\fclientSecret\"\x1a\n" +
 	"\x18ReplaceAppSecretResponse\"\x82\x01\n" +
 	"\x11DisconnectRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +

@@ -10,6 +10,138 @@ import (
 )
 
 // Format implements fmt.Formatter without what is marked debug_redact.
+func (x *ConnectOptions) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *ConnectOptions) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *ConnectOptions) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *ConnectOptions) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *StartConnectRequest) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *StartConnectRequest) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *StartConnectRequest) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *StartConnectRequest) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *StartConnectResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *StartConnectResponse) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *StartConnectResponse) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *StartConnectResponse) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *CreateSetupLinkRequest) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *CreateSetupLinkRequest) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *CreateSetupLinkRequest) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *CreateSetupLinkRequest) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *CreateSetupLinkResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *CreateSetupLinkResponse) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *CreateSetupLinkResponse) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *CreateSetupLinkResponse) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *ConnectFlow) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *ConnectFlow) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *ConnectFlow) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *ConnectFlow) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *FlowResult) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *FlowResult) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *FlowResult) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *FlowResult) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *GetConnectFlowResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *GetConnectFlowResponse) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *GetConnectFlowResponse) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *GetConnectFlowResponse) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *CancelConnectFlowResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *CancelConnectFlowResponse) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *CancelConnectFlowResponse) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *CancelConnectFlowResponse) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *AcceptOtherOrgResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *AcceptOtherOrgResponse) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *AcceptOtherOrgResponse) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *AcceptOtherOrgResponse) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *ReplaceAppSecretRequest) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *ReplaceAppSecretRequest) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *ReplaceAppSecretRequest) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *ReplaceAppSecretRequest) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
 func (x *DisconnectResponse) Format(f fmt.State, _ rune) { redact.Format(f, x) }
 
 // LogValue implements slog.LogValuer without what is marked debug_redact.

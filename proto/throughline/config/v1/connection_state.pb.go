@@ -503,7 +503,7 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\venvironment\x18\x01 \x01(\x0e2\".throughline.config.v1.EnvironmentB\b\xbaH\x05\x82\x01\x02\x10\x01R\venvironment\x12C\n" +
 	"\x06source\x18\x02 \x01(\tB+\xbaH(r&R\x00R\x04loomR\aimmedioR\x04zoomR\x06walkmeR\x05hopinR\x06source\x12#\n" +
 	"\rneeds_package\x18\x03 \x01(\bR\fneedsPackage\x12=\n" +
-	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\"\x89\x02\n" +
+	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\"\x8e\x02\n" +
 	"\aConsent\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x16\n" +
@@ -511,8 +511,8 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\bgiven_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\agivenAt\x12\x19\n" +
 	"\basked_by\x18\x05 \x01(\tR\aaskedBy\x12\x1b\n" +
 	"\twith_pkce\x18\x06 \x01(\bR\bwithPkce\x12!\n" +
-	"\fplatform_app\x18\a \x01(\bR\vplatformApp\x12\x1f\n" +
-	"\vsecret_hint\x18\b \x01(\tR\n" +
+	"\fplatform_app\x18\a \x01(\bR\vplatformApp\x12$\n" +
+	"\vsecret_hint\x18\b \x01(\tB\x03\x80\x01\x01R\n" +
 	"secretHint*\xc2\x02\n" +
 	"\x0fConnectionState\x12 \n" +
 	"\x1cCONNECTION_STATE_UNSPECIFIED\x10\x00\x12\"\n" +
