@@ -67,6 +67,7 @@ func (v *View) with(c *change, inst *seal.Installation) (*View, []error) {
 			if keys = v.keysOf(id); keys == nil {
 				return nil, troubles
 			}
+			ws = withKeys(ws, v.byID[id].source.GetSealedKeys())
 		}
 		next.byID[id] = newWorkspace(ws, keys)
 	}
@@ -76,6 +77,11 @@ func (v *View) with(c *change, inst *seal.Installation) (*View, []error) {
 	next.workspaces = slices.SortedFunc(maps.Values(next.byID), func(a, b *Workspace) int { return strings.Compare(a.ID(), b.ID()) })
 	next.erasureMark = erasureMark(next.workspaces)
 	return next, troubles
+}
+
+// withKeys returns the workspace with the sealed keys that are in use, so that what is saved of it opens.
+func withKeys(ws *configv1.WorkspaceSnapshot, sealed []byte) *configv1.WorkspaceSnapshot {
+	return amend(ws, &configv1.WorkspaceSnapshot{Workspace: ws.GetWorkspace(), SealedKeys: sealed})
 }
 
 // keysOf returns the keys of a workspace, nil if there are none.
