@@ -233,7 +233,9 @@ func (w wireSteps) results(steps []Subrequest) ([]SubResult, bool) {
 			r.Err = asError(err)
 		} else if steps[at].body {
 			var made wireResult
-			_ = json.Unmarshal(r.Body, &made) // a change by id answers nothing
+			if len(r.Body) > 0 && json.Unmarshal(r.Body, &made) != nil { // a change by id answers nothing
+				return nil, false
+			}
 			r.ID, r.Created = made.ID, made.Created || r.Status == http.StatusCreated
 		}
 		out[at] = r

@@ -242,3 +242,11 @@ func TestCompositeAnswersThatAreNotOurs(t *testing.T) {
 		}
 	}
 }
+
+func TestACompositeAnswerThatIsNoResultIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	b := setup(t, reply(200, `{"compositeResponse":[{"body":["what is this"],"httpStatusCode":201,"referenceId":"acc"}]}`))
+	_, err := b.client.Composite(t.Context(), salesforce.CompositeRequest{Steps: steps()[:1]})
+	require.Equal(t, salesforce.CodeNotJSON, failure(t, err).Code)
+	require.True(t, salesforce.IsAmbiguous(err), "the step may have been done")
+}

@@ -154,6 +154,11 @@ func TestConnectingFromTheCommandLine(t *testing.T) {
 	require.Contains(t, i.output(t, "doctor", "--workspace", "acme", "--lang", "ja"), "アドレスで人物を検索できます")
 	require.Contains(t, i.output(t, "doctor", "--workspace", "acme", "--connection", "crm", "--last", "--json"), `"probe":"email_encryption"`)
 
+	err := i.run(t.Context(), strings.NewReader(""), io.Discard, "doctor", "--workspace", "elsewhere")
+	require.ErrorContains(t, err, "workspace elsewhere has no connection", "saying nothing would look like health")
+	err = i.run(t.Context(), strings.NewReader(""), io.Discard, "connect", "--workspace", "acme", "x", "--login-url", "http://evil.example")
+	require.Equal(t, "options.login_url: the address must begin with https://", words(err), "without what is meant for programs")
+
 	require.Contains(t, i.output(t, "override", "--workspace", "acme", "crm", "--state", "degraded", "--reason", "SF_APP_BLOCKED", "--note", "their migration"), "crm is DEGRADED(SF_APP_BLOCKED) until")
 	require.Contains(t, i.output(t, "connections", "--workspace", "acme", "--history", "crm"), "aoi (override)")
 	secretFile := filepath.Join(t.TempDir(), "secret")

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -64,7 +61,7 @@ func (f *connectionsFlags) list(ctx context.Context, service configv1.ConfigServ
 		return err
 	}
 	if f.asJSON {
-		return printLines(w, resp.GetConnections())
+		return printAllJSON(w, resp.GetConnections())
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
@@ -89,7 +86,7 @@ func (f *connectionsFlags) printHistory(ctx context.Context, service configv1.Co
 		return err
 	}
 	if f.asJSON {
-		return printLines(w, resp.GetChanges())
+		return printAllJSON(w, resp.GetChanges())
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
@@ -103,20 +100,6 @@ func (f *connectionsFlags) printHistory(ctx context.Context, service configv1.Co
 		t.AppendRow(table.Row{sinceText(c.GetTo()), stateName(c.GetFrom()), stateText(c.GetTo()), c.GetTo().GetCause(), by})
 	}
 	t.Render()
-	return nil
-}
-
-// printLines prints messages as JSON objects, one a line.
-func printLines[M proto.Message](w io.Writer, messages []M) error {
-	for _, m := range messages {
-		data, err := protojson.Marshal(m)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(w).Encode(json.RawMessage(data)); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -187,7 +170,7 @@ func (f *disconnectFlags) run(ctx context.Context, service configv1.ConnectServi
 		return err
 	}
 	if f.asJSON {
-		return printLines(w, []*configv1.DisconnectResponse{resp})
+		return printAllJSON(w, []*configv1.DisconnectResponse{resp})
 	}
 	text := "✓ %s is disconnected: its tokens are forgotten here and revoked at Salesforce\n"
 	if !resp.GetRevoked() {

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -56,16 +54,7 @@ func newDays() *cobra.Command {
 func printDays(w io.Writer, answer *configv1.ListIntegrationDaysResponse, asJSON bool) error {
 	days := answer.GetDays()
 	if asJSON {
-		for _, d := range days {
-			data, err := protojson.Marshal(d)
-			if err != nil {
-				return err
-			}
-			if err := json.NewEncoder(w).Encode(json.RawMessage(data)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printAllJSON(w, days)
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)

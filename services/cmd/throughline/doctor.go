@@ -79,6 +79,9 @@ func (f *doctorFlags) run(ctx context.Context, clients doctorClients, w io.Write
 			connections = append(connections, c.GetId())
 		}
 	}
+	if len(connections) == 0 {
+		return fmt.Errorf("workspace %s has no connection, or there is no such workspace; begin with throughline connect", f.workspace)
+	}
 	var errs []error
 	for _, id := range connections {
 		d, err := f.diagnose(ctx, clients.connect, id)
@@ -87,7 +90,7 @@ func (f *doctorFlags) run(ctx context.Context, clients doctorClients, w io.Write
 			continue
 		}
 		if f.asJSON {
-			err = printLines(w, []*configv1.Diagnosis{d})
+			err = printAllJSON(w, []*configv1.Diagnosis{d})
 		} else {
 			err = printDiagnosis(w, d, f.lang)
 		}

@@ -7,8 +7,15 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 )
+
+// statusPrefix is what gRPC puts before a service's own words.
+var statusPrefix = regexp.MustCompile(`rpc error: code = \w+ desc = `)
+
+// words are what an error says to people.
+func words(err error) string { return statusPrefix.ReplaceAllString(err.Error(), "") }
 
 // version is set by the linker.
 var version = "dev"
@@ -26,7 +33,7 @@ func run() int {
 		stop() // from here on a signal has its default effect
 	}()
 	if err := newRoot().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "throughline:", err)
+		fmt.Fprintln(os.Stderr, "throughline:", words(err))
 		return 1
 	}
 	return 0

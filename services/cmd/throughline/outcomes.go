@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -95,16 +93,7 @@ func (f *outcomeFlags) fill(now time.Time) error {
 
 func printOutcomes(w io.Writer, outcomes []*streamv1.Outcome, asJSON bool) error {
 	if asJSON {
-		for _, o := range outcomes {
-			data, err := protojson.Marshal(o)
-			if err != nil {
-				return err
-			}
-			if err := json.NewEncoder(w).Encode(json.RawMessage(data)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printAllJSON(w, outcomes)
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"strings"
 	"time"
 
@@ -203,5 +204,14 @@ func quoted(word string) string {
 // counts when it has ended, also early.
 func (f *replayFlags) audit(w io.Writer, what string, counts ...any) {
 	slog.New(slog.NewJSONHandler(w, nil)).Info(what,
-		append([]any{"user", os.Getenv("USER"), "filter", f.filter, "rate", f.rate, "new_mapping", f.remap, "resume", f.resume}, counts...)...)
+		append([]any{"user", userName(), "filter", f.filter, "rate", f.rate, "new_mapping", f.remap, "resume", f.resume}, counts...)...)
+}
+
+// userName is who runs this, for the audit line; "" when the system does not say.
+func userName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }

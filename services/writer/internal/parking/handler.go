@@ -122,13 +122,15 @@ type subject struct {
 	at                   time.Time
 }
 
-// subjectOf reads a parked write; the zero subject is nobody.
-func subjectOf(value []byte) subject {
-	w := new(streamv1.Write)
-	if proto.Unmarshal(value, w) != nil {
-		return subject{} // the writer says so when it comes back
+// read tells what a parked write belongs to and whom it is about. What is no write belongs to nothing but its connection, and is about
+// nobody; the writes stage says so when it comes back.
+func read(rec *stage.Record, workspace, connection string) (Action, subject) {
+	a, w := Action{Workspace: workspace, Connection: connection}, new(streamv1.Write)
+	if proto.Unmarshal(rec.Value, w) != nil {
+		return a, subject{}
 	}
-	return subject{w.GetWorkspace(), w.GetPersonKey(), w.GetOccurredAt().AsTime()}
+	a.Integration, a.Object, a.Version = w.GetIntegration(), w.GetObject(), w.GetIntegrationVersion()
+	return a, subject{w.GetWorkspace(), w.GetPersonKey(), w.GetOccurredAt().AsTime()}
 }
 
 func (h *Handler) erased(s subject) bool {
@@ -151,12 +153,12 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", errBadKey)
 	}
 	t, _ := Of(&rec)
-	about := subjectOf(rec.Value)
+	action, about := read(&rec, string(workspace), string(connection))
 	if h.erased(about) {
 		rec = Clone(rec)
 		return h.pass(ctx, release(&rec, t), rec.Offset)
 	}
-	one := held{rec: rec, ticket: t, action: actionOf(&rec, string(workspace), string(connection)), about: about}
+	one := held{rec: rec, ticket: t, action: action, about: about}
 	for {
 		if h.hold(one) {
 			return nil

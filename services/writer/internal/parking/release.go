@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
@@ -110,16 +108,6 @@ func (h *Handler) fits(room map[Action]int, a Action) bool {
 	}
 	room[a] = left - 1
 	return left > 0
-}
-
-// actionOf reads what a parked write belongs to. What is no write belongs to nothing; the writes stage says so.
-func actionOf(rec *stage.Record, workspace, connection string) Action {
-	a := Action{Workspace: workspace, Connection: connection}
-	w := new(streamv1.Write)
-	if proto.Unmarshal(rec.Value, w) == nil {
-		a.Integration, a.Object, a.Version = w.GetIntegration(), w.GetObject(), w.GetIntegrationVersion()
-	}
-	return a
 }
 
 // settle forgets writes and settles their offsets.
