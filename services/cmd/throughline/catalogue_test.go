@@ -161,10 +161,12 @@ func TestPreviewShowsRecordsAndReasons(t *testing.T) {
 	require.Equal(t, "b", service.previewed[0].GetSamples()[1].GetName())
 	for _, want := range []string{
 		`good · one`, `UPSERT Row__c, Key__c = k1  \(action row\)`, `Views__c │ 3 +│ path engagement.views`, `Lead__c  │ \(cleared\)`,
+		`would be refused by apply:\n  actions\[0\]\.fields\[0\]\.field: SF_FIELD_GONE`,
 		`note: VALUE_TRUNCATED`, `SKIPPED\(NO_MATCH\) Row__c: nobody there`, `nothing: the condition does not hold`,
 	} {
 		require.Regexp(t, want, out.String())
 	}
+	require.NotContains(t, out.String(), "good would be refused")
 
 	// What is printed as samples is read as samples.
 	out.Reset()

@@ -164,11 +164,31 @@ func (f *previewFlags) run(ctx context.Context, service configv1.CatalogueServic
 				}
 			}
 		default:
-			err = printPreview(w, r.name, answer.GetResults())
+			if err = printPreview(w, r.name, answer.GetResults()); err == nil {
+				err = printRefusal(ctx, service, r, w)
+			}
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// printRefusal says what keeps a rule from being saved: a preview shows what it makes of samples, and asks no org.
+func printRefusal(ctx context.Context, service configv1.CatalogueServiceClient, r previewRequest, w io.Writer) error {
+	if r.request.GetIntegration() == nil {
+		return nil
+	}
+	answer, err := service.ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: r.request.GetIntegration()})
+	if err != nil {
+		return fmt.Errorf("integration %s: %w", r.name, err)
+	}
+	for n, p := range answer.GetProblems() {
+		if n == 0 {
+			fmt.Fprintf(w, "%s would be refused by apply:\n", r.name)
+		}
+		fmt.Fprintf(w, "  %s: %s\n", p.GetField(), p.GetDescription())
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 
 	"google.golang.org/grpc/codes"
@@ -31,8 +30,7 @@ func (s *Server) CreateApiKey(ctx context.Context, req *configv1.CreateApiKeyReq
 		return nil, err
 	}
 	secret := rand.Text() + rand.Text() // 260 bits, letters and digits only
-	hash := sha256.Sum256([]byte(secret))
-	key.SecretHash, key.RevokedAt, key.Scopes = hash[:], nil, auth.ScopesOf(key)
+	key.SecretHash, key.RevokedAt, key.Scopes = auth.HashOf(secret), nil, auth.ScopesOf(key)
 	at := store.Key{Workspace: key.GetWorkspace(), Kind: store.KindAPIKey, ID: key.GetId()}
 	switch err := s.save(ctx, at, 0, key, nil); {
 	case errors.Is(err, store.ErrStale):

@@ -3,7 +3,6 @@ package consent
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -129,11 +128,6 @@ const (
 
 // CallbackURL is the address to register with an app, character by character (IMM-6).
 func (s *Service) CallbackURL() string { return s.deps.PublicURL() + CallbackPath }
-
-func hash(secret string) []byte {
-	sum := sha256.Sum256([]byte(secret))
-	return sum[:]
-}
 
 // unguessable returns 260 random bits as 52 letters and digits, which also suit a state parameter and a PKCE verifier.
 func unguessable() string { return rand.Text() + rand.Text() }

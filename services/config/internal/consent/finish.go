@@ -13,6 +13,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -148,7 +149,7 @@ func (s *Service) knownOrg(ctx context.Context, f store.Flow) (string, error) {
 // ask keeps what was authorised until somebody confirms it: the person at Salesforce, or with why an administrator here.
 func (s *Service) ask(ctx context.Context, f store.Flow, a *attempt, why *Failure) (Arrival, error) {
 	next, token := f, unguessable()
-	next.Status, next.StateHash = configv1.FlowStatus_FLOW_STATUS_CONFIRM, hash(token)
+	next.Status, next.StateHash = configv1.FlowStatus_FLOW_STATUS_CONFIRM, auth.HashOf(token)
 	next.ExpiresAt = s.deps.Clock.Now().Add(s.cfg.LoginTimeout)
 	result := s.result(f, a)
 	if why != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -67,7 +68,7 @@ func (s *Service) Begin(ctx context.Context, in Start) (store.Flow, string, erro
 	ticket := unguessable()
 	f := store.Flow{
 		ID: uuid.NewString(), Workspace: o.GetWorkspace(), Connection: o.GetConnection(), Actor: in.Actor, SetupLink: in.SetupLink,
-		Status: configv1.FlowStatus_FLOW_STATUS_WAITING, TicketHash: hash(ticket), CreatedAt: now, ExpiresAt: now.Add(s.lifetime(in)),
+		Status: configv1.FlowStatus_FLOW_STATUS_WAITING, TicketHash: auth.HashOf(ticket), CreatedAt: now, ExpiresAt: now.Add(s.lifetime(in)),
 	}
 	if f.Sealed, err = s.seal(f, a); err != nil {
 		return store.Flow{}, "", err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) Look(ctx context.Context, ticket string) (Invitation, error) {
 }
 
 func (s *Service) waiting(ctx context.Context, ticket string) (store.Flow, *attempt, error) {
-	f, err := s.deps.Find.FlowByTicket(ctx, hash(ticket))
+	f, err := s.deps.Find.FlowByTicket(ctx, auth.HashOf(ticket))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return f, nil, failure(CodeLinkUnknown, "there is no such link")
@@ -64,7 +65,7 @@ func (s *Service) Depart(ctx context.Context, ticket string) (Departure, error) 
 	}
 	cookie := unguessable()
 	next := f
-	next.CookieHash = hash(cookie)
+	next.CookieHash = auth.HashOf(cookie)
 	address, err := s.leave(ctx, f, next, a)
 	if errors.Is(err, store.ErrStale) {
 		return Departure{}, failure(CodeLinkUsed, "the link was used; ask for a new one")
@@ -82,7 +83,7 @@ func (s *Service) leave(ctx context.Context, f, next store.Flow, a *attempt) (st
 	if err != nil {
 		return "", asFailure(err)
 	}
-	next.Status, next.StateHash = configv1.FlowStatus_FLOW_STATUS_AT_SALESFORCE, hash(a.State)
+	next.Status, next.StateHash = configv1.FlowStatus_FLOW_STATUS_AT_SALESFORCE, auth.HashOf(a.State)
 	next.ExpiresAt = s.deps.Clock.Now().Add(s.cfg.LoginTimeout)
 	if next.Sealed, err = s.seal(next, a); err != nil {
 		return "", err
@@ -120,7 +121,7 @@ func (s *Service) Return(ctx context.Context, query url.Values, cookie string) (
 // claim finds the attempt that a state belongs to, checks the browser, and takes the step: nobody else can.
 func (s *Service) claim(ctx context.Context, state, cookie string, at configv1.FlowStatus) (store.Flow, *attempt, error) {
 	unknown := failure(CodeStateUnknown, "this login is not known, or it was finished; begin again")
-	f, err := s.deps.Find.FlowByState(ctx, hash(state))
+	f, err := s.deps.Find.FlowByState(ctx, auth.HashOf(state))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || state == "":
 		s.refused(ctx, store.Flow{}, CodeStateUnknown)
@@ -130,7 +131,7 @@ func (s *Service) claim(ctx context.Context, state, cookie string, at configv1.F
 	case f.Status != at:
 		s.refused(ctx, f, CodeStateUnknown)
 		return f, nil, unknown
-	case subtle.ConstantTimeCompare(f.CookieHash, hash(cookie)) != 1:
+	case subtle.ConstantTimeCompare(f.CookieHash, auth.HashOf(cookie)) != 1:
 		s.refused(ctx, f, CodeOtherBrowser)
 		return f, nil, failure(CodeOtherBrowser, "finish the login in the browser in which it was begun")
 	case !s.deps.Clock.Now().Before(f.ExpiresAt):
