@@ -119,8 +119,8 @@ func (c *Cloud) open(sealed, associated []byte) ([]byte, error) {
 
 // aws answers as AWS Key Management Service API Reference describes Encrypt and Decrypt, in JSON 1.1.
 func (c *Cloud) aws(w http.ResponseWriter, r *http.Request) {
-	fail := func(status int, kind, text string) {
-		reply(w, status, map[string]any{"__type": kind, "message": text})
+	fail := func(kind, text string) {
+		reply(w, http.StatusBadRequest, map[string]any{"__type": kind, "message": text})
 	}
 	var req struct {
 		KeyID             string `json:"KeyId"`
@@ -129,16 +129,16 @@ func (c *Cloud) aws(w http.ResponseWriter, r *http.Request) {
 		EncryptionContext map[string]string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
-		fail(http.StatusBadRequest, "SerializationException", "not JSON")
+		fail("SerializationException", "not JSON")
 		return
 	}
 	if c.note(r) || !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=") {
-		fail(http.StatusBadRequest, "AccessDeniedException", "User is not authorized to perform this operation")
+		fail("AccessDeniedException", "User is not authorized to perform this operation")
 		return
 	}
 	about, err := json.Marshal(req.EncryptionContext) // keys in order
 	if err != nil || req.KeyID != awsKeyARN {
-		fail(http.StatusBadRequest, "NotFoundException", "Key does not exist")
+		fail("NotFoundException", "Key does not exist")
 		return
 	}
 	switch r.Header.Get("X-Amz-Target") {
@@ -147,12 +147,12 @@ func (c *Cloud) aws(w http.ResponseWriter, r *http.Request) {
 	case "TrentService.Decrypt":
 		plain, err := c.open(req.CiphertextBlob, about)
 		if err != nil {
-			fail(http.StatusBadRequest, "InvalidCiphertextException", "")
+			fail("InvalidCiphertextException", "")
 			return
 		}
 		reply(w, http.StatusOK, map[string]any{"KeyId": awsKeyARN, "Plaintext": plain})
 	default:
-		fail(http.StatusBadRequest, "UnknownOperationException", "")
+		fail("UnknownOperationException", "")
 	}
 }
 
