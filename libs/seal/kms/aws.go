@@ -17,7 +17,7 @@ import (
 // newAWS wraps with a key of AWS KMS, in the region that its ARN names, with the credentials that the SDK finds. The associated data
 // is the call's encryption context, so that AWS's log tells what a key was used for.
 //
-//nolint:contextcheck // a key service is opened at a start, before there is anything to cancel
+//nolint:contextcheck,nolintlint // reported at callers: a key service is opened at a start, before there is anything to cancel
 func newAWS(cfg Config, region string) (tink.AEAD, error) {
 	trusted, err := cfg.tls()
 	if err != nil {

@@ -20,7 +20,7 @@ const gcpScope = "https://www.googleapis.com/auth/cloudkms"
 // newGCP wraps with a key of Google Cloud KMS, over its REST API, with the token in a file or the credentials that Google's library
 // finds.
 //
-//nolint:contextcheck // as newAWS
+//nolint:contextcheck,nolintlint // as newAWS
 func newGCP(cfg Config) (tink.AEAD, error) {
 	trusted, err := cfg.tls()
 	if err != nil {
