@@ -45,7 +45,7 @@ test-kafka-run:
 	THROUGHLINE_TEST_LONG=1 go test -count=1 -p 1 -timeout 15m ./libs/stage/... ./services/e2e/...
 test-postgres: ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
 	deploy/postgres/run-postgres.sh exec go test -count=1 ./services/config/...
-test-separate: build ## Every service as a process of its own, as docker-compose.yml runs them, on Apache Kafka and PostgreSQL
+test-separate: build ## Every service as a process of its own, with its own Kafka user, over TLS: Apache Kafka and PostgreSQL
 	deploy/separate.sh
 test-clients: build ## Third-party Salesforce clients, unchanged, against the simulator (needs Node.js, npm and Python 3)
 	deploy/clients/run.sh

@@ -2,7 +2,8 @@
 # Runs what docker-compose.yml runs – Apache Kafka, PostgreSQL, the Salesforce simulator and every service on its own – as
 # plain processes on this machine, with the same configuration file, and checks what they do together: events over HTTP and
 # over Kafka, records in the org, trace and outcomes, a writer killed with -9 while its requests are under way, and an orderly
-# stop. Needs java, Maven, PostgreSQL, curl and bin/throughline; no container engine. About a minute; `make test-separate`.
+# stop. Everything speaks TLS, and every service has a Kafka user of its own with the rights that `throughline acls` lists and no
+# others. Needs java, Maven, PostgreSQL, openssl, curl and bin/throughline; no container engine. About a minute; `make test-separate`.
 #
 # KEEP=1 keeps the working folder with all logs.
 set -euo pipefail
@@ -16,7 +17,9 @@ free_port() {
     (exec 3<>"/dev/tcp/127.0.0.1/$free") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((free + 1))") 2>/dev/null || return 0
   done
 }
-[ -n "${KAFKA_BROKERS:-}" ] || { free_port; exec deploy/kafka/run-kafka.sh exec --port "$free" -- "$0" "$@"; }
+accounts=(ingest visits identity mapping writer config console trace replay)
+[ -n "${KAFKA_SECRETS:-}" ] || { free_port; unset KAFKA_BROKERS
+  exec deploy/kafka/run-kafka.sh exec --port "$free" --secure "player ${accounts[*]/#/tl-}" -- "$0" "$@"; }
 [ -n "${THROUGHLINE_TEST_POSTGRES:-}" ] || exec deploy/postgres/run-postgres.sh exec "$0" "$@"
 
 bin=${THROUGHLINE:-$PWD/bin/throughline} compose=$PWD/deploy/compose
@@ -49,6 +52,13 @@ await() {
 # The compose file's configuration, with this machine's addresses and paths in place of the network's and the volumes'.
 export THROUGHLINE_CONFIG=$compose/throughline.yaml
 export THROUGHLINE_KAFKA__BROKERS="[$KAFKA_BROKERS]"
+export THROUGHLINE_KAFKA__TLS="{enabled: true, ca_file: $KAFKA_SECRETS/ca.crt}"
+as() { # Kafka user, command…
+  THROUGHLINE_KAFKA__SASL="{mechanism: SCRAM-SHA-512, username: $1, password_file: $KAFKA_SECRETS/$1}" "${@:2}"
+}
+export THROUGHLINE_CONFIG__TLS="{cert_file: $KAFKA_SECRETS/node.crt, key_file: $KAFKA_SECRETS/node.key}" THROUGHLINE_CONFIG__PLAINTEXT=false
+export THROUGHLINE_SETTINGS__TLS="{ca_file: $KAFKA_SECRETS/ca.crt}" THROUGHLINE_SETTINGS__PLAINTEXT=false
+export THROUGHLINE_INGEST__HTTP__CERT_FILE=$KAFKA_SECRETS/node.crt THROUGHLINE_INGEST__HTTP__KEY_FILE=$KAFKA_SECRETS/node.key
 export THROUGHLINE_TELEMETRY__OTLP_ENDPOINT=
 export THROUGHLINE_INSTALLATION_KEY_FILE=$dir/keys/installation.key
 export THROUGHLINE_ADMIN_TOKEN_FILE=$dir/keys/admin.token THROUGHLINE_VIEWER_TOKEN_FILE=$dir/keys/viewer.token
@@ -66,7 +76,7 @@ export SALESFORCE_URL=$sim/orgs/acme # for example.yaml
 
 start() { # one service, by the name it has here: a number at its end tells replicas apart
   THROUGHLINE_ADMIN__LISTEN=127.0.0.1:${port[$1-admin]} THROUGHLINE_SETTINGS__SAVE_PATH=$dir/$1.snapshot \
-    "$bin" serve "${1%-[0-9]}" >>"$dir/$1.log" 2>&1 &
+    as "tl-${1%-[0-9]}" exec "$bin" serve "${1%-[0-9]}" >>"$dir/$1.log" 2>&1 &
   pid[$1]=$!
 }
 health() { "$bin" health --url "http://127.0.0.1:${port[$1-admin]}/readyz"; }
@@ -100,15 +110,16 @@ video() { # content, viewer: half of it watched, left
   event video.ended "s-$1" "$c" "$2" ',"completed":false'
 }
 post() { # file; prints the answer's status
-  curl -s -m 30 -o "$dir/answer.json" -w '%{http_code}' "http://127.0.0.1:${port[ingest]}/v1/events" \
+  curl -s -m 30 -o "$dir/answer.json" -w '%{http_code}' --cacert "$KAFKA_SECRETS/ca.crt" "https://127.0.0.1:${port[ingest]}/v1/events" \
     -H "Authorization: Bearer $1" -H 'Content-Type: application/x-ndjson' --data-binary "@$2"
 }
 
 # ---- start, in the compose file's order
-"$bin" init >"$dir/init.log" 2>&1 || give_up "init: $(cat "$dir/init.log")"
+as admin "$bin" init >"$dir/init.log" 2>&1 || give_up "init: $(cat "$dir/init.log")"
 check "init makes the try-out topic too" 1 "$(grep -c 'viewing-events, 12 partitions' "$dir/init.log")"
 check "init's keys and tokens are their owner's alone" 4 "$(find "$dir/keys" -type f -perm 600 | wc -l)"
-"$bin" init >/dev/null 2>&1 && row ok "init once more changes nothing" "exit 0" || { row MISS "init once more" "failed"; missed=1; }
+as admin "$bin" acls --create --producer User:player=viewing-events >"$dir/acls.log" 2>&1 || give_up "acls: $(cat "$dir/acls.log")"
+as admin "$bin" init >/dev/null 2>&1 && row ok "init once more changes nothing" "exit 0" || { row MISS "init once more" "failed"; missed=1; }
 "$bin" simulate --listen "127.0.0.1:${port[simulator]}" --dir "$dir/salesforce" --scenario "$compose/orgs.yaml" >"$dir/simulator.log" 2>&1 &
 pid[simulator]=$!
 await 20 simulator "$bin" health --url "$sim/_sim/stats" || give_up "the simulator did not start"
@@ -140,7 +151,15 @@ check "the same events again are taken, without effect" 202 "$(post "$key" "$dir
 # ---- events over Kafka, one of them nonsense
 for n in $(seq 10); do document "kd-$n" amir@cedar.example; video "kv-$n" taro@customer.example; done >"$dir/kafka.ndjson"
 echo '{"key":"nonsense","value":"not an event"}' >>"$dir/kafka.ndjson"
-check "events over Kafka" "sent 61 events to viewing-events" "$("$bin" send "$dir/kafka.ndjson" 2>&1)"
+check "events over Kafka" "sent 61 events to viewing-events" "$(as player "$bin" send "$dir/kafka.ndjson" 2>&1)"
+refused() { # what, Kafka user, command…: it must fail for want of a right
+  if THROUGHLINE_KAFKA__PRODUCE_TIMEOUT=3s as "${@:2}" >"$dir/refused.log" 2>&1; then row MISS "$1" "it may"; missed=1
+  elif grep -q 'is not authorized' "$dir/refused.log"; then row ok "$1" "refused by Kafka"
+  else row MISS "$1" "$(tail -1 "$dir/refused.log")"; missed=1; fi
+}
+refused "a producer may not write the pipeline's topics" player "$bin" send --topic tl.writes.v1 "$dir/kafka.ndjson"
+refused "a producer may not read what becomes of events" player "$bin" replay --workspace acme --stage ingest
+refused "the writer may not write what identity writes" tl-writer "$bin" send --topic tl.resolved.v1 "$dir/kafka.ndjson"
 await 60 tasks has Task 20 && await 30 rows has Engagement__c 40 || true
 check "one Task per document left" 20 "$(records Task)"
 check "one engagement per person and content" 40 "$(records Engagement__c)"
@@ -150,10 +169,11 @@ check "the nonsense is a dead letter" 1 "$(sum ingest throughline_stage_dead_let
 written() { "$bin" outcomes --workspace acme --event "$sample" --status written | grep -q ' Task 00T'; }
 await 20 "the run log" written && row ok "outcomes names the event's record" "$("$bin" outcomes --workspace acme --event "$sample" --status written --json | grep -o '00T[A-Za-z0-9]*' | head -1)" \
   || { row MISS "outcomes of $sample" "no written Task"; missed=1; }
-"$bin" trace --workspace acme "$sample" >"$dir/trace.txt" 2>&1 && row ok "trace follows it" "$(wc -l <"$dir/trace.txt") lines, exit 0" \
+as tl-trace "$bin" trace --workspace acme "$sample" >"$dir/trace.txt" 2>&1 && row ok "trace follows it" "$(wc -l <"$dir/trace.txt") lines, exit 0" \
   || { row MISS "trace" "$(tail -1 "$dir/trace.txt")"; missed=1; }
 check "trace tells of stages and record" 1 "$(grep -q 'document-close\|follow-up' "$dir/trace.txt" && grep -cm1 '00T' "$dir/trace.txt" || echo 0)"
-outcomes=$(curl -sf -m 30 -H "Authorization: Bearer $(cat "$dir/keys/viewer.token")" "http://127.0.0.1:${port[http]}/v1/workspaces/acme/outcomes?eventId=$sample")
+outcomes=$(curl -sf -m 30 -H "Authorization: Bearer $(cat "$dir/keys/viewer.token")" --cacert "$KAFKA_SECRETS/ca.crt" \
+  "https://127.0.0.1:${port[http]}/v1/workspaces/acme/outcomes?eventId=$sample")
 check "the HTTP API knows what became of the event" yes "$(grep -q STATUS_ <<<"$outcomes" && echo yes)"
 page=$(curl -s -m 20 -c "$dir/jar" -L -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/?token=$(cat "$dir/keys/viewer.token")")
 check "the console lets its token in" 200 "$page"
@@ -166,7 +186,7 @@ check "one writer alone has the org's lane" 0 "$(sum "$other" throughline_writer
 curl -sf -m 5 "$sim/_sim/faults" -d '{faults: [{id: slow, org: acme, route: "collections*", action: drop_after, wait: 8s}]}' >"$dir/fault.json"
 before=$(sum "$owner" 'throughline_writer_records_total.*WRITTEN')
 for n in $(seq 150); do document "wd-$n" lena@neuland.example; done >"$dir/wave.ndjson"
-"$bin" send "$dir/wave.ndjson" >/dev/null
+as player "$bin" send "$dir/wave.ndjson" >/dev/null
 # The org has made the first of them, but its answer is 8 s away: the worst moment.
 await 30 "the first Task" has Task 21 || true
 answered=$(($(sum "$owner" 'throughline_writer_records_total.*WRITTEN') - before))

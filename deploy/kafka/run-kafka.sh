@@ -5,9 +5,13 @@
 #   run-kafka.sh start  [--port N] [--dir D]        start it and wait until it answers
 #   run-kafka.sh status [--dir D]                   print its address, or fail
 #   run-kafka.sh stop   [--dir D]                   stop it; its data stays in D
-#   run-kafka.sh exec   [--port N] -- command …     start one with a fresh directory, run command with KAFKA_BROKERS
+#   run-kafka.sh exec   [--port N] [--secure …] -- command …     start one with a fresh directory, run command with KAFKA_BROKERS
 #                                                   set, stop it, and exit as the command did. If KAFKA_BROKERS is
 #                                                   set already, only run the command
+#
+# --secure "USER …" has it speak TLS only, to users with a password (SCRAM-SHA-512), who may do what ACLs say and nothing else; "admin"
+# may do everything. D/secrets has ca.crt and a file with each user's password; exec names the folder in KAFKA_SECRETS. Needs
+# openssl.
 #
 # --port defaults to 19092; the controller listens on the next one. --dir defaults to .build/kafka in the repository; the
 # jars are kept in .build/kafka-jars. KAFKA_HEAP sets the heap (default 512m).
@@ -18,9 +22,10 @@ root=$(cd "$here/../.." && pwd)
 jars=$root/.build/kafka-jars
 port=19092
 dir=$root/.build/kafka
+users=
 
 usage() {
-	sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -65,6 +70,52 @@ configure() {
 	CONFIG
 }
 
+# secure adds what only a secured node has, and makes its certificate and passwords.
+secure() {
+	local user secrets=$dir/secrets
+	command -v openssl >/dev/null || fail "openssl is missing"
+	mkdir -p "$secrets"
+	if [[ ! -f $secrets/ca.crt ]]; then
+		{
+			openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=throughline-test-ca \
+				-keyout "$secrets/ca.key" -out "$secrets/ca.crt"
+			openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=127.0.0.1 \
+				-keyout "$secrets/node.key" -out "$secrets/node.csr"
+			openssl x509 -req -in "$secrets/node.csr" -CA "$secrets/ca.crt" -CAkey "$secrets/ca.key" -CAcreateserial -days 30 \
+				-extfile <(echo "subjectAltName=IP:127.0.0.1") -out "$secrets/node.crt"
+		} 2>"$dir/openssl.log" || {
+			cat "$dir/openssl.log" >&2
+			fail "could not make certificates"
+		}
+		cat "$secrets/node.key" "$secrets/node.crt" >"$secrets/node.pem"
+	fi
+	for user in admin $users; do
+		[[ -f $secrets/$user ]] || openssl rand -hex 16 >"$secrets/$user"
+	done
+	sed -i "s/PLAINTEXT:\/\/127.0.0.1:$port/SASL_SSL:\/\/127.0.0.1:$port/; s/PLAINTEXT:PLAINTEXT/SASL_SSL:SASL_SSL/" "$dir/server.properties"
+	cat >>"$dir/server.properties" <<-CONFIG
+		inter.broker.listener.name=SASL_SSL
+		sasl.enabled.mechanisms=SCRAM-SHA-512
+		sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+		listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="admin" password="$(cat "$secrets/admin")";
+		ssl.keystore.type=PEM
+		ssl.keystore.location=$secrets/node.pem
+		ssl.truststore.type=PEM
+		ssl.truststore.location=$secrets/ca.crt
+		authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+		super.users=User:admin;User:ANONYMOUS
+	CONFIG
+}
+
+# scram prints what makes the users known when the storage is formatted.
+scram() {
+	local user
+	[[ -n $users ]] || return 0
+	for user in admin $users; do
+		printf -- '--add-scram\nSCRAM-SHA-512=[name=%s,password=%s]\n' "$user" "$(cat "$dir/secrets/$user")"
+	done
+}
+
 # kafka becomes a java that runs one of Kafka's classes: call it in a subshell. What it says at "info" is only that it has
 # started, which start waits for.
 kafka() {
@@ -77,7 +128,7 @@ kafka() {
 running() { [[ -f $dir/pid ]] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
 
 # address reads the port of the node in $dir.
-address() { sed -n 's|^advertised.listeners=PLAINTEXT://||p' "$dir/server.properties"; }
+address() { sed -n 's|^advertised.listeners=[A-Z_]*://||p' "$dir/server.properties"; }
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 
@@ -86,9 +137,12 @@ start() {
 	answers && fail "port $port is taken; choose another with --port"
 	fetch
 	configure
+	[[ -z $users ]] || secure
+	local known
+	mapfile -t known < <(scram)
 	if [[ ! -f $dir/data/meta.properties ]]; then
 		(kafka kafka.tools.StorageTool format --cluster-id throughline-test-cluster1 \
-			--config "$dir/server.properties") >"$dir/format.log" 2>&1 || {
+			--config "$dir/server.properties" "${known[@]}") >"$dir/format.log" 2>&1 || {
 			cat "$dir/format.log" >&2
 			fail "could not format $dir/data"
 		}
@@ -134,6 +188,7 @@ given_dir=
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--port) port=${2:?--port needs a number} && shift 2 ;;
+	--secure) users=${2:?--secure needs users} && shift 2 ;;
 	--dir) dir=${2:?--dir needs a path} && given_dir=1 && shift 2 ;;
 	--) shift && break ;;
 	-*) usage ;;
@@ -151,6 +206,7 @@ exec)
 	[[ -n $given_dir ]] || dir=$(mktemp -d)
 	trap 'stop; [[ -n $given_dir ]] || rm -rf "$dir"' EXIT
 	start
+	[[ -z $users ]] || export KAFKA_SECRETS=$dir/secrets
 	KAFKA_BROKERS=127.0.0.1:$port "$@"
 	;;
 *) usage ;;

@@ -34,11 +34,13 @@ type Config struct {
 	Logger *slog.Logger `yaml:"-"`
 }
 
-// User is a SASL user with all rights.
+// User is a SASL user.
 type User struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
 	Mechanism, Name string
 	Password        secret.String
+	// Limited users may do what ACLs say; others may do everything.
+	Limited bool
 }
 
 // Broker is a running broker.
@@ -79,13 +81,23 @@ func Start(cfg Config) (*Broker, error) {
 		opts = append(opts, kfake.EnableSASL())
 	}
 	for _, u := range cfg.Users {
-		opts = append(opts, kfake.Superuser(u.Mechanism, u.Name, u.Password.Reveal()))
+		opts = append(opts, u.option())
+		if u.Limited {
+			opts = append(opts, kfake.EnableACLs())
+		}
 	}
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
 	return &Broker{cluster: cluster, addrs: cluster.ListenAddrs()}, nil
+}
+
+func (u User) option() kfake.Opt {
+	if u.Limited {
+		return kfake.User(u.Mechanism, u.Name, u.Password.Reveal())
+	}
+	return kfake.Superuser(u.Mechanism, u.Name, u.Password.Reveal())
 }
 
 func (c Config) port() (int, error) {

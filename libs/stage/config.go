@@ -92,7 +92,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c Config) group() string {
+// GroupID is the consumer group that the stage reads with.
+func (c Config) GroupID() string {
 	if c.Group != "" {
 		return c.Group
 	}

@@ -90,7 +90,7 @@ func (s *Stage) Run(ctx context.Context) error {
 	}
 	defer unregister()
 	m := Membership{
-		Group:            s.cfg.group(),
+		Group:            s.cfg.GroupID(),
 		Topic:            s.cfg.Topic,
 		SessionTimeout:   s.cfg.SessionTimeout,
 		RebalanceTimeout: s.cfg.DrainTimeout + s.cfg.SessionTimeout,

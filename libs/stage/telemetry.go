@@ -54,7 +54,7 @@ func newTelemetry(s *Stage) (*telemetry, error) {
 	dead, err2 := m.Int64Counter("throughline.stage.dead_letters", metric.WithUnit("{message}"),
 		metric.WithDescription("Records given up, by reason."))
 	t := &telemetry{
-		tracer: s.deps.Tracer.Tracer(scope), stage: s.cfg.Name, topic: s.cfg.Topic, group: s.cfg.group(),
+		tracer: s.deps.Tracer.Tracer(scope), stage: s.cfg.Name, topic: s.cfg.Topic, group: s.cfg.GroupID(),
 		meter: m, process: process, dead: dead,
 	}
 	attrs := []attribute.KeyValue{

@@ -215,6 +215,7 @@ func TestARequestThatIsCancelledLeavesNoHalf(t *testing.T) {
 
 // A workspace learns that one of its callers reached for another's; the other's log stays free of it.
 func TestReachingForAnotherWorkspaceIsWrittenDown(t *testing.T) {
+	t.Attr("requirement", "XC-19")
 	t.Parallel()
 	b := prepare(t)
 	b.cfg.Access.Refusals.Burst = 2

@@ -32,6 +32,7 @@ func put(ctx context.Context, client configv1.AccessServiceClient, m *configv1.M
 }
 
 func TestMembersHaveRolesAndAnOwnerStays(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b, ctx := setup(t), t.Context()
 	b.workspace(t, "acme")
@@ -71,6 +72,7 @@ func TestMembersHaveRolesAndAnOwnerStays(t *testing.T) {
 }
 
 func TestOwnersThatAllLeaveAtOnceLeaveOneBehind(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b, ctx := setup(t), t.Context()
 	b.workspace(t, "acme")
@@ -102,6 +104,7 @@ func TestOwnersThatAllLeaveAtOnceLeaveOneBehind(t *testing.T) {
 const operatorToken = "operator-token-0123456789"
 
 func TestAnOperatorIsLetInForATimeOnly(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b := prepare(t)
 	b.cfg.Callers = append(b.cfg.Callers, config.Caller{Name: "ken", Role: config.RoleOperator, Token: secret.New(operatorToken)})

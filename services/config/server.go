@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/throughline-dev/throughline/libs/certs"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
@@ -125,11 +126,11 @@ func (t TLS) credentials() (credentials.TransportCredentials, error) {
 
 // config reads the certificates.
 func (t TLS) config() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	pair, err := certs.Load(t.CertFile, t.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w", err)
 	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.Server}
 	if t.ClientCAFile != "" {
 		pem, err := os.ReadFile(t.ClientCAFile)
 		if err != nil {

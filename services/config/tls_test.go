@@ -68,6 +68,7 @@ func (a *authority) issue(t *testing.T, name string) {
 }
 
 func TestMutualTLS(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	ours, theirs := newAuthority(t), newAuthority(t)
 	ours.issue(t, "server")
@@ -125,6 +126,7 @@ func TestCertificatesMayBeOptional(t *testing.T) {
 
 // A service may prove who it is by its certificate alone; a certificate of ours that no caller has lets nobody in.
 func TestAServiceIsKnownByItsCertificate(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	ours := newAuthority(t)
 	for _, name := range []string{"server", "writer", "unknown"} {

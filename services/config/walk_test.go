@@ -246,6 +246,7 @@ func (b *testBundle) newKeyUntil(t *testing.T, id string, until time.Time) strin
 }
 
 func TestEveryCallIsRefusedToEveryWrongCaller(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b, callers := setupWalk(t)
 	calls := documentedCalls(t)
@@ -300,6 +301,7 @@ func limited(name string) bool {
 }
 
 func TestEveryCallIsOpenToThoseWhoMayMakeIt(t *testing.T) {
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b, callers := setupWalk(t)
 	calls, conns := documentedCalls(t), b.dialAll(t, callers)
@@ -320,6 +322,8 @@ func TestEveryCallIsOpenToThoseWhoMayMakeIt(t *testing.T) {
 
 // What is limited to a workspace finds nothing elsewhere, and no difference between what is not there and what is not theirs.
 func TestNoCallerReachesIntoAnotherWorkspace(t *testing.T) {
+	t.Attr("requirement", "XC-19")
+	t.Attr("requirement", "XC-20")
 	t.Parallel()
 	b, callers := setupWalk(t)
 	calls, conns := documentedCalls(t), b.dialAll(t, callers)

@@ -58,6 +58,9 @@ type Source struct {
 	Group string `yaml:"group"`
 	// DeriveIDs accepts events without an id and derives one from their bytes.
 	DeriveIDs bool `yaml:"derive_ids"`
+	// EventsPerSecond limits what one process takes from the topic; what is more waits in it. For topics bound to a tenant, so that
+	// one tenant's flood does not fill what all share behind ingest (XC-15). 0: no limit.
+	EventsPerSecond int `yaml:"events_per_second"`
 }
 
 // DefaultConfig has no sources and the HTTP endpoint switched off.
@@ -87,17 +90,18 @@ func (c Config) Validate() error {
 		need(!seen[s.Topic], "sources[%d].topic %q is listed twice", i, s.Topic)
 		need(s.Format == FormatAuto || s.Format == FormatCloudEvents || s.Format == FormatProtobuf,
 			"sources[%d].format must be cloudevents, protobuf or empty, not %q", i, s.Format)
+		need(s.EventsPerSecond >= 0, "sources[%d].events_per_second must not be negative, is %d", i, s.EventsPerSecond)
 		need(s.Workspace == "" || event.WorkspaceID(s.Workspace), "sources[%d].workspace %q is not a workspace id", i, s.Workspace)
 		seen[s.Topic] = true
 		if s.Topic != "" {
-			errs = append(errs, c.stageOf(s).Validate())
+			errs = append(errs, c.StageOf(s).Validate())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// stageOf is the configuration of the stage that reads one source.
-func (c Config) stageOf(s Source) stage.Config {
+// StageOf is the configuration of the stage that reads one source.
+func (c Config) StageOf(s Source) stage.Config {
 	cfg := c.Stage
 	cfg.Name, cfg.Topic, cfg.StateTopic, cfg.Group = intake.Stage, s.Topic, "", s.Group
 	if cfg.Group == "" {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/ingest/edge"
 	"github.com/throughline-dev/throughline/services/ingest/event"
@@ -21,16 +23,21 @@ type processor struct {
 	clock    stage.Clock
 	observer edge.Observer
 	intake   *intake.Intake
+	// pace is the source's, shared by its partitions; nil without a limit.
+	pace *rate.Limiter
 }
 
 var _ stage.Processor = (*processor)(nil)
 
 // Process decides about every record of the batch. Promise 3: a record becomes an activity, is skipped with an outcome,
 // or is dead-lettered with a reason; whatever a record holds, it causes no error.
-func (p *processor) Process(_ context.Context, batch []stage.Record, out *stage.Outbox) error {
+func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stage.Outbox) error {
 	view := p.settings.View()
 	if view == nil {
 		return errNoSettings
+	}
+	if err := p.wait(ctx, len(batch)); err != nil {
+		return err
 	}
 	now := p.clock.Now()
 	for i := range batch {
@@ -50,6 +57,29 @@ func (p *processor) Process(_ context.Context, batch []stage.Record, out *stage.
 		p.observer.Observe(p.source.Topic, &d)
 	}
 	return nil
+}
+
+// wait lets n events through at the source's pace. Promise 6: only this source's partitions wait; each has a worker of its own.
+func (p *processor) wait(ctx context.Context, n int) error {
+	if p.pace == nil {
+		return nil
+	}
+	for n > 0 {
+		step := min(n, p.pace.Burst())
+		if err := p.pace.WaitN(ctx, step); err != nil {
+			return err
+		}
+		n -= step
+	}
+	return nil
+}
+
+// newPace returns a source's limiter, or nil. A burst is one second's events.
+func newPace(s Source) *rate.Limiter {
+	if s.EventsPerSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(s.EventsPerSecond), s.EventsPerSecond)
 }
 
 // arrival is the broker's time of the record: deciding about it again tomorrow must come out the same. A producer that

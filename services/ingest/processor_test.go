@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +52,28 @@ func setup(tb testing.TB) *testBundle {
 	require.NoError(tb, err)
 	b.service = service
 	return b
+}
+
+func TestAFloodWaitsInItsOwnTopic(t *testing.T) {
+	t.Attr("requirement", "XC-15")
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.source.EventsPerSecond, b.source.Workspace = 10, "acme"
+		flood, other := b.processor(), b.processor()
+		other.pace = nil
+		flood.pace = newPace(b.source)
+		batch := make([]stage.Record, 100) // what they hold does not matter
+		started := time.Now()
+		require.NoError(t, flood.Process(t.Context(), batch, &b.out))
+		require.Equal(t, 9*time.Second, time.Since(started), "ten at once, and ten a second")
+		require.NoError(t, other.Process(t.Context(), batch, &b.out))
+		require.Equal(t, 9*time.Second, time.Since(started), "others are not held up")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		require.ErrorIs(t, flood.Process(ctx, batch, &b.out), context.Canceled, "a stop does not wait for the pace")
+	})
 }
 
 func (b *testBundle) processor() *processor {

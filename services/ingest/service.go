@@ -108,9 +108,11 @@ func (s *Service) newStage(source Source) (*stage.Stage, error) {
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
 		DeadLetter: deadletter.EncodeFor(s.deps.Sealer, func(rec *stage.Record) string { return s.workspaceOf(source, rec) }),
 	}
-	return stage.NewPipeline(s.cfg.stageOf(source), deps, func(stage.Partition, *stage.Table) (stage.Processor, error) {
+	pace := newPace(source)
+	return stage.NewPipeline(s.cfg.StageOf(source), deps, func(stage.Partition, *stage.Table) (stage.Processor, error) {
 		return &processor{
 			source: source, settings: s.deps.Settings, clock: s.deps.Clock, observer: s.tally, intake: s.newIntake(),
+			pace: pace,
 		}, nil
 	})
 }

@@ -143,6 +143,7 @@ func (c *crowd) written(workspace string, org *pacedOrg, step time.Duration) {
 }
 
 func TestAFloodAndASlowOrgDelayNobodyElse(t *testing.T) {
+	t.Attr("requirement", "XC-15")
 	t.Parallel()
 	c := newCrowd(t)
 	// All in one partition, and before the others: a hundred times as much of one, and of another what its org never answers.

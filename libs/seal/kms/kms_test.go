@@ -188,7 +188,7 @@ func TestConfig(t *testing.T) {
 		"hcvault://s3cret@vault:8200/transit/keys/tl":  "key_uri",
 		"hcvault://vault/transit/keys/tl?token=s3cret": "key_uri",
 		"aws-kms://arn:aws:kms:eu-central-1:1:key/1":   "key_uri",
-		"http://vault/transit/keys/tl":                 "no key service",
+		"http://vault/transit/keys/tl":                 "key_uri",
 	} {
 		cfg := kms.DefaultConfig()
 		cfg.KeyURI = uri

@@ -24,6 +24,18 @@ type vault struct {
 	aead   tink.AEAD
 }
 
+func parseVault(uri string) (*url.URL, error) {
+	u, err := url.Parse(uri)
+	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("key_uri: want hcvault://<host>:<port>/<mount>/keys/<name>, without a user, a query or a fragment")
+	}
+	parts := strings.Split(u.Path, "/")
+	if u.Host == "" || len(parts) < 4 || parts[len(parts)-2] != "keys" || parts[len(parts)-1] == "" || parts[1] == "" {
+		return nil, errors.New("key_uri: want hcvault://<host>:<port>/<mount>/keys/<name>")
+	}
+	return u, nil
+}
+
 func newVault(cfg Config, key *url.URL) (*vault, error) {
 	// It reads VAULT_NAMESPACE and others from the environment; what would lead elsewhere is overruled.
 	conn := api.DefaultConfig()

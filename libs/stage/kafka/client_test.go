@@ -3,6 +3,8 @@ package kafka_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
@@ -263,6 +266,30 @@ func TestClient(t *testing.T) {
 		require.Error(t, c.EnsureTopics(ctx, kafka.TopicSpec{Name: "t", Partitions: 1}))
 		c.Close()
 	})
+}
+
+func TestAChangedPasswordNeedsNoRestart(t *testing.T) {
+	t.Attr("requirement", "XC-21")
+	t.Parallel()
+	b, err := broker.Start(broker.Config{Users: []broker.User{{Mechanism: "SCRAM-SHA-512", Name: "ingest", Password: secret.New("new-password")}}})
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	file := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(file, []byte("old-password\n"), 0o600))
+	cfg := kafka.DefaultConfig(b.Addr()...)
+	cfg.SASL = kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: "ingest", PasswordFile: file}
+	cfg.RequestTimeout = 2 * time.Second
+	c, err := kafka.New(cfg, kafka.Deps{})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.Error(t, c.EnsureTopics(ctx, kafka.TopicSpec{Name: "t", Partitions: 1, ReplicationFactor: 1}))
+
+	require.NoError(t, os.WriteFile(file, []byte("new-password\n"), 0o600))
+	require.Eventually(t, func() bool {
+		return c.EnsureTopics(t.Context(), kafka.TopicSpec{Name: "t", Partitions: 1, ReplicationFactor: 1}) == nil
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestConfigNamesWhatIsWrong(t *testing.T) {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
+	"github.com/throughline-dev/throughline/libs/certs"
 	"github.com/throughline-dev/throughline/libs/secret"
 )
 
@@ -136,10 +138,38 @@ func (s SASL) validate(encrypted bool) error {
 	return nil
 }
 
+// mechanism returns what authenticates connections, or nil for none. A password file is read now, to find out whether it can
+// be, and again for every connection, so that a changed password needs no restart.
 func (s SASL) mechanism() (sasl.Mechanism, error) {
 	if s.Mechanism == "" {
 		return nil, nil
 	}
+	m, err := s.read()
+	if err != nil || !s.Password.IsEmpty() {
+		return m, err
+	}
+	return rereading{s, m.Name()}, nil
+}
+
+// rereading reads its password file for every connection.
+type rereading struct {
+	sasl SASL
+	name string
+}
+
+// Name implements sasl.Mechanism.
+func (r rereading) Name() string { return r.name }
+
+// Start implements sasl.Mechanism.
+func (r rereading) Start(ctx context.Context) (sasl.StateMachine, []byte, error) {
+	m, err := r.sasl.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.Start(ctx)
+}
+
+func (s SASL) read() (sasl.Mechanism, error) {
 	password := s.Password.Reveal()
 	if password == "" {
 		raw, err := os.ReadFile(s.PasswordFile)
@@ -174,11 +204,11 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		pair, err := certs.Load(t.CertFile, t.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("kafka: reading tls.cert_file and tls.key_file: %w", err)
 		}
-		cfg.Certificates = []tls.Certificate{cert}
+		cfg.GetClientCertificate = pair.Client
 	}
 	return cfg, nil
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ func (c *Client) topic(ctx context.Context, name string) (*topicInfo, error) {
 			continue
 		}
 		if t.Error != nil {
-			return nil, fmt.Errorf("kafka: looking up topic %s: %w", name, t.Error)
+			return nil, c.noTopic(name, t.Error)
 		}
 		info := &topicInfo{leaders: make([]int, len(t.Partitions)), expires: time.Now().Add(metadataTTL)}
 		for _, p := range t.Partitions {
@@ -44,7 +45,15 @@ func (c *Client) topic(ctx context.Context, name string) (*topicInfo, error) {
 		c.topics.Store(name, info)
 		return info, nil
 	}
-	return nil, fmt.Errorf("kafka: looking up topic %s: %w", name, kafka.UnknownTopicOrPartition)
+	return nil, c.noTopic(name, kafka.UnknownTopicOrPartition)
+}
+
+// noTopic says what a missing topic may mean: brokers hide the topics that the user may not describe, as if there were none.
+func (c *Client) noTopic(name string, err error) error {
+	if user := c.cfg.SASL.Username; user != "" && errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return fmt.Errorf("kafka: looking up topic %s: %w; or the user %s is not authorized for it", name, err, user)
+	}
+	return fmt.Errorf("kafka: looking up topic %s: %w", name, err)
 }
 
 // forget drops what is known of a topic after a partition refused a request.

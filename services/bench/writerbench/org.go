@@ -73,7 +73,13 @@ func (e *environment) simulateApart(ctx context.Context, sc *simulator.Scenario)
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	cmd := exec.CommandContext(life, e.cfg.Program, "simulate", "--listen", "127.0.0.1:0", "--scenario", file)
-	cmd.Stderr = os.Stderr
+	said, err := os.Create(filepath.Join(dir, "simulator.log")) // not among the figures
+	if err != nil {
+		stop()
+		return "", err
+	}
+	e.closers = append(e.closers, said.Close)
+	cmd.Stderr = said
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -93,7 +99,8 @@ func (e *environment) simulateApart(ctx context.Context, sc *simulator.Scenario)
 			return url, nil
 		}
 	}
-	return "", errors.New("the simulator ended before it said where it listens")
+	last, err := os.ReadFile(said.Name())
+	return "", errors.Join(fmt.Errorf("the simulator ended before it said where it listens: %s", last), err)
 }
 
 // sign signs in to the org and returns a client with nothing in flight yet.

@@ -14,6 +14,7 @@ import (
 )
 
 func TestOnlyTheWorkspacesOwnKeyIsLetIn(t *testing.T) {
+	t.Attr("requirement", "XC-21")
 	t.Parallel()
 	for name, header := range map[string]string{
 		"none":              "",
@@ -42,6 +43,8 @@ func TestOnlyTheWorkspacesOwnKeyIsLetIn(t *testing.T) {
 }
 
 func TestFloodOfOneWorkspaceLeavesTheOthersTheirShare(t *testing.T) {
+	t.Attr("requirement", "XC-15")
+	t.Attr("requirement", "XC-21")
 	t.Parallel()
 	b := setup(t)
 	b.cfg.EventsPerSecond, b.cfg.BatchEvents, b.cfg.Burst = 2, 3, 3
@@ -64,6 +67,7 @@ func TestFloodOfOneWorkspaceLeavesTheOthersTheirShare(t *testing.T) {
 }
 
 func TestPlacesForRequestsAreShared(t *testing.T) {
+	t.Attr("requirement", "XC-15")
 	t.Parallel()
 	b := setup(t)
 	b.cfg.InFlight = 2

@@ -293,6 +293,7 @@ func TestBatchOfGoodEventsIsAccepted(t *testing.T) {
 }
 
 func TestRequestThatCannotBeReadIsRefusedWhole(t *testing.T) {
+	t.Attr("requirement", "XC-21")
 	t.Parallel()
 	big := bytes.Repeat([]byte(" "), 10<<20)
 	for name, tc := range map[string]struct {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/throughline-dev/throughline/libs/certs"
 )
 
 // maxHeaderBytes and idleTimeout bound what a connection may hold without a request.
@@ -71,11 +73,11 @@ func (s Server) listen(ctx context.Context) (net.Listener, error) {
 	if s.Config.CertFile == "" {
 		return listener, nil
 	}
-	cert, err := tls.LoadX509KeyPair(s.Config.CertFile, s.Config.KeyFile)
+	pair, err := certs.Load(s.Config.CertFile, s.Config.KeyFile)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("use http.cert_file: %w", err), listener.Close())
 	}
 	return tls.NewListener(listener, &tls.Config{
-		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		GetCertificate: pair.Server, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	}), nil
 }

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/throughline-dev/throughline/libs/certs"
 )
 
 // Dial prepares a connection to the config service that carries the caller's token; it connects when first used. Close
@@ -86,11 +88,11 @@ func (c TLSConfig) credentials() (credentials.TransportCredentials, error) {
 		}
 	}
 	if c.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		pair, err := certs.Load(c.CertFile, c.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("tls.cert_file: %w", err)
 		}
-		out.Certificates = []tls.Certificate{cert}
+		out.GetClientCertificate = pair.Client
 	}
 	return credentials.NewTLS(out), nil
 }

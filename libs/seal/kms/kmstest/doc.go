@@ -1,3 +1,3 @@
-// Package kmstest is a key service to test against: the part of HashiCorp Vault's transit engine that wraps keys, over HTTPS
-// and with tokens, answering in Vault's own words. It keeps nothing.
+// Package kmstest has key services to test against, over HTTPS and answering in their own words: the part of HashiCorp Vault's
+// transit engine that wraps keys, AWS KMS and Google Cloud KMS. They keep nothing.
 package kmstest
