@@ -11,6 +11,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
+	"github.com/throughline-dev/throughline/services/config/internal/notices"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -47,6 +48,8 @@ type Config struct {
 	RunLog RunLog `yaml:"run_log"`
 	// Catalogue bounds how orgs are asked about their objects and fields.
 	Catalogue Catalogue `yaml:"catalogue"`
+	// Notices says when administrators are told of what is in the way, and over which mail server.
+	Notices Notices `yaml:"notices"`
 	// Privacy is how people are erased and exports of their data are made.
 	Privacy Privacy `yaml:"privacy"`
 
@@ -100,6 +103,9 @@ type Retention = runlog.Retention
 // Privacy bounds the work on erasures and exports.
 type Privacy = privacy.Config
 
+// Notices says when administrators are told of what is in the way, and over which mail server.
+type Notices = notices.Config
+
 // Database is SQLite by a path, or PostgreSQL by a DSN.
 type Database struct {
 	// SQLitePath is a file on this machine, for one replica.
@@ -150,6 +156,7 @@ func DefaultConfig() Config {
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
 		Privacy:            privacy.DefaultConfig(),
+		Notices:            notices.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -208,6 +215,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Catalogue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("catalogue.%w", err))
+	}
+	if err := c.Notices.Validate(); err != nil {
+		return fmt.Errorf("notices.%w", err)
 	}
 	if err := c.Privacy.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("privacy.%w", err))

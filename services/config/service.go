@@ -21,6 +21,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
+	"github.com/throughline-dev/throughline/services/config/internal/notices"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
@@ -94,6 +95,7 @@ type Service struct {
 	cleaner   *runlog.Cleaner
 	catalogue *catalogue.Catalogue
 	keys      *keys.Rewrapper
+	notices   *notices.Worker
 	serving   atomic.Bool
 	closing   sync.Once
 	closed    error
@@ -121,6 +123,9 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
 	s.keys = keys.New(cfg.Keys, keys.Deps{Store: s.store, Installation: deps.Installation, Logger: s.deps.Logger})
 	if s.connect, err = s.newConnecting(); err != nil {
+		return nil, err
+	}
+	if s.notices, err = s.newNotices(); err != nil {
 		return nil, err
 	}
 	if s.api, err = s.newAPI(); err != nil {
@@ -170,6 +175,8 @@ func (s *Service) newAPI() (*api.Server, error) {
 		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
 		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
 		Catalogue:      s.catalogue,
+		Notices:        s.store,
+		Notifier:       s.notices,
 		Installation:   s.deps.Installation,
 		Compile:        s.deps.Compile,
 		Decide:         s.deps.Decide,
@@ -182,6 +189,17 @@ func (s *Service) newAPI() (*api.Server, error) {
 
 func (s *Service) orgs() orgs {
 	return orgs{timeout: s.cfg.OrgTimeout, trusted: s.cfg.TrustedHosts, tracer: s.deps.Tracer, meter: s.deps.Meter}
+}
+
+func (s *Service) newNotices() (*notices.Worker, error) {
+	w, err := notices.New(s.cfg.Notices, notices.Deps{
+		Troubles: s.store, Diagnoses: s.connect.diagnose, Notices: s.store, Tellings: s.store, Purger: s.store, Documents: s.store,
+		RunLog: s.store, Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("notices.%w", err)
+	}
+	return w, nil
 }
 
 // newPrivacy builds what answers and works on requests about personal data.
@@ -236,6 +254,10 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.catalogue.Run(ctx) })
 	group.Go(func() error {
 		s.officer.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		s.notices.Run(ctx)
 		return nil
 	})
 	if s.runLog != nil {

@@ -110,6 +110,9 @@ type Deps struct {
 	Pages        bool
 	Hub          *watch.Hub
 	Installation *seal.Installation
+	// Notices and Notifier are what is in the way, and who is told.
+	Notices  NoticeStore
+	Notifier Notifier
 	// Catalogue knows what orgs have to offer.
 	Catalogue *catalogue.Catalogue
 	// Compile makes an integration ready to run, the way mapping will.
@@ -131,6 +134,7 @@ type Server struct {
 	configv1.UnimplementedConnectServiceServer
 	configv1.UnimplementedCatalogueServiceServer
 	configv1.UnimplementedRunLogServiceServer
+	configv1.UnimplementedNoticeServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -90,6 +90,13 @@ var rules = map[string]Rule{
 
 	configv1.RunLogService_ListIntegrationDays_FullMethodName: {Roles: everybody, Scope: readOutcomes},
 
+	configv1.NoticeService_ListNotices_FullMethodName:           {Roles: readers, Scope: readSettings},
+	configv1.NoticeService_QuietNotice_FullMethodName:           {Roles: editors},
+	configv1.NoticeService_PutNoticeRecipient_FullMethodName:    {Roles: admins},
+	configv1.NoticeService_ListNoticeRecipients_FullMethodName:  {Roles: readers},
+	configv1.NoticeService_RemoveNoticeRecipient_FullMethodName: {Roles: admins},
+	configv1.NoticeService_TestNoticeRecipient_FullMethodName:   {Roles: admins},
+
 	configv1.AccessService_PutMember_FullMethodName:               {Roles: admins},
 	configv1.AccessService_ListMembers_FullMethodName:             {Roles: readers},
 	configv1.AccessService_RemoveMember_FullMethodName:            {Roles: admins},
@@ -178,6 +185,8 @@ func WorkspaceOf(request any) string {
 		return r.GetKey().GetWorkspace()
 	case *configv1.PutMemberRequest:
 		return r.GetMember().GetWorkspace()
+	case *configv1.PutNoticeRecipientRequest:
+		return r.GetRecipient().GetWorkspace()
 	case interface{ GetWorkspace() string }:
 		return r.GetWorkspace()
 	}

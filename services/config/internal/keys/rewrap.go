@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/notices"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
@@ -245,6 +246,8 @@ func reseal(inst *seal.Installation, row store.SealedRow) (key uint32, next []by
 		next, err = anew(inst, row.Sealed, consent.FlowContext(row.Workspace, row.ID))
 	case row.Table == store.SealedRevocations:
 		next, err = anew(inst, row.Sealed, lifecycle.RevocationContext(row.Workspace, row.ID))
+	case row.Kind == store.KindRecipient:
+		next, err = anew(inst, row.Sealed, notices.RecipientContext(row.Workspace, row.ID))
 	case row.Kind == store.KindConnection:
 		next, err = anew(inst, row.Sealed, tokens.CredentialContext(row.Workspace, row.ID))
 	case row.Kind == store.KindWorkspace:

@@ -157,17 +157,21 @@ func (s *Store) DropBroken(ctx context.Context, key Key, version int64) (bool, e
 
 // BrokenOf reads a workspace's broken integrations, by id.
 func (s *Store) BrokenOf(ctx context.Context, workspace string) ([]Broken, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT integration, connection, version, found_at, body FROM broken_integrations
+	rows, err := s.read.QueryContext(ctx, `SELECT workspace, integration, connection, version, found_at, body FROM broken_integrations
 		WHERE workspace = $1 ORDER BY integration`, workspace)
+	return scanBroken(rows, err)
+}
+
+func scanBroken(rows *sql.Rows, err error) ([]Broken, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read broken integrations: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var out []Broken
 	for rows.Next() {
-		b := Broken{Workspace: workspace}
+		var b Broken
 		var found int64
-		if err := rows.Scan(&b.Integration, &b.Connection, &b.Version, &found, &b.Body); err != nil {
+		if err := rows.Scan(&b.Workspace, &b.Integration, &b.Connection, &b.Version, &found, &b.Body); err != nil {
 			return nil, fmt.Errorf("read broken integrations: %w", err)
 		}
 		b.FoundAt = fromMicros(found)

@@ -17,6 +17,8 @@ const (
 	KindIntegration Kind = "integration"
 	KindContent     Kind = "content"
 	KindAPIKey      Kind = "apikey"
+	// KindRecipient is whom to tell of notices; its address is sealed.
+	KindRecipient Kind = "recipient"
 )
 
 // Key names a document.

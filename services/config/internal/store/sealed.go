@@ -36,7 +36,7 @@ type SealedRow struct {
 // sealedQuery reads the rows after a key, in its order.
 var sealedQuery = map[SealedTable]string{
 	SealedDocuments: `SELECT workspace, kind, id, sealed FROM documents
-		WHERE sealed IS NOT NULL AND (workspace, kind, id) > ($1, $2, $3) ORDER BY workspace, kind, id LIMIT $4`,
+		WHERE sealed IS NOT NULL AND LENGTH(sealed) > 0 AND (workspace, kind, id) > ($1, $2, $3) ORDER BY workspace, kind, id LIMIT $4`,
 	SealedTokens: `SELECT workspace, $1, connection, sealed FROM access_tokens
 		WHERE (workspace, connection) > ($2, $3) ORDER BY workspace, connection LIMIT $4`,
 	SealedFlows: `SELECT workspace, $1, id, sealed FROM connect_flows

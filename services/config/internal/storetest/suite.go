@@ -58,6 +58,8 @@ func Run(t *testing.T, open Open) {
 		{"Links", links},
 		{"Audit", audit},
 		{"AuditAge", auditAge},
+		{"Notices", notices},
+		{"Tellings", tellings},
 		{"Describes", describes},
 		{"Broken", broken},
 		{"Suppressions", suppressions},
