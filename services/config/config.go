@@ -14,6 +14,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	RunLog RunLog `yaml:"run_log"`
 	// Catalogue bounds how orgs are asked about their objects and fields.
 	Catalogue Catalogue `yaml:"catalogue"`
+	// Plans say which plans of workspaces include which source's Salesforce integration.
+	Plans plan.Rules `yaml:"plans"`
 	// Privacy is how people are erased and exports of their data are made.
 	Privacy Privacy `yaml:"privacy"`
 
@@ -149,6 +152,7 @@ func DefaultConfig() Config {
 		Keys:               keys.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
+		Plans:              plan.DefaultRules(),
 		Privacy:            privacy.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
@@ -208,6 +212,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Catalogue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("catalogue.%w", err))
+	}
+	if err := c.Plans.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("plans.%w", err))
 	}
 	if err := c.Privacy.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("privacy.%w", err))
