@@ -67,7 +67,7 @@ func At(plans []*configv1.Plan, source Source, t time.Time) *configv1.Plan {
 // Lapses returns the times in which a workspace with the plans is not entitled to what the sources include, by source and
 // time.
 func (r Rules) Lapses(plans []*configv1.Plan) []*configv1.Lapse {
-	if !r.Enforce {
+	if r.EnforceFrom.IsZero() {
 		return nil
 	}
 	var all []*configv1.Lapse
@@ -82,18 +82,24 @@ func (r Rules) lapsesOf(plans []*configv1.Plan, source Source) []*configv1.Lapse
 	if len(needed) == 0 {
 		return nil
 	}
-	open := &configv1.Lapse{Source: source, Needed: needed} // nothing was recorded before the first plan
+	since := func(t time.Time) *configv1.Lapse {
+		if t.Before(r.EnforceFrom) {
+			t = r.EnforceFrom
+		}
+		return &configv1.Lapse{Source: source, From: timestamppb.New(t), Needed: needed}
+	}
+	open := since(r.EnforceFrom) // nothing was recorded before the first plan
 	var out []*configv1.Lapse
 	for _, p := range Of(plans, source) {
 		switch in := r.includes(p); {
 		case in && open != nil:
 			open.Until = p.GetEffectiveFrom()
-			if open.From == nil || starts(p).After(open.GetFrom().AsTime()) {
+			if starts(p).After(open.GetFrom().AsTime()) {
 				out = append(out, open)
 			}
 			open = nil
 		case !in && open == nil:
-			open = &configv1.Lapse{Source: source, From: p.GetEffectiveFrom(), Needed: needed}
+			open = since(starts(p))
 		}
 	}
 	if open != nil {
@@ -111,7 +117,7 @@ func (r Rules) ForConnection(lapses []*configv1.Lapse, source Source) []*configv
 	if len(lapses) == 0 {
 		return nil
 	}
-	common := []*configv1.Lapse{{Needed: r.Needed(General)}}
+	common := []*configv1.Lapse{{From: timestamppb.New(r.EnforceFrom), Needed: r.Needed(General)}}
 	for _, one := range Sources() {
 		common = meet(common, r.ForConnection(lapses, one))
 	}
@@ -124,13 +130,13 @@ func meet(a, b []*configv1.Lapse) []*configv1.Lapse {
 	for _, x := range a {
 		for _, y := range b {
 			from, until := x.GetFrom(), x.GetUntil()
-			if from == nil || y.From != nil && y.From.AsTime().After(from.AsTime()) {
+			if y.GetFrom().AsTime().After(from.AsTime()) {
 				from = y.GetFrom()
 			}
 			if until == nil || y.Until != nil && y.Until.AsTime().Before(until.AsTime()) {
 				until = y.GetUntil()
 			}
-			if from == nil || until == nil || from.AsTime().Before(until.AsTime()) {
+			if until == nil || from.AsTime().Before(until.AsTime()) {
 				out = append(out, &configv1.Lapse{Source: x.GetSource(), From: from, Until: until, Needed: x.GetNeeded()})
 			}
 		}
@@ -141,7 +147,7 @@ func meet(a, b []*configv1.Lapse) []*configv1.Lapse {
 // Lapsed returns the lapse that t falls into, nil if there is none. A nil slice is the usual case and costs nothing.
 func Lapsed(lapses []*configv1.Lapse, t time.Time) *configv1.Lapse {
 	for _, l := range lapses {
-		if (l.From == nil || !t.Before(l.From.AsTime())) && (l.Until == nil || t.Before(l.Until.AsTime())) {
+		if !t.Before(l.GetFrom().AsTime()) && (l.Until == nil || t.Before(l.Until.AsTime())) {
 			return l
 		}
 	}
@@ -164,18 +170,16 @@ func Text(l *configv1.Lapse) string {
 func (r Rules) Entitlement(plans []*configv1.Plan, source Source, t time.Time) *configv1.Entitlement {
 	lapses := r.ForConnection(r.Lapses(plans), source)
 	out := &configv1.Entitlement{Source: source, Entitled: true, Plan: At(plans, source, t).GetName()}
-	if r.Enforce {
+	if !r.EnforceFrom.IsZero() {
 		out.Needed = r.Needed(source)
 	}
 	if l := Lapsed(lapses, t); l != nil {
 		out.Entitled, out.ChangesAt = false, l.Until
-		if l.From != nil {
-			out.KeptUntil = timestamppb.New(l.From.AsTime().Add(r.Keep))
-		}
+		out.KeptUntil = timestamppb.New(l.GetFrom().AsTime().Add(r.Keep))
 		return out
 	}
 	for _, l := range lapses {
-		if l.From != nil && l.From.AsTime().After(t) {
+		if l.GetFrom().AsTime().After(t) {
 			out.ChangesAt = l.From
 			break
 		}

@@ -22,7 +22,7 @@ func has(source plan.Source, name string, from int) *configv1.Plan {
 
 func enforced(change ...func(*plan.Rules)) plan.Rules {
 	r := plan.DefaultRules()
-	r.Enforce = true
+	r.EnforceFrom = day(-5)
 	for _, f := range change {
 		f(&r)
 	}
@@ -84,6 +84,9 @@ func TestADowngradeHoldsFromItsTime(t *testing.T) {
 	require.False(t, of(day(10)))
 	require.False(t, of(day(20).Add(-time.Nanosecond)))
 	require.True(t, of(day(20)))
+
+	require.True(t, of(day(-5).Add(-time.Nanosecond)), "before the rules held")
+	require.False(t, of(day(-5)))
 
 	e := r.Entitlement(plans, plan.Video, day(5))
 	require.True(t, e.GetEntitled())

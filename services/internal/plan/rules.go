@@ -41,8 +41,9 @@ func Name(s Source) string {
 
 // Rules say which plans include a source's Salesforce integration.
 type Rules struct {
-	// Enforce makes the rules hold. Without it everybody is entitled to everything, whatever plans are recorded.
-	Enforce bool `yaml:"enforce"`
+	// EnforceFrom is when the rules begin to hold. Until then, and without it, everybody is entitled to everything, whatever
+	// plans are recorded.
+	EnforceFrom time.Time `yaml:"enforce_from"`
 	// Video, Document, Phone, Usage and Events name the plans that include the source, without regard to case. An empty list
 	// includes it in every plan, and where none is recorded.
 	Video    []string `yaml:"video"`

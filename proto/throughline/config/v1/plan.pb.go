@@ -168,7 +168,7 @@ type Lapse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of which source.
 	Source SourceKind `protobuf:"varint,1,opt,name=source,proto3,enum=throughline.config.v1.SourceKind" json:"source,omitempty"`
-	// Its beginning; absent: it always was so.
+	// Its beginning.
 	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	// Its end, not included; absent: until further notice.
 	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
@@ -249,7 +249,7 @@ type Entitlement struct {
 	Needed []string `protobuf:"bytes,4,rep,name=needed,proto3" json:"needed,omitempty"`
 	// When that changes; absent: no change is recorded.
 	ChangesAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=changes_at,json=changesAt,proto3" json:"changes_at,omitempty"`
-	// Not entitled: when connections are disconnected for good and their secrets erased; absent: not known.
+	// Not entitled: when connections are disconnected for good and their secrets erased.
 	KeptUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
 	// The connections that are there for it, by id.
 	Connections   []string `protobuf:"bytes,7,rep,name=connections,proto3" json:"connections,omitempty"`

@@ -26,9 +26,10 @@ func entitle(snapshot *configv1.Snapshot, rules plan.Rules) {
 // lineageOf sets apart what was built by other rules: to a watcher that follows, settings have changed although no revision
 // has.
 func lineageOf(rules plan.Rules) string {
-	if !rules.Enforce {
+	if rules.EnforceFrom.IsZero() {
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", [][]string{rules.Video, rules.Document, rules.Phone, rules.Usage, rules.Events}))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q", rules.EnforceFrom.UnixNano(),
+		[][]string{rules.Video, rules.Document, rules.Phone, rules.Usage, rules.Events}))
 	return "/plans-" + hex.EncodeToString(sum[:8])
 }
