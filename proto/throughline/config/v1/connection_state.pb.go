@@ -527,7 +527,9 @@ type Consent struct {
 	// The app is the platform's own, not the customer's.
 	PlatformApp bool `protobuf:"varint,7,opt,name=platform_app,json=platformApp,proto3" json:"platform_app,omitempty"`
 	// The last four characters of the customer's consumer secret, to recognise it by; empty for short ones (IMM-5).
-	SecretHint    string `protobuf:"bytes,8,opt,name=secret_hint,json=secretHint,proto3" json:"secret_hint,omitempty"`
+	SecretHint string `protobuf:"bytes,8,opt,name=secret_hint,json=secretHint,proto3" json:"secret_hint,omitempty"`
+	// Keyed hash of the address that both administrators were shown to have, to notice when the user's changes (ZOOM-3).
+	AddressKey    string `protobuf:"bytes,30,opt,name=address_key,json=addressKey,proto3" json:"address_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +620,13 @@ func (x *Consent) GetSecretHint() string {
 	return ""
 }
 
+func (x *Consent) GetAddressKey() string {
+	if x != nil {
+		return x.AddressKey
+	}
+	return ""
+}
+
 var File_throughline_config_v1_connection_state_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
@@ -641,7 +650,7 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"anyAddress\"\x80\x01\n" +
 	"\fPhoneAccount\x12>\n" +
 	"\x04role\x18\x01 \x01(\x0e2 .throughline.config.v1.PhoneRoleB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x120\n" +
-	"\x14third_party_dialling\x18\x02 \x01(\bR\x12thirdPartyDialling\"\x8e\x02\n" +
+	"\x14third_party_dialling\x18\x02 \x01(\bR\x12thirdPartyDialling\"\xb4\x02\n" +
 	"\aConsent\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x16\n" +
@@ -651,7 +660,9 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\twith_pkce\x18\x06 \x01(\bR\bwithPkce\x12!\n" +
 	"\fplatform_app\x18\a \x01(\bR\vplatformApp\x12$\n" +
 	"\vsecret_hint\x18\b \x01(\tB\x03\x80\x01\x01R\n" +
-	"secretHint*\xc2\x02\n" +
+	"secretHint\x12$\n" +
+	"\vaddress_key\x18\x1e \x01(\tB\x03\x80\x01\x01R\n" +
+	"addressKey*\xc2\x02\n" +
 	"\x0fConnectionState\x12 \n" +
 	"\x1cCONNECTION_STATE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eCONNECTION_STATE_NOT_CONNECTED\x10\x01\x12&\n" +
