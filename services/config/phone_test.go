@@ -84,7 +84,9 @@ func TestBothAdministratorsHaveTheSameAddress(t *testing.T) {
 	t.Attr("requirement", "ZOOM-3")
 	t.Parallel()
 	log := &quietLog{}
-	b := connectable(t, func(b *testBundle) { b.deps.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})) })
+	b := connectable(t, func(b *testBundle) {
+		b.deps.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	sim := newSimulator(t, b, func(sc *simulator.Scenario) { sc.Orgs[1].Users[0].Email = "hana@acme.example.invalid" })
 	start := func(org, address string) (*configv1.StartConnectResponse, shownPage) {
 		started := b.startConnect(t, options(sim.login(org), of("zoom"), func(o *configv1.ConnectOptions) { o.ExpectedEmail = address }))
@@ -137,7 +139,9 @@ func TestBothAdministratorsHaveTheSameAddress(t *testing.T) {
 	b.disconnect(t, true)
 	uat := options(sim.login("uat"), of("zoom"), func(o *configv1.ConnectOptions) { o.Connection, o.ExpectedEmail = "uat", "Hana@Acme.example" })
 	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, uat).GetLink()).code, "a sandbox's address has an ending")
-	free := options(sim.login("acme"), of("zoom"), func(o *configv1.ConnectOptions) { o.Connection, o.ExpectedEmail, o.Settings.AnyAddress = "any", "", true })
+	free := options(sim.login("acme"), of("zoom"), func(o *configv1.ConnectOptions) {
+		o.Connection, o.ExpectedEmail, o.Settings.AnyAddress = "any", "", true
+	})
 	require.Equal(t, http.StatusOK, b.browser(t).connect(b.startConnect(t, free).GetLink()).code, "where the connection says so")
 	for _, address := range []string{"hana@acme.example", "taro@phone.example", "moved@acme.example"} {
 		require.NotContains(t, strings.ToLower(log.String()), address)

@@ -5,17 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
-	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
-	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // ListAccounts implements configv1.ConnectionListServiceServer.
@@ -123,56 +118,4 @@ func activityOf(c *configv1.Connection, integrations []*configv1.Integration) (c
 		status = configv1.ActivityStatus_ACTIVITY_STATUS_PAUSED
 	}
 	return status, n
-}
-
-// mayConnect refuses to begin what the workspace's plan does not include, or what is installed already.
-func (s *Server) mayConnect(ctx context.Context, o *configv1.ConnectOptions) error {
-	listed, err := list[configv1.Connection](ctx, s, o.GetWorkspace(), store.KindConnection)
-	if err != nil {
-		return err
-	}
-	product := o.GetSettings().GetSource()
-	at := slices.IndexFunc(listed, func(c *configv1.Connection) bool { return c.GetId() == o.GetConnection() })
-	if at >= 0 && product == "" {
-		product = listed[at].GetSettings().GetSource()
-	}
-	if at < 0 && product == hopin {
-		as := &configv1.Connection{Settings: o.GetSettings(), LoginUrl: o.GetLoginUrl()}
-		for _, c := range listed {
-			if c.GetSettings().GetSource() == hopin && environmentOf(c) == environmentOf(as) {
-				return installed(c)
-			}
-		}
-	}
-	return s.requirePlan(ctx, o.GetWorkspace(), plan.OfProduct(product))
-}
-
-// hopin is installed once for a whole organisation and all its events, in each environment (HOPIN-2).
-const hopin = "hopin"
-
-func installed(c *configv1.Connection) error {
-	return withDetail(status.New(codes.FailedPrecondition, "it is installed already for the whole workspace, as connection "+c.GetId()+
-		": change the settings of that one"), &errdetails.ErrorInfo{
-		Reason: "ALREADY_INSTALLED", Domain: errorDomain, Metadata: map[string]string{"connection": c.GetId()},
-	}).Err()
-}
-
-// mayEnter lets settings of a connection be changed whatever the plan, but nothing be connected that must not begin by a
-// login either.
-func (s *Server) mayEnter(ctx context.Context, next, old *configv1.Connection) error {
-	settings := next.GetSettings()
-	if old.GetVersion() != 0 && settings.GetSource() == old.GetSettings().GetSource() && !hasSecrets(next) {
-		return nil
-	}
-	if err := s.requirePlan(ctx, next.GetWorkspace(), plan.OfProduct(settings.GetSource())); err != nil {
-		return err
-	}
-	if err := consent.CheckPhone(settings); err != nil {
-		return connectError(err)
-	}
-	var v violations
-	if consent.ComparesAddress(settings) {
-		v.add("connection.settings.any_address", "connect it by a login, which compares the addresses of both administrators, or say that they may differ")
-	}
-	return v.err()
 }
