@@ -200,8 +200,8 @@ func (s *Server) GetConnection(ctx context.Context, req *configv1.GetConnectionR
 // ListConnections implements configv1.ConfigServiceServer.
 func (s *Server) ListConnections(ctx context.Context, req *configv1.ListConnectionsRequest) (*configv1.ListConnectionsResponse, error) {
 	connections, err := list[configv1.Connection](ctx, s, req.GetWorkspace(), store.KindConnection)
-	if err != nil {
-		return nil, err
+	if err != nil || len(connections) == 0 {
+		return &configv1.ListConnectionsResponse{}, err
 	}
 	states, err := s.deps.States.ConnectionStates(ctx, req.GetWorkspace())
 	if err != nil {
