@@ -94,7 +94,7 @@ func (a *accountsFlags) chosen() ([]column, error) {
 	return out, nil
 }
 
-func (a *accountsFlags) print(ctx context.Context, conn *grpc.ClientConn, f connectionsFlags, w io.Writer) error {
+func (a *accountsFlags) show(ctx context.Context, conn *grpc.ClientConn, f connectionsFlags, w io.Writer) error {
 	columns, err := a.chosen()
 	if err != nil {
 		return err

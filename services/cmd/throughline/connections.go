@@ -47,7 +47,7 @@ func newConnections() *cobra.Command {
 				return f.printHistory(cmd.Context(), configv1.NewConnectServiceClient(conn), cmd.OutOrStdout())
 			}
 			if f.accounts.wanted() {
-				return f.accounts.print(cmd.Context(), conn, f, cmd.OutOrStdout())
+				return f.accounts.show(cmd.Context(), conn, f, cmd.OutOrStdout())
 			}
 			return f.list(cmd.Context(), configv1.NewConfigServiceClient(conn), cmd.OutOrStdout())
 		},

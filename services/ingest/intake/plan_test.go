@@ -32,7 +32,6 @@ func downgraded(t *testing.T, at time.Time) *testBundle {
 
 func TestWhatThePlanDoesNotIncludeIsSkippedFromItsTimeOn(t *testing.T) {
 	t.Attr("requirement", "LOOM-1")
-	t.Attr("requirement", "HOPIN-1")
 	t.Parallel()
 	happened := time.Date(2026, 11, 23, 9, 10, 11, 123e6, time.UTC)
 
