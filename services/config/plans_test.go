@@ -247,6 +247,37 @@ func lapsesOf(ws *configv1.WorkspaceSnapshot, connection string) []*configv1.Lap
 	return nil
 }
 
+func TestWithoutAPlanAConnectionIsKeptButNotMadeAnew(t *testing.T) {
+	t.Attr("requirement", "LOOM-1")
+	t.Parallel()
+	b := connectable(t, enforcing)
+	b.setPlan(t, plan.Video, "enterprise", epoch)
+	c := b.connection("acme")
+	c.Settings = &configv1.ConnectSettings{Source: "loom"}
+	saved, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: c})
+	require.NoError(t, err)
+	b.setPlan(t, plan.Video, "business", epoch)
+	enter := func() error {
+		got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+		require.NoError(t, err)
+		got.GetConnection().GetClientCredentials().ClientSecret = "consumer-secret"
+		_, err = b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: got.GetConnection()})
+		return err
+	}
+	require.NoError(t, enter(), "the same file is applied again")
+	require.EqualValues(t, 1, saved.GetConnection().GetVersion())
+	b.disconnect(t, false)
+	require.Equal(t, codes.FailedPrecondition, status.Code(enter()), "to connect it again takes the plan")
+	general := b.connection("acme")
+	general.Id = "general"
+	made, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: general})
+	require.NoError(t, err, "documents are in every plan")
+	other := made.GetConnection()
+	other.Settings = &configv1.ConnectSettings{Source: "loom"}
+	_, err = b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: other})
+	require.Equal(t, codes.FailedPrecondition, status.Code(err), "nor is there a way around by another source")
+}
+
 func TestOtherRulesReachServicesThatMissedNoChange(t *testing.T) {
 	t.Attr("requirement", "HOPIN-1")
 	t.Parallel()

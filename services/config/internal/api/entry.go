@@ -8,7 +8,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/internal/plan"
 )
@@ -33,11 +35,14 @@ func (s *Server) mayConnect(ctx context.Context, o *configv1.ConnectOptions) err
 }
 
 // mayEnter lets settings of a connection be changed whatever the plan, but lets nothing be connected by credentials that must
-// not be connected by a login either.
+// not be connected by a login either. Credentials of one that is connected may be entered again, as when a file is applied.
 func (s *Server) mayEnter(ctx context.Context, next, old *configv1.Connection) error {
 	settings := next.GetSettings()
-	if old.GetVersion() != 0 && settings.GetSource() == old.GetSettings().GetSource() && !hasSecrets(next) {
-		return nil
+	if old.GetVersion() != 0 && settings.GetSource() == old.GetSettings().GetSource() {
+		status, err := s.deps.Keeper.Status(ctx, lifecycle.Key{Workspace: next.GetWorkspace(), Connection: next.GetId()})
+		if err != nil || !hasSecrets(next) || connstate.Usable(status.State) {
+			return err
+		}
 	}
 	listed, err := list[configv1.Connection](ctx, s, next.GetWorkspace(), store.KindConnection)
 	if err != nil {
