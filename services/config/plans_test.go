@@ -212,7 +212,10 @@ func TestAfterADowngradeTheSetUpIsKeptAndAnUpgradeGoesOn(t *testing.T) {
 	again := b.clock.Now().Add(day)
 	b.setPlan(t, plan.Video, "", again)
 	b.clock.Advance(day + 90*day)
-	require.Eventually(t, func() bool { return b.status(t).GetState() == disconnected }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+		return err == nil && got.GetConnection().GetStatus().GetState() == disconnected
+	}, 10*time.Second, 10*time.Millisecond)
 	require.Equal(t, "plan", b.status(t).GetActor())
 	require.Eventually(t, func() bool { return status.Code(b.token(t)) == codes.FailedPrecondition }, 10*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return sim.refreshTokens(t, "acme") == 1 }, 10*time.Second, 10*time.Millisecond, "of the other connection")
