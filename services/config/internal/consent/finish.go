@@ -297,7 +297,7 @@ func (s *Service) addressKey(ctx context.Context, f store.Flow, a *attempt) (str
 	if err != nil {
 		return "", fmt.Errorf("keys of workspace %s: %w", f.Workspace, err)
 	}
-	return keys.PersonKey(tokens.PlainAddress(a.Email)), nil
+	return tokens.AddressKey(keys, a.Email), nil
 }
 
 // replaceTries is how often another administrator's edit may come in between.

@@ -23,5 +23,5 @@ func (s *Service) sameAddress(ctx context.Context, c *configv1.Connection) (func
 	if err != nil {
 		return nil, fmt.Errorf("keys of workspace %s: %w", c.GetWorkspace(), err)
 	}
-	return func(address string) bool { return keys.PersonKey(tokens.PlainAddress(address)) == known }, nil
+	return func(address string) bool { return tokens.AddressKey(keys, address) == known }, nil
 }
