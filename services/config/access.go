@@ -11,6 +11,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/lapse"
 	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/oidc"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
@@ -127,7 +128,10 @@ func (s *Service) newAccess() {
 		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, Audit: s.store, People: s.door,
 		Verifier: verifier, Installation: s.deps.Installation, Limits: s.cfg.Access.limits(), Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}, s.api)
-	s.auditor = &retain.Cleaner{Config: s.cfg.Access.Audit, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger}
+	s.auditor = &retain.Cleaner{
+		Config: s.cfg.Access.Audit, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Lapsed: &lapse.Ender{Rules: s.cfg.Plans, Documents: s.store, Disconnector: s.connect.disconnector, Logger: s.deps.Logger},
+	}
 }
 
 // AdministratorLink makes the secret of a link that can be exchanged for a session, once (AccessService's

@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
@@ -50,6 +51,8 @@ type Config struct {
 	Catalogue Catalogue `yaml:"catalogue"`
 	// Notices says when administrators are told of what is in the way, and over which mail server.
 	Notices Notices `yaml:"notices"`
+	// Plans say which plans of workspaces include which source's Salesforce integration.
+	Plans plan.Rules `yaml:"plans"`
 	// Privacy is how people are erased and exports of their data are made.
 	Privacy Privacy `yaml:"privacy"`
 
@@ -155,6 +158,7 @@ func DefaultConfig() Config {
 		Keys:               keys.DefaultConfig(),
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
+		Plans:              plan.DefaultRules(),
 		Privacy:            privacy.DefaultConfig(),
 		Notices:            notices.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
@@ -217,7 +221,10 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("catalogue.%w", err))
 	}
 	if err := c.Notices.Validate(); err != nil {
-		return fmt.Errorf("notices.%w", err)
+		errs = append(errs, fmt.Errorf("notices.%w", err))
+	}
+	if err := c.Plans.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("plans.%w", err))
 	}
 	if err := c.Privacy.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("privacy.%w", err))

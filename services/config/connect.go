@@ -75,7 +75,8 @@ func (s *Service) newConnecting() (*connecting, error) {
 	}
 	c.diagnose = diagnose.New(s.cfg.Connect.Diagnosis, diagnose.Deps{
 		Documents: s.store, Diagnoses: s.store, Claims: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
-		Addresses: s.cfg.Connect.OutgoingAddresses,
+		Installation: s.deps.Installation,
+		Addresses:    s.cfg.Connect.OutgoingAddresses,
 		Connect: func(connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (probe.Org, func()) {
 			client := s.orgs().client(connection, access)
 			return client, client.CloseIdle

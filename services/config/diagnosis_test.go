@@ -33,6 +33,10 @@ func probeOf(t *testing.T, d *configv1.Diagnosis, name string) *configv1.ProbeRe
 func demanding(source string, change ...func(*configv1.ConnectSettings)) func(*configv1.ConnectOptions) {
 	return func(o *configv1.ConnectOptions) {
 		o.Settings = &configv1.ConnectSettings{Source: source}
+		if source == "zoom" {
+			o.Settings.Phone = &configv1.PhoneAccount{Role: configv1.PhoneRole_PHONE_ROLE_ADMIN, ThirdPartyDialling: true}
+			o.Settings.AnyAddress = true
+		}
 		for _, f := range change {
 			f(o.Settings)
 		}

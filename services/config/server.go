@@ -98,6 +98,8 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterIntegrationHistoryServiceServer(server, history)
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
 	configv1.RegisterConnectServiceServer(server, s.api)
+	configv1.RegisterConnectionListServiceServer(server, s.api)
+	configv1.RegisterPlanServiceServer(server, s.api)
 	configv1.RegisterCatalogueServiceServer(server, s.api)
 	configv1.RegisterRunLogServiceServer(server, s.api)
 	configv1.RegisterNoticeServiceServer(server, s.api)

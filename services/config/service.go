@@ -119,7 +119,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	if s.store, err = openStore(cfg.Database); err != nil {
 		return nil, err
 	}
-	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory, PartBytes: cfg.WatchPartBytes},
+	s.hub = watch.New(watch.Config{PollEvery: cfg.PollEvery, History: cfg.IntegrationHistory, PartBytes: cfg.WatchPartBytes, Plans: cfg.Plans},
 		watch.Deps{Store: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger})
 	s.keys = keys.New(cfg.Keys, keys.Deps{Store: s.store, Installation: deps.Installation, Logger: s.deps.Logger})
 	if s.connect, err = s.newConnecting(); err != nil {
@@ -170,7 +170,7 @@ func (s *Service) newAPI() (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Deps{
-		Documents: s.store, Directory: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
+		Documents: s.store, Directory: s.store, Accounts: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
 		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
 		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
@@ -182,6 +182,7 @@ func (s *Service) newAPI() (*api.Server, error) {
 		Decide:         s.deps.Decide,
 		CheckLoginURL:  loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		CheckRetention: s.cfg.RunLog.Retention.Check,
+		Plans:          s.cfg.Plans,
 		Clock:          s.deps.Clock,
 		Logger:         s.deps.Logger,
 	}), nil

@@ -23,7 +23,8 @@ type connectFlags struct {
 	options                        configv1.ConnectOptions
 	settings                       configv1.ConnectSettings
 	sandbox, production            bool
-	pkce, secretFile               string
+	pkce, secretFile, phoneRole    string
+	dialling                       bool
 	setupLink, noWait, asJSON      bool
 	lifetime, pollEvery            time.Duration
 	acceptOrg, acceptFlow          string
@@ -49,6 +50,7 @@ printed too, character by character.`,
 		Example: `  throughline connect --workspace acme production
   throughline connect --workspace acme uat --sandbox --source immedio
   throughline connect --workspace acme production --login-url https://acme.my.salesforce.com --client-id 3MVG9… --client-secret-file secret
+  throughline connect --workspace acme phone --source zoom --phone-role admin --third-party-dialling --expected-email hana@acme.example
   throughline connect --workspace acme production --setup-link       # for the Salesforce administrator, who finishes it
   throughline connect --workspace acme production --flow 0199… --accept-org 00D5e000000AbCdEAK
   throughline connect --workspace acme production --replace-secret --client-secret-file secret   # tried first; the old one stays if it fails`,
@@ -85,6 +87,9 @@ func (f *connectFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.options.ClientId, "client-id", "", "consumer key of your own app")
 	flags.StringVar(&f.secretFile, "client-secret-file", "", "`file` with its consumer secret, or - for standard input")
 	flags.StringVar(&f.options.ExpectedEmail, "expected-email", "", "`address` that the Salesforce user must have")
+	flags.StringVar(&f.phoneRole, "phone-role", "", "zoom: your role in the phone account: owner, admin or member")
+	flags.BoolVar(&f.dialling, "third-party-dialling", false, "zoom: calls started from other applications are allowed in the phone account")
+	flags.BoolVar(&f.settings.AnyAddress, "any-address", false, "zoom: the Salesforce user may have another address than the phone account's administrator")
 	flags.BoolVar(&f.options.OtherUser, "other-user", false, "ask for a login even if the browser has a session")
 	flags.BoolVar(&f.options.AcceptOtherOrg, "accept-other-org", false, "the org may be another one than before")
 	flags.BoolVar(&f.options.Restart, "restart", false, "end a login or set-up link that is pending")
@@ -114,6 +119,13 @@ func (f *connectFlags) fill(stdin io.Reader) error {
 		f.settings.Environment = configv1.Environment_ENVIRONMENT_PRODUCTION
 	}
 	f.settings.NeedsPackage = f.needsPackage
+	if f.phoneRole != "" || f.dialling {
+		role, ok := configv1.PhoneRole_value["PHONE_ROLE_"+strings.ToUpper(f.phoneRole)]
+		if !ok {
+			return fmt.Errorf("--phone-role: %q is not owner, admin or member", f.phoneRole)
+		}
+		f.settings.Phone = &configv1.PhoneAccount{Role: configv1.PhoneRole(role), ThirdPartyDialling: f.dialling}
+	}
 	if f.pkce != "" {
 		mode, ok := configv1.PkceMode_value["PKCE_MODE_"+strings.ToUpper(f.pkce)]
 		if !ok {

@@ -18,6 +18,7 @@ type connectionsFlags struct {
 	workspace, history string
 	limit              int32
 	asJSON             bool
+	accounts           accountsFlags
 }
 
 func newConnections() *cobra.Command {
@@ -29,7 +30,12 @@ func newConnections() *cobra.Command {
 		Short:   "Where a workspace's connections stand, and how they got there",
 		Example: `  throughline connections --workspace acme
   throughline connections --workspace acme --history production
-  throughline connections --workspace acme --json`,
+  throughline connections --workspace acme --json
+  throughline connections --workspace acme --accounts --search hana@
+  throughline connections --workspace acme --csv > accounts.csv
+  throughline connections dependants --workspace acme production
+  throughline connections restore --workspace acme production --all   # what went off when it was disconnected
+  throughline connections delete --workspace acme old-uat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, conn, err := t.dial()
@@ -40,6 +46,9 @@ func newConnections() *cobra.Command {
 			if f.history != "" {
 				return f.printHistory(cmd.Context(), configv1.NewConnectServiceClient(conn), cmd.OutOrStdout())
 			}
+			if f.accounts.wanted() {
+				return f.accounts.show(cmd.Context(), conn, f, cmd.OutOrStdout())
+			}
 			return f.list(cmd.Context(), configv1.NewConfigServiceClient(conn), cmd.OutOrStdout())
 		},
 	}
@@ -49,9 +58,11 @@ func newConnections() *cobra.Command {
 	flags.StringVar(&f.history, "history", "", "the changes of state of this `connection`, newest first")
 	flags.Int32Var(&f.limit, "limit", 50, "how many changes at most, up to 1000")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
+	f.accounts.register(cmd)
 	if err := cmd.MarkFlagRequired("workspace"); err != nil {
 		panic(err)
 	}
+	cmd.AddCommand(newDependants(), newRestore(), newDeleteConnection())
 	return cmd
 }
 
@@ -127,9 +138,10 @@ func sinceText(s *configv1.ConnectionStatus) string {
 
 // disconnectFlags are the flags of `throughline disconnect`.
 type disconnectFlags struct {
-	workspace string
-	forgetApp bool
-	asJSON    bool
+	workspace        string
+	forgetApp        bool
+	keepIntegrations bool
+	asJSON           bool
 }
 
 func newDisconnect() *cobra.Command {
@@ -139,9 +151,12 @@ func newDisconnect() *cobra.Command {
 		Use:     "disconnect --workspace <id> <connection>",
 		GroupID: "look",
 		Short:   "Forget an org's tokens and revoke them at Salesforce",
-		Long: `Ends the connection's authorisation on both sides. Its settings, rules and what is parked for it stay: connect the same org
-again to go on. If Salesforce cannot be reached, the tokens are forgotten all the same and revoked as soon as it can.`,
+		Long: `Ends the connection's authorisation on both sides. Its integrations go off: nothing is written of what happens from then on,
+until the org is connected again and they are restored. With --keep-integrations they stay on, and what they make waits for the
+org. Settings, rules and what is parked stay either way. If Salesforce cannot be reached, the tokens are forgotten all the same
+and revoked as soon as it can.`,
 		Example: `  throughline disconnect --workspace acme production
+  throughline disconnect --workspace acme production --keep-integrations   # for a short while: nothing shall be missed
   throughline disconnect --workspace acme production --forget-app   # the consumer key and secret too`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -156,6 +171,7 @@ again to go on. If Salesforce cannot be reached, the tokens are forgotten all th
 	t.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&f.workspace, "workspace", "w", "", "the workspace")
+	flags.BoolVar(&f.keepIntegrations, "keep-integrations", false, "leave its integrations on; what they make waits")
 	flags.BoolVar(&f.forgetApp, "forget-app", false, "forget the consumer key and secret too")
 	flags.BoolVar(&f.asJSON, "json", false, "print a JSON object")
 	if err := cmd.MarkFlagRequired("workspace"); err != nil {
@@ -165,7 +181,7 @@ again to go on. If Salesforce cannot be reached, the tokens are forgotten all th
 }
 
 func (f *disconnectFlags) run(ctx context.Context, service configv1.ConnectServiceClient, connection string, w io.Writer) error {
-	resp, err := service.Disconnect(ctx, &configv1.DisconnectRequest{Workspace: f.workspace, Connection: connection, ForgetApp: f.forgetApp})
+	resp, err := service.Disconnect(ctx, &configv1.DisconnectRequest{Workspace: f.workspace, Connection: connection, ForgetApp: f.forgetApp, KeepIntegrations: f.keepIntegrations})
 	if err != nil {
 		return err
 	}
@@ -176,6 +192,10 @@ func (f *disconnectFlags) run(ctx context.Context, service configv1.ConnectServi
 	if !resp.GetRevoked() {
 		text = "✓ %s is disconnected: its tokens are forgotten here; Salesforce could not be reached and will be told later\n"
 	}
-	_, err = fmt.Fprintf(w, text, connection)
-	return err
+	fmt.Fprintf(w, text, connection)
+	if n := len(resp.GetSuspended()); n > 0 {
+		fmt.Fprintf(w, "%d integrations went off with it (%s); once it is connected again: throughline connections restore --workspace %s %s --all\n",
+			n, strings.Join(resp.GetSuspended(), ", "), f.workspace, connection)
+	}
+	return nil
 }

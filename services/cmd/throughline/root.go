@@ -49,11 +49,10 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		&cobra.Group{ID: "look", Title: "Set it up and look into it:"}, &cobra.Group{ID: "measure", Title: "Measure it:"},
 	)
 	root.AddCommand(
-		newRun(), newDemo(), newGenerate(), newSimulate(),
-		newServe(), newInit(), newACLs(), newHealth(), newKeys(),
-		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
-		newSend(), newTrace(), newOutcomes(), newDays(), newNotices(), newReplay(),
-		newIntegrations(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
+		newRun(), newDemo(), newGenerate(), newSimulate(), newServe(), newInit(), newACLs(), newHealth(), newKeys(),
+		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(),
+		newPreview(), newSend(), newTrace(), newOutcomes(), newDays(), newNotices(), newReplay(), newIntegrations(),
+		newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(), newPlans(),
 		newBench(),
 	)
 	return root

@@ -170,6 +170,9 @@ func (in *Intake) decide(c *candidate) error {
 	if c.workspace == nil {
 		return errUnknownWorkspace
 	}
+	if err := entitled(c); err != nil {
+		return err
+	}
 	if !tracked(c) {
 		return errTrackingOff
 	}

@@ -8,6 +8,7 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/ingest/event"
 	"github.com/throughline-dev/throughline/services/internal/normalize"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // What the rules refuse, where the sentence needs no numbers.
@@ -35,6 +36,8 @@ var advice = map[streamv1.Reason]string{
 	streamv1.Reason_REASON_TRACKING_OFF:   "switch tracking on for the content to record views from then on",
 	streamv1.Reason_REASON_OWN_VIEW:       "nothing needs to be done",
 	streamv1.Reason_REASON_ERASED_SUBJECT: "lift the suppression if they have registered again",
+
+	streamv1.Reason_REASON_PLAN_NOT_ENTITLED: "change the plan to take in what happens from then on",
 }
 
 func advise(r *event.Refusal) string { return r.Error() + "; " + advice[r.Reason] }
@@ -42,10 +45,31 @@ func advise(r *event.Refusal) string { return r.Error() + "; " + advice[r.Reason
 // skips tells reasons that are nobody's mistake from those that are the producer's.
 func skips(reason streamv1.Reason) bool {
 	switch reason {
-	case streamv1.Reason_REASON_TRACKING_OFF, streamv1.Reason_REASON_OWN_VIEW, streamv1.Reason_REASON_ERASED_SUBJECT:
+	case streamv1.Reason_REASON_PLAN_NOT_ENTITLED, streamv1.Reason_REASON_TRACKING_OFF, streamv1.Reason_REASON_OWN_VIEW, streamv1.Reason_REASON_ERASED_SUBJECT:
 		return true
 	}
 	return false
+}
+
+// entitled goes by the plan that was in force when it happened (LOOM-1, HOPIN-1).
+func entitled(c *candidate) error {
+	lapse := c.workspace.Lapse(sourceOf(c.event), c.event.GetTime().AsTime())
+	if lapse == nil {
+		return nil
+	}
+	return event.Refuse(streamv1.Reason_REASON_PLAN_NOT_ENTITLED, "", plan.Text(lapse))
+}
+
+// sourceOf is the source whose plan an event needs.
+func sourceOf(e *sourcev1.ViewingEvent) plan.Source {
+	switch e.GetDetail().(type) {
+	case *sourcev1.ViewingEvent_VideoStarted, *sourcev1.ViewingEvent_VideoProgress, *sourcev1.ViewingEvent_VideoEnded,
+		*sourcev1.ViewingEvent_CallToActionClicked:
+		return plan.Video
+	case *sourcev1.ViewingEvent_DocumentOpened, *sourcev1.ViewingEvent_PageViewed, *sourcev1.ViewingEvent_DocumentClosed:
+		return plan.Document
+	}
+	return plan.General // of which nothing lapses by itself
 }
 
 // tracked goes by the event's snapshot of the switch, and by the current setting when there is none (LOOM-20).

@@ -59,7 +59,7 @@ func (w *workspace) plan(ctx context.Context) (Result, func(context.Context, *Re
 		return w.name(), nil, err
 	}
 	want := proto.CloneOf(w.want)
-	want.Version = resp.GetWorkspace().GetVersion()
+	want.Version, want.Plans = resp.GetWorkspace().GetVersion(), resp.GetWorkspace().GetPlans()
 	result := compared(w.name(), resp.GetWorkspace(), want, exists)
 	if result.Action == Unchanged {
 		return result, nil, nil
@@ -93,7 +93,7 @@ func (c *connection) plan(ctx context.Context) (Result, func(context.Context, *R
 	current := resp.GetConnection()
 	want := proto.CloneOf(c.want)
 	want.Version, want.Org = current.GetVersion(), current.GetOrg()
-	want.Status, want.Consent = current.GetStatus(), current.GetConsent() // output only
+	want.Status, want.Consent, want.Entitlement = current.GetStatus(), current.GetConsent(), current.GetEntitlement() // output only
 	result := compared(c.name(), withoutSecrets(current), withoutSecrets(want), exists)
 	return result, func(ctx context.Context, result *Result) error {
 		saved, err := c.client.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: want})
@@ -152,6 +152,7 @@ func (i *integration) plan(ctx context.Context) (Result, func(context.Context, *
 	if exists {
 		want.EffectiveFrom = resp.GetIntegration().GetEffectiveFrom()
 		want.DescribedLengths = resp.GetIntegration().GetDescribedLengths()
+		want.Suspended = resp.GetIntegration().GetSuspended()
 	}
 	result := compared(i.name(), resp.GetIntegration(), want, exists)
 	if result.Action == Unchanged {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // What applies when a workspace leaves a setting out.
@@ -29,6 +30,7 @@ type Workspace struct {
 	trackOthers  bool
 	apiKeys      map[string]*configv1.ApiKey
 	suppressed   map[string]*configv1.Suppression
+	lapses       map[plan.Source][]*configv1.Lapse
 	visits       visitRules
 	lateness     time.Duration
 }
@@ -56,6 +58,12 @@ func newWorkspace(snapshot *configv1.WorkspaceSnapshot, keys *seal.Keys) *Worksp
 	}
 	if ws.Lateness != nil {
 		w.lateness = ws.GetLateness().AsDuration()
+	}
+	for _, l := range ws.GetLapses() {
+		if w.lapses == nil {
+			w.lapses = map[plan.Source][]*configv1.Lapse{}
+		}
+		w.lapses[l.GetSource()] = append(w.lapses[l.GetSource()], l)
 	}
 	for _, c := range snapshot.GetConnections() {
 		w.byConnection[c.GetId()] = c
@@ -111,6 +119,11 @@ func (w *Workspace) Connections() []*configv1.Connection { return w.connections 
 // at t, if that one is enabled, by id. An integration created after t does not apply (IMM-17). The slice must not be
 // changed.
 func (w *Workspace) IntegrationsAt(t time.Time) []*configv1.Integration { return w.history.at(t) }
+
+// Lapse returns why the workspace is not entitled to a source at t, nil if it is (LOOM-1).
+func (w *Workspace) Lapse(source plan.Source, t time.Time) *configv1.Lapse {
+	return plan.Lapsed(w.lapses[source], t)
+}
 
 // Tracking reports whether views of the content are written to Salesforce.
 func (w *Workspace) Tracking(contentID string) bool {

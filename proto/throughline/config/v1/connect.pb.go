@@ -1147,9 +1147,12 @@ type DisconnectRequest struct {
 	// The connection.
 	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Forget consumer key and secret as well.
-	ForgetApp     bool `protobuf:"varint,3,opt,name=forget_app,json=forgetApp,proto3" json:"forget_app,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ForgetApp bool `protobuf:"varint,3,opt,name=forget_app,json=forgetApp,proto3" json:"forget_app,omitempty"`
+	// Leave its integrations switched on: what they make meanwhile waits for the org to be connected again (LOOM-15). Default:
+	// they go off, and nothing is written of what happens meanwhile (IMM-14); RestoreIntegrations switches them on again.
+	KeepIntegrations bool `protobuf:"varint,30,opt,name=keep_integrations,json=keepIntegrations,proto3" json:"keep_integrations,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *DisconnectRequest) Reset() {
@@ -1203,13 +1206,22 @@ func (x *DisconnectRequest) GetForgetApp() bool {
 	return false
 }
 
+func (x *DisconnectRequest) GetKeepIntegrations() bool {
+	if x != nil {
+		return x.KeepIntegrations
+	}
+	return false
+}
+
 // DisconnectResponse says what became of it.
 type DisconnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token is revoked at Salesforce too. False: it will be tried again; here it is forgotten.
 	Revoked bool `protobuf:"varint,1,opt,name=revoked,proto3" json:"revoked,omitempty"`
 	// The connection.
-	Connection    *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	Connection *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// The integrations that went off with it and can be restored, by id.
+	Suspended     []string `protobuf:"bytes,30,rep,name=suspended,proto3" json:"suspended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1254,6 +1266,13 @@ func (x *DisconnectResponse) GetRevoked() bool {
 func (x *DisconnectResponse) GetConnection() *Connection {
 	if x != nil {
 		return x.Connection
+	}
+	return nil
+}
+
+func (x *DisconnectResponse) GetSuspended() []string {
+	if x != nil {
+		return x.Suspended
 	}
 	return nil
 }
@@ -2087,19 +2106,21 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x122\n" +
 	"\rclient_secret\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x04\x80\x01\x01R\fclientSecret\"\x1a\n" +
-	"\x18ReplaceAppSecretResponse\"\x82\x01\n" +
+	"\x18ReplaceAppSecretResponse\"\xaf\x01\n" +
 	"\x11DisconnectRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x12\x1d\n" +
 	"\n" +
-	"forget_app\x18\x03 \x01(\bR\tforgetApp\"q\n" +
+	"forget_app\x18\x03 \x01(\bR\tforgetApp\x12+\n" +
+	"\x11keep_integrations\x18\x1e \x01(\bR\x10keepIntegrations\"\x8f\x01\n" +
 	"\x12DisconnectResponse\x12\x18\n" +
 	"\arevoked\x18\x01 \x01(\bR\arevoked\x12A\n" +
 	"\n" +
 	"connection\x18\x02 \x01(\v2!.throughline.config.v1.ConnectionR\n" +
-	"connection\";\n" +
+	"connection\x12\x1c\n" +
+	"\tsuspended\x18\x1e \x03(\tR\tsuspended\";\n" +
 	"\tProbeText\x12\x18\n" +
 	"\afinding\x18\x01 \x01(\tR\afinding\x12\x14\n" +
 	"\x05where\x18\x02 \x01(\tR\x05where\"\xae\x02\n" +

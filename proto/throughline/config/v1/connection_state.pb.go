@@ -213,6 +213,63 @@ func (PkceMode) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_connection_state_proto_rawDescGZIP(), []int{2}
 }
 
+// PhoneRole is what somebody is in a phone account.
+type PhoneRole int32
+
+const (
+	// Not said.
+	PhoneRole_PHONE_ROLE_UNSPECIFIED PhoneRole = 0
+	// Its owner.
+	PhoneRole_PHONE_ROLE_OWNER PhoneRole = 1
+	// An administrator.
+	PhoneRole_PHONE_ROLE_ADMIN PhoneRole = 2
+	// Somebody else.
+	PhoneRole_PHONE_ROLE_MEMBER PhoneRole = 3
+)
+
+// Enum value maps for PhoneRole.
+var (
+	PhoneRole_name = map[int32]string{
+		0: "PHONE_ROLE_UNSPECIFIED",
+		1: "PHONE_ROLE_OWNER",
+		2: "PHONE_ROLE_ADMIN",
+		3: "PHONE_ROLE_MEMBER",
+	}
+	PhoneRole_value = map[string]int32{
+		"PHONE_ROLE_UNSPECIFIED": 0,
+		"PHONE_ROLE_OWNER":       1,
+		"PHONE_ROLE_ADMIN":       2,
+		"PHONE_ROLE_MEMBER":      3,
+	}
+)
+
+func (x PhoneRole) Enum() *PhoneRole {
+	p := new(PhoneRole)
+	*p = x
+	return p
+}
+
+func (x PhoneRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PhoneRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_connection_state_proto_enumTypes[3].Descriptor()
+}
+
+func (PhoneRole) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_connection_state_proto_enumTypes[3]
+}
+
+func (x PhoneRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PhoneRole.Descriptor instead.
+func (PhoneRole) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connection_state_proto_rawDescGZIP(), []int{3}
+}
+
 // ConnectionStatus is a state with how it came about.
 type ConnectionStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -314,7 +371,12 @@ type ConnectSettings struct {
 	// The org must have Throughline's package.
 	NeedsPackage bool `protobuf:"varint,3,opt,name=needs_package,json=needsPackage,proto3" json:"needs_package,omitempty"`
 	// PKCE.
-	Pkce          PkceMode `protobuf:"varint,4,opt,name=pkce,proto3,enum=throughline.config.v1.PkceMode" json:"pkce,omitempty"`
+	Pkce PkceMode `protobuf:"varint,4,opt,name=pkce,proto3,enum=throughline.config.v1.PkceMode" json:"pkce,omitempty"`
+	// What is known of the phone account, for zoom.
+	Phone *PhoneAccount `protobuf:"bytes,30,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Zoom: the Salesforce user may have another address than the phone account's administrator. Default: connecting names that
+	// address and is refused if they differ (ZOOM-3).
+	AnyAddress    bool `protobuf:"varint,31,opt,name=any_address,json=anyAddress,proto3" json:"any_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,6 +439,76 @@ func (x *ConnectSettings) GetPkce() PkceMode {
 	return PkceMode_PKCE_MODE_UNSPECIFIED
 }
 
+func (x *ConnectSettings) GetPhone() *PhoneAccount {
+	if x != nil {
+		return x.Phone
+	}
+	return nil
+}
+
+func (x *ConnectSettings) GetAnyAddress() bool {
+	if x != nil {
+		return x.AnyAddress
+	}
+	return false
+}
+
+// PhoneAccount is what an administrator says of a phone account when it is connected. It is not asked again: who loses the
+// role later leaves a connection that goes on (ZOOM-1).
+type PhoneAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the administrator is in the phone account; owner or admin is needed.
+	Role PhoneRole `protobuf:"varint,1,opt,name=role,proto3,enum=throughline.config.v1.PhoneRole" json:"role,omitempty"`
+	// Calls started from other applications are allowed in the phone account.
+	ThirdPartyDialling bool `protobuf:"varint,2,opt,name=third_party_dialling,json=thirdPartyDialling,proto3" json:"third_party_dialling,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *PhoneAccount) Reset() {
+	*x = PhoneAccount{}
+	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneAccount) ProtoMessage() {}
+
+func (x *PhoneAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneAccount.ProtoReflect.Descriptor instead.
+func (*PhoneAccount) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connection_state_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PhoneAccount) GetRole() PhoneRole {
+	if x != nil {
+		return x.Role
+	}
+	return PhoneRole_PHONE_ROLE_UNSPECIFIED
+}
+
+func (x *PhoneAccount) GetThirdPartyDialling() bool {
+	if x != nil {
+		return x.ThirdPartyDialling
+	}
+	return false
+}
+
 // Consent is who authorised what. Not part of snapshots: services have no use for it.
 type Consent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -395,14 +527,16 @@ type Consent struct {
 	// The app is the platform's own, not the customer's.
 	PlatformApp bool `protobuf:"varint,7,opt,name=platform_app,json=platformApp,proto3" json:"platform_app,omitempty"`
 	// The last four characters of the customer's consumer secret, to recognise it by; empty for short ones (IMM-5).
-	SecretHint    string `protobuf:"bytes,8,opt,name=secret_hint,json=secretHint,proto3" json:"secret_hint,omitempty"`
+	SecretHint string `protobuf:"bytes,8,opt,name=secret_hint,json=secretHint,proto3" json:"secret_hint,omitempty"`
+	// Keyed hash of the address that both administrators were shown to have, to notice when the user's changes (ZOOM-3).
+	AddressKey    string `protobuf:"bytes,30,opt,name=address_key,json=addressKey,proto3" json:"address_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +548,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_connection_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +561,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connection_state_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_connection_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Consent) GetUserId() string {
@@ -486,6 +620,13 @@ func (x *Consent) GetSecretHint() string {
 	return ""
 }
 
+func (x *Consent) GetAddressKey() string {
+	if x != nil {
+		return x.AddressKey
+	}
+	return ""
+}
+
 var File_throughline_config_v1_connection_state_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
@@ -498,12 +639,18 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x129\n" +
 	"\n" +
-	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"\x8a\x02\n" +
+	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"\xe6\x02\n" +
 	"\x0fConnectSettings\x12N\n" +
 	"\venvironment\x18\x01 \x01(\x0e2\".throughline.config.v1.EnvironmentB\b\xbaH\x05\x82\x01\x02\x10\x01R\venvironment\x12C\n" +
 	"\x06source\x18\x02 \x01(\tB+\xbaH(r&R\x00R\x04loomR\aimmedioR\x04zoomR\x06walkmeR\x05hopinR\x06source\x12#\n" +
 	"\rneeds_package\x18\x03 \x01(\bR\fneedsPackage\x12=\n" +
-	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\"\x8e\x02\n" +
+	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\x129\n" +
+	"\x05phone\x18\x1e \x01(\v2#.throughline.config.v1.PhoneAccountR\x05phone\x12\x1f\n" +
+	"\vany_address\x18\x1f \x01(\bR\n" +
+	"anyAddress\"\x80\x01\n" +
+	"\fPhoneAccount\x12>\n" +
+	"\x04role\x18\x01 \x01(\x0e2 .throughline.config.v1.PhoneRoleB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x120\n" +
+	"\x14third_party_dialling\x18\x02 \x01(\bR\x12thirdPartyDialling\"\xb4\x02\n" +
 	"\aConsent\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x16\n" +
@@ -513,7 +660,9 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\twith_pkce\x18\x06 \x01(\bR\bwithPkce\x12!\n" +
 	"\fplatform_app\x18\a \x01(\bR\vplatformApp\x12$\n" +
 	"\vsecret_hint\x18\b \x01(\tB\x03\x80\x01\x01R\n" +
-	"secretHint*\xc2\x02\n" +
+	"secretHint\x12$\n" +
+	"\vaddress_key\x18\x1e \x01(\tB\x03\x80\x01\x01R\n" +
+	"addressKey*\xc2\x02\n" +
 	"\x0fConnectionState\x12 \n" +
 	"\x1cCONNECTION_STATE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eCONNECTION_STATE_NOT_CONNECTED\x10\x01\x12&\n" +
@@ -532,7 +681,12 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\x15PKCE_MODE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePKCE_MODE_AUTO\x10\x01\x12\x10\n" +
 	"\fPKCE_MODE_ON\x10\x02\x12\x11\n" +
-	"\rPKCE_MODE_OFF\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\rPKCE_MODE_OFF\x10\x03*j\n" +
+	"\tPhoneRole\x12\x1a\n" +
+	"\x16PHONE_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PHONE_ROLE_OWNER\x10\x01\x12\x14\n" +
+	"\x10PHONE_ROLE_ADMIN\x10\x02\x12\x15\n" +
+	"\x11PHONE_ROLE_MEMBER\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_connection_state_proto_rawDescOnce sync.Once
@@ -546,31 +700,35 @@ func file_throughline_config_v1_connection_state_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_connection_state_proto_rawDescData
 }
 
-var file_throughline_config_v1_connection_state_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_throughline_config_v1_connection_state_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_throughline_config_v1_connection_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_throughline_config_v1_connection_state_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_throughline_config_v1_connection_state_proto_goTypes = []any{
 	(ConnectionState)(0),          // 0: throughline.config.v1.ConnectionState
 	(Environment)(0),              // 1: throughline.config.v1.Environment
 	(PkceMode)(0),                 // 2: throughline.config.v1.PkceMode
-	(*ConnectionStatus)(nil),      // 3: throughline.config.v1.ConnectionStatus
-	(*ConnectSettings)(nil),       // 4: throughline.config.v1.ConnectSettings
-	(*Consent)(nil),               // 5: throughline.config.v1.Consent
-	(v1.Reason)(0),                // 6: throughline.stream.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(PhoneRole)(0),                // 3: throughline.config.v1.PhoneRole
+	(*ConnectionStatus)(nil),      // 4: throughline.config.v1.ConnectionStatus
+	(*ConnectSettings)(nil),       // 5: throughline.config.v1.ConnectSettings
+	(*PhoneAccount)(nil),          // 6: throughline.config.v1.PhoneAccount
+	(*Consent)(nil),               // 7: throughline.config.v1.Consent
+	(v1.Reason)(0),                // 8: throughline.stream.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_connection_state_proto_depIdxs = []int32{
 	0, // 0: throughline.config.v1.ConnectionStatus.state:type_name -> throughline.config.v1.ConnectionState
-	6, // 1: throughline.config.v1.ConnectionStatus.reason:type_name -> throughline.stream.v1.Reason
-	7, // 2: throughline.config.v1.ConnectionStatus.since:type_name -> google.protobuf.Timestamp
-	7, // 3: throughline.config.v1.ConnectionStatus.held_until:type_name -> google.protobuf.Timestamp
+	8, // 1: throughline.config.v1.ConnectionStatus.reason:type_name -> throughline.stream.v1.Reason
+	9, // 2: throughline.config.v1.ConnectionStatus.since:type_name -> google.protobuf.Timestamp
+	9, // 3: throughline.config.v1.ConnectionStatus.held_until:type_name -> google.protobuf.Timestamp
 	1, // 4: throughline.config.v1.ConnectSettings.environment:type_name -> throughline.config.v1.Environment
 	2, // 5: throughline.config.v1.ConnectSettings.pkce:type_name -> throughline.config.v1.PkceMode
-	7, // 6: throughline.config.v1.Consent.given_at:type_name -> google.protobuf.Timestamp
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 6: throughline.config.v1.ConnectSettings.phone:type_name -> throughline.config.v1.PhoneAccount
+	3, // 7: throughline.config.v1.PhoneAccount.role:type_name -> throughline.config.v1.PhoneRole
+	9, // 8: throughline.config.v1.Consent.given_at:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_connection_state_proto_init() }
@@ -583,8 +741,8 @@ func file_throughline_config_v1_connection_state_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_connection_state_proto_rawDesc), len(file_throughline_config_v1_connection_state_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   3,
+			NumEnums:      4,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

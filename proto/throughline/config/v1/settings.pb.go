@@ -617,7 +617,11 @@ type Workspace struct {
 	// else the org's default zone.
 	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
-	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	Retention *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	// Output only: what it has subscribed to, by source and time (LOOM-1). PlanService sets it.
+	Plans []*Plan `protobuf:"bytes,30,rep,name=plans,proto3" json:"plans,omitempty"`
+	// Output only, in snapshots: when which source's Salesforce integration was not or will not be included.
+	Lapses        []*Lapse `protobuf:"bytes,31,rep,name=lapses,proto3" json:"lapses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -732,6 +736,20 @@ func (x *Workspace) GetZoneRule() ZoneRule {
 func (x *Workspace) GetRetention() *RetentionSettings {
 	if x != nil {
 		return x.Retention
+	}
+	return nil
+}
+
+func (x *Workspace) GetPlans() []*Plan {
+	if x != nil {
+		return x.Plans
+	}
+	return nil
+}
+
+func (x *Workspace) GetLapses() []*Lapse {
+	if x != nil {
+		return x.Lapses
 	}
 	return nil
 }
@@ -1088,7 +1106,11 @@ type Connection struct {
 	// Output only: where the connection stands.
 	Status *ConnectionStatus `protobuf:"bytes,31,opt,name=status,proto3" json:"status,omitempty"`
 	// Output only: who authorised it, after a login.
-	Consent       *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
+	Consent *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
+	// Output only: what the workspace's plan says of it; not in snapshots, which have lapses instead.
+	Entitlement *Entitlement `protobuf:"bytes,33,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
+	// Output only, in snapshots: when the workspace's plan did not or will not include it. Its writes wait meanwhile.
+	Lapses        []*Lapse `protobuf:"bytes,34,rep,name=lapses,proto3" json:"lapses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1258,6 +1280,20 @@ func (x *Connection) GetStatus() *ConnectionStatus {
 func (x *Connection) GetConsent() *Consent {
 	if x != nil {
 		return x.Consent
+	}
+	return nil
+}
+
+func (x *Connection) GetEntitlement() *Entitlement {
+	if x != nil {
+		return x.Entitlement
+	}
+	return nil
+}
+
+func (x *Connection) GetLapses() []*Lapse {
+	if x != nil {
+		return x.Lapses
 	}
 	return nil
 }
@@ -1662,8 +1698,10 @@ type Integration struct {
 	// Output only: the lengths of the text fields it sets, in characters, by "Object.Field", as the org described them when
 	// this version was saved. Longer texts are cut or refused by on_too_long (XC-37).
 	DescribedLengths map[string]int32 `protobuf:"bytes,15,rep,name=described_lengths,json=describedLengths,proto3" json:"described_lengths,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Output only: switched off because its connection ended; RestoreIntegrations switches it on again (IMM-14).
+	Suspended     bool `protobuf:"varint,30,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -1799,6 +1837,13 @@ func (x *Integration) GetDescribedLengths() map[string]int32 {
 		return x.DescribedLengths
 	}
 	return nil
+}
+
+func (x *Integration) GetSuspended() bool {
+	if x != nil {
+		return x.Suspended
+	}
+	return false
 }
 
 // Action is one record to write.
@@ -2535,7 +2580,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\x84\x05\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xed\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2552,7 +2597,9 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
-	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x121\n" +
+	"\x05plans\x18\x1e \x03(\v2\x1b.throughline.config.v1.PlanR\x05plans\x124\n" +
+	"\x06lapses\x18\x1f \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapsesB\x13\n" +
 	"\x11_track_by_default\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
@@ -2581,7 +2628,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
-	"\x11_follow_converted\"\xae\a\n" +
+	"\x11_follow_converted\"\xaa\b\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2605,7 +2652,9 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budget\x12B\n" +
 	"\bsettings\x18\x1e \x01(\v2&.throughline.config.v1.ConnectSettingsR\bsettings\x12?\n" +
 	"\x06status\x18\x1f \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x128\n" +
-	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsentB\a\n" +
+	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsent\x12D\n" +
+	"\ventitlement\x18! \x01(\v2\".throughline.config.v1.EntitlementR\ventitlement\x124\n" +
+	"\x06lapses\x18\" \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapsesB\a\n" +
 	"\x05grant\"\xe9\x02\n" +
 	"\fBudgetShares\x12:\n" +
 	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +
@@ -2631,7 +2680,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12-\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x18\x80\x80\x01\x80\x01\x01R\n" +
-	"privateKey\"\xa6\x06\n" +
+	"privateKey\"\xc4\x06\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2654,7 +2703,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
 	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\x12(\n" +
 	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\x12e\n" +
-	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x1aC\n" +
+	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x12\x1c\n" +
+	"\tsuspended\x18\x1e \x01(\bR\tsuspended\x1aC\n" +
 	"\x15DescribedLengthsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa9\x05\n" +
@@ -2828,10 +2878,13 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
 	nil,                           // 30: throughline.config.v1.Template.TextsEntry
 	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 33: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 34: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 35: throughline.config.v1.Consent
+	(*Plan)(nil),                  // 32: throughline.config.v1.Plan
+	(*Lapse)(nil),                 // 33: throughline.config.v1.Lapse
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 35: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 36: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 37: throughline.config.v1.Consent
+	(*Entitlement)(nil),           // 38: throughline.config.v1.Entitlement
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
@@ -2839,46 +2892,50 @@ var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
 	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	31, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	31, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	32, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	32, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	31, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	31, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	31, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	33, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	34, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	35, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	32, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	29, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 24: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 25: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 26: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 27: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 28: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 29: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 30: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 31: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 32: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 33: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	30, // 34: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 35: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 36: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	32, // 37: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 38: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	32, // 39: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	32, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
+	33, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
+	31, // 7: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	31, // 8: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	34, // 9: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	34, // 10: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	31, // 11: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	31, // 12: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	31, // 13: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	18, // 14: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	19, // 15: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	20, // 16: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	17, // 17: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	16, // 18: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	35, // 19: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	36, // 20: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	37, // 21: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	38, // 22: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
+	33, // 23: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
+	1,  // 24: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	22, // 25: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	34, // 26: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	29, // 27: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	4,  // 28: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 29: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	23, // 30: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	26, // 31: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 32: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 33: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	24, // 34: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	25, // 35: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 36: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 37: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	30, // 38: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 39: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 40: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	34, // 41: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 42: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	34, // 43: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2887,6 +2944,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		return
 	}
 	file_throughline_config_v1_connection_state_proto_init()
+	file_throughline_config_v1_plan_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}

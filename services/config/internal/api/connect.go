@@ -40,6 +40,9 @@ func (s *Server) begin(ctx context.Context, start consent.Start) (*configv1.Conn
 	if err := s.requireWorkspace(ctx, start.Options.GetWorkspace()); err != nil {
 		return nil, "", err
 	}
+	if err := s.mayConnect(ctx, start.Options); err != nil {
+		return nil, "", err
+	}
 	start.Actor = auth.FromContext(ctx).Name
 	f, link, err := s.deps.Consent.Begin(ctx, start)
 	if err != nil {
@@ -64,7 +67,11 @@ func connectError(err error) error {
 			Reason: "CONNECT_PENDING", Domain: errorDomain, Metadata: map[string]string{"flow": busy.Flow.ID},
 		}).Err()
 	case errors.As(err, &why):
-		return withDetail(status.New(codes.FailedPrecondition, why.Error()), &errdetails.ErrorInfo{Reason: why.Code, Domain: errorDomain}).Err()
+		code := codes.FailedPrecondition
+		if why.Code == consent.CodePhoneRole {
+			code = codes.PermissionDenied
+		}
+		return withDetail(status.New(code, why.Error()), &errdetails.ErrorInfo{Reason: why.Code, Domain: errorDomain}).Err()
 	}
 	return err
 }
@@ -140,21 +147,33 @@ func (s *Server) ReplaceAppSecret(ctx context.Context, req *configv1.ReplaceAppS
 
 // Disconnect implements configv1.ConnectServiceServer.
 func (s *Server) Disconnect(ctx context.Context, req *configv1.DisconnectRequest) (*configv1.DisconnectResponse, error) {
-	actor := auth.FromContext(ctx).Name
-	pending, err := s.deps.Flows.PendingFlow(ctx, req.GetWorkspace(), req.GetConnection())
-	switch {
-	case err == nil: // or it would be connected again by a link that is still around
-		if _, err := s.deps.Consent.Cancel(ctx, req.GetWorkspace(), pending.ID, actor); err != nil && !errors.Is(err, store.ErrStale) {
-			return nil, connectError(err)
-		}
-	case !errors.Is(err, store.ErrNotFound):
-		return nil, err
-	}
 	key := lifecycle.Key{Workspace: req.GetWorkspace(), Connection: req.GetConnection()}
-	revoked, err := s.deps.Disconnector.Disconnect(ctx, key, actor, req.GetForgetApp())
+	revoked, err := s.end(ctx, key, req.GetForgetApp())
 	if err != nil {
 		return nil, err
 	}
+	resp := &configv1.DisconnectResponse{Revoked: revoked}
+	if !req.GetKeepIntegrations() {
+		if resp.Suspended, err = s.suspend(ctx, key); err != nil {
+			return nil, err
+		}
+	}
 	got, err := s.GetConnection(ctx, &configv1.GetConnectionRequest{Workspace: key.Workspace, Connection: key.Connection})
-	return &configv1.DisconnectResponse{Revoked: revoked, Connection: got.GetConnection()}, err
+	resp.Connection = got.GetConnection()
+	return resp, err
+}
+
+// end disconnects, and reports whether nothing is left to be revoked.
+func (s *Server) end(ctx context.Context, key lifecycle.Key, forgetApp bool) (bool, error) {
+	actor := auth.FromContext(ctx).Name
+	pending, err := s.deps.Flows.PendingFlow(ctx, key.Workspace, key.Connection)
+	switch {
+	case err == nil: // or it would be connected again by a link that is still around
+		if _, err := s.deps.Consent.Cancel(ctx, key.Workspace, pending.ID, actor); err != nil && !errors.Is(err, store.ErrStale) {
+			return false, connectError(err)
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return false, err
+	}
+	return s.deps.Disconnector.Disconnect(ctx, key, actor, forgetApp)
 }

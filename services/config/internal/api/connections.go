@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // PutConnection implements configv1.ConfigServiceServer.
@@ -31,6 +32,9 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 	if err := s.checkConnection(next, old); err != nil {
 		return nil, err
 	}
+	if err := s.mayEnter(ctx, next, old); err != nil {
+		return nil, err
+	}
 	sealed, err := s.sealGrant(next, stored)
 	if err != nil {
 		return nil, err
@@ -38,6 +42,7 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 	expected := next.GetVersion()
 	next.Version = expected + 1
 	next.Org, next.Consent, next.Status = old.GetOrg(), old.GetConsent(), nil // output only
+	next.Entitlement, next.Lapses = nil, nil
 	if old.GetLoginUrl() != next.GetLoginUrl() {
 		next.Org, next.Consent = nil, nil // it was another org that said this
 	}
@@ -69,10 +74,14 @@ func (s *Server) authorised(ctx context.Context, c *configv1.Connection, entered
 	return err
 }
 
-// withStatus fills in where the connection stands.
+// withStatus fills in where the connection stands, and what the workspace's plan says of it.
 func (s *Server) withStatus(ctx context.Context, c *configv1.Connection) error {
 	status, err := s.deps.Keeper.Status(ctx, lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()})
+	if err != nil {
+		return err
+	}
 	c.Status = status.Message()
+	c.Entitlement, err = s.entitlement(ctx, c.GetWorkspace(), plan.OfProduct(c.GetSettings().GetSource()))
 	return err
 }
 
@@ -191,8 +200,8 @@ func (s *Server) GetConnection(ctx context.Context, req *configv1.GetConnectionR
 // ListConnections implements configv1.ConfigServiceServer.
 func (s *Server) ListConnections(ctx context.Context, req *configv1.ListConnectionsRequest) (*configv1.ListConnectionsResponse, error) {
 	connections, err := list[configv1.Connection](ctx, s, req.GetWorkspace(), store.KindConnection)
-	if err != nil {
-		return nil, err
+	if err != nil || len(connections) == 0 {
+		return &configv1.ListConnectionsResponse{}, err
 	}
 	states, err := s.deps.States.ConnectionStates(ctx, req.GetWorkspace())
 	if err != nil {
@@ -202,8 +211,13 @@ func (s *Server) ListConnections(ctx context.Context, req *configv1.ListConnecti
 	for _, x := range states {
 		known[x.Connection] = x.Message()
 	}
+	plans, err := s.plans(ctx, req.GetWorkspace())
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range connections {
 		c.Status = known[c.GetId()]
+		c.Entitlement = s.deps.Plans.Entitlement(plans, plan.OfProduct(c.GetSettings().GetSource()), s.deps.Clock.Now())
 	}
 	return &configv1.ListConnectionsResponse{Connections: connections}, nil
 }

@@ -67,6 +67,8 @@ func statusOf(ctx context.Context, logger *slog.Logger, method string, err error
 		return status.Error(codes.NotFound, "there is no such setting in this workspace")
 	case errors.Is(err, store.ErrStale):
 		return status.Error(codes.Aborted, "a newer version was saved meanwhile: read it and decide again")
+	case errors.Is(err, store.ErrDeleted):
+		return status.Error(codes.AlreadyExists, "a setting of this id was deleted, and ids are not used again: choose another")
 	case errors.Is(err, store.ErrLastOwner):
 		return status.Error(codes.FailedPrecondition, "this is the workspace's last owner: make somebody else an owner first")
 	case errors.Is(err, store.ErrTaken):

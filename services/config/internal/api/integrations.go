@@ -27,41 +27,48 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 	if err != nil {
 		return nil, err
 	}
-	expected := next.GetVersion()
-	from, err := s.effectiveFrom(ctx, next)
-	if err != nil {
+	old := &configv1.Integration{}
+	if next.GetVersion() != 0 {
+		if _, err := s.load(ctx, integrationKey(next), old); err != nil {
+			return nil, err
+		}
+	}
+	next.Suspended = old.GetSuspended() && !next.GetEnabled() // output only; whoever switches it on needs no offer
+	if err := s.saveIntegration(ctx, next, old); err != nil {
 		return nil, err
 	}
-	next.EffectiveFrom = timestamppb.New(from)
+	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil
+}
+
+// saveIntegration saves next, which says the version it replaces, as the one after.
+func (s *Server) saveIntegration(ctx context.Context, next, old *configv1.Integration) error {
+	expected := next.GetVersion()
+	next.EffectiveFrom = timestamppb.New(s.effectiveFrom(next, old))
 	next.Version = expected + 1
 	if err := s.save(ctx, integrationKey(next), expected, next, nil); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.deps.Catalogue.JudgeSaved(ctx, next); err != nil {
 		s.deps.Logger.ErrorContext(ctx, "an integration was saved, and the list of broken ones may be wrong until the next look at its org",
 			"workspace", next.GetWorkspace(), "integration", next.GetId(), "error", err)
 	}
-	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil
+	return nil
 }
 
 // effectiveFrom is when the version to be saved comes into force: now, and never before the version it replaces, so that
 // what happened before the edit keeps the version of its time (IMM-17). A creation may choose.
-func (s *Server) effectiveFrom(ctx context.Context, next *configv1.Integration) (time.Time, error) {
+func (s *Server) effectiveFrom(next, old *configv1.Integration) time.Time {
 	now := s.deps.Clock.Now()
 	if next.GetVersion() == 0 {
 		if next.EffectiveFrom != nil {
-			return next.GetEffectiveFrom().AsTime(), nil
+			return next.GetEffectiveFrom().AsTime()
 		}
-		return now, nil
-	}
-	old := &configv1.Integration{}
-	if _, err := s.load(ctx, integrationKey(next), old); err != nil {
-		return time.Time{}, err
+		return now
 	}
 	if before := old.GetEffectiveFrom().AsTime(); before.After(now) {
-		return before, nil
+		return before
 	}
-	return now, nil
+	return now
 }
 
 func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integration) (notes []string, err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // Documents keeps versioned settings.
@@ -27,6 +28,12 @@ type Documents interface {
 type Directory interface {
 	Workspaces(ctx context.Context) ([]store.Document, error)
 	GetVersion(ctx context.Context, key store.Key, version int64) (store.Document, error)
+}
+
+// Accounts knows who made connections, and deletes them.
+type Accounts interface {
+	Creations(ctx context.Context, workspace string, kind store.Kind) (map[string]store.Creation, error)
+	DeleteConnection(ctx context.Context, workspace, connection string, expected int64, by store.Act) error
 }
 
 // RunLog answers what became of events.
@@ -94,6 +101,7 @@ type Flows interface {
 type Deps struct {
 	Documents    Documents
 	Directory    Directory
+	Accounts     Accounts
 	RunLog       RunLog
 	Tokens       Tokens
 	Orgs         Orgs
@@ -123,11 +131,13 @@ type Deps struct {
 	CheckLoginURL func(address string) error
 	// CheckRetention names what is wrong with a workspace's retention, by field; nil for nothing ever.
 	CheckRetention func(own *configv1.RetentionSettings) (field, problem string)
-	Clock          interface{ Now() time.Time }
-	Logger         *slog.Logger
+	// Plans say what workspaces are entitled to.
+	Plans  plan.Rules
+	Clock  interface{ Now() time.Time }
+	Logger *slog.Logger
 }
 
-// Server implements configv1.ConfigServiceServer, configv1.ConnectServiceServer and configv1.CatalogueServiceServer. Its interceptors
+// Server implements the services of connections, integrations, plans and the run log. Its interceptors
 // must be installed with it: handlers rely on requests being authenticated, allowed and valid.
 type Server struct {
 	configv1.UnimplementedConfigServiceServer
@@ -135,6 +145,8 @@ type Server struct {
 	configv1.UnimplementedCatalogueServiceServer
 	configv1.UnimplementedRunLogServiceServer
 	configv1.UnimplementedNoticeServiceServer
+	configv1.UnimplementedPlanServiceServer
+	configv1.UnimplementedConnectionListServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -22,12 +22,19 @@ func (s *Server) PutWorkspace(ctx context.Context, req *configv1.PutWorkspaceReq
 	saved := proto.CloneOf(req.GetWorkspace())
 	expected := saved.GetVersion()
 	saved.Version = expected + 1
+	saved.Plans, saved.Lapses = nil, nil // output only: nobody upgrades themselves (LOOM-1)
 	var keys []byte
 	if expected == 0 {
 		var err error
 		if keys, err = s.deps.Installation.NewKeys(saved.GetId()); err != nil {
 			return nil, err
 		}
+	} else {
+		old := &configv1.Workspace{}
+		if _, err := s.load(ctx, workspaceKey(saved.GetId()), old); err != nil {
+			return nil, err
+		}
+		saved.Plans = old.GetPlans()
 	}
 	if err := s.save(ctx, workspaceKey(saved.GetId()), expected, saved, keys); err != nil {
 		return nil, err

@@ -130,6 +130,15 @@ var rules = map[string]Rule{
 	// Who overrides a state decides for the platform (XC-17).
 	configv1.ConnectService_OverrideState_FullMethodName: {Roles: admins, Everywhere: true},
 
+	configv1.ConnectionListService_ListAccounts_FullMethodName:        {Roles: readers},
+	configv1.ConnectionListService_ListDependants_FullMethodName:      {Roles: readers},
+	configv1.ConnectionListService_RestoreIntegrations_FullMethodName: {Roles: admins},
+	configv1.ConnectionListService_DeleteConnection_FullMethodName:    {Roles: admins},
+
+	// Who sells plans sets them: nobody upgrades their own workspace (LOOM-1).
+	configv1.PlanService_SetPlan_FullMethodName:         {Roles: admins, Everywhere: true},
+	configv1.PlanService_GetEntitlements_FullMethodName: {Roles: readers, Scope: readSettings},
+
 	configv1.CatalogueService_ListObjects_FullMethodName:         {Roles: readers},
 	configv1.CatalogueService_DescribeObject_FullMethodName:      {Roles: readers},
 	configv1.CatalogueService_ValidateIntegration_FullMethodName: {Roles: readers},

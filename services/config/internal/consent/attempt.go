@@ -26,6 +26,9 @@ type attempt struct {
 	OtherOrg bool
 	// Email is the address that the consenting user must have.
 	Email string
+	// PhoneRole and Dialling are what is known of the phone account; AnyAddress: the addresses may differ.
+	PhoneRole            configv1.PhoneRole
+	Dialling, AnyAddress bool
 
 	// State, Verifier and Prompt belong to one trip to Salesforce; WithoutPKCE to the second one.
 	State, Verifier string
@@ -58,7 +61,13 @@ func orgFrom(m *configv1.Org) *authorisedOrg {
 }
 
 func (a *attempt) settings() *configv1.ConnectSettings {
-	return &configv1.ConnectSettings{Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, Pkce: a.PKCE}
+	s := &configv1.ConnectSettings{
+		Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, Pkce: a.PKCE, AnyAddress: a.AnyAddress,
+	}
+	if a.PhoneRole != configv1.PhoneRole_PHONE_ROLE_UNSPECIFIED || a.Dialling {
+		s.Phone = &configv1.PhoneAccount{Role: a.PhoneRole, ThirdPartyDialling: a.Dialling}
+	}
+	return s
 }
 
 // withPKCE reports whether the next trip carries a challenge.

@@ -26,6 +26,8 @@ const (
 	CodeNotConfirmed   = "NOT_CONFIRMED"
 	CodeNotInTime      = "NOT_IN_TIME"
 	CodeCancelled      = "CANCELLED"
+	CodePhoneRole      = "PHONE_ROLE"
+	CodeDialling       = "THIRD_PARTY_DIALLING"
 	codeInvalidRequest = "invalid_request"
 )
 

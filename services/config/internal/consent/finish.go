@@ -93,10 +93,9 @@ func checkEnvironment(a *attempt) error {
 	return nil
 }
 
-// checkEmail compares addresses as ZOOM-3 does: without regard to case, and without the ending that sandboxes give theirs.
+// checkEmail compares the addresses of both administrators (ZOOM-3).
 func checkEmail(wanted, got string, unread error) error {
-	plain := func(s string) string { return strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), ".invalid") }
-	if wanted == "" || unread == nil && plain(wanted) == plain(got) {
+	if wanted == "" || unread == nil && tokens.PlainAddress(wanted) == tokens.PlainAddress(got) {
 		return nil
 	}
 	f := failure(CodeEmail, "the address of the Salesforce user is not the one that was expected; both are shown where the login was made")
@@ -238,7 +237,11 @@ func (s *Service) AcceptOtherOrg(ctx context.Context, workspace, id, orgID strin
 func (s *Service) activate(ctx context.Context, f store.Flow, a *attempt) (Arrival, error) {
 	ctx = context.WithoutCancel(ctx)
 	result := s.result(f, a)
-	err := s.deps.Tokens.Exclusive(ctx, f.Workspace, f.Connection, func(ctx context.Context) error {
+	var err error
+	if result.Consent.AddressKey, err = s.addressKey(ctx, f, a); err != nil {
+		return Arrival{}, err
+	}
+	err = s.deps.Tokens.Exclusive(ctx, f.Workspace, f.Connection, func(ctx context.Context) error {
 		err := store.ErrStale
 		for range replaceTries {
 			if errors.Is(err, store.ErrStale) {
@@ -279,6 +282,22 @@ func (s *Service) activate(ctx context.Context, f store.Flow, a *attempt) (Arriv
 		return Arrival{}, err
 	}
 	return arrival, s.deps.Flows.MoveFlow(ctx, f, next, nil)
+}
+
+// addressKey is what the address that was compared is recognised by, "" if none was.
+func (s *Service) addressKey(ctx context.Context, f store.Flow, a *attempt) (string, error) {
+	if a.Email == "" {
+		return "", nil
+	}
+	doc, err := s.deps.Documents.Get(ctx, store.Key{Workspace: f.Workspace, Kind: store.KindWorkspace, ID: f.Workspace})
+	if err != nil {
+		return "", err
+	}
+	keys, err := s.deps.Installation.OpenKeys(f.Workspace, doc.Sealed)
+	if err != nil {
+		return "", fmt.Errorf("keys of workspace %s: %w", f.Workspace, err)
+	}
+	return tokens.AddressKey(keys, a.Email), nil
 }
 
 // replaceTries is how often another administrator's edit may come in between.

@@ -148,6 +148,9 @@ func (s *Service) attemptFrom(o *configv1.ConnectOptions, stored, grant *configv
 	if a.Source == "" {
 		a.Source = was.GetSource()
 	}
+	if err := a.phone(want, was); err != nil {
+		return nil, err
+	}
 	entered := o.GetLoginUrl()
 	if entered == "" && (want.GetEnvironment() == configv1.Environment_ENVIRONMENT_UNSPECIFIED || want.GetEnvironment() == was.GetEnvironment()) {
 		entered = stored.GetLoginUrl()

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
@@ -118,6 +119,8 @@ type Deps struct {
 	Connect   Connect
 	Keeper    *lifecycle.Keeper
 	Claims    Claims
+	// Installation opens workspaces' keys, by which an address is recognised.
+	Installation *seal.Installation
 	// Addresses are where our calls come from; they are told to orgs that restrict addresses.
 	Addresses []string
 	// Random returns a number from 0 up to 1, for jitter.
@@ -305,7 +308,8 @@ func (s *Service) subject(ctx context.Context, c *configv1.Connection) (probe.Su
 		return subject, err
 	}
 	subject.MatchFields = matchFields(ws.GetMatchPolicy())
-	return subject, nil
+	subject.SameAddress, err = s.sameAddress(ctx, c)
+	return subject, err
 }
 
 // matchFields are the fields by which identity finds people.

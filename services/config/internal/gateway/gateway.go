@@ -91,6 +91,7 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler, configgw.RegisterAccessServiceHandler,
 		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
 		configgw.RegisterNoticeServiceHandler,
+		configgw.RegisterPlanServiceHandler, configgw.RegisterConnectionListServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

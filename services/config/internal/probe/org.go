@@ -26,6 +26,9 @@ type Subject struct {
 	TasksNeeded bool
 	// MatchFields are the fields by which people are found, by object; they must be filterable (ZOOM-4).
 	MatchFields map[string][]string
+	// SameAddress reports whether the address is the one that the user had when the org was connected; nil where that does not
+	// matter (ZOOM-3).
+	SameAddress func(address string) bool
 }
 
 // Run asks an org everything.
@@ -39,6 +42,9 @@ func Run(ctx context.Context, cfg Config, org Org, s Subject) []*configv1.ProbeR
 	}
 	if s.FullAccess {
 		questions = append(questions, question{FullAccess, true, func(ctx context.Context) finding { return askFullAccess(ctx, org) }})
+	}
+	if s.SameAddress != nil {
+		questions = append(questions, question{Address, false, func(ctx context.Context) finding { return askAddress(ctx, org, s.SameAddress) }})
 	}
 	questions = append(questions, s.objectQuestions(shapes)...)
 	questions = append(questions,
@@ -115,6 +121,19 @@ func askEnvironment(ctx context.Context, org Who, c *configv1.Connection) findin
 		return blocked(streamv1.Reason_REASON_SF_AUTH_REVOKED, textEnvironmentMismatch, name)
 	}
 	return ok(textEnvironment, name)
+}
+
+// askAddress looks whether the user still has the address of the phone account's administrator. It keeps nothing from working,
+// and names no address.
+func askAddress(ctx context.Context, org Who, same func(address string) bool) finding {
+	who, err := org.Identity(ctx)
+	switch {
+	case err != nil:
+		return unchecked(err)
+	case same(who.Email):
+		return ok(textAddress, "")
+	}
+	return blocked(streamv1.Reason_REASON_UNSPECIFIED, textAddressChanged, "")
 }
 
 // askFullAccess asks for Modify All Data. Source: Object Reference, "UserPermissionAccess".

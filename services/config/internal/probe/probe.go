@@ -67,6 +67,7 @@ const (
 	Edition       = "edition"
 	Environment   = "environment"
 	FullAccess    = "full_access"
+	Address       = "address"
 	Tasks         = "tasks"
 	ObjectPrefix  = "object_"
 	Encryption    = "email_encryption"

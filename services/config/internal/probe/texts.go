@@ -26,6 +26,8 @@ const (
 	textEnvironmentMismatch
 	textFullAccess
 	textNoFullAccess
+	textAddress
+	textAddressChanged
 	textObjectFine
 	textObject
 	textCreate
@@ -113,6 +115,11 @@ var wordings = [textEnd]wording{
 	textNoFullAccess: {
 		"the user lacks “Modify All Data”", "Setup › Permission Sets (or Profiles) › System Permissions › Modify All Data",
 		"ユーザーに「すべてのデータの編集」がありません", "設定 › 権限セット (またはプロファイル) › システム権限 › すべてのデータの編集",
+	},
+	textAddress: {"the user has the address of the phone account's administrator", "", "ユーザーのアドレスは電話アカウントの管理者と同じです", ""},
+	textAddressChanged: {
+		"the user's address is no longer the one that the org was connected with; calls go on being logged", "Setup › Users › Users › Email",
+		"ユーザーのアドレスが接続時と異なります。通話の記録は続きます", "設定 › ユーザー › ユーザー › メール",
 	},
 	textObjectFine: {"object and fields are open to the user", "", "オブジェクトと項目を利用できます", ""},
 	textObject: {

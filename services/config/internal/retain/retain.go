@@ -51,10 +51,16 @@ type Purger interface {
 	PurgeSessions(ctx context.Context, before time.Time) error
 }
 
+// Lapsed ends what plans have not included for long; see lapse.Ender.
+type Lapsed interface {
+	End(ctx context.Context, now time.Time) error
+}
+
 // Cleaner cleans now and then.
 type Cleaner struct {
 	Config Config
 	Purger Purger
+	Lapsed Lapsed
 	Clock  interface{ Now() time.Time }
 	Logger *slog.Logger
 }
@@ -82,6 +88,7 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 		c.batches(ctx, c.Purger.PurgeAudit, now.Add(-c.Config.Entries)),
 		c.batches(ctx, c.Purger.PurgeHistory, now.Add(-c.Config.Versions)),
 		c.Purger.PurgeSessions(ctx, now),
+		c.Lapsed.End(ctx, now),
 	)
 }
 

@@ -53,7 +53,13 @@ func cleaner(f *fakePurger) *retain.Cleaner {
 	f.asked = map[string]time.Time{}
 	cfg := retain.DefaultConfig()
 	cfg.Batch, cfg.Every = 10, time.Millisecond
-	return &retain.Cleaner{Config: cfg, Purger: f, Clock: stagetest.NewClock(epoch), Logger: slog.New(slog.DiscardHandler)}
+	return &retain.Cleaner{Config: cfg, Purger: f, Lapsed: f, Clock: stagetest.NewClock(epoch), Logger: slog.New(slog.DiscardHandler)}
+}
+
+// End implements retain.Lapsed.
+func (f *fakePurger) End(_ context.Context, now time.Time) error {
+	f.asked["lapsed"] = now
+	return nil
 }
 
 func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
@@ -63,14 +69,14 @@ func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
 	require.Zero(t, f.entries)
 	require.Zero(t, f.versions)
 	months := epoch.Add(-396 * 24 * time.Hour)
-	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch}, f.asked)
+	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch, "lapsed": epoch}, f.asked)
 }
 
 func TestCleanerGoesOnWithTheRestAfterAFailure(t *testing.T) {
 	t.Parallel()
 	f := &fakePurger{entries: 35, err: errors.New("the database is away")}
 	require.ErrorContains(t, cleaner(f).Clean(t.Context()), "away")
-	require.Len(t, f.asked, 3)
+	require.Len(t, f.asked, 4)
 }
 
 func TestCleanerRunsUntilItIsStopped(t *testing.T) {

@@ -70,7 +70,7 @@ func (s Save) audit() AuditEntry {
 }
 
 // Put saves a new version, raises the revision and adds to the audit log. The error is ErrStale if Expected is not the newest version (or
-// exists already, for 0), and ErrNotFound if there is nothing to update.
+// exists already, for 0), ErrDeleted for one that was there before, and ErrNotFound if there is nothing to update.
 func (s *Store) Put(ctx context.Context, save Save) error {
 	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error {
 		if err := putDocument(ctx, tx, save); err != nil {
@@ -100,8 +100,11 @@ func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {
 	var result sql.Result
 	var err error
 	if save.Expected == 0 {
-		result, err = tx.ExecContext(ctx, `INSERT INTO documents (`+documentColumns+`)
-			VALUES ($1, $2, $3, 1, $4, $5, 1, $6, $7) ON CONFLICT DO NOTHING`,
+		if err := notDeleted(ctx, tx, save.Key); err != nil {
+			return err
+		}
+		result, err = tx.ExecContext(ctx, `INSERT INTO documents (`+documentColumns+`, created_at, created_by)
+			VALUES ($1, $2, $3, 1, $4, $5, 1, $6, $7, $6, $7) ON CONFLICT DO NOTHING`,
 			save.Workspace, save.Kind, save.ID, save.Body, save.Sealed, micros(save.At), save.Author)
 	} else {
 		result, err = tx.ExecContext(ctx, `UPDATE documents SET version = version + 1, body = $1,
@@ -113,12 +116,18 @@ func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {
 	if err != nil {
 		return err
 	}
-	if n, err := result.RowsAffected(); err != nil || n == 1 {
+	n, err := result.RowsAffected()
+	if err != nil || n == 1 {
 		return err
 	}
+	return notTheNewest(ctx, tx, save.Key)
+}
+
+// notTheNewest says why a statement about one version of a document found none: ErrNotFound or ErrStale.
+func notTheNewest(ctx context.Context, tx *sql.Tx, key Key) error {
 	var version int64
-	err = tx.QueryRowContext(ctx, "SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3",
-		save.Workspace, save.Kind, save.ID).Scan(&version)
+	err := tx.QueryRowContext(ctx, "SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3",
+		key.Workspace, key.Kind, key.ID).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}

@@ -15,6 +15,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStale means that somebody saved a newer version since the caller read. Read again and decide again.
 	ErrStale = errors.New("a newer version was saved meanwhile")
+	// ErrDeleted means that a setting of this id was deleted. Take another id.
+	ErrDeleted = errors.New("a setting of this id was deleted")
 )
 
 // Store is one database. Safe for concurrent use.

@@ -83,6 +83,11 @@ func TestADatabaseOfEveryEarlierVersionIsBroughtUpToDate(t *testing.T) {
 				require.NoError(t, s.Put(ctx, store.Save{
 					Key: key, Expected: 1, Body: []byte("y"), Author: "ren", At: time.Unix(8, 0), Reason: "since then",
 				}))
+				made, err := s.Creations(ctx, "acme", store.KindWorkspace)
+				require.NoError(t, err)
+				if version < 8 {
+					require.Equal(t, map[string]store.Creation{"acme": {At: time.UnixMicro(7).UTC(), By: "aoi"}}, made, "who made it is found in the history")
+				}
 				page, err := s.HistoryPage(ctx, key, 0, 10)
 				require.NoError(t, err)
 				require.Len(t, page, 2)

@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 		{"Revocations", revocations},
 		{"Sealed", sealed},
 		{"Destruction", destruction},
+		{"Deletion", deletion},
 		{"Rotation", rotation},
 		{"RunLog", runLog},
 		{"Pages", pages},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // Store is what the hub reads.
@@ -26,6 +27,8 @@ type Config struct {
 	History time.Duration
 	// PartBytes is how large the pieces are that watchers get.
 	PartBytes int
+	// Plans say what workspaces are entitled to.
+	Plans plan.Rules
 }
 
 // Deps is what a Hub works with; all of it is required.
@@ -117,9 +120,9 @@ func (h *Hub) Current(ctx context.Context) (*State, <-chan struct{}, error) {
 			return old, changed, nil
 		}
 	}
-	raw, err := h.deps.Store.Snapshot(ctx, since)
+	raw, err := h.read(ctx, since)
 	if err == nil && raw.Since != 0 && raw.Lineage != old.Lineage() { // another database took this one's place
-		raw, err = h.deps.Store.Snapshot(ctx, 0)
+		raw, err = h.read(ctx, 0)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -128,6 +131,7 @@ func (h *Hub) Current(ctx context.Context) (*State, <-chan struct{}, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("build snapshot of revision %d: %w", raw.Revision, err)
 	}
+	entitle(built, h.cfg.Plans)
 	state, err := next(old, raw, built, h.cfg.PartBytes)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode snapshot of revision %d: %w", raw.Revision, err)
@@ -138,6 +142,13 @@ func (h *Hub) Current(ctx context.Context) (*State, <-chan struct{}, error) {
 	close(h.changed)
 	h.changed = make(chan struct{})
 	return state, h.changed, nil
+}
+
+// read reads what the store has after a revision.
+func (h *Hub) read(ctx context.Context, since int64) (store.Snapshot, error) {
+	raw, err := h.deps.Store.Snapshot(ctx, since)
+	raw.Lineage += lineageOf(h.cfg.Plans)
+	return raw, err
 }
 
 // Latest returns what Current last found, without asking the store; nil at first.

@@ -40,6 +40,19 @@ type Customer struct {
 // Add makes the customer's org and saves the workspace's settings.
 func (r *Rig) Add(c Customer) {
 	r.T.Helper()
+	r.AddOrg(c)
+	r.settle(c)
+}
+
+// Org is an org that a workspace may be connected to.
+type Org struct {
+	rig *Rig
+	key string
+}
+
+// AddOrg makes the customer's org only, for another workspace to be connected to.
+func (r *Rig) AddOrg(c Customer) Org {
+	r.T.Helper()
 	org := simulator.Org{
 		Key: c.ID, Name: c.ID, Package: true,
 		Apps: []simulator.App{{ClientID: "app-" + c.ID, ClientSecret: r.OrgSecret, RunAs: "api@" + c.ID + ".example"}},
@@ -53,7 +66,29 @@ func (r *Rig) Add(c Customer) {
 		c.Org(&org)
 	}
 	require.NoError(r.T, r.Salesforce.Seed(r.T.Context(), &simulator.Scenario{Orgs: []simulator.Org{org}}))
-	r.settle(c)
+	return Org{r, c.ID}
+}
+
+// Connect connects a workspace to the org, by a connection of that id.
+func (o Org) Connect(workspace, id string) *configv1.Connection {
+	r := o.rig
+	r.T.Helper()
+	_, err := r.Config.PutConnection(r.T.Context(), &configv1.PutConnectionRequest{Connection: r.connection(workspace, id, o.key)})
+	require.NoError(r.T, err)
+	_, err = r.Config.CheckConnection(r.T.Context(), &configv1.CheckConnectionRequest{Workspace: workspace, Connection: id})
+	require.NoError(r.T, err)
+	got, err := r.Config.GetConnection(r.T.Context(), &configv1.GetConnectionRequest{Workspace: workspace, Connection: id})
+	require.NoError(r.T, err)
+	return got.GetConnection()
+}
+
+func (r *Rig) connection(workspace, id, org string) *configv1.Connection {
+	return &configv1.Connection{
+		Workspace: workspace, Id: id, Name: id, LoginUrl: r.Salesforce.BaseURL(org), PackageInstalled: true,
+		Grant: &configv1.Connection_ClientCredentials{
+			ClientCredentials: &configv1.ClientCredentials{ClientId: "app-" + org, ClientSecret: r.OrgSecret},
+		},
+	}
 }
 
 func people(object string, addresses []string) simulator.Rows {
@@ -80,12 +115,7 @@ func (r *Rig) settle(c Customer) {
 	}
 	_, err := r.Config.PutWorkspace(ctx, &configv1.PutWorkspaceRequest{Workspace: workspace})
 	require.NoError(r.T, err)
-	connection := &configv1.Connection{
-		Workspace: c.ID, Id: Connection, Name: c.ID, LoginUrl: r.Salesforce.BaseURL(c.ID), PackageInstalled: true,
-		Grant: &configv1.Connection_ClientCredentials{
-			ClientCredentials: &configv1.ClientCredentials{ClientId: "app-" + c.ID, ClientSecret: r.OrgSecret},
-		},
-	}
+	connection := r.connection(c.ID, Connection, c.ID)
 	if c.Connection != nil {
 		c.Connection(connection)
 	}

@@ -6,3 +6,15 @@ import configv1 "github.com/throughline-dev/throughline/proto/throughline/config
 func (r *Rig) Keys(token string) configv1.KeyServiceClient {
 	return configv1.NewKeyServiceClient(r.dial(token))
 }
+
+// Plans is the service of plans, as the platform sees it.
+func (r *Rig) Plans() configv1.PlanServiceClient {
+	r.T.Helper()
+	return configv1.NewPlanServiceClient(r.dial(r.AdminToken))
+}
+
+// Connections is the service for those who manage connections.
+func (r *Rig) Connections() configv1.ConnectionListServiceClient {
+	r.T.Helper()
+	return configv1.NewConnectionListServiceClient(r.dial(r.AdminToken))
+}

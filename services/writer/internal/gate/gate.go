@@ -11,6 +11,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
 // Config bounds how long a gate stays closed between two probes.
@@ -113,6 +114,13 @@ func (g *Gate) State(now time.Time) State {
 	switch {
 	case err != nil:
 		return State{Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Detail: "there is no such connection, or it is not authorised; connect the org"}
+	case plan.Lapsed(settings.GetLapses(), now) != nil:
+		// LOOM-1, HOPIN-1: the one place where writing stops when a plan ends, to the second and whatever is on its way. It waits
+		// for a plan that includes it again.
+		return State{
+			Reason: streamv1.Reason_REASON_PLAN_NOT_ENTITLED,
+			Detail: plan.Text(plan.Lapsed(settings.GetLapses(), now)) + ", which the workspace does not have; change it to go on",
+		}
 	case shut(settings.GetStatus()):
 		return State{Reason: shutFor(settings.GetStatus()), Detail: "diagnosis found the org closed to us; see the connection"}
 	case settings.GetPaused():

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -215,4 +216,25 @@ func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
 		require.Equal(t, step.want, got.Reason, step.state)
 	}
 	require.Zero(t, o.probes, "nobody asks an org that is known to be shut")
+}
+
+func TestWritingStopsWhenThePlanEnds(t *testing.T) {
+	t.Attr("requirement", "LOOM-1")
+	t.Attr("requirement", "HOPIN-1")
+	t.Parallel()
+	g, o, c := setup(t)
+	c.Lapses = []*configv1.Lapse{{
+		Source: configv1.SourceKind_SOURCE_KIND_VIDEO, Needed: []string{"enterprise"},
+		From: timestamppb.New(start.Add(time.Hour)), Until: timestamppb.New(start.Add(24 * time.Hour)),
+	}}
+	require.True(t, g.State(start).Open)
+	require.True(t, g.State(start.Add(time.Hour-time.Nanosecond)).Open)
+	for _, at := range []time.Duration{time.Hour, 2 * time.Hour, 24*time.Hour - time.Nanosecond} {
+		s := g.State(start.Add(at))
+		require.False(t, s.Open, at)
+		require.Equal(t, streamv1.Reason_REASON_PLAN_NOT_ENTITLED, s.Reason)
+		require.Contains(t, s.Detail, "takes the plan enterprise")
+	}
+	require.True(t, g.State(start.Add(24*time.Hour)).Open, "an upgrade resumes by itself")
+	require.Zero(t, o.probes, "nobody asks the org")
 }
