@@ -617,9 +617,11 @@ type Workspace struct {
 	// else the org's default zone.
 	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
-	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Retention *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	// The integration that every content recorded from now on gets a copy of (IMM-16); empty: none.
+	DefaultWorkflow string `protobuf:"bytes,40,opt,name=default_workflow,json=defaultWorkflow,proto3" json:"default_workflow,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Workspace) Reset() {
@@ -734,6 +736,13 @@ func (x *Workspace) GetRetention() *RetentionSettings {
 		return x.Retention
 	}
 	return nil
+}
+
+func (x *Workspace) GetDefaultWorkflow() string {
+	if x != nil {
+		return x.DefaultWorkflow
+	}
+	return ""
 }
 
 // RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
@@ -1662,8 +1671,10 @@ type Integration struct {
 	// Output only: the lengths of the text fields it sets, in characters, by "Object.Field", as the org described them when
 	// this version was saved. Longer texts are cut or refused by on_too_long (XC-37).
 	DescribedLengths map[string]int32 `protobuf:"bytes,15,rep,name=described_lengths,json=describedLengths,proto3" json:"described_lengths,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Output only: when it was deleted. A version that has it is the end of the integration, and only in its history.
+	DeletedAt     *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -1801,6 +1812,13 @@ func (x *Integration) GetDescribedLengths() map[string]int32 {
 	return nil
 }
 
+func (x *Integration) GetDeletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeletedAt
+	}
+	return nil
+}
+
 // Action is one record to write.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1830,7 +1848,9 @@ type Action struct {
 	Duplicates DuplicatePolicy `protobuf:"varint,11,opt,name=duplicates,proto3,enum=throughline.config.v1.DuplicatePolicy" json:"duplicates,omitempty"`
 	// CampaignMember with a Status: who is a member already gets that status if it comes later than theirs in the campaign's
 	// order, one that says "responded" after all that do not; it is never lowered (IMM-39). Default false: a member stays as it is.
-	RaiseStatus   bool `protobuf:"varint,12,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	RaiseStatus bool `protobuf:"varint,12,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	// Switched off: it writes nothing, and is not checked against the org (IMM-16).
+	Disabled      bool `protobuf:"varint,40,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1945,6 +1965,13 @@ func (x *Action) GetDuplicates() DuplicatePolicy {
 func (x *Action) GetRaiseStatus() bool {
 	if x != nil {
 		return x.RaiseStatus
+	}
+	return false
+}
+
+func (x *Action) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
 	}
 	return false
 }
@@ -2368,7 +2395,11 @@ type ContentSetting struct {
 	// Write views of it to Salesforce.
 	Tracking bool `protobuf:"varint,3,opt,name=tracking,proto3" json:"tracking,omitempty"`
 	// Version, for optimistic concurrency.
-	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Ask for the viewer's address before it plays: for the platform, which asks.
+	RequireAddress bool `protobuf:"varint,40,opt,name=require_address,json=requireAddress,proto3" json:"require_address,omitempty"`
+	// Output only: how it began; absent for a content that the defaults by user group did not decide on (LOOM-36).
+	Origin        *ContentOrigin `protobuf:"bytes,41,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2431,6 +2462,84 @@ func (x *ContentSetting) GetVersion() int64 {
 	return 0
 }
 
+func (x *ContentSetting) GetRequireAddress() bool {
+	if x != nil {
+		return x.RequireAddress
+	}
+	return false
+}
+
+func (x *ContentSetting) GetOrigin() *ContentOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+// ContentOrigin is what the defaults were decided by, so that they can be applied again.
+type ContentOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The creator's groups when the content was made.
+	Groups []string `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	// What somebody chose; absent: nobody did.
+	ChoseTracking *bool `protobuf:"varint,2,opt,name=chose_tracking,json=choseTracking,proto3,oneof" json:"chose_tracking,omitempty"`
+	// What somebody chose; absent: nobody did.
+	ChoseRequireAddress *bool `protobuf:"varint,3,opt,name=chose_require_address,json=choseRequireAddress,proto3,oneof" json:"chose_require_address,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ContentOrigin) Reset() {
+	*x = ContentOrigin{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentOrigin) ProtoMessage() {}
+
+func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentOrigin.ProtoReflect.Descriptor instead.
+func (*ContentOrigin) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ContentOrigin) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ContentOrigin) GetChoseTracking() bool {
+	if x != nil && x.ChoseTracking != nil {
+		return *x.ChoseTracking
+	}
+	return false
+}
+
+func (x *ContentOrigin) GetChoseRequireAddress() bool {
+	if x != nil && x.ChoseRequireAddress != nil {
+		return *x.ChoseRequireAddress
+	}
+	return false
+}
+
 // ApiKey lets a program of one workspace in, to post events or to call within its scopes. Only its hash is stored.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2454,7 +2563,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2575,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2588,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2535,7 +2644,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\x84\x05\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xb8\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2552,7 +2661,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
-	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x122\n" +
+	"\x10default_workflow\x18( \x01(\tB\a\xbaH\x04r\x02\x18@R\x0fdefaultWorkflowB\x13\n" +
 	"\x11_track_by_default\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
@@ -2631,7 +2741,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12-\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x18\x80\x80\x01\x80\x01\x01R\n" +
-	"privateKey\"\xa6\x06\n" +
+	"privateKey\"\xe1\x06\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2654,10 +2764,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"R\x00R\x02jaR\x02enR\blanguage\x12\x1f\n" +
 	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\x12(\n" +
 	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\x12e\n" +
-	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x1aC\n" +
+	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x129\n" +
+	"\n" +
+	"deleted_at\x18( \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x1aC\n" +
 	"\x15DescribedLengthsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa9\x05\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xc5\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -2677,7 +2789,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
 	"duplicates\x18\v \x01(\x0e2&.throughline.config.v1.DuplicatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"duplicates\x12!\n" +
-	"\fraise_status\x18\f \x01(\bR\vraiseStatus\"\xd4\x03\n" +
+	"\fraise_status\x18\f \x01(\bR\vraiseStatus\x12\x1a\n" +
+	"\bdisabled\x18( \x01(\bR\bdisabled\"\xd4\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +
@@ -2711,14 +2824,22 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0equeues_allowed\x18\x04 \x01(\bR\rqueuesAllowed\x12$\n" +
 	"\ttime_zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12+\n" +
 	"\rfixed_user_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x12R\vfixedUserId\x12F\n" +
-	"\tzone_rule\x18\a \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\"\x98\x01\n" +
+	"\tzone_rule\x18\a \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\"\xff\x01\n" +
 	"\x0eContentSetting\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n" +
 	"\n" +
 	"content_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\tcontentId\x12\x1a\n" +
 	"\btracking\x18\x03 \x01(\bR\btracking\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"\xe6\x02\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12'\n" +
+	"\x0frequire_address\x18( \x01(\bR\x0erequireAddress\x12<\n" +
+	"\x06origin\x18) \x01(\v2$.throughline.config.v1.ContentOriginR\x06origin\"\xb9\x01\n" +
+	"\rContentOrigin\x12\x16\n" +
+	"\x06groups\x18\x01 \x03(\tR\x06groups\x12*\n" +
+	"\x0echose_tracking\x18\x02 \x01(\bH\x00R\rchoseTracking\x88\x01\x01\x127\n" +
+	"\x15chose_require_address\x18\x03 \x01(\bH\x01R\x13choseRequireAddress\x88\x01\x01B\x11\n" +
+	"\x0f_chose_trackingB\x18\n" +
+	"\x16_chose_require_address\"\xe6\x02\n" +
 	"\x06ApiKey\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2794,7 +2915,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2824,61 +2945,64 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(*Constant)(nil),              // 25: throughline.config.v1.Constant
 	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
 	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 28: throughline.config.v1.ApiKey
-	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 30: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 33: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 34: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 35: throughline.config.v1.Consent
+	(*ContentOrigin)(nil),         // 28: throughline.config.v1.ContentOrigin
+	(*ApiKey)(nil),                // 29: throughline.config.v1.ApiKey
+	nil,                           // 30: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 31: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 34: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 35: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 36: throughline.config.v1.Consent
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
 	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	32, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
 	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	31, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	31, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	32, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	32, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	31, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	31, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	31, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	32, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	32, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	33, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	33, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	32, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	32, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	32, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
 	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
 	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
 	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
 	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
 	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	33, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	34, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	35, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	34, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	35, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	36, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
 	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
 	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	32, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	29, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 24: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 25: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 26: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 27: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 28: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 29: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 30: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 31: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 32: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 33: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	30, // 34: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 35: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 36: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	32, // 37: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 38: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	32, // 39: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	33, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	30, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	33, // 24: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
+	4,  // 25: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 26: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	23, // 27: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	26, // 28: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 29: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 30: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	24, // 31: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	25, // 32: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 33: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 34: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	31, // 35: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 36: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 37: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	28, // 38: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
+	33, // 39: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 40: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	33, // 41: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2906,13 +3030,14 @@ func file_throughline_config_v1_settings_proto_init() {
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
 	}
+	file_throughline_config_v1_settings_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,6 +21,7 @@ var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 // fakePurger has rows that are all too old, and remembers before when it was asked to delete.
 type fakePurger struct {
 	entries, versions int64
+	drafts            int64
 	err               error
 	asked             map[string]time.Time
 	swept             chan struct{}
@@ -41,6 +42,10 @@ func (f *fakePurger) PurgeHistory(_ context.Context, before time.Time, limit int
 	return f.take("history", &f.versions, before, limit)
 }
 
+func (f *fakePurger) PurgeDrafts(_ context.Context, by time.Time, limit int) (int64, error) {
+	return f.take("drafts", &f.drafts, by, limit)
+}
+
 func (f *fakePurger) PurgeSessions(_ context.Context, before time.Time) error {
 	f.asked["sessions"] = before
 	if f.swept != nil {
@@ -58,19 +63,20 @@ func cleaner(f *fakePurger) *retain.Cleaner {
 
 func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
 	t.Parallel()
-	f := &fakePurger{entries: 35, versions: 20}
+	f := &fakePurger{entries: 35, versions: 20, drafts: 15}
 	require.NoError(t, cleaner(f).Clean(t.Context()))
 	require.Zero(t, f.entries)
 	require.Zero(t, f.versions)
+	require.Zero(t, f.drafts)
 	months := epoch.Add(-396 * 24 * time.Hour)
-	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch}, f.asked)
+	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch, "drafts": epoch}, f.asked)
 }
 
 func TestCleanerGoesOnWithTheRestAfterAFailure(t *testing.T) {
 	t.Parallel()
 	f := &fakePurger{entries: 35, err: errors.New("the database is away")}
 	require.ErrorContains(t, cleaner(f).Clean(t.Context()), "away")
-	require.Len(t, f.asked, 3)
+	require.Len(t, f.asked, 4)
 }
 
 func TestCleanerRunsUntilItIsStopped(t *testing.T) {

@@ -64,6 +64,8 @@ func Run(t *testing.T, open Open) {
 		{"Erasures", erasures},
 		{"ErasedRows", erasedRows},
 		{"Exports", exports},
+		{"Drafts", drafts},
+		{"Together", together},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
