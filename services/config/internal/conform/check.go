@@ -22,11 +22,13 @@ type Report struct {
 	Notes []string
 }
 
-// Used returns the objects that an integration's actions write, each once, by name.
+// Used returns the objects that an integration's actions write, each once, by name; those switched off write none.
 func Used(i *configv1.Integration) []string {
 	var names []string
 	for _, a := range i.GetActions() {
-		names = append(names, a.GetObject())
+		if !a.GetDisabled() {
+			names = append(names, a.GetObject())
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
