@@ -429,7 +429,7 @@ type RegistrationExport struct {
 	// API name of the object.
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// What goes into which field. First name, last name and e-mail are needed.
-	Mappings []*RegistrationMapping `protobuf:"bytes,2,rep,name=mappings,proto3" json:"mappings,omitempty"`
+	Fields []*RegistrationMapping `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
 	// External id field that takes the registration's id; empty: a registration is recognised by what was written before.
 	ExternalIdField string `protobuf:"bytes,3,opt,name=external_id_field,json=externalIdField,proto3" json:"external_id_field,omitempty"`
 	unknownFields   protoimpl.UnknownFields
@@ -473,9 +473,9 @@ func (x *RegistrationExport) GetObject() string {
 	return ""
 }
 
-func (x *RegistrationExport) GetMappings() []*RegistrationMapping {
+func (x *RegistrationExport) GetFields() []*RegistrationMapping {
 	if x != nil {
-		return x.Mappings
+		return x.Fields
 	}
 	return nil
 }
@@ -1398,10 +1398,10 @@ const file_throughline_config_v1_event_setup_proto_rawDesc = "" +
 	"\aversion\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12A\n" +
 	"\x0eeffective_from\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveFrom\x12]\n" +
 	"\x14former_registrations\x18\n" +
-	" \x03(\v2*.throughline.config.v1.FormerRegistrationsR\x13formerRegistrations\"\xbd\x01\n" +
+	" \x03(\v2*.throughline.config.v1.FormerRegistrationsR\x13formerRegistrations\"\xb9\x01\n" +
 	"\x12RegistrationExport\x12\x1f\n" +
-	"\x06object\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x06object\x12Q\n" +
-	"\bmappings\x18\x02 \x03(\v2*.throughline.config.v1.RegistrationMappingB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\bmappings\x123\n" +
+	"\x06object\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x06object\x12M\n" +
+	"\x06fields\x18\x02 \x03(\v2*.throughline.config.v1.RegistrationMappingB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06fields\x123\n" +
 	"\x11external_id_field\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18PR\x0fexternalIdField\"\xe3\x01\n" +
 	"\x13RegistrationMapping\x12\x1d\n" +
 	"\x05field\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x05field\x12@\n" +
@@ -1541,7 +1541,7 @@ var file_throughline_config_v1_event_setup_proto_depIdxs = []int32{
 	8,  // 3: throughline.config.v1.EventSetup.exported_attendance:type_name -> throughline.config.v1.AttendanceField
 	19, // 4: throughline.config.v1.EventSetup.effective_from:type_name -> google.protobuf.Timestamp
 	9,  // 5: throughline.config.v1.EventSetup.former_registrations:type_name -> throughline.config.v1.FormerRegistrations
-	6,  // 6: throughline.config.v1.RegistrationExport.mappings:type_name -> throughline.config.v1.RegistrationMapping
+	6,  // 6: throughline.config.v1.RegistrationExport.fields:type_name -> throughline.config.v1.RegistrationMapping
 	2,  // 7: throughline.config.v1.RegistrationMapping.value:type_name -> throughline.config.v1.RegistrationValue
 	20, // 8: throughline.config.v1.RegistrationMapping.constant:type_name -> throughline.config.v1.Constant
 	8,  // 9: throughline.config.v1.FormerRegistrations.attendance:type_name -> throughline.config.v1.AttendanceField

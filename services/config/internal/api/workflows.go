@@ -74,6 +74,9 @@ func copyOf(original *configv1.Integration, id string, contents []string) *confi
 
 // DeleteIntegration implements configv1.WorkflowServiceServer.
 func (w *Workflows) DeleteIntegration(ctx context.Context, req *configv1.DeleteIntegrationRequest) (*configv1.DeleteIntegrationResponse, error) {
+	if err := w.docs.requireWorkspace(ctx, req.GetWorkspace()); err != nil {
+		return nil, err
+	}
 	i, err := w.docs.integration(ctx, req.GetWorkspace(), req.GetIntegration())
 	if err != nil {
 		return nil, err
@@ -90,6 +93,9 @@ func (w *Workflows) DeleteIntegration(ctx context.Context, req *configv1.DeleteI
 
 // RemoveContent implements configv1.WorkflowServiceServer.
 func (w *Workflows) RemoveContent(ctx context.Context, req *configv1.RemoveContentRequest) (*configv1.RemoveContentResponse, error) {
+	if err := w.docs.requireWorkspace(ctx, req.GetWorkspace()); err != nil {
+		return nil, err
+	}
 	all, err := w.docs.integrations(ctx, req.GetWorkspace())
 	if err != nil {
 		return nil, err

@@ -71,6 +71,13 @@ func Check(program *integration.Program, objects Objects) Report {
 	return c.report
 }
 
+// CheckTarget judges what is asked of one object by itself, without an integration.
+func CheckTarget(target integration.Target, object *configv1.DescribedObject) Report {
+	c := &checker{target: target}
+	c.object(object)
+	return c.report
+}
+
 // checker judges one action at a time.
 type checker struct {
 	spec   *configv1.Integration

@@ -90,6 +90,8 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		configgw.RegisterConfigServiceHandler, configgw.RegisterConnectServiceHandler, configgw.RegisterCatalogueServiceHandler,
 		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler, configgw.RegisterAccessServiceHandler,
 		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
+		configgw.RegisterContentDefaultsServiceHandler, configgw.RegisterWorkflowServiceHandler, configgw.RegisterDraftServiceHandler,
+		configgw.RegisterEventSetupServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
