@@ -193,6 +193,10 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 
 // describe knows the objects and fields that the rules of these tests write.
 func describe(w http.ResponseWriter, r *http.Request) {
+	if object := eventObject(r.PathValue("object")); object != nil {
+		_ = json.NewEncoder(w).Encode(object)
+		return
+	}
 	names := map[string][]string{
 		"Task":           {"Subject", "Description", "ActivityDate", "OwnerId", "WhoId"},
 		"CampaignMember": {"CampaignId", "LeadId", "ContactId", "Status"},
