@@ -248,7 +248,9 @@ func TestFinishingAsksTheOrgAndSwitchesOnAllOrNothing(t *testing.T) {
 		"links are not cut":  {func(s *configv1.EventSetup) { s.MagicLinkField = "Short__c" }, "magic_link_field", "never cut"},
 		"not a value":        {func(s *configv1.EventSetup) { s.ImportedAttendance.Attended = "Here" }, "imported_attendance.attended", "it has Came, Away"},
 		"not for attendance": {func(s *configv1.EventSetup) { s.ImportedAttendance.Field = "Age__c" }, "imported_attendance.field", "UNSUPPORTED_FIELD_TYPE"},
-		"a ticked text":      {func(s *configv1.EventSetup) { s.ImportedAttendance = &configv1.AttendanceField{Field: "Seen__c", Attended: "x"} }, "imported_attendance.attended", "leave this empty"},
+		"a ticked text": {func(s *configv1.EventSetup) {
+			s.ImportedAttendance = &configv1.AttendanceField{Field: "Seen__c", Attended: "x"}
+		}, "imported_attendance.attended", "leave this empty"},
 	} {
 		s := allFlows()
 		c.change(s)

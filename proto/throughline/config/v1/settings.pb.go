@@ -1375,7 +1375,9 @@ type Org struct {
 	// Default time zone (IANA).
 	TimeZone string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// Address for API calls.
-	InstanceUrl   string `protobuf:"bytes,6,opt,name=instance_url,json=instanceUrl,proto3" json:"instance_url,omitempty"`
+	InstanceUrl string `protobuf:"bytes,6,opt,name=instance_url,json=instanceUrl,proto3" json:"instance_url,omitempty"`
+	// Default time zones it had before, the newest first, at most 10: what happened then keeps the zone of its time (XC-36).
+	FormerZones   []*FormerZone `protobuf:"bytes,40,rep,name=former_zones,json=formerZones,proto3" json:"former_zones,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1452,6 +1454,68 @@ func (x *Org) GetInstanceUrl() string {
 	return ""
 }
 
+func (x *Org) GetFormerZones() []*FormerZone {
+	if x != nil {
+		return x.FormerZones
+	}
+	return nil
+}
+
+// FormerZone is a default time zone that an org had.
+type FormerZone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// IANA name.
+	TimeZone string `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Until when it counts.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerZone) Reset() {
+	*x = FormerZone{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerZone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerZone) ProtoMessage() {}
+
+func (x *FormerZone) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerZone.ProtoReflect.Descriptor instead.
+func (*FormerZone) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FormerZone) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *FormerZone) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // ClientCredentials is a consumer key and secret. The secret is write-only.
 type ClientCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1465,7 +1529,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1541,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1554,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1522,7 +1586,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1598,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1611,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1586,7 +1650,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1662,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1675,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1679,7 +1743,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1691,7 +1755,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1704,7 +1768,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1857,7 +1921,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +1933,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +1946,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Action) GetName() string {
@@ -2003,7 +2067,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2079,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2092,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -2145,7 +2209,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2221,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2234,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -2197,7 +2261,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2273,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2286,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -2308,7 +2372,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2384,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2397,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2406,7 +2470,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2482,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2495,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2491,7 +2555,7 @@ type ContentOrigin struct {
 
 func (x *ContentOrigin) Reset() {
 	*x = ContentOrigin{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2567,7 @@ func (x *ContentOrigin) String() string {
 func (*ContentOrigin) ProtoMessage() {}
 
 func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2580,7 @@ func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentOrigin.ProtoReflect.Descriptor instead.
 func (*ContentOrigin) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ContentOrigin) GetGroups() []string {
@@ -2563,7 +2627,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2639,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2652,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2722,14 +2786,19 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x11real_time_percent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x0frealTimePercent\x12,\n" +
 	"\fbulk_percent\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\vbulkPercent:\xb7\x01\xbaH\xb3\x01\x1a\xb0\x01\n" +
 	"\n" +
-	"budget.sum\x12Tinteractive_percent, real_time_percent and bulk_percent must be at most 100 together\x1aLthis.interactive_percent + this.real_time_percent + this.bulk_percent <= 100\"\x9d\x01\n" +
+	"budget.sum\x12Tinteractive_percent, real_time_percent and bulk_percent must be at most 100 together\x1aLthis.interactive_percent + this.real_time_percent + this.bulk_percent <= 100\"\xe3\x01\n" +
 	"\x03Org\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aedition\x18\x03 \x01(\tR\aedition\x12\x18\n" +
 	"\asandbox\x18\x04 \x01(\bR\asandbox\x12\x1b\n" +
 	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12!\n" +
-	"\finstance_url\x18\x06 \x01(\tR\vinstanceUrl\"l\n" +
+	"\finstance_url\x18\x06 \x01(\tR\vinstanceUrl\x12D\n" +
+	"\fformer_zones\x18( \x03(\v2!.throughline.config.v1.FormerZoneR\vformerZones\"[\n" +
+	"\n" +
+	"FormerZone\x12\x1b\n" +
+	"\ttime_zone\x18\x01 \x01(\tR\btimeZone\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"l\n" +
 	"\x11ClientCredentials\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x120\n" +
 	"\rclient_secret\x18\x02 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x04\x80\x01\x01R\fclientSecret\"\x99\x01\n" +
@@ -2915,7 +2984,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2935,74 +3004,77 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(*Connection)(nil),            // 15: throughline.config.v1.Connection
 	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
 	(*Org)(nil),                   // 17: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 18: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 19: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 20: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 21: throughline.config.v1.Integration
-	(*Action)(nil),                // 22: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 23: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 24: throughline.config.v1.Template
-	(*Constant)(nil),              // 25: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
-	(*ContentOrigin)(nil),         // 28: throughline.config.v1.ContentOrigin
-	(*ApiKey)(nil),                // 29: throughline.config.v1.ApiKey
-	nil,                           // 30: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 31: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 34: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 35: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 36: throughline.config.v1.Consent
+	(*FormerZone)(nil),            // 18: throughline.config.v1.FormerZone
+	(*ClientCredentials)(nil),     // 19: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 20: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 21: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 22: throughline.config.v1.Integration
+	(*Action)(nil),                // 23: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 24: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 25: throughline.config.v1.Template
+	(*Constant)(nil),              // 26: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 27: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 28: throughline.config.v1.ContentSetting
+	(*ContentOrigin)(nil),         // 29: throughline.config.v1.ContentOrigin
+	(*ApiKey)(nil),                // 30: throughline.config.v1.ApiKey
+	nil,                           // 31: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 32: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 35: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 36: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 37: throughline.config.v1.Consent
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
 	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	32, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	33, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
 	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	32, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	32, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	33, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	33, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	32, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	32, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	32, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	33, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	33, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	34, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	34, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	33, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	33, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	33, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	19, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	20, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	21, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
 	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
 	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	34, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	35, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	36, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	33, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	30, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	33, // 24: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
-	4,  // 25: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 26: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 27: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 28: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 29: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 30: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 31: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 32: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 33: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 34: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	31, // 35: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 36: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 37: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	28, // 38: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
-	33, // 39: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 40: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	33, // 41: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	35, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	36, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	37, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	18, // 20: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
+	34, // 21: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
+	1,  // 22: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	23, // 23: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	34, // 24: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	31, // 25: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	34, // 26: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
+	4,  // 27: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 28: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	24, // 29: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	27, // 30: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 31: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 32: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	25, // 33: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	26, // 34: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 35: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 36: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	32, // 37: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 38: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 39: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	29, // 40: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
+	34, // 41: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 42: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	34, // 43: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -3019,25 +3091,25 @@ func file_throughline_config_v1_settings_proto_init() {
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[14].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[16].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[18].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
