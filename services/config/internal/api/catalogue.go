@@ -143,6 +143,10 @@ func (s *Server) ListBroken(ctx context.Context, req *configv1.ListBrokenRequest
 		return nil, err
 	}
 	broken, err := s.deps.Catalogue.BrokenOf(ctx, req.GetWorkspace(), req.GetConnection())
+	if err != nil {
+		return nil, err
+	}
+	broken, err = s.addGoneCampaigns(ctx, req, broken)
 	return &configv1.ListBrokenResponse{Broken: broken}, err
 }
 
