@@ -63,6 +63,7 @@ func cleaner(f *fakePurger) *retain.Cleaner {
 
 func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	f := &fakePurger{entries: 35, versions: 20, drafts: 15}
 	require.NoError(t, cleaner(f).Clean(t.Context()))
 	require.Zero(t, f.entries)
