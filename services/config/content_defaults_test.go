@@ -187,7 +187,7 @@ func TestDefaultsAreAppliedToExistingContentsAsPreviewed(t *testing.T) {
 		Setting: &configv1.ContentSetting{Workspace: "acme", ContentId: "by hand", Tracking: true},
 	})
 	require.NoError(t, err)
-	require.Empty(t, d.preview(t, "").GetToken(), "nothing would change")
+	require.Empty(t, d.preview(t, "").GetFingerprint(), "nothing would change")
 
 	d.put(t, func(c *configv1.ContentDefaults) {
 		c.Groups["sales"] = &configv1.GroupDefaults{Tracking: proto.Bool(false), Rank: 2}
@@ -205,7 +205,7 @@ func TestDefaultsAreAppliedToExistingContentsAsPreviewed(t *testing.T) {
 		ContentId: "pitch", TrackingBefore: true, RequireAddressBefore: true,
 	}, shown.GetChanges()[1]), "%v", shown.GetChanges()[1])
 
-	apply := &configv1.ApplyContentDefaultsRequest{Workspace: "acme", Group: "sales", Token: shown.GetToken()}
+	apply := &configv1.ApplyContentDefaultsRequest{Workspace: "acme", Group: "sales", Fingerprint: shown.GetFingerprint()}
 	_, err = configv1.NewContentDefaultsServiceClient(d.dial(t, acmeViewer)).ApplyContentDefaults(t.Context(), apply)
 	require.Equal(t, codes.PermissionDenied, status.Code(err))
 	apply.Group = ""
@@ -220,7 +220,7 @@ func TestDefaultsAreAppliedToExistingContentsAsPreviewed(t *testing.T) {
 	require.Equal(t, codes.Aborted, status.Code(err), "somebody switched one of them meanwhile")
 	require.Equal(t, [2]bool{true, true}, d.switches(t)["chosen"], "and the others stay, too")
 
-	apply.Token = d.preview(t, "sales").GetToken()
+	apply.Fingerprint = d.preview(t, "sales").GetFingerprint()
 	ctx := metadata.AppendToOutgoingContext(t.Context(), reasonHeader, "new policy")
 	done, err := d.groups.ApplyContentDefaults(ctx, apply)
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -79,7 +80,7 @@ func allFlows() *configv1.EventSetup {
 		}},
 		Import: &configv1.RegistrationImport{
 			EventObject: "Event__c", EventCodeField: "Code__c", RegistrationObject: "Visitor__c", TicketObjectField: "Event__c",
-			FirstName: []string{"Human__r.First__c"}, LastName: []string{"Human__r.Last__c"}, Email: []string{"Email__c", "Human__r.Email__c"},
+			FirstNamePaths: []string{"Human__r.First__c"}, LastNamePaths: []string{"Human__r.Last__c"}, AddressPaths: []string{"Email__c", "Human__r.Email__c"},
 		},
 		MagicLinkField:     "Link__c",
 		ImportedAttendance: &configv1.AttendanceField{Field: "Status__c", Attended: "Came", Absent: "Away"},
@@ -129,15 +130,13 @@ func TestTheScreensComeInTheirOrderAndSayWhatTheyAreFor(t *testing.T) {
 	require.Equal(t, []configv1.EventFlow{flowImport, flowLinks, flowAttendance}, got.GetOn())
 
 	// What was entered is kept as a draft, so that going back finds it.
-	entered, err := proto.Marshal(s)
-	require.NoError(t, err)
-	draft := &configv1.Draft{Workspace: "acme", Kind: "event-setup", Id: "first", Content: entered}
+	draft := &configv1.Draft{Workspace: "acme", Kind: "event-setup", Id: "first", Content: protojson.Format(s)}
 	_, err = e.drafts.PutDraft(t.Context(), &configv1.PutDraftRequest{Draft: draft})
 	require.NoError(t, err)
 	kept, err := e.drafts.GetDraft(t.Context(), &configv1.GetDraftRequest{Workspace: "acme", Kind: "event-setup", Id: "first"})
 	require.NoError(t, err)
 	again := &configv1.EventSetup{}
-	require.NoError(t, proto.Unmarshal(kept.GetDraft().GetContent(), again))
+	require.NoError(t, protojson.Unmarshal([]byte(kept.GetDraft().GetContent()), again))
 	require.True(t, proto.Equal(s, again))
 }
 
@@ -190,7 +189,7 @@ func TestHalfAFlowIsRefusedWithAllItsGaps(t *testing.T) {
 	half := &configv1.EventSetup{
 		Workspace: "acme",
 		Export:    &configv1.RegistrationExport{Fields: []*configv1.RegistrationMapping{{}, mapValue("Email__c", 99), mapValue("email__c", 0)}},
-		Import:    &configv1.RegistrationImport{EventObject: "Event__c", LastName: []string{"Last__c"}},
+		Import:    &configv1.RegistrationImport{EventObject: "Event__c", LastNamePaths: []string{"Last__c"}},
 		ImportedAttendance: &configv1.AttendanceField{
 			Attended: "Came",
 		},
@@ -201,7 +200,7 @@ func TestHalfAFlowIsRefusedWithAllItsGaps(t *testing.T) {
 		"setup.export.object", "setup.export.fields", "setup.export.fields", "setup.export.fields", // first name, last name, e-mail
 		"setup.export.fields[0].field", "setup.export.fields[0]", "setup.export.fields[1].value", "setup.export.fields[2].value",
 		"setup.export.fields[2].field", // twice
-		"setup.import.event_code_field", "setup.import.registration_object", "setup.import.first_name", "setup.import.email",
+		"setup.import.event_code_field", "setup.import.registration_object", "setup.import.first_name_paths", "setup.import.address_paths",
 		"setup.import.ticket_object_field", "setup.imported_attendance.field", "setup.connection",
 	}
 	require.Equal(t, want, fieldsOf(t, err))
@@ -241,10 +240,10 @@ func TestFinishingAsksTheOrgAndSwitchesOnAllOrNothing(t *testing.T) {
 		"code of no text":    {func(s *configv1.EventSetup) { s.Import.EventCodeField = "Start__c" }, "import.event_code_field", "TYPE_MISMATCH"},
 		"leads elsewhere":    {func(s *configv1.EventSetup) { s.Import.TicketObjectField = "Human__c" }, "import.ticket_object_field", "does not lead to Event__c"},
 		"leads to several":   {func(s *configv1.EventSetup) { s.Import.TicketObjectField = "Any__c" }, "import.ticket_object_field", "not only to it"},
-		"no relationship":    {func(s *configv1.EventSetup) { s.Import.FirstName = []string{"Lead.FirstName"} }, "import.first_name[0]", "no relationship Lead"},
-		"to several":         {func(s *configv1.EventSetup) { s.Import.FirstName = []string{"Any__r.First__c"} }, "import.first_name[0]", "several objects"},
-		"behind it nothing":  {func(s *configv1.EventSetup) { s.Import.FirstName = []string{"Human__r.None__c"} }, "import.first_name[0]", "SF_FIELD_GONE"},
-		"no address":         {func(s *configv1.EventSetup) { s.Import.Email[0] = "Age__c" }, "import.email[0]", "TYPE_MISMATCH"},
+		"no relationship":    {func(s *configv1.EventSetup) { s.Import.FirstNamePaths = []string{"Lead.FirstName"} }, "import.first_name_paths[0]", "no relationship Lead"},
+		"to several":         {func(s *configv1.EventSetup) { s.Import.FirstNamePaths = []string{"Any__r.First__c"} }, "import.first_name_paths[0]", "several objects"},
+		"behind it nothing":  {func(s *configv1.EventSetup) { s.Import.FirstNamePaths = []string{"Human__r.None__c"} }, "import.first_name_paths[0]", "SF_FIELD_GONE"},
+		"no address":         {func(s *configv1.EventSetup) { s.Import.AddressPaths[0] = "Age__c" }, "import.address_paths[0]", "TYPE_MISMATCH"},
 		"links are not cut":  {func(s *configv1.EventSetup) { s.MagicLinkField = "Short__c" }, "magic_link_field", "never cut"},
 		"not a value":        {func(s *configv1.EventSetup) { s.ImportedAttendance.Attended = "Here" }, "imported_attendance.attended", "it has Came, Away"},
 		"not for attendance": {func(s *configv1.EventSetup) { s.ImportedAttendance.Field = "Age__c" }, "imported_attendance.field", "UNSUPPORTED_FIELD_TYPE"},
@@ -295,7 +294,7 @@ func TestALaterVersionCountsForLaterEvents(t *testing.T) {
 	next := reopened.GetSetup()
 	next.Import.RegistrationObject, next.Import.TicketObjectField = "Guest__c", ""
 	next.Import.EventObject, next.Import.EventCodeField, next.Import.RegistrationCodeField = "", "", "First__c"
-	next.Import.FirstName, next.Import.LastName, next.Import.Email = []string{"First__c"}, []string{"Last__c"}, []string{"Email__c"}
+	next.Import.FirstNamePaths, next.Import.LastNamePaths, next.Import.AddressPaths = []string{"First__c"}, []string{"Last__c"}, []string{"Email__c"}
 	next.MagicLinkField, next.ImportedAttendance = "", &configv1.AttendanceField{Field: "Here__c"}
 	second, err := e.put(t, next)
 	require.NoError(t, err)
@@ -338,7 +337,7 @@ func TestDraftsAreKeptAndDoNotOverwriteEachOther(t *testing.T) {
 	ctx := t.Context()
 	draft := func(version int64, content string) *configv1.PutDraftRequest {
 		return &configv1.PutDraftRequest{Draft: &configv1.Draft{
-			Workspace: "acme", Kind: "report", Id: "weekly", Version: version, Content: []byte(content),
+			Workspace: "acme", Kind: "report", Id: "weekly", Version: version, Content: content,
 		}}
 	}
 	read := &configv1.GetDraftRequest{Workspace: "acme", Kind: "report", Id: "weekly"}
@@ -358,7 +357,7 @@ func TestDraftsAreKeptAndDoNotOverwriteEachOther(t *testing.T) {
 	require.NoError(t, err)
 	got, err := e.drafts.GetDraft(ctx, read)
 	require.NoError(t, err)
-	require.Equal(t, "both", string(got.GetDraft().GetContent()))
+	require.Equal(t, "both", got.GetDraft().GetContent())
 	listed, err := e.drafts.ListDrafts(ctx, &configv1.ListDraftsRequest{Workspace: "acme"})
 	require.NoError(t, err)
 	require.Len(t, listed.GetDrafts(), 1)

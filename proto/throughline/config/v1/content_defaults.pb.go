@@ -1070,8 +1070,8 @@ type PreviewContentDefaultsResponse struct {
 	Unchanged int64 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
 	// How many contents take no part, for nobody knows whose they are.
 	Unknown int64 `protobuf:"varint,4,opt,name=unknown,proto3" json:"unknown,omitempty"`
-	// To be sent to ApplyContentDefaults; empty if nothing would change.
-	Token         string `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
+	// Stands for exactly these changes, for ApplyContentDefaults; empty if nothing would change.
+	Fingerprint   string `protobuf:"bytes,5,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1134,9 +1134,9 @@ func (x *PreviewContentDefaultsResponse) GetUnknown() int64 {
 	return 0
 }
 
-func (x *PreviewContentDefaultsResponse) GetToken() string {
+func (x *PreviewContentDefaultsResponse) GetFingerprint() string {
 	if x != nil {
-		return x.Token
+		return x.Fingerprint
 	}
 	return ""
 }
@@ -1149,7 +1149,7 @@ type ApplyContentDefaultsRequest struct {
 	// As in the preview.
 	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	// From the preview.
-	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	Fingerprint   string `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1198,9 +1198,9 @@ func (x *ApplyContentDefaultsRequest) GetGroup() string {
 	return ""
 }
 
-func (x *ApplyContentDefaultsRequest) GetToken() string {
+func (x *ApplyContentDefaultsRequest) GetFingerprint() string {
 	if x != nil {
-		return x.Token
+		return x.Fingerprint
 	}
 	return ""
 }
@@ -1330,18 +1330,18 @@ const file_throughline_config_v1_content_defaults_proto_rawDesc = "" +
 	"\x0ftracking_before\x18\x02 \x01(\bR\x0etrackingBefore\x12%\n" +
 	"\x0etracking_after\x18\x03 \x01(\bR\rtrackingAfter\x124\n" +
 	"\x16require_address_before\x18\x04 \x01(\bR\x14requireAddressBefore\x122\n" +
-	"\x15require_address_after\x18\x05 \x01(\bR\x13requireAddressAfter\"\xca\x01\n" +
+	"\x15require_address_after\x18\x05 \x01(\bR\x13requireAddressAfter\"\xd6\x01\n" +
 	"\x1ePreviewContentDefaultsResponse\x12F\n" +
 	"\achanges\x18\x01 \x03(\v2,.throughline.config.v1.ContentDefaultsChangeR\achanges\x12\x12\n" +
 	"\x04left\x18\x02 \x01(\x03R\x04left\x12\x1c\n" +
 	"\tunchanged\x18\x03 \x01(\x03R\tunchanged\x12\x18\n" +
-	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token\"\x86\x01\n" +
+	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12 \n" +
+	"\vfingerprint\x18\x05 \x01(\tR\vfingerprint\"\x92\x01\n" +
 	"\x1bApplyContentDefaultsRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x1e\n" +
-	"\x05group\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05group\x12 \n" +
-	"\x05token\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05token\"L\n" +
+	"\x05group\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05group\x12,\n" +
+	"\vfingerprint\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\vfingerprint\"L\n" +
 	"\x1cApplyContentDefaultsResponse\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\x03R\achanged\x12\x12\n" +
 	"\x04left\x18\x02 \x01(\x03R\x04left*s\n" +

@@ -34,8 +34,8 @@ type Draft struct {
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Unique within the workspace and kind.
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
-	// What was entered, in whatever form its screens read it. It must hold no secrets.
-	Content []byte `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	// What was entered, in whatever text its screens read, e.g. JSON; at most 256 KiB. It must hold no secrets.
+	Content string `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
 	// Version, for optimistic concurrency; 0 on creation.
 	Version int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
 	// When it was saved. Output only.
@@ -99,11 +99,11 @@ func (x *Draft) GetId() string {
 	return ""
 }
 
-func (x *Draft) GetContent() []byte {
+func (x *Draft) GetContent() string {
 	if x != nil {
 		return x.Content
 	}
-	return nil
+	return ""
 }
 
 func (x *Draft) GetVersion() int64 {
@@ -547,7 +547,7 @@ const file_throughline_config_v1_drafts_proto_rawDesc = "" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
 	"\x04kind\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,63}$R\x04kind\x120\n" +
 	"\x02id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,63}$R\x02id\x12&\n" +
-	"\acontent\x18\x04 \x01(\fB\f\xbaH\x06z\x04\x18\x80\x80\x10\x80\x01\x01R\acontent\x12!\n" +
+	"\acontent\x18\x04 \x01(\tB\f\xbaH\x06r\x04(\x80\x80\x10\x80\x01\x01R\acontent\x12!\n" +
 	"\aversion\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x125\n" +
 	"\bsaved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\asavedAt\x12\x19\n" +
 	"\bsaved_by\x18\a \x01(\tR\asavedBy\x129\n" +

@@ -616,11 +616,11 @@ type RegistrationImport struct {
 	TicketObjectField string `protobuf:"bytes,5,opt,name=ticket_object_field,json=ticketObjectField,proto3" json:"ticket_object_field,omitempty"`
 	// First name: a field, or a relationship and a field of the record it leads to (Lead.FirstName). The first that has a value
 	// counts.
-	FirstName []string `protobuf:"bytes,6,rep,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	FirstNamePaths []string `protobuf:"bytes,6,rep,name=first_name_paths,json=firstNamePaths,proto3" json:"first_name_paths,omitempty"`
 	// Last name, in the same way.
-	LastName []string `protobuf:"bytes,7,rep,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	LastNamePaths []string `protobuf:"bytes,7,rep,name=last_name_paths,json=lastNamePaths,proto3" json:"last_name_paths,omitempty"`
 	// E-mail address, in the same way.
-	Email         []string `protobuf:"bytes,8,rep,name=email,proto3" json:"email,omitempty"`
+	AddressPaths  []string `protobuf:"bytes,8,rep,name=address_paths,json=addressPaths,proto3" json:"address_paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -690,23 +690,23 @@ func (x *RegistrationImport) GetTicketObjectField() string {
 	return ""
 }
 
-func (x *RegistrationImport) GetFirstName() []string {
+func (x *RegistrationImport) GetFirstNamePaths() []string {
 	if x != nil {
-		return x.FirstName
+		return x.FirstNamePaths
 	}
 	return nil
 }
 
-func (x *RegistrationImport) GetLastName() []string {
+func (x *RegistrationImport) GetLastNamePaths() []string {
 	if x != nil {
-		return x.LastName
+		return x.LastNamePaths
 	}
 	return nil
 }
 
-func (x *RegistrationImport) GetEmail() []string {
+func (x *RegistrationImport) GetAddressPaths() []string {
 	if x != nil {
-		return x.Email
+		return x.AddressPaths
 	}
 	return nil
 }
@@ -906,7 +906,7 @@ func (x *EventText) GetEn() string {
 // EventProblem is one thing missing or wrong.
 type EventProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Path of the field, e.g. import.email.
+	// Path of the field, e.g. import.address_paths.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// What is wrong and what would be right. A stable code comes first where there is one.
 	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
@@ -1408,17 +1408,16 @@ const file_throughline_config_v1_event_setup_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x0e2(.throughline.config.v1.RegistrationValueH\x00R\x05value\x12\"\n" +
 	"\x06answer\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01H\x00R\x06answer\x12=\n" +
 	"\bconstant\x18\x04 \x01(\v2\x1f.throughline.config.v1.ConstantH\x00R\bconstantB\b\n" +
-	"\x06source\"\xdd\x04\n" +
+	"\x06source\"\x82\x05\n" +
 	"\x12RegistrationImport\x12*\n" +
 	"\fevent_object\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\veventObject\x121\n" +
 	"\x10event_code_field\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18PR\x0eeventCodeField\x128\n" +
 	"\x13registration_object\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18PR\x12registrationObject\x12?\n" +
 	"\x17registration_code_field\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18PR\x15registrationCodeField\x127\n" +
-	"\x13ticket_object_field\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18PR\x11ticketObjectField\x12i\n" +
-	"\n" +
-	"first_name\x18\x06 \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\tfirstName\x12g\n" +
-	"\tlast_name\x18\a \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\blastName\x12`\n" +
-	"\x05email\x18\b \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\x05email\"x\n" +
+	"\x13ticket_object_field\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18PR\x11ticketObjectField\x12t\n" +
+	"\x10first_name_paths\x18\x06 \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\x0efirstNamePaths\x12r\n" +
+	"\x0flast_name_paths\x18\a \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\rlastNamePaths\x12o\n" +
+	"\raddress_paths\x18\b \x03(\tBJ\xbaHG\x92\x01D\x10\x05\"@r>2<^[A-Za-z][A-Za-z0-9_]{0,79}([.][A-Za-z][A-Za-z0-9_]{0,79})?$R\faddressPaths\"x\n" +
 	"\x0fAttendanceField\x12\x1d\n" +
 	"\x05field\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x05field\x12$\n" +
 	"\battended\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\battended\x12 \n" +

@@ -25,7 +25,7 @@ func (c *ContentDefaults) PreviewContentDefaults(ctx context.Context, req *confi
 	if err != nil {
 		return nil, err
 	}
-	out := &configv1.PreviewContentDefaultsResponse{Left: p.left, Unchanged: p.unchanged, Unknown: p.unknown, Token: p.token()}
+	out := &configv1.PreviewContentDefaultsResponse{Left: p.left, Unchanged: p.unchanged, Unknown: p.unknown, Fingerprint: p.fingerprint()}
 	for _, ch := range p.changes {
 		out.Changes = append(out.Changes, &configv1.ContentDefaultsChange{
 			ContentId:      ch.after.GetContentId(),
@@ -42,7 +42,7 @@ func (c *ContentDefaults) ApplyContentDefaults(ctx context.Context, req *configv
 	if err != nil {
 		return nil, err
 	}
-	if len(p.changes) == 0 || p.token() != req.GetToken() {
+	if len(p.changes) == 0 || p.fingerprint() != req.GetFingerprint() {
 		return nil, status.Error(codes.Aborted, "something has changed since the preview: preview again and decide again")
 	}
 	saves := make([]store.Save, len(p.changes))
@@ -113,8 +113,8 @@ func (p *plan) add(rules defaults.Rules, before *configv1.ContentSetting) {
 	}
 }
 
-// token stands for exactly these changes.
-func (p *plan) token() string {
+// fingerprint stands for exactly these changes.
+func (p *plan) fingerprint() string {
 	if len(p.changes) == 0 {
 		return ""
 	}

@@ -57,9 +57,6 @@ func (d *Drafts) PutDraft(ctx context.Context, req *configv1.PutDraftRequest) (*
 		Workspace: in.GetWorkspace(), Kind: in.GetKind(), ID: in.GetId(), Version: in.GetVersion(), Content: in.GetContent(),
 		SavedAt: now, SavedBy: auth.FromContext(ctx).Name, ExpiresAt: now.Add(draftAge),
 	}
-	if saved.Content == nil {
-		saved.Content = []byte{}
-	}
 	there, err := d.store.PutDraft(ctx, saved, maxDrafts)
 	switch {
 	case errors.Is(err, store.ErrStale):
@@ -72,7 +69,7 @@ func (d *Drafts) PutDraft(ctx context.Context, req *configv1.PutDraftRequest) (*
 		return nil, err
 	}
 	saved.Version++
-	saved.Content = nil
+	saved.Content = ""
 	return &configv1.PutDraftResponse{Draft: draftMessage(saved)}, nil
 }
 

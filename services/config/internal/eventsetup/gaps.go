@@ -129,9 +129,9 @@ type mapped struct {
 // paths are the values that an import maps (HOPIN-22).
 func paths(i *configv1.RegistrationImport) []mapped {
 	return []mapped{
-		{"import.first_name", "the first name", i.GetFirstName(), texts},
-		{"import.last_name", "the last name", i.GetLastName(), texts},
-		{"import.email", "the e-mail address", i.GetEmail(), addresses},
+		{"import.first_name_paths", "the first name", i.GetFirstNamePaths(), texts},
+		{"import.last_name_paths", "the last name", i.GetLastNamePaths(), texts},
+		{"import.address_paths", "the e-mail address", i.GetAddressPaths(), addresses},
 	}
 }
 

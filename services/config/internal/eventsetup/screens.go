@@ -127,7 +127,7 @@ func codes(s *configv1.EventSetup) bool {
 func registers(s *configv1.EventSetup) bool {
 	i := s.GetImport()
 	return i.GetRegistrationObject() != "" || i.GetTicketObjectField() != "" ||
-		len(i.GetFirstName()) > 0 || len(i.GetLastName()) > 0 || len(i.GetEmail()) > 0
+		len(i.GetFirstNamePaths()) > 0 || len(i.GetLastNamePaths()) > 0 || len(i.GetAddressPaths()) > 0
 }
 
 func attends(a *configv1.AttendanceField) bool {

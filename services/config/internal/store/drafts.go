@@ -15,7 +15,7 @@ var ErrFull = errors.New("there are as many as there may be")
 type Draft struct {
 	Workspace, Kind, ID string
 	Version             int64
-	Content             []byte
+	Content             string
 	SavedAt             time.Time
 	SavedBy             string
 	ExpiresAt           time.Time
@@ -71,7 +71,7 @@ func (s *Store) Draft(ctx context.Context, workspace, kind, id string, now time.
 // Drafts reads those of a workspace that have not expired by now, of one kind or, for "", of all, by kind and id, without
 // their content.
 func (s *Store) Drafts(ctx context.Context, workspace, kind string, now time.Time) ([]Draft, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT workspace, kind, id, version, NULL, saved_at, saved_by, expires_at FROM drafts
+	rows, err := s.read.QueryContext(ctx, `SELECT workspace, kind, id, version, '', saved_at, saved_by, expires_at FROM drafts
 		WHERE workspace = $1 AND ($2 = '' OR kind = $2) AND expires_at > $3 ORDER BY kind, id`, workspace, kind, micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("read drafts of %s: %w", workspace, err)

@@ -16,7 +16,7 @@ func drafts(t *testing.T, open Open) {
 	later := epoch.Add(30 * 24 * time.Hour)
 	draft := func(id string, version int64, content string) store.Draft {
 		return store.Draft{
-			Workspace: "acme", Kind: "event-setup", ID: id, Version: version, Content: []byte(content),
+			Workspace: "acme", Kind: "event-setup", ID: id, Version: version, Content: content,
 			SavedAt: epoch, SavedBy: "aoi", ExpiresAt: later,
 		}
 	}
@@ -61,7 +61,7 @@ func drafts(t *testing.T, open Open) {
 		all, err := s.Drafts(ctx, "acme", "", epoch)
 		require.NoError(t, err)
 		require.Len(t, all, most)
-		require.Nil(t, all[0].Content)
+		require.Empty(t, all[0].Content)
 		none, err := s.Drafts(ctx, "acme", "report", epoch)
 		require.NoError(t, err)
 		require.Empty(t, none)

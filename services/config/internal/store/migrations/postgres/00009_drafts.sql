@@ -6,7 +6,7 @@ CREATE TABLE drafts (
     kind       TEXT COLLATE "C" NOT NULL,
     id         TEXT COLLATE "C" NOT NULL,
     version    BIGINT NOT NULL,
-    content    BYTEA NOT NULL,
+    content    TEXT NOT NULL,
     saved_at   BIGINT NOT NULL,
     saved_by   TEXT COLLATE "C" NOT NULL,
     expires_at BIGINT NOT NULL,

@@ -6,7 +6,7 @@ CREATE TABLE drafts (
     kind       TEXT NOT NULL,
     id         TEXT NOT NULL,
     version    INTEGER NOT NULL,
-    content    BLOB NOT NULL,
+    content    TEXT NOT NULL,
     saved_at   INTEGER NOT NULL,
     saved_by   TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
