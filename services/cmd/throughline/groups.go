@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -211,7 +212,7 @@ and tracking is the workspace's track_by_default.`,
 				if combination != "" {
 					code, ok := configv1.CombinationRule_value["COMBINATION_RULE_"+strings.ToUpper(strings.ReplaceAll(combination, "-", "_"))]
 					if !ok || code == 0 {
-						return fmt.Errorf("--combination: say any-on or highest-rank")
+						return errors.New("--combination: say any-on or highest-rank")
 					}
 					d.Combination = configv1.CombinationRule(code)
 				}
@@ -221,7 +222,7 @@ and tracking is the workspace's track_by_default.`,
 				if address != "" {
 					on, err := switchOf("require-address", address)
 					if err != nil || on == nil {
-						return fmt.Errorf("--require-address: say on or off")
+						return errors.New("--require-address: say on or off")
 					}
 					d.RequireAddress = *on
 				}

@@ -10,17 +10,19 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
+// later is when the drafts of these tests end.
+var later = epoch.Add(30 * 24 * time.Hour)
+
+func draft(id string, version int64, content string) store.Draft {
+	return store.Draft{
+		Workspace: "acme", Kind: "event-setup", ID: id, Version: version, Content: content,
+		SavedAt: epoch, SavedBy: "aoi", ExpiresAt: later,
+	}
+}
+
 // drafts are what somebody has entered and not finished.
 func drafts(t *testing.T, open Open) {
 	const most = 3
-	later := epoch.Add(30 * 24 * time.Hour)
-	draft := func(id string, version int64, content string) store.Draft {
-		return store.Draft{
-			Workspace: "acme", Kind: "event-setup", ID: id, Version: version, Content: content,
-			SavedAt: epoch, SavedBy: "aoi", ExpiresAt: later,
-		}
-	}
-
 	t.Run("AreRefusedWhenAnotherTabSaved", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
