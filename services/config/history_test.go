@@ -38,6 +38,7 @@ func (b *testBundle) saved(t *testing.T) {
 
 func TestTheHistoryTellsWhoChangedWhatWhenAndWhy(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	b := setup(t)
 	b.saved(t)
 	history := b.history(t, acmeViewer)
@@ -81,6 +82,7 @@ func TestTheHistoryTellsWhoChangedWhatWhenAndWhy(t *testing.T) {
 
 func TestAnEarlierVersionIsRestoredAsANewOne(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	b := setup(t)
 	b.saved(t)
 	ctx := t.Context()
@@ -117,6 +119,7 @@ func TestAnEarlierVersionIsRestoredAsANewOne(t *testing.T) {
 
 func TestAVersionThatNoLongerValidatesIsRefused(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	b := setup(t)
 	b.org.users = []string{"005000000000001AAA"}
 	b.workspace(t, "acme")
@@ -144,6 +147,7 @@ func TestAVersionThatNoLongerValidatesIsRefused(t *testing.T) {
 
 func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	b := setup(t)
 	b.saved(t)
 	ctx := t.Context()
@@ -164,16 +168,42 @@ func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	for kind, want := range map[configv1.SettingKind]struct {
+	own := b.connection("acme") // whose secret stays the right one
+	own.Id = "events"
+	_, err = b.admin.PutConnection(ctx, &configv1.PutConnectionRequest{Connection: own})
+	require.NoError(t, err)
+	defaults := configv1.NewContentDefaultsServiceClient(b.dial(t, adminToken))
+	events := configv1.NewEventSetupServiceClient(b.dial(t, adminToken))
+	for version := range int64(2) {
+		_, err = defaults.PutContentDefaults(ctx, &configv1.PutContentDefaultsRequest{Defaults: &configv1.ContentDefaults{
+			Workspace: "acme", Version: version, Groups: map[string]*configv1.GroupDefaults{"sales": {Rank: int32(version) + 1}},
+		}})
+		require.NoError(t, err)
+		setup := allFlows()
+		setup.Version, setup.Connection = version, "events"
+		if version > 0 {
+			setup.MagicLinkField = ""
+		}
+		_, err = events.PutEventSetup(ctx, &configv1.PutEventSetupRequest{Setup: setup})
+		require.NoError(t, err)
+		b.clock.Advance(time.Hour)
+	}
+	kinds := map[configv1.SettingKind]struct {
 		id   string
 		from int64
 		path []string
 	}{
-		configv1.SettingKind_SETTING_KIND_WORKSPACE:   {"acme", 2, []string{"language"}},
-		configv1.SettingKind_SETTING_KIND_CONNECTION:  {"main", 2, []string{"name", "sealed"}},
-		configv1.SettingKind_SETTING_KIND_CONTENT:     {"v", 2, []string{"tracking"}},
-		configv1.SettingKind_SETTING_KIND_INTEGRATION: {"rule", 3, []string{"name", "effective_from"}},
-	} {
+		configv1.SettingKind_SETTING_KIND_WORKSPACE:        {"acme", 2, []string{"language"}},
+		configv1.SettingKind_SETTING_KIND_CONNECTION:       {"main", 2, []string{"name", "sealed"}},
+		configv1.SettingKind_SETTING_KIND_CONTENT:          {"v", 2, []string{"tracking"}},
+		configv1.SettingKind_SETTING_KIND_INTEGRATION:      {"rule", 3, []string{"name", "effective_from"}},
+		configv1.SettingKind_SETTING_KIND_CONTENT_DEFAULTS: {"acme", 2, []string{`groups["sales"].rank`}},
+		configv1.SettingKind_SETTING_KIND_EVENT_SETUP:      {"acme", 2, []string{"magic_link_field", "effective_from"}},
+	}
+	for number := range configv1.SettingKind_name {
+		require.True(t, number == 0 || kinds[configv1.SettingKind(number)].id != "", "say here what is expected of %s", configv1.SettingKind(number))
+	}
+	for kind, want := range kinds {
 		list := &configv1.ListSettingVersionsRequest{Workspace: "acme", Kind: kind, Id: want.id}
 		resp, err := service.ListSettingVersions(ctx, list)
 		require.NoError(t, err, kind)
@@ -215,6 +245,7 @@ func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
 
 func TestAConnectionDoesNotGoBackToWhereItHasNoSecretsFor(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-24")
 	b := setup(t)
 	b.workspace(t, "acme")
 	ctx := t.Context()

@@ -48,6 +48,7 @@ func TestWorkspaces(t *testing.T) {
 
 	t.Run("AreRefusedWithEveryFieldThatIsWrong", func(t *testing.T) {
 		t.Attr("requirement", "XC-22")
+		t.Attr("requirement", "XC-36") // an unknown zone
 		t.Parallel()
 		b := setup(t)
 		_, err := b.admin.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{Workspace: &configv1.Workspace{
@@ -323,6 +324,7 @@ func TestIntegrations(t *testing.T) {
 
 	t.Run("AreRefusedWithEveryFieldThatIsWrong", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-36") // an unknown zone
 		b := setup(t)
 		b.workspace(t, "acme")
 		i := rule("acme")

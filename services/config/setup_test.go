@@ -162,6 +162,8 @@ type fakeOrg struct {
 	mu     sync.Mutex
 	issued int
 	refuse string
+	// noMembers: the user is no marketing user.
+	noMembers bool
 	// id is the org's, 00D000000000001EAA unless it was refreshed.
 	id string
 }
@@ -185,14 +187,18 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 		fmt.Fprintf(w, `{"totalSize":1,"done":true,"records":[{"Id":%q,"Name":"Acme KK",
 			"OrganizationType":"Enterprise Edition","IsSandbox":true,"TimeZoneSidKey":"Asia/Tokyo"}]}`, o.id)
 	})
-	mux.HandleFunc("GET /services/data/v66.0/sobjects/{object}/describe", describe)
+	mux.HandleFunc("GET /services/data/v66.0/sobjects/{object}/describe", o.describe)
 	o.server = httptest.NewServer(mux)
 	t.Cleanup(o.server.Close)
 	return o
 }
 
 // describe knows the objects and fields that the rules of these tests write.
-func describe(w http.ResponseWriter, r *http.Request) {
+func (o *fakeOrg) describe(w http.ResponseWriter, r *http.Request) {
+	if object := eventObject(r.PathValue("object")); object != nil {
+		_ = json.NewEncoder(w).Encode(object)
+		return
+	}
 	names := map[string][]string{
 		"Task":           {"Subject", "Description", "ActivityDate", "OwnerId", "WhoId"},
 		"CampaignMember": {"CampaignId", "LeadId", "ContactId", "Status"},
@@ -201,8 +207,10 @@ func describe(w http.ResponseWriter, r *http.Request) {
 	for i, name := range names {
 		fields[i] = map[string]any{"name": name, "type": "textarea", "length": 32000, "createable": true, "updateable": true, "nillable": true}
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"name": r.PathValue("object"), "createable": true, "updateable": true, "fields": fields,
+		"name": r.PathValue("object"), "createable": !o.noMembers || r.PathValue("object") != "CampaignMember", "updateable": true, "fields": fields,
 	})
 }
 

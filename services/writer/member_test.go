@@ -76,6 +76,7 @@ func TestCampaignMembers(t *testing.T) {
 
 	t.Run("AreTheContactsThatLeadsBecame", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "IMM-40")
 		b := setupSimulator(t)
 		spring := b.campaign("Spring")
 		answer := httptest.NewRecorder()
@@ -89,8 +90,39 @@ func TestCampaignMembers(t *testing.T) {
 		require.NotEmpty(t, b.members(spring)[0].String("ContactId"))
 	})
 
+	t.Run("OfAnInactiveCampaignAreWritten", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-40")
+		b := setupSimulator(t)
+		over, err := b.org.Create(t.Context(), "Campaign", salesforce.Fields{{Name: "Name", Value: "Over"}, {Name: "IsActive", Value: false}})
+		require.NoError(t, err)
+		_, stop := b.start()
+		defer stop()
+		b.send(b.member("a", over, b.leads[0]))
+		b.ended(1)
+		require.Equal(t, map[string]string{"a/1": "WRITTEN"}, b.final())
+		require.Equal(t, "Sent", b.members(over)[0].String("Status"), "the campaign's own default")
+	})
+
+	t.Run("AreRefusedToWhomMayNotMakeThem", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-40")
+		b := setupSimulator(t)
+		spring := b.campaign("Spring")
+		_, err := b.sim.AddFaults(simulator.Fault{
+			Org: "main", Object: "CampaignMember", Action: "row_error", Code: "INSUFFICIENT_ACCESS_OR_READONLY", Message: "marketing user needed",
+		})
+		require.NoError(t, err)
+		_, stop := b.start()
+		defer stop()
+		b.send(b.member("a", spring, b.leads[0]))
+		b.ended(1)
+		require.Equal(t, map[string]string{"a/1": "FAILED SF_NO_PERMISSION"}, b.final())
+	})
+
 	t.Run("OfADeletedCampaignFail", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "IMM-40")
 		b := setupSimulator(t)
 		spring, autumn := b.campaign("Spring"), b.campaign("Autumn")
 		b.remove("Campaign", spring)

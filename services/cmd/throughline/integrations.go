@@ -17,9 +17,9 @@ func newIntegrations() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "integrations",
 		GroupID: "look",
-		Short:   "What integrations were before, and back to it",
+		Short:   "What applies to a content, copies of it, its end; what integrations were before, and back to it",
 	}
-	cmd.AddCommand(newHistory(), newDiff(), newRollback())
+	cmd.AddCommand(newIntegrationsOf(), newIntegrationsCopy(), newIntegrationsDelete(), newIntegrationsForget(), newHistory(), newDiff(), newRollback())
 	return cmd
 }
 

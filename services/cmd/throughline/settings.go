@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +26,13 @@ func newSettings() *cobra.Command {
 
 // settingKind reads a kind as people write it.
 func settingKind(text string) (configv1.SettingKind, error) {
-	code, ok := configv1.SettingKind_value["SETTING_KIND_"+strings.ToUpper(text)]
+	code, ok := configv1.SettingKind_value["SETTING_KIND_"+strings.ToUpper(strings.ReplaceAll(text, "-", "_"))]
 	if !ok || code == 0 {
-		return 0, fmt.Errorf("there is no kind %q; there are workspace, connection, integration, content", text)
+		var kinds []string
+		for _, number := range slices.Sorted(maps.Keys(configv1.SettingKind_name))[1:] {
+			kinds = append(kinds, strings.ReplaceAll(name(configv1.SettingKind(number), "SETTING_KIND_"), "_", "-"))
+		}
+		return 0, fmt.Errorf("there is no kind %q; there are %s", text, strings.Join(kinds, ", "))
 	}
 	return configv1.SettingKind(code), nil
 }

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,10 +12,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/stage"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/identity/directory"
 	"github.com/throughline-dev/throughline/services/identity/match"
 	"github.com/throughline-dev/throughline/services/internal/ids"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -39,7 +42,7 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 	rest, err := proto.Marshal(&streamv1.Resolved{
 		Connection:       j.connection,
 		Resolution:       resolution(j, a),
-		OrgTimeZone:      connection.GetOrg().GetTimeZone(),
+		OrgTimeZone:      zoneAt(connection.GetOrg(), j.engagement.GetVisit()),
 		SettingsRevision: revision,
 	})
 	if err != nil {
@@ -53,6 +56,16 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 	m := j.message(topic.Resolved, topic.TypeResolved)
 	m.Value = value
 	return m, nil
+}
+
+// zoneAt returns the org's default zone when a visit began: it is the same however late, and however often, the visit is told
+// of (promise 5), and a zone that the org changed to since is for later visits (XC-36).
+func zoneAt(org *configv1.Org, visit *streamv1.Visit) string {
+	began := cmp.Or(visit.GetStartedAt(), visit.GetLastActivityAt())
+	if began == nil {
+		return org.GetTimeZone()
+	}
+	return integration.ZoneAt(org, began.AsTime())
 }
 
 // message begins a message about the job.

@@ -54,6 +54,24 @@ func TestProcessor(t *testing.T) {
 		require.Zero(t, r.GetReason())
 	})
 
+	t.Run("GivesAVisitTheZoneThatTheOrgHadWhenItBegan", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-36")
+		moved := func(c *configv1.Connection) {
+			c.Org.TimeZone = "Europe/Berlin"
+			c.Org.FormerZones = []*configv1.FormerZone{{TimeZone: "Asia/Tokyo", Until: timestamppb.New(noon.Add(-time.Hour))}}
+		}
+		b := setup(t, func(s *settingstest.Builder) {
+			s.Workspace("acme").Connection("prod", moved).Integration(rule("a-task", "prod"))
+		})
+		zone := func(began time.Time) string {
+			rec := b.record(func(e *streamv1.Engagement) { e.Visit.StartedAt = timestamppb.New(began) })
+			return resolvedOf(t, b.process(rec).Messages())[0].GetOrgTimeZone()
+		}
+		require.Equal(t, "Asia/Tokyo", zone(noon.Add(-2*time.Hour)), "however late it is told of")
+		require.Equal(t, "Europe/Berlin", zone(noon.Add(-time.Hour)))
+	})
+
 	t.Run("TellsWhyNobodyWasFound", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

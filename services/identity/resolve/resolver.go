@@ -137,7 +137,7 @@ func targets(w *settings.Workspace, e *streamv1.Engagement) []target {
 // addUsers adds the users that an integration names as assignees.
 func addUsers(users []string, i *configv1.Integration) []string {
 	for _, a := range i.GetActions() {
-		if id, ok := integration.FixedUser(a.GetAssignment()); ok && !slices.Contains(users, id) {
+		if id, ok := integration.FixedUser(a.GetAssignment()); ok && !a.GetDisabled() && !slices.Contains(users, id) {
 			users = append(users, id)
 		}
 	}

@@ -46,6 +46,9 @@ type Options struct {
 	DryRun bool
 	// Check, if set, tells in a dry run what would become of an integration that differs.
 	Check Check
+	// Defaults and Events save content defaults and event set-ups; documents of a kind whose service is not here are refused.
+	Defaults configv1.ContentDefaultsServiceClient
+	Events   configv1.EventSetupServiceClient
 }
 
 // Check asks the service whether it would save an integration.
@@ -54,7 +57,7 @@ type Check func(ctx context.Context, i *configv1.Integration) (*configv1.Validat
 // attempts bounds how often one document is tried again when somebody else saves at the same time.
 const attempts = 5
 
-// Run applies the documents: workspaces first, then connections, integrations, content settings and API keys. It stops at
+// Run applies the documents: workspaces first, then connections, integrations, content settings and all else. It stops at
 // the first document that fails; the report then holds what was done before. A dry run goes through all of them, and fails if
 // one would be refused.
 func Run(ctx context.Context, client configv1.ConfigServiceClient, docs []Document, opts Options) (Report, error) {
@@ -107,6 +110,14 @@ func (a *applier) target(doc Document) (target, error) {
 		return &content{base, s, a.contents}, nil
 	case *configv1.ApiKey:
 		return &apiKey{base, s}, nil
+	case *configv1.ContentDefaults:
+		if a.opts.Defaults != nil {
+			return &contentDefaults{base, a.opts.Defaults, s}, nil
+		}
+	case *configv1.EventSetup:
+		if a.opts.Events != nil {
+			return &eventSetup{base, a.opts.Events, s}, nil
+		}
 	}
 	return nil, fmt.Errorf("%s: %T is not a setting", doc.Source, doc.Setting)
 }
@@ -130,6 +141,9 @@ func (a *applier) apply(ctx context.Context, t target) (Result, error) {
 // check adds to a dry run's result what the service would say. An integration whose connection is still to be made, by the
 // same files perhaps, cannot be checked yet.
 func (a *applier) check(ctx context.Context, t target, r *Result) error {
+	if e, ok := t.(*eventSetup); ok {
+		return e.check(ctx, r)
+	}
 	i, ok := t.(*integration)
 	if !ok || a.opts.Check == nil || !i.want.GetEnabled() { // what is switched off is not checked when it is saved either
 		return nil

@@ -22,20 +22,23 @@ import (
 type Document struct {
 	// Source says where it comes from, for messages: a file and line.
 	Source string
-	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting or ApiKey. Its version is ignored.
+	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults or EventSetup. Its version
+	// is ignored.
 	Setting proto.Message
 }
 
 // kinds makes an empty setting of each kind.
 var kinds = map[string]func() proto.Message{
-	"Workspace":      func() proto.Message { return &configv1.Workspace{} },
-	"Connection":     func() proto.Message { return &configv1.Connection{} },
-	"Integration":    func() proto.Message { return &configv1.Integration{} },
-	"ContentSetting": func() proto.Message { return &configv1.ContentSetting{} },
-	"ApiKey":         func() proto.Message { return &configv1.ApiKey{} },
+	"Workspace":       func() proto.Message { return &configv1.Workspace{} },
+	"Connection":      func() proto.Message { return &configv1.Connection{} },
+	"Integration":     func() proto.Message { return &configv1.Integration{} },
+	"ContentSetting":  func() proto.Message { return &configv1.ContentSetting{} },
+	"ApiKey":          func() proto.Message { return &configv1.ApiKey{} },
+	"ContentDefaults": func() proto.Message { return &configv1.ContentDefaults{} },
+	"EventSetup":      func() proto.Message { return &configv1.EventSetup{} },
 }
 
-const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey"
+const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults, EventSetup"
 
 // Parse reads the documents of one file, separated by lines of three dashes. Every problem is reported, each with file
 // and line of its document and the path of the field.

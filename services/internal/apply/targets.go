@@ -184,7 +184,7 @@ func (c *content) plan(ctx context.Context) (Result, func(context.Context, *Resu
 	}
 	current, exists := settings[c.want.GetContentId()]
 	want := proto.CloneOf(c.want)
-	want.Version = current.GetVersion()
+	want.Version, want.Origin = current.GetVersion(), current.GetOrigin() // output only
 	result := compared(c.name(), current, want, exists)
 	if result.Action == Unchanged {
 		return result, nil, nil

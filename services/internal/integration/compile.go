@@ -95,9 +95,12 @@ func Compile(i *configv1.Integration) (*Program, error) {
 // Integration returns what was compiled. It must not be changed.
 func (p *Program) Integration() *configv1.Integration { return p.integration }
 
-// Applies tells whether the trigger and the content filter let this revision through. It does not look at the
-// condition.
+// Applies tells whether the trigger and the content filter let this revision through, and an action is switched on. It does
+// not look at the condition.
 func (p *Program) Applies(e *streamv1.Engagement) bool {
+	if !slices.ContainsFunc(p.actions, func(a action) bool { return !a.spec.GetDisabled() }) {
+		return false
+	}
 	if len(p.contents) > 0 {
 		if _, ok := p.contents[e.GetContent().GetContentId()]; !ok {
 			return false

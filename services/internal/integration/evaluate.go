@@ -100,6 +100,9 @@ func (p *Program) Evaluate(in *Input) Decision {
 	d := Decision{Holds: true}
 	for i := range p.actions {
 		a := &p.actions[i]
+		if a.spec.GetDisabled() {
+			continue
+		}
 		record, refused := p.act(f, a)
 		if refused != nil {
 			d.Refusals = append(d.Refusals, Refusal{

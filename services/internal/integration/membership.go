@@ -61,9 +61,37 @@ func (c *compiler) checkMembership(path string, a *configv1.Action) {
 	}
 }
 
+// prefixes are the key prefixes of records that people take for campaigns. Source: Salesforce Help, "Standard Field Record ID
+// Prefix Decoder".
+var prefixes = map[string]string{
+	"001": "an Account", "003": "a Contact", "005": "a User", "006": "an Opportunity", "00Q": "a Lead", "00v": "a CampaignMember",
+	"00T": "a Task", "00U": "an Event", "00O": "a Report", "00G": "a Group or queue", "01Y": "a CampaignMemberStatus", "500": "a Case",
+}
+
+// pastedID finds the id in a record's address, whatever object it is of.
+var pastedID = regexp.MustCompile(`^https?://[^/]+/(?:.*/)?([A-Za-z0-9]{18}|[A-Za-z0-9]{15})(?:[/?#].*)?$`)
+
+// otherObject says of what object an id is that is no campaign's; ok is false when it could be one, or is no id.
+func otherObject(id string) (what string, ok bool) {
+	if m := pastedID.FindStringSubmatch(strings.TrimSpace(id)); m != nil {
+		id = m[1]
+	}
+	if _, err := salesforce.ID(id, ""); err != nil || strings.HasPrefix(id, campaignPrefix) {
+		return "", false
+	}
+	prefix := id[:len(campaignPrefix)]
+	if what, ok = prefixes[prefix]; !ok {
+		what = "another object, whose ids begin with " + prefix
+	}
+	return what, true
+}
+
 // campaignID returns the campaign that a mapping names.
 func campaignID(f *configv1.FieldMapping) (string, error) {
 	id := f.GetConstant().GetText()
+	if what, other := otherObject(id); other {
+		return "", fmt.Errorf("this is the id of %s; a campaign's begins with %s", what, campaignPrefix)
+	}
 	full, err := salesforce.ID(id, campaignPrefix)
 	switch {
 	case len(id) == idLength:

@@ -1,9 +1,11 @@
 package integration_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -26,6 +28,7 @@ func member(fields ...*configv1.FieldMapping) *configv1.Integration {
 
 func TestACampaignMemberIsThePersonThatWasFound(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "IMM-40") // no status is set: the campaign's default
 	for object, field := range map[string]string{"Lead": "LeadId", "Contact": "ContactId"} {
 		in := integrationtest.Document()
 		person := in.Resolved.GetResolution().GetPerson()
@@ -43,8 +46,40 @@ func TestACampaignMemberIsThePersonThatWasFound(t *testing.T) {
 	require.Equal(t, streamv1.Reason_REASON_MULTI_MATCH, refused(t, member(constant("CampaignId", spring)), nobody).Reason)
 }
 
+// Whatever letters an id has: its 15-character form is refused with the 18-character one to take, and no id of 18 characters with
+// one letter's case changed is let through.
+func TestOnlyTheFullIdOfACampaignIsTaken(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "IMM-38")
+	rapid.Check(t, func(t *rapid.T) {
+		short := "701" + rapid.StringMatching(`[A-Za-z0-9]{12}`).Draw(t, "id")
+		_, err := integration.Compile(member(constant("CampaignId", short)))
+		require.ErrorContains(t, err, "BAD_CAMPAIGN_ID")
+		_, full, ok := strings.Cut(err.Error(), "use ")
+		require.True(t, ok, err)
+		full = full[:18]
+		_, err = integration.Compile(member(constant("CampaignId", full)))
+		require.NoError(t, err)
+		pasted := member(constant("CampaignId", "https://acme.lightning.force.com/lightning/r/Campaign/"+short+"/view"))
+		integration.ReduceCampaigns(pasted)
+		require.Equal(t, full, pasted.GetActions()[0].GetFields()[0].GetConstant().GetText())
+
+		at := rapid.IntRange(3, 14).Draw(t, "at")
+		swapped := []byte(full)
+		if swapped[at] |= 0x20; string(swapped) == full {
+			swapped[at] &^= 0x20
+		}
+		if full[at] >= '0' && full[at] <= '9' {
+			t.Skip("a digit has no case")
+		}
+		_, err = integration.Compile(member(constant("CampaignId", string(swapped))))
+		require.ErrorContains(t, err, "BAD_CAMPAIGN_ID")
+	})
+}
+
 func TestACampaignThatIsNoneIsRefusedOnSave(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "IMM-38")
 	for name, c := range map[string]struct {
 		i       *configv1.Integration
 		problem string

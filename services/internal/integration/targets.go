@@ -59,20 +59,25 @@ type TargetField struct {
 	MaxLength int
 }
 
-// Targets returns what the integration's actions ask of their objects, in the order of the actions.
+// Targets returns what the integration's actions ask of their objects, in the order of the actions. Those that are switched
+// off ask for nothing.
 func (p *Program) Targets() []Target {
-	targets := make([]Target, len(p.actions))
+	targets := make([]Target, 0, len(p.actions))
 	for n := range p.actions {
 		a := &p.actions[n]
-		targets[n] = Target{
+		if a.spec.GetDisabled() {
+			continue
+		}
+		target := Target{
 			Path: a.path, Object: a.spec.GetObject(),
 			Changes:         a.spec.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT,
 			ExternalIDField: a.spec.GetExternalIdField(), MarkerField: a.spec.GetMarkerField(), MarkerRoom: markerRoom,
 			Fields: make([]TargetField, len(a.fields)),
 		}
 		for i := range a.fields {
-			targets[n].Fields[i] = a.target(&a.fields[i])
+			target.Fields[i] = a.target(&a.fields[i])
 		}
+		targets = append(targets, target)
 	}
 	return targets
 }

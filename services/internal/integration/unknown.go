@@ -15,7 +15,7 @@ func TellsUnknown(i *configv1.Integration) bool {
 // tellsUnknown reports whether an action makes a record for unknown viewers: by choice, for the owner of the content, and
 // about one visit that has ended. What adds visits up is about a person.
 func tellsUnknown(a *configv1.Action, trigger configv1.Trigger) bool {
-	return a.GetAssignment().GetUnknownViewers() &&
+	return !a.GetDisabled() && a.GetAssignment().GetUnknownViewers() &&
 		trigger == configv1.Trigger_TRIGGER_VISIT_CLOSED && a.GetScope() == configv1.Scope_SCOPE_VISIT &&
 		slices.Contains(a.GetAssignment().GetChain(), configv1.Assignee_ASSIGNEE_CONTENT_OWNER)
 }

@@ -621,9 +621,11 @@ type Workspace struct {
 	// Output only: what it has subscribed to, by source and time (LOOM-1). PlanService sets it.
 	Plans []*Plan `protobuf:"bytes,30,rep,name=plans,proto3" json:"plans,omitempty"`
 	// Output only, in snapshots: when which source's Salesforce integration was not or will not be included.
-	Lapses        []*Lapse `protobuf:"bytes,31,rep,name=lapses,proto3" json:"lapses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Lapses []*Lapse `protobuf:"bytes,31,rep,name=lapses,proto3" json:"lapses,omitempty"`
+	// The integration that every content recorded from now on gets a copy of (IMM-16); empty: none.
+	DefaultWorkflow string `protobuf:"bytes,40,opt,name=default_workflow,json=defaultWorkflow,proto3" json:"default_workflow,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Workspace) Reset() {
@@ -752,6 +754,13 @@ func (x *Workspace) GetLapses() []*Lapse {
 		return x.Lapses
 	}
 	return nil
+}
+
+func (x *Workspace) GetDefaultWorkflow() string {
+	if x != nil {
+		return x.DefaultWorkflow
+	}
+	return ""
 }
 
 // RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
@@ -1402,7 +1411,9 @@ type Org struct {
 	// Default time zone (IANA).
 	TimeZone string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// Address for API calls.
-	InstanceUrl   string `protobuf:"bytes,6,opt,name=instance_url,json=instanceUrl,proto3" json:"instance_url,omitempty"`
+	InstanceUrl string `protobuf:"bytes,6,opt,name=instance_url,json=instanceUrl,proto3" json:"instance_url,omitempty"`
+	// Default time zones it had before, the newest first, at most 10: what happened then keeps the zone of its time (XC-36).
+	FormerZones   []*FormerZone `protobuf:"bytes,40,rep,name=former_zones,json=formerZones,proto3" json:"former_zones,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1479,6 +1490,68 @@ func (x *Org) GetInstanceUrl() string {
 	return ""
 }
 
+func (x *Org) GetFormerZones() []*FormerZone {
+	if x != nil {
+		return x.FormerZones
+	}
+	return nil
+}
+
+// FormerZone is a default time zone that an org had.
+type FormerZone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// IANA name.
+	TimeZone string `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Until when it counts.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerZone) Reset() {
+	*x = FormerZone{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerZone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerZone) ProtoMessage() {}
+
+func (x *FormerZone) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerZone.ProtoReflect.Descriptor instead.
+func (*FormerZone) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FormerZone) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *FormerZone) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // ClientCredentials is a consumer key and secret. The secret is write-only.
 type ClientCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1492,7 +1565,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1577,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1590,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1549,7 +1622,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1634,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1647,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1613,7 +1686,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1698,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1711,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1699,14 +1772,16 @@ type Integration struct {
 	// this version was saved. Longer texts are cut or refused by on_too_long (XC-37).
 	DescribedLengths map[string]int32 `protobuf:"bytes,15,rep,name=described_lengths,json=describedLengths,proto3" json:"described_lengths,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Output only: switched off because its connection ended; RestoreIntegrations switches it on again (IMM-14).
-	Suspended     bool `protobuf:"varint,30,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	Suspended bool `protobuf:"varint,30,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Output only: when it was deleted. A version that has it is the end of the integration, and only in its history.
+	DeletedAt     *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1793,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1806,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1846,6 +1921,13 @@ func (x *Integration) GetSuspended() bool {
 	return false
 }
 
+func (x *Integration) GetDeletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeletedAt
+	}
+	return nil
+}
+
 // Action is one record to write.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1875,14 +1957,16 @@ type Action struct {
 	Duplicates DuplicatePolicy `protobuf:"varint,11,opt,name=duplicates,proto3,enum=throughline.config.v1.DuplicatePolicy" json:"duplicates,omitempty"`
 	// CampaignMember with a Status: who is a member already gets that status if it comes later than theirs in the campaign's
 	// order, one that says "responded" after all that do not; it is never lowered (IMM-39). Default false: a member stays as it is.
-	RaiseStatus   bool `protobuf:"varint,12,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	RaiseStatus bool `protobuf:"varint,12,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	// Switched off: it writes nothing, and is not checked against the org (IMM-16).
+	Disabled      bool `protobuf:"varint,40,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1978,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +1991,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Action) GetName() string {
@@ -1994,6 +2078,13 @@ func (x *Action) GetRaiseStatus() bool {
 	return false
 }
 
+func (x *Action) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 // FieldMapping fills one field.
 type FieldMapping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2021,7 +2112,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2124,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2137,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -2163,7 +2254,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2175,7 +2266,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +2279,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -2215,7 +2306,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2318,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2331,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -2326,7 +2417,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2429,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2442,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2413,14 +2504,18 @@ type ContentSetting struct {
 	// Write views of it to Salesforce.
 	Tracking bool `protobuf:"varint,3,opt,name=tracking,proto3" json:"tracking,omitempty"`
 	// Version, for optimistic concurrency.
-	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Ask for the viewer's address before it plays: for the platform, which asks.
+	RequireAddress bool `protobuf:"varint,40,opt,name=require_address,json=requireAddress,proto3" json:"require_address,omitempty"`
+	// Output only: how it began; absent for a content that the defaults by user group did not decide on (LOOM-36).
+	Origin        *ContentOrigin `protobuf:"bytes,41,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2527,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2540,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2476,6 +2571,84 @@ func (x *ContentSetting) GetVersion() int64 {
 	return 0
 }
 
+func (x *ContentSetting) GetRequireAddress() bool {
+	if x != nil {
+		return x.RequireAddress
+	}
+	return false
+}
+
+func (x *ContentSetting) GetOrigin() *ContentOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+// ContentOrigin is what the defaults were decided by, so that they can be applied again.
+type ContentOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The creator's groups when the content was made.
+	Groups []string `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	// What somebody chose; absent: nobody did.
+	ChoseTracking *bool `protobuf:"varint,2,opt,name=chose_tracking,json=choseTracking,proto3,oneof" json:"chose_tracking,omitempty"`
+	// What somebody chose; absent: nobody did.
+	ChoseRequireAddress *bool `protobuf:"varint,3,opt,name=chose_require_address,json=choseRequireAddress,proto3,oneof" json:"chose_require_address,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ContentOrigin) Reset() {
+	*x = ContentOrigin{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentOrigin) ProtoMessage() {}
+
+func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentOrigin.ProtoReflect.Descriptor instead.
+func (*ContentOrigin) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ContentOrigin) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ContentOrigin) GetChoseTracking() bool {
+	if x != nil && x.ChoseTracking != nil {
+		return *x.ChoseTracking
+	}
+	return false
+}
+
+func (x *ContentOrigin) GetChoseRequireAddress() bool {
+	if x != nil && x.ChoseRequireAddress != nil {
+		return *x.ChoseRequireAddress
+	}
+	return false
+}
+
 // ApiKey lets a program of one workspace in, to post events or to call within its scopes. Only its hash is stored.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2499,7 +2672,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2684,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2697,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2580,7 +2753,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xed\x05\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xa1\x06\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2599,7 +2772,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
 	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x121\n" +
 	"\x05plans\x18\x1e \x03(\v2\x1b.throughline.config.v1.PlanR\x05plans\x124\n" +
-	"\x06lapses\x18\x1f \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapsesB\x13\n" +
+	"\x06lapses\x18\x1f \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapses\x122\n" +
+	"\x10default_workflow\x18( \x01(\tB\a\xbaH\x04r\x02\x18@R\x0fdefaultWorkflowB\x13\n" +
 	"\x11_track_by_default\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
@@ -2661,14 +2835,19 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x11real_time_percent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x0frealTimePercent\x12,\n" +
 	"\fbulk_percent\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\vbulkPercent:\xb7\x01\xbaH\xb3\x01\x1a\xb0\x01\n" +
 	"\n" +
-	"budget.sum\x12Tinteractive_percent, real_time_percent and bulk_percent must be at most 100 together\x1aLthis.interactive_percent + this.real_time_percent + this.bulk_percent <= 100\"\x9d\x01\n" +
+	"budget.sum\x12Tinteractive_percent, real_time_percent and bulk_percent must be at most 100 together\x1aLthis.interactive_percent + this.real_time_percent + this.bulk_percent <= 100\"\xe3\x01\n" +
 	"\x03Org\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aedition\x18\x03 \x01(\tR\aedition\x12\x18\n" +
 	"\asandbox\x18\x04 \x01(\bR\asandbox\x12\x1b\n" +
 	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12!\n" +
-	"\finstance_url\x18\x06 \x01(\tR\vinstanceUrl\"l\n" +
+	"\finstance_url\x18\x06 \x01(\tR\vinstanceUrl\x12D\n" +
+	"\fformer_zones\x18( \x03(\v2!.throughline.config.v1.FormerZoneR\vformerZones\"[\n" +
+	"\n" +
+	"FormerZone\x12\x1b\n" +
+	"\ttime_zone\x18\x01 \x01(\tR\btimeZone\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"l\n" +
 	"\x11ClientCredentials\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x120\n" +
 	"\rclient_secret\x18\x02 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x04\x80\x01\x01R\fclientSecret\"\x99\x01\n" +
@@ -2680,7 +2859,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12-\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x18\x80\x80\x01\x80\x01\x01R\n" +
-	"privateKey\"\xc4\x06\n" +
+	"privateKey\"\xff\x06\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2704,10 +2883,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06recipe\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\x06recipe\x12(\n" +
 	"\x10leave_out_fields\x18\x0e \x01(\bR\x0eleaveOutFields\x12e\n" +
 	"\x11described_lengths\x18\x0f \x03(\v28.throughline.config.v1.Integration.DescribedLengthsEntryR\x10describedLengths\x12\x1c\n" +
-	"\tsuspended\x18\x1e \x01(\bR\tsuspended\x1aC\n" +
+	"\tsuspended\x18\x1e \x01(\bR\tsuspended\x129\n" +
+	"\n" +
+	"deleted_at\x18( \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x1aC\n" +
 	"\x15DescribedLengthsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa9\x05\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xc5\x05\n" +
 	"\x06Action\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\x06object\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06object\x12P\n" +
@@ -2727,7 +2908,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
 	"duplicates\x18\v \x01(\x0e2&.throughline.config.v1.DuplicatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"duplicates\x12!\n" +
-	"\fraise_status\x18\f \x01(\bR\vraiseStatus\"\xd4\x03\n" +
+	"\fraise_status\x18\f \x01(\bR\vraiseStatus\x12\x1a\n" +
+	"\bdisabled\x18( \x01(\bR\bdisabled\"\xd4\x03\n" +
 	"\fFieldMapping\x12\x1f\n" +
 	"\x05field\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x05field\x12\x1e\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01H\x00R\x04path\x12*\n" +
@@ -2761,14 +2943,22 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0equeues_allowed\x18\x04 \x01(\bR\rqueuesAllowed\x12$\n" +
 	"\ttime_zone\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12+\n" +
 	"\rfixed_user_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x12R\vfixedUserId\x12F\n" +
-	"\tzone_rule\x18\a \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\"\x98\x01\n" +
+	"\tzone_rule\x18\a \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\"\xff\x01\n" +
 	"\x0eContentSetting\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n" +
 	"\n" +
 	"content_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\tcontentId\x12\x1a\n" +
 	"\btracking\x18\x03 \x01(\bR\btracking\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"\xe6\x02\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12'\n" +
+	"\x0frequire_address\x18( \x01(\bR\x0erequireAddress\x12<\n" +
+	"\x06origin\x18) \x01(\v2$.throughline.config.v1.ContentOriginR\x06origin\"\xb9\x01\n" +
+	"\rContentOrigin\x12\x16\n" +
+	"\x06groups\x18\x01 \x03(\tR\x06groups\x12*\n" +
+	"\x0echose_tracking\x18\x02 \x01(\bH\x00R\rchoseTracking\x88\x01\x01\x127\n" +
+	"\x15chose_require_address\x18\x03 \x01(\bH\x01R\x13choseRequireAddress\x88\x01\x01B\x11\n" +
+	"\x0f_chose_trackingB\x18\n" +
+	"\x16_chose_require_address\"\xe6\x02\n" +
 	"\x06ApiKey\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -2844,7 +3034,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2864,78 +3054,84 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(*Connection)(nil),            // 15: throughline.config.v1.Connection
 	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
 	(*Org)(nil),                   // 17: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 18: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 19: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 20: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 21: throughline.config.v1.Integration
-	(*Action)(nil),                // 22: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 23: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 24: throughline.config.v1.Template
-	(*Constant)(nil),              // 25: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 28: throughline.config.v1.ApiKey
-	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 30: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*Plan)(nil),                  // 32: throughline.config.v1.Plan
-	(*Lapse)(nil),                 // 33: throughline.config.v1.Lapse
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 35: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 36: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 37: throughline.config.v1.Consent
-	(*Entitlement)(nil),           // 38: throughline.config.v1.Entitlement
+	(*FormerZone)(nil),            // 18: throughline.config.v1.FormerZone
+	(*ClientCredentials)(nil),     // 19: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 20: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 21: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 22: throughline.config.v1.Integration
+	(*Action)(nil),                // 23: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 24: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 25: throughline.config.v1.Template
+	(*Constant)(nil),              // 26: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 27: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 28: throughline.config.v1.ContentSetting
+	(*ContentOrigin)(nil),         // 29: throughline.config.v1.ContentOrigin
+	(*ApiKey)(nil),                // 30: throughline.config.v1.ApiKey
+	nil,                           // 31: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 32: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*Plan)(nil),                  // 34: throughline.config.v1.Plan
+	(*Lapse)(nil),                 // 35: throughline.config.v1.Lapse
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 37: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 38: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 39: throughline.config.v1.Consent
+	(*Entitlement)(nil),           // 40: throughline.config.v1.Entitlement
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
 	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
 	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	33, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
 	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	32, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
-	33, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
-	31, // 7: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	31, // 8: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	34, // 9: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	34, // 10: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	31, // 11: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	31, // 12: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	31, // 13: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	18, // 14: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	19, // 15: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	20, // 16: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	34, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
+	35, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
+	33, // 7: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	33, // 8: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	36, // 9: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	36, // 10: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	33, // 11: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	33, // 12: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	33, // 13: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	19, // 14: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	20, // 15: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	21, // 16: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
 	17, // 17: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
 	16, // 18: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	35, // 19: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	36, // 20: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	37, // 21: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	38, // 22: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
-	33, // 23: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
-	1,  // 24: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	22, // 25: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	34, // 26: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	29, // 27: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 28: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 29: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 30: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 31: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 32: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 33: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 34: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 35: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 36: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 37: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	30, // 38: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 39: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 40: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	34, // 41: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 42: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	34, // 43: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	37, // 19: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	38, // 20: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	39, // 21: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	40, // 22: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
+	35, // 23: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
+	18, // 24: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
+	36, // 25: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
+	1,  // 26: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	23, // 27: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	36, // 28: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	31, // 29: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	36, // 30: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
+	4,  // 31: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 32: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	24, // 33: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	27, // 34: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 35: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 36: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	25, // 37: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	26, // 38: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 39: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 40: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	32, // 41: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 42: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 43: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	29, // 44: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
+	36, // 45: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 46: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	36, // 47: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2953,24 +3149,25 @@ func file_throughline_config_v1_settings_proto_init() {
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[14].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[16].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
 	}
+	file_throughline_config_v1_settings_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -18,7 +18,7 @@ func (s *Server) checkCampaigns(ctx context.Context, v *violations, next *config
 	named := map[int]integration.Membership{}
 	ids := map[string]bool{}
 	for i, action := range next.GetActions() {
-		if m, ok := integration.MembershipOf(action); ok {
+		if m, ok := integration.MembershipOf(action); ok && !action.GetDisabled() {
 			named[i], ids[m.Campaign] = m, true
 		}
 	}

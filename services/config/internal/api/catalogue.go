@@ -118,6 +118,9 @@ func (s *Server) ValidateIntegration(ctx context.Context, req *configv1.Validate
 	}
 	integration.ReduceCampaigns(next)
 	next.Enabled = true // what is switched off is asked about, too: that is what this call is for
+	for _, a := range next.GetActions() {
+		a.Disabled = false
+	}
 	notes, err := s.checkIntegration(ctx, next)
 	out := &configv1.ValidateIntegrationResponse{Notes: notes}
 	var found violations
@@ -140,6 +143,10 @@ func (s *Server) ListBroken(ctx context.Context, req *configv1.ListBrokenRequest
 		return nil, err
 	}
 	broken, err := s.deps.Catalogue.BrokenOf(ctx, req.GetWorkspace(), req.GetConnection())
+	if err != nil {
+		return nil, err
+	}
+	broken, err = s.addGoneCampaigns(ctx, req, broken)
 	return &configv1.ListBrokenResponse{Broken: broken}, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/plan"
 )
 
@@ -243,6 +244,7 @@ func (s *Server) CheckConnection(ctx context.Context, req *configv1.CheckConnect
 	if err := s.letIn(ctx, c); err != nil {
 		return nil, err
 	}
+	integration.FollowZone(c.GetOrg(), org, s.deps.Clock.Now())
 	if proto.Equal(c.GetOrg(), org) {
 		return &configv1.CheckConnectionResponse{Org: org}, nil
 	}

@@ -81,7 +81,7 @@ func (s *Server) amendIntegration(ctx context.Context, i *configv1.Integration, 
 			return nil
 		}
 		proto.Merge(i, old) // which one it is, for another try
-		err := s.saveIntegration(ctx, next, old)
+		err := s.saveIntegration(ctx, next)
 		if errors.Is(err, store.ErrStale) && try < saveTries {
 			continue
 		}

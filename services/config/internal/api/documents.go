@@ -23,25 +23,33 @@ const sealedPath = "sealed"
 // save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there. What changed
 // goes to the audit log with it.
 func (s *Server) save(ctx context.Context, key store.Key, expected int64, body proto.Message, sealed []byte) error {
-	encoded, err := encoding.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode %s %s: %w", key.Kind, key.ID, err)
-	}
-	found, err := s.difference(ctx, key, expected, body)
+	save, err := s.prepared(ctx, store.Save{Key: key, Expected: expected, Sealed: sealed}, body)
 	if err != nil {
 		return err
 	}
-	if sealed != nil {
+	return s.deps.Documents.Put(ctx, save)
+}
+
+// prepared completes a save that names what is saved: with the body, whose doing it is, and what changes by it.
+func (s *Server) prepared(ctx context.Context, save store.Save, body proto.Message) (store.Save, error) {
+	var err error
+	if save.Body, err = encoding.Marshal(body); err != nil {
+		return save, fmt.Errorf("encode %s %s: %w", save.Kind, save.ID, err)
+	}
+	found, err := s.difference(ctx, save.Key, save.Expected, body)
+	if err != nil {
+		return save, err
+	}
+	if save.Sealed != nil {
 		found = append(found, &configv1.FieldChange{Path: sealedPath, Concealed: true})
 	}
 	act, err := actOf(ctx, s.deps.Clock.Now(), found)
 	if err != nil {
-		return err
+		return save, err
 	}
-	return s.deps.Documents.Put(ctx, store.Save{
-		Key: key, Expected: expected, Body: encoded, Sealed: sealed, Author: act.Actor, At: act.At,
-		Role: act.Role, Action: act.Action, Reason: act.Reason, Changes: act.Changes,
-	})
+	save.Author, save.At = act.Actor, act.At
+	save.Role, save.Action, save.Reason, save.Changes = act.Role, act.Action, act.Reason, act.Changes
+	return save, nil
 }
 
 // difference compares body with the version it replaces. If that is not the newest any more, nothing is compared: Put will

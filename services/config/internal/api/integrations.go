@@ -23,36 +23,67 @@ func (s *Server) PutIntegration(ctx context.Context, req *configv1.PutIntegratio
 		return nil, err
 	}
 	integration.ReduceCampaigns(next)
+	if err := s.afterDeletion(ctx, next); err != nil {
+		return nil, err
+	}
 	notes, err := s.checkIntegration(ctx, next)
 	if err != nil {
 		return nil, err
 	}
-	old := &configv1.Integration{}
-	if next.GetVersion() != 0 {
-		if _, err := s.load(ctx, integrationKey(next), old); err != nil {
-			return nil, err
-		}
+	if next.Suspended, err = s.staysSuspended(ctx, next); err != nil {
+		return nil, err
 	}
-	next.Suspended = old.GetSuspended() && !next.GetEnabled() // output only; whoever switches it on needs no offer
-	if err := s.saveIntegration(ctx, next, old); err != nil {
+	if err := s.saveIntegration(ctx, next); err != nil {
 		return nil, err
 	}
 	return &configv1.PutIntegrationResponse{Integration: next, Notes: notes}, nil
 }
 
+// staysSuspended says whether an integration that went off with its connection is still offered to be switched on with it: it is
+// output only, and whoever switches it on needs no offer.
+func (s *Server) staysSuspended(ctx context.Context, next *configv1.Integration) (bool, error) {
+	if next.GetVersion() == 0 || next.GetEnabled() {
+		return false, nil
+	}
+	old := &configv1.Integration{}
+	_, err := s.load(ctx, integrationKey(next), old)
+	return old.GetSuspended(), err
+}
+
 // saveIntegration saves next, which says the version it replaces, as the one after.
-func (s *Server) saveIntegration(ctx context.Context, next, old *configv1.Integration) error {
-	expected := next.GetVersion()
-	next.EffectiveFrom = timestamppb.New(s.effectiveFrom(next, old))
-	next.Version = expected + 1
-	if err := s.save(ctx, integrationKey(next), expected, next, nil); err != nil {
+func (s *Server) saveIntegration(ctx context.Context, next *configv1.Integration) error {
+	save, err := s.versionOf(ctx, next)
+	if err != nil {
 		return err
 	}
-	if err := s.deps.Catalogue.JudgeSaved(ctx, next); err != nil {
-		s.deps.Logger.ErrorContext(ctx, "an integration was saved, and the list of broken ones may be wrong until the next look at its org",
-			"workspace", next.GetWorkspace(), "integration", next.GetId(), "error", err)
+	if err := s.deps.Documents.Put(ctx, save); err != nil {
+		return err
 	}
+	s.judge(ctx, next)
 	return nil
+}
+
+// versionOf makes an integration the next version of what is there, in force from now on, and returns how to save it.
+func (s *Server) versionOf(ctx context.Context, next *configv1.Integration) (store.Save, error) {
+	expected := next.GetVersion()
+	old := &configv1.Integration{}
+	if expected != 0 {
+		if _, err := s.load(ctx, integrationKey(next), old); err != nil {
+			return store.Save{}, err
+		}
+	}
+	next.EffectiveFrom, next.Version = timestamppb.New(s.effectiveFrom(next, old)), expected+1
+	return s.prepared(ctx, store.Save{Key: integrationKey(next), Expected: expected}, next)
+}
+
+// judge looks whether integrations that were just saved fit their orgs.
+func (s *Server) judge(ctx context.Context, saved ...*configv1.Integration) {
+	for _, i := range saved {
+		if err := s.deps.Catalogue.JudgeSaved(ctx, i); err != nil {
+			s.deps.Logger.ErrorContext(ctx, "an integration was saved, and the list of broken ones may be wrong until the next look at its org",
+				"workspace", i.GetWorkspace(), "integration", i.GetId(), "error", err)
+		}
+	}
 }
 
 // effectiveFrom is when the version to be saved comes into force: now, and never before the version it replaces, so that
@@ -117,7 +148,7 @@ func (s *Server) checkIntegration(ctx context.Context, next *configv1.Integratio
 func (s *Server) checkUsers(ctx context.Context, v *violations, next *configv1.Integration) error {
 	named := map[string]string{} // the field, by the user it names
 	for i, action := range next.GetActions() {
-		if id, ok := integration.FixedUser(action.GetAssignment()); ok {
+		if id, ok := integration.FixedUser(action.GetAssignment()); ok && !action.GetDisabled() {
 			named[id] = fmt.Sprintf("integration.actions[%d].assignment.fixed_user_id", i)
 		}
 	}
@@ -180,7 +211,7 @@ func (s *Server) GetIntegration(ctx context.Context, req *configv1.GetIntegratio
 	out := &configv1.Integration{Workspace: req.GetWorkspace(), Id: req.GetIntegration()}
 	key := integrationKey(out)
 	if req.GetVersion() == 0 {
-		_, err := s.load(ctx, key, out)
+		out, err := s.integration(ctx, req.GetWorkspace(), req.GetIntegration())
 		return &configv1.GetIntegrationResponse{Integration: out}, err
 	}
 	doc, err := s.deps.Directory.GetVersion(ctx, key, req.GetVersion())
@@ -192,8 +223,24 @@ func (s *Server) GetIntegration(ctx context.Context, req *configv1.GetIntegratio
 
 // ListIntegrations implements configv1.ConfigServiceServer.
 func (s *Server) ListIntegrations(ctx context.Context, req *configv1.ListIntegrationsRequest) (*configv1.ListIntegrationsResponse, error) {
-	integrations, err := list[configv1.Integration](ctx, s, req.GetWorkspace(), store.KindIntegration)
+	integrations, err := s.integrations(ctx, req.GetWorkspace())
 	return &configv1.ListIntegrationsResponse{Integrations: integrations}, err
+}
+
+// integrations reads the newest versions of those that were not deleted, by id.
+func (s *Server) integrations(ctx context.Context, workspace string) ([]*configv1.Integration, error) {
+	all, err := list[configv1.Integration](ctx, s, workspace, store.KindIntegration)
+	return slices.DeleteFunc(all, func(i *configv1.Integration) bool { return i.GetDeletedAt() != nil }), err
+}
+
+// integration reads the newest version; the error is store.ErrNotFound if it was deleted.
+func (s *Server) integration(ctx context.Context, workspace, id string) (*configv1.Integration, error) {
+	out := &configv1.Integration{Workspace: workspace, Id: id}
+	_, err := s.load(ctx, integrationKey(out), out)
+	if err == nil && out.GetDeletedAt() != nil {
+		err = store.ErrNotFound
+	}
+	return out, err
 }
 
 func integrationKey(i *configv1.Integration) store.Key {

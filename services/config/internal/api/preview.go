@@ -56,9 +56,7 @@ func (s *Server) PreviewIntegration(ctx context.Context, req *configv1.PreviewIn
 // previewed returns the integration to preview. Promise 9: it is the workspace's of the request, whatever it says itself.
 func (s *Server) previewed(ctx context.Context, req *configv1.PreviewIntegrationRequest) (*configv1.Integration, error) {
 	if id := req.GetSaved(); id != "" {
-		out := &configv1.Integration{Workspace: req.GetWorkspace(), Id: id}
-		_, err := s.load(ctx, integrationKey(out), out)
-		return out, err
+		return s.integration(ctx, req.GetWorkspace(), id)
 	}
 	out := proto.CloneOf(req.GetIntegration())
 	out.Workspace = req.GetWorkspace()

@@ -45,6 +45,9 @@ func (s *Server) checkRights(ctx context.Context, v *violations, next *configv1.
 func missingRights(d *configv1.Diagnosis, next *configv1.Integration) map[int]*configv1.ProbeResult {
 	out := map[int]*configv1.ProbeResult{}
 	for i, a := range next.GetActions() {
+		if a.GetDisabled() {
+			continue
+		}
 		name := probe.ObjectPrefix + a.GetObject()
 		if a.GetObject() == "Task" {
 			name = probe.Tasks

@@ -20,6 +20,8 @@ import (
 // Documents keeps versioned settings.
 type Documents interface {
 	Put(ctx context.Context, save store.Save) error
+	// PutAll saves several settings of one workspace, all or none.
+	PutAll(ctx context.Context, saves []store.Save) error
 	Get(ctx context.Context, key store.Key) (store.Document, error)
 	List(ctx context.Context, workspace string, kind store.Kind) ([]store.Document, error)
 }

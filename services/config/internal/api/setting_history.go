@@ -64,6 +64,20 @@ var settingKinds = map[configv1.SettingKind]settingKind{
 			return &configv1.PutContentSettingRequest{Setting: m.(*configv1.ContentSetting)}
 		},
 	},
+	configv1.SettingKind_SETTING_KIND_CONTENT_DEFAULTS: {
+		kind: store.KindContentDefaults, empty: func() proto.Message { return &configv1.ContentDefaults{} },
+		request: func(m proto.Message, expected int64) proto.Message {
+			m.(*configv1.ContentDefaults).Version = expected
+			return &configv1.PutContentDefaultsRequest{Defaults: m.(*configv1.ContentDefaults)}
+		},
+	},
+	configv1.SettingKind_SETTING_KIND_EVENT_SETUP: {
+		kind: store.KindEventSetup, empty: func() proto.Message { return &configv1.EventSetup{} },
+		request: func(m proto.Message, expected int64) proto.Message {
+			m.(*configv1.EventSetup).Version = expected
+			return &configv1.PutEventSetupRequest{Setup: m.(*configv1.EventSetup)}
+		},
+	},
 }
 
 // ListSettingVersions implements configv1.SettingHistoryServiceServer.
@@ -162,6 +176,12 @@ func (h *History) restore(ctx context.Context, req proto.Message) (*configv1.Rol
 	case *configv1.PutContentSettingRequest:
 		resp, err := h.docs.PutContentSetting(ctx, r)
 		return &configv1.RollBackSettingResponse{Version: resp.GetSetting().GetVersion()}, err
+	case *configv1.PutContentDefaultsRequest:
+		resp, err := NewContentDefaults(h.docs).PutContentDefaults(ctx, r)
+		return &configv1.RollBackSettingResponse{Version: resp.GetDefaults().GetVersion()}, err
+	case *configv1.PutEventSetupRequest:
+		resp, err := NewEventSetup(h.docs).PutEventSetup(ctx, r)
+		return &configv1.RollBackSettingResponse{Version: resp.GetSetup().GetVersion()}, err
 	case *configv1.PutIntegrationRequest:
 		resp, err := h.docs.PutIntegration(ctx, r)
 		return &configv1.RollBackSettingResponse{Version: resp.GetIntegration().GetVersion(), Notes: resp.GetNotes()}, err

@@ -117,6 +117,27 @@ var rules = map[string]Rule{
 	configv1.SettingHistoryService_ListSettingVersions_FullMethodName: {Roles: readers, Scope: readSettings},
 	configv1.SettingHistoryService_RollBackSetting_FullMethodName:     {Roles: admins},
 
+	configv1.ContentDefaultsService_GetContentDefaults_FullMethodName:     {Roles: readers, Scope: readSettings},
+	configv1.ContentDefaultsService_PutContentDefaults_FullMethodName:     {Roles: admins},
+	configv1.ContentDefaultsService_ResolveContentDefaults_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.ContentDefaultsService_RecordContent_FullMethodName:          {Roles: editors, Scope: writeSettings},
+	configv1.ContentDefaultsService_PreviewContentDefaults_FullMethodName: {Roles: readers, Scope: readSettings},
+	configv1.ContentDefaultsService_ApplyContentDefaults_FullMethodName:   {Roles: admins},
+
+	configv1.WorkflowService_ListWorkflows_FullMethodName:     {Roles: readers, Scope: readSettings},
+	configv1.WorkflowService_CopyIntegration_FullMethodName:   {Roles: editors, Scope: writeSettings},
+	configv1.WorkflowService_DeleteIntegration_FullMethodName: {Roles: editors, Scope: writeSettings},
+	configv1.WorkflowService_RemoveContent_FullMethodName:     {Roles: editors, Scope: writeSettings},
+
+	configv1.DraftService_PutDraft_FullMethodName:    {Roles: editors},
+	configv1.DraftService_GetDraft_FullMethodName:    {Roles: editors},
+	configv1.DraftService_ListDrafts_FullMethodName:  {Roles: editors},
+	configv1.DraftService_DeleteDraft_FullMethodName: {Roles: editors},
+
+	configv1.EventSetupService_CheckEventSetup_FullMethodName: {Roles: readers},
+	configv1.EventSetupService_PutEventSetup_FullMethodName:   {Roles: admins},
+	configv1.EventSetupService_GetEventSetup_FullMethodName:   {Roles: readers, Scope: readSettings},
+
 	configv1.ConnectService_StartConnect_FullMethodName:          {Roles: admins},
 	configv1.ConnectService_CreateSetupLink_FullMethodName:       {Roles: admins},
 	configv1.ConnectService_GetConnectFlow_FullMethodName:        {Roles: readers},
@@ -186,6 +207,14 @@ func WorkspaceOf(request any) string {
 		return r.GetIntegration().GetWorkspace()
 	case *configv1.PutContentSettingRequest:
 		return r.GetSetting().GetWorkspace()
+	case *configv1.PutContentDefaultsRequest:
+		return r.GetDefaults().GetWorkspace()
+	case *configv1.PutDraftRequest:
+		return r.GetDraft().GetWorkspace()
+	case *configv1.PutEventSetupRequest:
+		return r.GetSetup().GetWorkspace()
+	case *configv1.CheckEventSetupRequest:
+		return r.GetSetup().GetWorkspace()
 	case *configv1.StartConnectRequest:
 		return r.GetOptions().GetWorkspace()
 	case *configv1.CreateSetupLinkRequest:

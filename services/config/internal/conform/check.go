@@ -22,11 +22,13 @@ type Report struct {
 	Notes []string
 }
 
-// Used returns the objects that an integration's actions write, each once, by name.
+// Used returns the objects that an integration's actions write, each once, by name; those switched off write none.
 func Used(i *configv1.Integration) []string {
 	var names []string
 	for _, a := range i.GetActions() {
-		names = append(names, a.GetObject())
+		if !a.GetDisabled() {
+			names = append(names, a.GetObject())
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -66,6 +68,13 @@ func Check(program *integration.Program, objects Objects) Report {
 			c.object(object)
 		}
 	}
+	return c.report
+}
+
+// CheckTarget judges what is asked of one object by itself, without an integration.
+func CheckTarget(target integration.Target, object *configv1.DescribedObject) Report {
+	c := &checker{target: target}
+	c.object(object)
 	return c.report
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // authorised decides what becomes of fresh tokens.
@@ -326,7 +327,9 @@ func (s *Service) replace(ctx context.Context, f store.Flow, a *attempt, consent
 			return err
 		}
 	}
-	c.LoginUrl, c.Settings, c.Org, c.Consent, c.Version = a.LoginURL, a.settings(), a.Org.message(), consent, doc.Version+1
+	org := a.Org.message()
+	integration.FollowZone(c.GetOrg(), org, s.deps.Clock.Now())
+	c.LoginUrl, c.Settings, c.Org, c.Consent, c.Version = a.LoginURL, a.settings(), org, consent, doc.Version+1
 	c.Grant = &configv1.Connection_RefreshToken{RefreshToken: &configv1.RefreshToken{ClientId: a.ClientID}}
 	if err := s.put(ctx, c, save); err != nil {
 		return err

@@ -24,8 +24,9 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
-// Documents reads connections, workspaces and integrations.
+// Documents reads connections, workspaces and integrations, and saves what was learnt of an org.
 type Documents interface {
+	Put(ctx context.Context, save store.Save) error
 	Get(ctx context.Context, key store.Key) (store.Document, error)
 	List(ctx context.Context, workspace string, kind store.Kind) ([]store.Document, error)
 }
@@ -232,7 +233,10 @@ func (s *Service) publish(results []*configv1.ProbeResult) {
 func (s *Service) askWith(ctx context.Context, c *configv1.Connection, access *configv1.GetAccessTokenResponse, subject probe.Subject) []*configv1.ProbeResult {
 	org, done := s.deps.Connect(c, access)
 	defer done()
-	return probe.Run(ctx, s.cfg.Questions, org, subject)
+	heard := &hearing{Org: org}
+	results := probe.Run(ctx, s.cfg.Questions, heard, subject)
+	s.noteZone(ctx, c, heard.said())
+	return results
 }
 
 func age(c *configv1.Connection, now time.Time) time.Duration {

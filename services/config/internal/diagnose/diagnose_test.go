@@ -30,6 +30,8 @@ var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 type org struct {
 	closed atomic.Bool
 	asked  atomic.Int32
+	// said is its id and its zone; nil: neither.
+	said atomic.Pointer[[2]string]
 }
 
 func (o *org) Organization(context.Context) (salesforce.Organization, error) {
@@ -37,7 +39,11 @@ func (o *org) Organization(context.Context) (salesforce.Organization, error) {
 	if o.closed.Load() {
 		return salesforce.Organization{}, &salesforce.Error{Class: salesforce.ClassAuth, Reason: salesforce.ReasonAPIDisabled, Code: "API_CURRENTLY_DISABLED"}
 	}
-	return salesforce.Organization{Edition: "Enterprise Edition"}, nil
+	answer := salesforce.Organization{Edition: "Enterprise Edition"}
+	if said := o.said.Load(); said != nil {
+		answer.ID, answer.TimeZone = said[0], said[1]
+	}
+	return answer, nil
 }
 
 func (*org) Identity(context.Context) (salesforce.Identity, error) {

@@ -92,6 +92,8 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
 		configgw.RegisterNoticeServiceHandler,
 		configgw.RegisterPlanServiceHandler, configgw.RegisterConnectionListServiceHandler,
+		configgw.RegisterContentDefaultsServiceHandler, configgw.RegisterWorkflowServiceHandler, configgw.RegisterDraftServiceHandler,
+		configgw.RegisterEventSetupServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

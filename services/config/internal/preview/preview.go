@@ -95,6 +95,7 @@ func split(i *configv1.Integration) ([]single, error) {
 	for n, action := range i.GetActions() {
 		alone := proto.CloneOf(i)
 		alone.Enabled, alone.Actions = true, []*configv1.Action{proto.CloneOf(action)}
+		alone.Actions[0].Disabled = false
 		program, err := integration.Compile(alone)
 		if err != nil {
 			return nil, err

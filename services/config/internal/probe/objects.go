@@ -30,6 +30,9 @@ func NeedsOf(integrations []*configv1.Integration, connection string) Needs {
 			continue
 		}
 		for _, a := range i.GetActions() {
+			if a.GetDisabled() {
+				continue
+			}
 			n := out[a.GetObject()]
 			n.Create = true
 			n.Update = n.Update || a.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT

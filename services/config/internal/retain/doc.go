@@ -1,3 +1,3 @@
-// Package retain forgets what the audit log, the history of settings and sessions need not keep any longer. What is in force
-// it never touches.
+// Package retain forgets what the audit log, the history of settings, sessions and drafts need not keep any longer. What is in
+// force it never touches.
 package retain

@@ -49,6 +49,8 @@ type Purger interface {
 	PurgeAudit(ctx context.Context, before time.Time, limit int) (int64, error)
 	PurgeHistory(ctx context.Context, before time.Time, limit int) (int64, error)
 	PurgeSessions(ctx context.Context, before time.Time) error
+	// PurgeDrafts deletes what has expired by the given time.
+	PurgeDrafts(ctx context.Context, by time.Time, limit int) (int64, error)
 }
 
 // Lapsed ends what plans have not included for long; see lapse.Ender.
@@ -87,6 +89,7 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 	return errors.Join(
 		c.batches(ctx, c.Purger.PurgeAudit, now.Add(-c.Config.Entries)),
 		c.batches(ctx, c.Purger.PurgeHistory, now.Add(-c.Config.Versions)),
+		c.batches(ctx, c.Purger.PurgeDrafts, now),
 		c.Purger.PurgeSessions(ctx, now),
 		c.Lapsed.End(ctx, now),
 	)

@@ -21,6 +21,7 @@ var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 // fakePurger has rows that are all too old, and remembers before when it was asked to delete.
 type fakePurger struct {
 	entries, versions int64
+	drafts            int64
 	err               error
 	asked             map[string]time.Time
 	swept             chan struct{}
@@ -39,6 +40,10 @@ func (f *fakePurger) PurgeAudit(_ context.Context, before time.Time, limit int) 
 
 func (f *fakePurger) PurgeHistory(_ context.Context, before time.Time, limit int) (int64, error) {
 	return f.take("history", &f.versions, before, limit)
+}
+
+func (f *fakePurger) PurgeDrafts(_ context.Context, by time.Time, limit int) (int64, error) {
+	return f.take("drafts", &f.drafts, by, limit)
 }
 
 func (f *fakePurger) PurgeSessions(_ context.Context, before time.Time) error {
@@ -64,12 +69,14 @@ func (f *fakePurger) End(_ context.Context, now time.Time) error {
 
 func TestCleanerForgetsEverythingThatIsTooOldInBatches(t *testing.T) {
 	t.Parallel()
-	f := &fakePurger{entries: 35, versions: 20}
+	t.Attr("requirement", "XC-24")
+	f := &fakePurger{entries: 35, versions: 20, drafts: 15}
 	require.NoError(t, cleaner(f).Clean(t.Context()))
 	require.Zero(t, f.entries)
 	require.Zero(t, f.versions)
+	require.Zero(t, f.drafts)
 	months := epoch.Add(-396 * 24 * time.Hour)
-	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch, "lapsed": epoch}, f.asked)
+	require.Equal(t, map[string]time.Time{"audit": months, "history": months, "sessions": epoch, "drafts": epoch, "lapsed": epoch}, f.asked)
 }
 
 func TestCleanerGoesOnWithTheRestAfterAFailure(t *testing.T) {

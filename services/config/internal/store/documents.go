@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -19,6 +20,10 @@ const (
 	KindAPIKey      Kind = "apikey"
 	// KindRecipient is whom to tell of notices; its address is sealed.
 	KindRecipient Kind = "recipient"
+	// KindContentDefaults and KindEventSetup are for whoever calls: no watcher reads them. A workspace has one of each, with
+	// the workspace's id.
+	KindContentDefaults Kind = "content_defaults"
+	KindEventSetup      Kind = "event_setup"
 )
 
 // Key names a document.
@@ -72,28 +77,50 @@ func (s Save) audit() AuditEntry {
 // Put saves a new version, raises the revision and adds to the audit log. The error is ErrStale if Expected is not the newest version (or
 // exists already, for 0), ErrDeleted for one that was there before, and ErrNotFound if there is nothing to update.
 func (s *Store) Put(ctx context.Context, save Save) error {
-	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error {
-		if err := putDocument(ctx, tx, save); err != nil {
-			return err
+	return s.putAll(ctx, "save "+string(save.Kind)+" "+save.ID, []Save{save})
+}
+
+// PutAll saves new versions of several settings of one workspace, all of them or none. The errors are those of Put.
+func (s *Store) PutAll(ctx context.Context, saves []Save) error {
+	if len(saves) == 0 {
+		return nil
+	}
+	return s.putAll(ctx, fmt.Sprintf("save %d settings of workspace %s", len(saves), saves[0].Workspace), saves)
+}
+
+func (s *Store) putAll(ctx context.Context, what string, saves []Save) error {
+	err := s.inTx(ctx, what, func(tx *sql.Tx) error {
+		for _, save := range saves {
+			if save.Workspace != saves[0].Workspace { // promise 9
+				return errors.New("settings of two workspaces in one save")
+			}
+			if err := putVersion(ctx, tx, save); err != nil {
+				return err
+			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO history
-			(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
-		if err != nil {
-			return err
-		}
-		if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
-			return err
-		}
-		if err := insertAudit(ctx, tx, save.audit()); err != nil {
-			return err
-		}
-		return s.raise(ctx, tx, save.Workspace)
+		return s.raise(ctx, tx, saves[0].Workspace)
 	})
 	if err == nil {
 		s.saved()
 	}
 	return err
+}
+
+// putVersion saves one version with its place in the history and the audit log.
+func putVersion(ctx context.Context, tx *sql.Tx, save Save) error {
+	if err := putDocument(ctx, tx, save); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO history
+		(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
+	if err != nil {
+		return err
+	}
+	if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
+		return err
+	}
+	return insertAudit(ctx, tx, save.audit())
 }
 
 func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {

@@ -16,7 +16,7 @@ type Snapshot struct {
 	// Touched are the last revisions that changed a workspace, as far back as Known: every later change is told of.
 	Touched map[string]int64
 	Known   int64
-	// Documents are the newest versions, by workspace, kind and id, of all kinds but integrations. Only workspaces carry what
+	// Documents are the newest versions, by workspace, kind and id, of the kinds that are watched, but integrations. Only workspaces carry what
 	// is sealed: their keys.
 	Documents []Document
 	// Integrations are all versions of integrations, by workspace, id and version.
@@ -39,6 +39,10 @@ func (s *Store) Revision(ctx context.Context) (int64, error) {
 // maxPartial is the most workspaces that are read by themselves; beyond, everything is read.
 const maxPartial = 64
 
+// unwatched are the kinds of documents that are not in a snapshot: integrations, which come with their history, and what no
+// watcher reads.
+const unwatched = "'" + string(KindIntegration) + "', '" + string(KindContentDefaults) + "', '" + string(KindEventSetup) + "'"
+
 // Snapshot reads all workspaces as of one moment, or only those that changed since an earlier revision if that is known. It
 // serves the data plane, which works for all of them.
 func (s *Store) Snapshot(ctx context.Context, since int64) (Snapshot, error) {
@@ -54,7 +58,7 @@ func (s *Store) Snapshot(ctx context.Context, since int64) (Snapshot, error) {
 	of, args := ofWorkspaces(out)
 	out.Documents, err = queryDocuments(ctx, tx, `SELECT workspace, kind, id, version, body,
 		CASE WHEN kind = 'workspace' THEN sealed END, sealed_generation, saved_at, saved_by
-		FROM documents WHERE `+of+` AND kind <> '`+string(KindIntegration)+`' ORDER BY workspace, kind, id`, args...)
+		FROM documents WHERE `+of+` AND kind NOT IN (`+unwatched+`) ORDER BY workspace, kind, id`, args...)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read settings: %w", err)
 	}

@@ -325,6 +325,7 @@ func auditAge(t *testing.T, open Open) {
 
 	t.Run("KeepsTheVersionsInForce", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-24")
 		s, ctx := open(t), t.Context()
 		for i := range int64(5) { // version i+1 is saved at hour i, and replaced at hour i+1
 			change := save("acme", store.KindIntegration, "rule", i, fmt.Sprint("body ", i+1))
@@ -350,6 +351,7 @@ func auditAge(t *testing.T, open Open) {
 
 	t.Run("TellsWhyAVersionWasSaved", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-24")
 		s, ctx := open(t), t.Context()
 		for i := range int64(5) {
 			change := save("acme", store.KindIntegration, "rule", i, fmt.Sprint("body ", i+1))

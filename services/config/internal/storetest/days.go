@@ -21,6 +21,7 @@ func decided(id, integration string, status int32, at time.Time) store.Outcome {
 func days(t *testing.T, open Open) {
 	t.Run("AddUpWhatAnIntegrationDid", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-36") // by days of UTC
 		s, ctx := open(t), t.Context()
 		noon := epoch.Truncate(24 * time.Hour).Add(12 * time.Hour)
 		elsewhere := decided("z", "rule", written, noon)

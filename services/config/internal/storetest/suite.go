@@ -67,6 +67,8 @@ func Run(t *testing.T, open Open) {
 		{"Erasures", erasures},
 		{"ErasedRows", erasedRows},
 		{"Exports", exports},
+		{"Drafts", drafts},
+		{"Together", together},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

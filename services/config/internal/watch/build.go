@@ -79,6 +79,9 @@ func add(ws *configv1.WorkspaceSnapshot, doc store.Document) error {
 	if err := proto.Unmarshal(doc.Body, into); err != nil {
 		return fmt.Errorf("%s %s of workspace %s: %w", doc.Kind, doc.ID, doc.Workspace, err)
 	}
+	if c, ok := into.(*configv1.ContentSetting); ok {
+		c.Origin = nil // for the defaults only: no service needs to know
+	}
 	return nil
 }
 
@@ -107,7 +110,8 @@ func addStates(byID map[string]*configv1.WorkspaceSnapshot, states []store.Conne
 	}
 }
 
-// inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later.
+// inUse decodes integration versions, given by workspace, id and version, and keeps those in force at oldest or later. Of an
+// integration that was deleted nothing is kept: it fires no more, not even for events under way (IMM-17).
 func inUse(docs []store.Document, oldest time.Time) ([]*configv1.Integration, error) {
 	all := make([]*configv1.Integration, len(docs))
 	for n, doc := range docs {
@@ -117,9 +121,13 @@ func inUse(docs []store.Document, oldest time.Time) ([]*configv1.Integration, er
 		}
 	}
 	kept := all[:0:0]
+	gone := map[store.Key]bool{}
+	for n, i := range all {
+		gone[docs[n].Key] = i.GetDeletedAt() != nil // the newest version decides
+	}
 	for n, i := range all {
 		replaced := n+1 < len(docs) && docs[n+1].Key == docs[n].Key
-		if replaced && all[n+1].GetEffectiveFrom().AsTime().Before(oldest) {
+		if gone[docs[n].Key] || replaced && all[n+1].GetEffectiveFrom().AsTime().Before(oldest) {
 			continue
 		}
 		kept = append(kept, i)
