@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/identity/fresh"
 	"github.com/throughline-dev/throughline/services/identity/match"
 )
 
@@ -20,8 +21,10 @@ type round struct {
 	key                   string
 	workspace, connection string
 	now                   time.Time
-	members               []member
-	how                   How
+	// asked is the moment before anything was asked: what changes later may or may not be in the answers.
+	asked   fresh.Mark
+	members []member
+	how     How
 	// manner is how, as a part of keys: what was found in another manner is not what would be found in this.
 	manner string
 	// named are users asked for by id.
@@ -49,7 +52,8 @@ func newRound(dir *Salesforce, key string, first *Ask) *round {
 	manner := strings.Join(slices.Concat(first.Fields, []string{"/"}, first.LeadEmails, []string{"/"}, first.ContactEmails), ",")
 	return &round{
 		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(),
-		how: first.How, manner: manner, named: map[string]bool{},
+		asked: dir.changes.Now(),
+		how:   first.How, manner: manner, named: map[string]bool{},
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
 	}
@@ -61,7 +65,7 @@ func (r *round) add(index int, a *Ask) {
 	if a.Viewer.Key != "" {
 		m.viewer = join(r.key, a.Viewer.Key, r.manner)
 		if _, ok := r.people[m.viewer]; !ok {
-			if p, ok := r.dir.people.Get(m.viewer, r.now); ok {
+			if p, ok := r.dir.people.Get(m.viewer, r.now); ok && r.holds(p, a.Viewer.Key) {
 				r.people[m.viewer] = p
 				r.dir.stats.Hits.Add(1)
 			} else {
@@ -72,8 +76,8 @@ func (r *round) add(index int, a *Ask) {
 	if a.Owner.Key != "" {
 		m.owner = join(r.key, a.Owner.Key, strconv.FormatBool(r.how.SandboxSuffix))
 		if _, ok := r.users[m.owner]; !ok {
-			if u, ok := r.dir.users.Get(m.owner, r.now); ok {
-				r.users[m.owner] = u
+			if u, ok := r.dir.users.Get(m.owner, r.now); ok && r.usersHold(u, a.Owner.Key) {
+				r.users[m.owner] = u.found
 			} else {
 				r.open(m.owner, a.Owner, r.contentOwners)
 			}
@@ -131,8 +135,8 @@ func (r *round) recall(id string) bool {
 		return true
 	}
 	u, ok := r.dir.owners.Get(join(r.key, id), r.now)
-	if ok {
-		r.owners[id] = u
+	if ok = ok && r.dir.changes.Fresh(r.key, u.asked, u.ID != "", id); ok {
+		r.owners[id] = u.User
 	}
 	return ok
 }
@@ -274,7 +278,7 @@ func (r *round) addContacts(ctx context.Context, q querier, wanted map[string][]
 
 func (r *round) keepPeople(found map[string][]match.Candidate) {
 	for key := range r.viewers {
-		p := people{candidates: found[key], askedAt: r.now}
+		p := people{candidates: found[key], askedAt: r.now, asked: r.asked}
 		r.people[key] = p
 		r.dir.people.Put(key, p, r.dir.expiry(len(p.candidates) > 0, r.now))
 	}
@@ -294,7 +298,7 @@ func (r *round) keepUsers(records []salesforce.Record) {
 	}
 	for key := range r.contentOwners {
 		r.users[key] = found[key]
-		r.dir.users.Put(key, found[key], r.dir.expiry(len(found[key]) > 0, r.now))
+		r.dir.users.Put(key, users{found[key], r.asked}, r.dir.expiry(len(found[key]) > 0, r.now))
 	}
 }
 
@@ -315,7 +319,7 @@ func (r *round) askOwners(ctx context.Context, q querier) error {
 	for _, id := range ids {
 		u, ok := found[id]
 		r.owners[id] = u // One that is not visible is known as nobody.
-		r.dir.owners.Put(join(r.key, id), u, r.dir.expiry(ok, r.now))
+		r.dir.owners.Put(join(r.key, id), owner{u, r.asked}, r.dir.expiry(ok, r.now))
 	}
 	return nil
 }
