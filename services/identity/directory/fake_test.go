@@ -205,3 +205,25 @@ func idsOf(a directory.Answer) (ids []string) {
 	}
 	return ids
 }
+
+// slowOrg holds the answer about Leads back, once it has it, until something has changed.
+type slowOrg struct {
+	*fakeOrg
+	answered, changed chan struct{}
+	once              sync.Once
+}
+
+func (o *slowOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, error) {
+	records, err := o.fakeOrg.Query(ctx, soql)
+	if strings.Contains(soql, "FROM Lead") {
+		o.once.Do(func() {
+			close(o.answered)
+			<-o.changed
+		})
+	}
+	return records, err
+}
+
+type oneOrg struct{ org directory.Org }
+
+func (o oneOrg) Org(string, string) (directory.Org, error) { return o.org, nil }

@@ -46,10 +46,10 @@ func (b *batch) add(c *streamv1.Change) {
 
 // changes returns what is to be told, in messages of at most limit records.
 func (b *batch) changes(limit int) []*streamv1.Change {
-	if b.everything { // Which includes the rest.
-		return []*streamv1.Change{{ChangeType: streamv1.ChangeType_CHANGE_TYPE_EVERYTHING}}
-	}
 	var all []*streamv1.Change
+	if b.everything {
+		all = append(all, &streamv1.Change{ChangeType: streamv1.ChangeType_CHANGE_TYPE_EVERYTHING})
+	}
 	for _, k := range b.order {
 		c := b.kinds[k]
 		c.RecordIds, c.PersonKeys = distinct(c.GetRecordIds()), distinct(c.GetPersonKeys())

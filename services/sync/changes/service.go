@@ -120,3 +120,19 @@ func (s *Service) dial() (*grpc.ClientConn, error) {
 	}
 	return grpc.NewClient(s.cfg.Endpoint, grpc.WithTransportCredentials(secured))
 }
+
+// Stats is what the service does and did since it started.
+type Stats struct {
+	// Subscribed and Unavailable subscriptions, now.
+	Subscribed, Unavailable int64
+	// Events received, messages Told, and how often events were or may have been Missed.
+	Events, Told, Missed int64
+}
+
+// Stats counts over the partitions of this process.
+func (s *Service) Stats() Stats {
+	return Stats{
+		Subscribed: s.stats.subscribed.Load(), Unavailable: s.stats.unavailable.Load(),
+		Events: s.stats.events.Load(), Told: s.stats.told.Load(), Missed: s.stats.missed.Load(),
+	}
+}
