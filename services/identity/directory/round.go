@@ -34,9 +34,12 @@ type round struct {
 	people map[string]people
 	users  map[string][]match.User
 	owners map[string]match.User
+	// accounts are of viewers, by a key of their own.
+	accounts map[string][]match.Account
 	// What must be asked: the key of each address. An address that does not open is in unreadable by its key.
 	viewers, contentOwners map[string]string
 	unreadable             map[string]bool
+	wantAccounts           map[string]accountOf
 	persons                persons
 	err                    error
 }
@@ -45,7 +48,9 @@ type round struct {
 type member struct {
 	index         int
 	viewer, owner string
-	users         []string
+	// account is the key of the viewer's account; "" when it is not asked for.
+	account string
+	users   []string
 }
 
 func newRound(dir *Salesforce, key string, first *Ask) *round {
@@ -56,6 +61,7 @@ func newRound(dir *Salesforce, key string, first *Ask) *round {
 		how:   first.How, manner: manner, named: map[string]bool{},
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
+		accounts: map[string][]match.Account{}, wantAccounts: map[string]accountOf{},
 	}
 }
 
@@ -83,6 +89,9 @@ func (r *round) add(index int, a *Ask) {
 			}
 		}
 	}
+	if m.viewer != "" && a.Account {
+		m.account = r.addAccount(m.viewer, a.Viewer)
+	}
 	for _, id := range a.Users {
 		r.named[id] = true
 	}
@@ -107,7 +116,7 @@ func (r *round) open(key string, p Party, missing map[string]string) {
 // known reports whether the org need not be asked.
 func (r *round) known() bool {
 	unknownOwners := r.unknownOwners() // It also notes those who are remembered, which the answers need.
-	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(unknownOwners) == 0
+	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(r.wantAccounts) == 0 && len(unknownOwners) == 0
 }
 
 // unknownOwners returns the users who own candidates or were named, and are not known yet.
@@ -116,6 +125,13 @@ func (r *round) unknownOwners() []string {
 	for _, p := range r.people {
 		for i := range p.candidates {
 			if id := p.candidates[i].OwnerID; strings.HasPrefix(id, "005") && !r.recall(id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	for _, all := range r.accounts {
+		for i := range all {
+			if id := all[i].OwnerID; strings.HasPrefix(id, "005") && !r.recall(id) {
 				ids = append(ids, id)
 			}
 		}
@@ -187,6 +203,9 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	}
 	r.keepPeople(found)
 	r.keepUsers(users)
+	if err := r.askAccounts(ctx, q); err != nil {
+		return err
+	}
 	return r.askOwners(ctx, q)
 }
 
@@ -330,31 +349,31 @@ func (r *round) answer(answers []Answer) {
 		a := &answers[m.index]
 		p, known := r.people[m.viewer]
 		users, ownerKnown := r.users[m.owner]
+		accounts, accountKnown := r.accounts[m.account]
 		switch {
 		case r.unreadable[m.viewer] || r.unreadable[m.owner]:
 			a.Err = ErrUnreadable
-		case m.viewer != "" && !known, m.owner != "" && !ownerKnown, !r.ownersKnown(p.candidates, m.users):
+		case m.viewer != "" && !known, m.owner != "" && !ownerKnown, m.account != "" && !accountKnown,
+			!r.ownersKnown(p.candidates, accounts, m.users):
 			a.Err = r.trouble()
 		default:
-			*a = Answer{Candidates: p.candidates, OwnerUsers: users, RecordOwners: r.owners, AskedAt: p.askedAt}
+			*a = Answer{Candidates: p.candidates, OwnerUsers: users, Accounts: accounts, RecordOwners: r.owners, AskedAt: p.askedAt}
 		}
 	}
 }
 
-func (r *round) ownersKnown(candidates []match.Candidate, named []string) bool {
-	for _, id := range named {
-		if _, ok := r.owners[id]; !ok {
-			return false
-		}
-	}
+func (r *round) ownersKnown(candidates []match.Candidate, accounts []match.Account, named []string) bool {
+	ids := slices.Clone(named)
 	for i := range candidates {
-		if id := candidates[i].OwnerID; strings.HasPrefix(id, "005") {
-			if _, ok := r.owners[id]; !ok {
-				return false
-			}
-		}
+		ids = append(ids, candidates[i].OwnerID)
 	}
-	return true
+	for i := range accounts {
+		ids = append(ids, accounts[i].OwnerID)
+	}
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		_, ok := r.owners[id]
+		return !ok && strings.HasPrefix(id, "005")
+	})
 }
 
 func (r *round) trouble() error {

@@ -49,6 +49,8 @@ type Salesforce struct {
 	people *cache.Cache[people]
 	users  *cache.Cache[users]
 	owners *cache.Cache[owner]
+	// accounts are of viewers.
+	accounts *cache.Cache[accounts]
 	// changes decides whether what is in the caches still holds.
 	changes *fresh.Log
 
@@ -84,6 +86,7 @@ func New(cfg Config, orgs Orgs, clock Clock) *Salesforce {
 		people:   cache.New[people](cfg.CacheEntries),
 		users:    cache.New[users](cfg.CacheEntries),
 		owners:   cache.New[owner](cfg.CacheEntries),
+		accounts: cache.New[accounts](cfg.CacheEntries),
 		changes:  fresh.New(max(cfg.PositiveAge, cfg.NegativeAge), cfg.CacheEntries),
 		breakers: map[string]*breaker{}, described: map[string]persons{},
 	}
@@ -177,6 +180,7 @@ func (s *Salesforce) Forget(erased func(workspace, personKey string) bool) {
 	}
 	s.people.Forget(match)
 	s.users.Forget(match)
+	s.accounts.Forget(match)
 }
 
 // join makes a cache key. None of its parts holds a NUL.

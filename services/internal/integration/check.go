@@ -70,7 +70,7 @@ func (c *compiler) checkAssignment(path string, a *configv1.Assignment) {
 	for n, link := range a.GetChain() {
 		if _, ok := linkNames[link]; !ok {
 			c.add(fmt.Sprintf("%s.chain[%d]", path, n), "not a known assignee; "+
-				"use ASSIGNEE_CONTENT_OWNER, ASSIGNEE_RECORD_OWNER or ASSIGNEE_FIXED_USER")
+				"use ASSIGNEE_CONTENT_OWNER, ASSIGNEE_RECORD_OWNER, ASSIGNEE_ACCOUNT_OWNER or ASSIGNEE_FIXED_USER")
 		}
 	}
 	named := slices.Contains(a.GetChain(), configv1.Assignee_ASSIGNEE_FIXED_USER)
