@@ -81,7 +81,7 @@ func TestChanges(t *testing.T) {
 		c := told(streamv1.ChangeType_CHANGE_TYPE_CREATE, "0031")
 		c.PersonKeys = []string{party("mia@example.com").Key}
 		b.dir.Changed(c)
-		require.Equal(t, []string{"00Q1", "0031"}, idsOf(b.look("mia@example.com")[0]))
+		require.ElementsMatch(t, []string{"00Q1", "0031"}, idsOf(b.look("mia@example.com")[0]))
 	})
 
 	t.Run("WhenNobodyKnowsWhoAppearedThoseNotFoundAreAskedForAgain", func(t *testing.T) {
