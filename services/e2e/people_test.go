@@ -50,6 +50,7 @@ func TestPlatform(t *testing.T) {
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 		"WhatChangesInTheOrgCountsAtOnce":            testFresh,
+		"PeopleAreMadeOfThoseNobodyKnows":            testCreatedPersons,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

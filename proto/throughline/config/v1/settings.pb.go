@@ -319,19 +319,24 @@ const (
 	Scope_SCOPE_ENGAGEMENT Scope = 1
 	// One record per visit.
 	Scope_SCOPE_VISIT Scope = 2
+	// One record per person, who is made by it: a Lead, a Contact or, in an org with person accounts, an Account (XC-41). It is made
+	// once, and only while the org has neither a Lead nor a Contact with the address.
+	Scope_SCOPE_PERSON Scope = 75
 )
 
 // Enum value maps for Scope.
 var (
 	Scope_name = map[int32]string{
-		0: "SCOPE_UNSPECIFIED",
-		1: "SCOPE_ENGAGEMENT",
-		2: "SCOPE_VISIT",
+		0:  "SCOPE_UNSPECIFIED",
+		1:  "SCOPE_ENGAGEMENT",
+		2:  "SCOPE_VISIT",
+		75: "SCOPE_PERSON",
 	}
 	Scope_value = map[string]int32{
 		"SCOPE_UNSPECIFIED": 0,
 		"SCOPE_ENGAGEMENT":  1,
 		"SCOPE_VISIT":       2,
+		"SCOPE_PERSON":      75,
 	}
 )
 
@@ -2778,11 +2783,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0fActionOperation\x12 \n" +
 	"\x1cACTION_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ACTION_OPERATION_UPSERT\x10\x01\x12\x1b\n" +
-	"\x17ACTION_OPERATION_INSERT\x10\x02*E\n" +
+	"\x17ACTION_OPERATION_INSERT\x10\x02*W\n" +
 	"\x05Scope\x12\x15\n" +
 	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SCOPE_ENGAGEMENT\x10\x01\x12\x0f\n" +
-	"\vSCOPE_VISIT\x10\x02*c\n" +
+	"\vSCOPE_VISIT\x10\x02\x12\x10\n" +
+	"\fSCOPE_PERSON\x10K*c\n" +
 	"\rTooLongPolicy\x12\x1f\n" +
 	"\x1bTOO_LONG_POLICY_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13TOO_LONG_POLICY_CUT\x10\x01\x12\x18\n" +
