@@ -77,3 +77,30 @@ func (p *platform) changes(workspace, object string) (all []*streamv1.Change) {
 	}
 	return all
 }
+
+// In an org without change events a person is known to be gone as soon as a write to them says so, and not ten minutes later.
+func TestAWriteTellsThatAPersonIsGone(t *testing.T) {
+	t.Attr("requirement", "XC-42")
+	rig.Parallel(t)
+	r := rig.New(t, rig.Options{})
+	r.StartConfig()
+	data := r.Start("data") // without sync
+	r.Add(rig.Customer{ID: "acme", Leads: []string{"mia@viewer.example"}, Recipes: []string{"document-close-task"}})
+	data.AwaitSettings()
+	r.Send(rig.Closed("acme", "mia@viewer.example"))
+	r.Quiet()
+	require.Len(t, r.Records("acme", "Task"), 1)
+
+	r.Edit("acme", "DELETE", "Lead/"+r.Records("acme", "Lead")[0]["Id"].(string), nil)
+	first := rig.Closed("acme", "mia@viewer.example")
+	r.Send(first)
+	r.Quiet()
+	require.Equal(t, []string{"writer FAILED(SF_RECORD_GONE)"}, r.Ended("acme", first.ID), "the person was remembered")
+	require.Eventually(t, func() bool {
+		next := rig.Closed("acme", "mia@viewer.example")
+		r.Send(next)
+		r.Quiet()
+		ended := r.Ended("acme", next.ID)
+		return len(ended) == 1 && ended[0] == "mapping SKIPPED(NO_TARGET)"
+	}, soon, 100*time.Millisecond, "the org is asked again")
+}
