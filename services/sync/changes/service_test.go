@@ -124,6 +124,7 @@ func TestASubscriptionGoesOnWhereItWas(t *testing.T) {
 		}
 		return false
 	}, "it is told that anything may have changed")
+	b.await(func() bool { return third.Stats().Subscribed == 4 }, "the events from now on are read")
 	now := b.edit("acme", "editor", "POST", "sobjects/Lead", lead("aoi@viewer.example"))
 	b.awaitTold("acme", created, now)
 	require.NotZero(t, third.Stats().Missed)
@@ -234,4 +235,15 @@ func TestConfigNamesWhatDoesNotFit(t *testing.T) {
 	off := changes.DefaultConfig()
 	off.Endpoint = ""
 	require.NoError(t, off.Validate(), "without an endpoint identity works by age alone")
+}
+
+func TestStress(t *testing.T) {
+	t.Parallel()
+	b := setup(t, org("acme"))
+	for range 30 {
+		s, err := changes.New(b.cfg, changes.Deps{Broker: b.kafka, Partitioner: b.kafka, Settings: b.source, Orgs: b, UserAgent: ourClient})
+		require.NoError(t, err)
+		b.background(s.Run)()
+		require.Error(t, s.Ready())
+	}
 }
