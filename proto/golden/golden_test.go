@@ -32,6 +32,8 @@ var onTopics = map[string]func() proto.Message{
 	"open_visit":    func() proto.Message { return &statev1.OpenVisit{} },
 	"totals":        func() proto.Message { return &statev1.Totals{} },
 	"ledger_entry":  func() proto.Message { return &statev1.LedgerEntry{} },
+	"change":        func() proto.Message { return &streamv1.Change{} },
+	"replay_mark":   func() proto.Message { return &statev1.ReplayMark{} },
 }
 
 func TestMain(m *testing.M) {

@@ -47,7 +47,7 @@ func (c *Config) KafkaAccess() map[string]Access {
 			Groups: []string{c.Visits.Activities.GroupID(), c.Visits.Visits.GroupID()},
 		},
 		"identity": {
-			Reads:  []string{topic.Engagements, topic.Unresolved},
+			Reads:  []string{topic.Engagements, topic.Unresolved, topic.Changes},
 			Writes: append([]string{topic.Resolved, topic.Unresolved}, ends...),
 			Groups: []string{c.Identity.Engagements.GroupID(), c.Identity.Unresolved.GroupID()},
 		},
@@ -56,7 +56,7 @@ func (c *Config) KafkaAccess() map[string]Access {
 		},
 		"writer": {
 			Reads:  []string{topic.Writes, topic.Parked, topic.Ledger},
-			Writes: append([]string{topic.Parked, topic.Ledger}, ends...),
+			Writes: append([]string{topic.Parked, topic.Ledger, topic.Changes}, ends...),
 			Groups: []string{"tl-writer", "tl-writer-parked"},
 		},
 		"config": {

@@ -15,6 +15,8 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/trace"
 	"github.com/throughline-dev/throughline/services/mapping"
+	"github.com/throughline-dev/throughline/services/sync"
+	"github.com/throughline-dev/throughline/services/sync/changes"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
 )
@@ -42,6 +44,7 @@ var modules = []module{
 	{name: "writer", build: buildWriter},
 	{name: "mapping", build: buildMapping},
 	{name: "identity", build: buildIdentity},
+	{name: "sync", build: buildSync},
 	{name: "visits", build: buildVisits},
 	{name: "ingest", build: buildIngest},
 }
@@ -134,9 +137,16 @@ func buildMapping(s *shared) (Service, error) {
 
 func buildIdentity(s *shared) (Service, error) {
 	return identity.New(s.cfg.Identity, identity.Deps{
-		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
+		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs, Topics: s.kafka,
 		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
+}
+
+func buildSync(s *shared) (Service, error) {
+	return sync.New(s.cfg.Sync, sync.Deps{Changes: changes.Deps{
+		Broker: s.kafka, Partitioner: s.kafka, Settings: s.settings, Orgs: s.orgs, UserAgent: s.cfg.Orgs.Salesforce.UserAgent,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	}})
 }
 
 func buildVisits(s *shared) (Service, error) {

@@ -30,12 +30,12 @@ func (t TopicsConfig) Specs() []kafka.TopicSpec {
 		specs = append(specs, s)
 	}
 	for _, name := range []string{
-		topic.Activities, topic.Visits, topic.Engagements, topic.Unresolved, topic.Resolved, topic.Writes, topic.Parked, topic.Outcomes,
+		topic.Activities, topic.Visits, topic.Engagements, topic.Unresolved, topic.Resolved, topic.Writes, topic.Parked, topic.Outcomes, topic.Changes,
 	} {
 		add(kafka.TopicSpec{Name: name, Retention: t.Retention})
 	}
 	add(kafka.TopicSpec{Name: topic.DeadLetters, Retention: t.DeadLetterRetention, MaxMessageBytes: deadLetterHeadroom})
-	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger} {
+	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger, topic.ChangesState} {
 		add(kafka.TopicSpec{Name: name, Compacted: true})
 	}
 	return specs

@@ -55,7 +55,7 @@ func Bench(ctx context.Context, opts BenchOptions) (result BenchResult, err erro
 		return BenchResult{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	env, err := start(ctx, Options{Dir: dir, Events: opts.Events, Seed: opts.Seed, Out: opts.Out})
+	env, err := start(ctx, Options{Dir: dir, Events: opts.Events, Seed: opts.Seed, Out: opts.Out, measured: true})
 	if err != nil {
 		return BenchResult{}, err
 	}

@@ -31,6 +31,9 @@ type Options struct {
 	// Out takes the progress and the summary; Live draws the progress in place, for a terminal.
 	Out  io.Writer
 	Live bool
+
+	// measured runs are without change events.
+	measured bool
 }
 
 // customerTopic is where the demo's platform sends its events.

@@ -73,6 +73,9 @@ func start(ctx context.Context, opts Options) (_ *environment, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.measured {
+		st.PubSub = "" // Nobody listens, and what Salesforce does to tell of changes is not ours to measure.
+	}
 	e := &environment{opts: opts, state: st, clock: &clock{}}
 	e.logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	defer func() {
@@ -136,7 +139,7 @@ func (e *environment) topics() app.TopicsConfig {
 
 func (e *environment) startSimulator(ctx context.Context) error {
 	cfg := simulator.DefaultConfig()
-	cfg.Listen, cfg.Dir = e.state.Simulator, e.path("salesforce")
+	cfg.Listen, cfg.PubSub, cfg.Dir = e.state.Simulator, e.state.PubSub, e.path("salesforce")
 	var err error
 	if e.simulator, err = simulator.New(cfg, simulator.Deps{Logger: e.logger}); err != nil {
 		return err
@@ -247,6 +250,7 @@ func (e *environment) processConfig() app.Config {
 	cfg.Ingest.HTTP.Addr = e.state.Ingest
 	cfg.Ingest.TraceRatio = cfg.Telemetry.SampleRatio
 	cfg.Visits.Activities.TickEvery = tickEvery
+	cfg.Sync.Changes.Endpoint, cfg.Sync.Changes.Plaintext = e.state.PubSub, true
 	return cfg
 }
 

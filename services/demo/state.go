@@ -27,6 +27,8 @@ type state struct {
 	Connect string `json:"connect,omitempty"`
 	// HTTP is where config speaks HTTP with JSON; empty in folders of older programs: nowhere.
 	HTTP string `json:"http,omitempty"`
+	// PubSub is where the simulated orgs tell of changes; empty in folders of older programs: nowhere.
+	PubSub string `json:"pubsub,omitempty"`
 }
 
 const stateFile = "demo.json"
@@ -49,7 +51,7 @@ func loadState(dir string, opts Options) (*state, error) {
 		return nil, err
 	}
 	s := &state{Seed: opts.Seed, Events: opts.Events, Now: time.Now().UTC().Truncate(time.Millisecond)}
-	if err := freeAddresses(&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest, &s.Connect, &s.HTTP); err != nil {
+	if err := freeAddresses(&s.Kafka, &s.Config, &s.Simulator, &s.Console, &s.Admin, &s.Ingest, &s.Connect, &s.HTTP, &s.PubSub); err != nil {
 		return nil, err
 	}
 	if data, err = json.MarshalIndent(s, "", "  "); err != nil {

@@ -30,7 +30,7 @@ func TestPlatform(t *testing.T) {
 	rig.Parallel(t)
 	r := rig.New(t, rig.Options{})
 	r.StartConfig()
-	process := r.Start("all")
+	process := r.Start("all", append([]string{"sync"}, rig.DataPlane...)...)
 	for name, test := range map[string]func(*testing.T, *platform){
 		"AToDoAppearsWhenTheViewerLeaves":            testToDo,
 		"TheOrgsRefusalOfAToDoIsToldInItsOwnWords":   testToDoRefused,
@@ -49,6 +49,8 @@ func TestPlatform(t *testing.T) {
 		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
+		"WhatChangesInTheOrgCountsAtOnce":            testFresh,
+		"PeopleAreMadeOfThoseNobodyKnows":            testCreatedPersons,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

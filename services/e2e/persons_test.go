@@ -18,6 +18,7 @@ const sellerOfPersons = "005000000000102AAA"
 
 // testPersons has an org in which some people are person accounts and others contacts of a business.
 func testPersons(t *testing.T, p *platform) {
+	t.Attr("requirement", "XC-41")
 	p.customer(rig.Customer{ID: "persons", Recipes: []string{"document-engagement"}, Org: func(o *simulator.Org) {
 		o.PersonAccounts = true
 		o.Users = append(o.Users, simulator.User{ID: sellerOfPersons, Username: "persons@persons.example", LastName: "Second"})

@@ -12,6 +12,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/identity/directory"
+	"github.com/throughline-dev/throughline/services/identity/follow"
 	"github.com/throughline-dev/throughline/services/identity/resolve"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -27,6 +28,8 @@ type Config struct {
 	Directory directory.Config `yaml:"directory"`
 	// Retry says how often and how long an org in trouble is asked again.
 	Retry resolve.Config `yaml:"retry"`
+	// Changes is how tl.changes.v1 is read, by every replica in full.
+	Changes follow.Config `yaml:"changes"`
 }
 
 // DefaultConfig reads the pipeline's topics. Batches are smaller than elsewhere, because a batch waits for its answers, and
@@ -37,6 +40,7 @@ func DefaultConfig() Config {
 		Unresolved:  stage.DefaultConfig("identity-retry", topic.Unresolved),
 		Directory:   directory.DefaultConfig(),
 		Retry:       resolve.DefaultConfig(),
+		Changes:     follow.DefaultConfig(),
 	}
 	cfg.Engagements.BatchRecords = 1000
 	cfg.Engagements.BatchWait = 200 * time.Millisecond
@@ -51,6 +55,7 @@ func (c Config) Validate() error {
 		wrap("unresolved", c.Unresolved.Validate()),
 		wrap("directory", c.Directory.Validate()),
 		wrap("retry", c.Retry.Validate()),
+		wrap("changes", c.Changes.Validate()),
 	)
 }
 
@@ -75,6 +80,8 @@ type Deps struct {
 	Broker   stage.Broker
 	Settings Settings
 	Orgs     Orgs
+	// Topics reads what changed in the orgs; *kafka.Client does. Without it what is remembered is as old as its ages allow.
+	Topics follow.Topics
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 	// Clock dates answers, retries and outcomes. Defaults to the system's.

@@ -36,5 +36,9 @@ func observe(provider metric.MeterProvider, s *Service) error {
 	counter("throughline.identity.query_failures", "Batches of questions that an org did not answer.", &d.Failures)
 	counter("throughline.identity.cache_hits", "Addresses whose people were remembered.", &d.Hits)
 	counter("throughline.identity.cache_misses", "Addresses that had to be asked for.", &d.Misses)
+	counter("throughline.identity.cache_stale", "Addresses that were remembered and asked for again, because of a change in the org.", &d.Stale)
+	if s.follower != nil {
+		counter("throughline.identity.changes", "Changes in orgs that were heard of.", s.follower.Changes())
+	}
 	return errors.Join(errs...)
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/identity/directory"
+	"github.com/throughline-dev/throughline/services/identity/follow"
 	"github.com/throughline-dev/throughline/services/identity/resolve"
 )
 
@@ -17,6 +20,8 @@ type Service struct {
 	retry     *stage.Stage
 	directory *directory.Salesforce
 	stats     *resolve.Stats
+	// follower keeps the directory fresh; nil without Deps.Topics.
+	follower *follow.Follower
 }
 
 // clients adapts Orgs to what the directory needs.
@@ -47,6 +52,12 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		directory: directory.New(cfg.Directory, clients{deps.Orgs}, deps.Clock),
 		stats:     &resolve.Stats{},
 	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Topics != nil {
+		s.follower = follow.New(cfg.Changes, deps.Topics, s.directory, deps.Logger)
+	}
 	if err := observe(deps.Meter, s); err != nil {
 		return nil, err
 	}
@@ -74,7 +85,12 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // Run works until ctx ends, and returns once everything in flight is settled.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
 	defer cancel()
+	if s.follower != nil {
+		following.Go(func() { s.follower.Run(ctx) })
+	}
 	retryDone := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -90,7 +106,11 @@ func (s *Service) Ready() error {
 	if s.settings.View() == nil {
 		return errors.New("identity: waiting for the first settings from config")
 	}
-	return errors.Join(s.resolve.Ready(), s.retry.Ready())
+	var following error
+	if s.follower != nil {
+		following = s.follower.Ready()
+	}
+	return errors.Join(s.resolve.Ready(), s.retry.Ready(), following)
 }
 
 // Stats is what the service did since it started. A batch that is repeated after a failure counts again.
@@ -109,6 +129,8 @@ type Stats struct {
 	Queries, Failures int64
 	// CacheHits and CacheMisses count addresses.
 	CacheHits, CacheMisses int64
+	// Changes read from tl.changes.v1; Stale answers were remembered and had changed since.
+	Changes, Stale int64
 	// QueriesPerThousand engagements resolved.
 	QueriesPerThousand float64
 }
@@ -128,6 +150,10 @@ func (s *Service) Stats() Stats {
 		Failures:    d.Failures.Load(),
 		CacheHits:   d.Hits.Load(),
 		CacheMisses: d.Misses.Load(),
+		Stale:       d.Stale.Load(),
+	}
+	if s.follower != nil {
+		stats.Changes = s.follower.Changes().Load()
 	}
 	if stats.Resolved > 0 {
 		stats.QueriesPerThousand = float64(stats.Queries) / float64(stats.Resolved) * 1000

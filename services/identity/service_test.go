@@ -51,7 +51,7 @@ type bundle struct {
 func setup(t *testing.T, change ...func(*simulator.Org)) *bundle {
 	t.Helper()
 	b := &bundle{T: t, broker: stagetest.NewBroker(), cfg: identity.DefaultConfig()}
-	for _, name := range []string{topic.Engagements, topic.Unresolved, topic.Resolved, topic.Outcomes, topic.DeadLetters} {
+	for _, name := range []string{topic.Engagements, topic.Unresolved, topic.Resolved, topic.Outcomes, topic.Changes, topic.DeadLetters} {
 		b.broker.Create(name, 1)
 	}
 	b.cfg.Retry.RetryMin, b.cfg.Retry.RetryPoll = 10*time.Millisecond, 5*time.Millisecond

@@ -22,7 +22,7 @@ func Compare(want *Expectation, have []Record) *Report {
 			rows[key] = append(rows[key], record)
 		case "Task":
 			r.Written++
-			key := readTask(record).key(record.Org)
+			key := readTask(record).key(record.Org, want.AnyClose)
 			tasks[key] = append(tasks[key], record)
 		}
 	}

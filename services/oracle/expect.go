@@ -14,6 +14,9 @@ type Expectation struct {
 	Tasks []Task
 	// Tally is what happened on the way in.
 	Tally Tally
+	// AnyClose takes a to-do of any close of its visit, and not only of the first one: what waits for an org that is away may be
+	// overtaken.
+	AnyClose bool
 
 	users map[string]string // org to the user that owns what has no owner
 }
@@ -58,6 +61,8 @@ type Task struct {
 	Language string
 	// History is what the link to the viewing history begins with.
 	History string
+	// Later are the same to-do as it would be of the visit's later closes; see Expectation.AnyClose.
+	Later []Task
 }
 
 // Expect works out what must have come of everything observed so far, as if the stream had ended and every visit had
@@ -102,6 +107,7 @@ func (x *Expectation) task(t *tenant, key visitKey, v *visit) {
 	if !v.document || c == nil {
 		return
 	}
+	var all []Task
 	for _, at := range v.closings {
 		if at.who == "" {
 			continue
@@ -113,12 +119,16 @@ func (x *Expectation) task(t *tenant, key visitKey, v *visit) {
 		if language != "ja" && language != "en" {
 			language = t.Language
 		}
-		x.Tasks = append(x.Tasks, Task{
+		all = append(all, Task{
 			Org: t.ID, Viewer: at.who, ContentID: key.content, Who: who, Owner: owner,
 			Due: at.at.In(t.zone).Format(time.DateOnly), Title: c.Title,
 			Page: at.exitPage, Dwell: at.dwell, Language: language, History: t.HistoryURL,
 		})
-		return
+	}
+	if len(all) > 0 {
+		first := all[0]
+		first.Later = all[1:]
+		x.Tasks = append(x.Tasks, first)
 	}
 }
 

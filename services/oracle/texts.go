@@ -39,15 +39,22 @@ func readTask(r *Record) taskFacts {
 	return f
 }
 
-// key groups to-dos that may stand for each other: those about one viewer and one title.
-func (f taskFacts) key(org string) string {
+// key groups to-dos that may stand for each other: those about one viewer and one title. Where any close may be told of, the viewer
+// does not count: somebody else may have turned out to be there.
+func (f taskFacts) key(org string, anyClose bool) string {
 	if len(f.lines) != commentLines {
 		return org + "\x00unreadable"
 	}
-	return org + "\x00" + f.lines[lineViewer] + "\x00" + f.lines[lineTitle]
+	t := Task{Org: org, Viewer: f.lines[lineViewer], Title: f.lines[lineTitle]}
+	return t.key(anyClose)
 }
 
-func (t *Task) key() string { return t.Org + "\x00" + t.Viewer + "\x00" + t.Title }
+func (t *Task) key(anyClose bool) string {
+	if anyClose {
+		return t.Org + "\x00" + t.Title
+	}
+	return t.Org + "\x00" + t.Viewer + "\x00" + t.Title
+}
 
 // duration writes whole seconds in hours, minutes and seconds, as IMM-23 asks, leaving out what is zero.
 func duration(seconds int, language string) string {

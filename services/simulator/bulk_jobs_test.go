@@ -127,6 +127,7 @@ func TestBulkLists(t *testing.T) {
 
 func TestBulkQuery(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := bulkSetup(t)
 	require.Equal(t, "JobComplete", b.run(upsertJob, numbered(5)).State)
 	j := b.job(http.MethodPost, "/query", `{"operation":"query","query":"SELECT External_Id__c, Owner.Username, View_Count__c, Title__c FROM Engagement__c ORDER BY External_Id__c"}`)

@@ -108,6 +108,7 @@ const upsertJob = `{"object":"Engagement__c","operation":"upsert","externalIdFie
 
 func TestBulkUpsert(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := bulkSetup(t)
 	lead := b.id("Lead", "LastName = '山田'")
 	data := "External_Id__c,Title__c,View_Count__c,Lead__c\n" +

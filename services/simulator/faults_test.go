@@ -163,6 +163,7 @@ func TestFaults(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setup(t)
 	status, body := b.control(http.MethodPost, "/quota?org=acme&limit=3", "")
 	require.Equal(t, http.StatusOK, status, body)
@@ -181,6 +182,7 @@ func TestQuota(t *testing.T) {
 
 func TestRowLocks(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	sc, err := simulator.ParseScenario([]byte(scenarioText))
 	require.NoError(t, err)
 	sc.Orgs[0].RowLocks, sc.Orgs[0].LockWait = true, 20*time.Millisecond
@@ -204,6 +206,7 @@ func TestRowLocks(t *testing.T) {
 
 func TestControl(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 
 	t.Run("OrgsAreMadeKeptReplacedAndDeleted", func(t *testing.T) {
 		t.Parallel()

@@ -56,6 +56,7 @@ func (b *bundle) exchange(values url.Values) (int, map[string]string) {
 
 func TestTokenRefusals(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setupWith(t, oauthScenario(
 		simulator.App{ClientID: "norun", ClientSecret: "s"}, simulator.App{ClientID: "blocked", ClientSecret: "s", Blocked: true},
 		simulator.App{ClientID: "goneuser", ClientSecret: "s", RunAs: "gone@acme.example"},
@@ -86,6 +87,7 @@ func TestTokenRefusals(t *testing.T) {
 
 func TestWebServerFlow(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	app := simulator.App{ClientID: "web", ClientSecret: "s", RedirectURIs: []string{callback}, PKCE: true, RotateRefreshTokens: true}
 	verifier := "a-verifier-of-enough-length-0123456789-0123456789"
 	sum := sha256.Sum256([]byte(verifier))
@@ -221,6 +223,7 @@ func TestJWTBearer(t *testing.T) {
 
 func TestSessionsEnd(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setup(t)
 	other := b.signIn("other", "other-app", "secret")
 	mine := b.token

@@ -88,6 +88,7 @@ func (s *shelf) Rotated(_ context.Context, _, next secret.String) error {
 // TestOurClientsRotation lets a session end again and again; two replicas share one store, as two processes would.
 func TestOurClientsRotation(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setupWith(t, oauthScenario(
 		simulator.App{ClientID: "web", ClientSecret: "s", RedirectURIs: []string{callback}, PKCE: true, RotateRefreshTokens: true},
 	))

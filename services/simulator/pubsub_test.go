@@ -181,6 +181,7 @@ const lead = "/sobjects/Lead/00Q5TA000000001"
 
 func TestEventsOfARecord(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	e := newEvents(t)
 	e.send(http.MethodPatch, lead, `{"FirstName": "Jiro", "Phone": null, "AnnualRevenue": 2, "DoNotCall": true}`)
 	e.send(http.MethodDelete, lead, "")
@@ -259,6 +260,7 @@ func TestEventsSurviveARestart(t *testing.T) {
 
 func TestReplayIDsThatAreNotGood(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	e := newEvents(t)
 	e.send(http.MethodPatch, lead, `{"Title": "One"}`)
 	id := e.take("/data/LeadChangeEvent", pubsub.Earliest(), 1)[0].ReplayID
@@ -307,6 +309,7 @@ func TestKeepaliveIsAPlaceToGoOnFrom(t *testing.T) {
 
 func TestGapEventsAndDroppedStreams(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	e := newEvents(t)
 	_, err := e.sim.AddFaults(
 		simulator.Fault{Route: "pubsub.subscribe", Object: "Lead", Action: "gap_event", Nth: []int{2}},

@@ -20,6 +20,7 @@ import (
 // and {campaign} stand for ids of the scenario.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	for _, tc := range []struct {
 		name, method, path, body string
 		status                   int
@@ -81,6 +82,7 @@ func TestAnswers(t *testing.T) {
 
 func TestSingleRecords(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 
 	t.Run("CreateReadChangeDelete", func(t *testing.T) {
 		t.Parallel()
@@ -160,6 +162,7 @@ func TestSingleRecords(t *testing.T) {
 
 func TestCollections(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 
 	t.Run("KeepOrderAndRefuseRecordsOneByOne", func(t *testing.T) {
 		t.Parallel()
@@ -260,6 +263,7 @@ func TestCollections(t *testing.T) {
 
 func TestQueries(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	sc := simulator.Scenario{Orgs: []simulator.Org{{
 		Key: "acme", Apps: []simulator.App{{ClientID: "app", ClientSecret: "secret", RunAs: "a@acme.example"}},
 		Users: []simulator.User{{Username: "a@acme.example"}}, Records: []simulator.Rows{{Object: "Lead"}},
@@ -338,6 +342,7 @@ func TestQueries(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setup(t)
 	res, body := b.do(http.MethodGet, b.base+"/services/data/v67.0/sobjects/Task/describe", "")
 	var d struct {

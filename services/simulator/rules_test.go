@@ -13,6 +13,7 @@ import (
 
 func TestRules(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	sc, err := simulator.ParseScenario([]byte(`
 orgs:
   - key: acme

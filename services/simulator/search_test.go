@@ -11,6 +11,7 @@ import (
 
 func TestSearch(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-46")
 	b := setup(t)
 	status, body := b.call(http.MethodPost, "/sobjects/Lead", `{"LastName":"Roe","FirstName":"Ann","Company":"Roe Ltd","Email":"ann@roe.example","Phone":"(415) 555-1212"}`)
 	require.Equal(t, 201, status, body)

@@ -167,7 +167,7 @@ func setupCrash(t *testing.T) *crashBundle {
 	require.NoError(t, err)
 	t.Cleanup(b.client.Close)
 	specs := []kafka.TopicSpec{{Name: topic.Ledger, Partitions: 2, Compacted: true}}
-	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.DeadLetters} {
+	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.Changes, topic.DeadLetters} {
 		specs = append(specs, kafka.TopicSpec{Name: name, Partitions: 2})
 	}
 	require.NoError(t, b.client.EnsureTopics(t.Context(), specs...))

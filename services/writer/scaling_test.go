@@ -67,7 +67,7 @@ func newFleet(t *testing.T) *fleet {
 	f.kafka, err = kafka.New(kafka.DefaultConfig(embedded.Addr()...), kafka.Deps{})
 	require.NoError(t, err)
 	t.Cleanup(f.kafka.Close)
-	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.DeadLetters, topic.Ledger} {
+	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.Changes, topic.DeadLetters, topic.Ledger} {
 		require.NoError(t, f.kafka.EnsureTopics(t.Context(), kafka.TopicSpec{Name: name, Partitions: 6, Compacted: name == topic.Ledger}))
 	}
 	f.build = settingstest.New(t).Workspace("acme")

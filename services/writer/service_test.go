@@ -62,7 +62,7 @@ func setup(t *testing.T) *testBundle {
 		t: t, broker: stagetest.NewBroker(), orgs: map[string]*orgtest.Org{}, client: orgs{},
 		views: views{new(atomic.Pointer[settings.View])},
 	}
-	for _, name := range []string{topic.Writes, topic.Parked, topic.Ledger, topic.Outcomes, topic.DeadLetters} {
+	for _, name := range []string{topic.Writes, topic.Parked, topic.Ledger, topic.Outcomes, topic.Changes, topic.DeadLetters} {
 		b.broker.Create(name, 1)
 	}
 	b.build = settingstest.New(t).Workspace("acme").Connection("main").Connection("other")

@@ -243,6 +243,19 @@ func (b *Broker) Produce(_ context.Context, batch stage.ProduceBatch) error {
 	return nil
 }
 
+// Partitions returns how many partitions a topic has.
+func (b *Broker) Partitions(_ context.Context, topic string) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.topics[topic]); n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("no topic %s", topic)
+}
+
+// PartitionFor returns the partition of a key, as Produce chooses it.
+func (b *Broker) PartitionFor(key []byte, partitions int) int { return spread(key, partitions) }
+
 func spread(key []byte, n int) int {
 	h := 0
 	for _, c := range key {

@@ -100,7 +100,7 @@ func (e *environment) serve(ctx context.Context, n int) error {
 		return err
 	}
 	e.closers = append(e.closers, func() error { e.kafka.Close(); return nil })
-	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.DeadLetters, topic.Ledger} {
+	for _, name := range []string{topic.Writes, topic.Parked, topic.Outcomes, topic.Changes, topic.DeadLetters, topic.Ledger} {
 		spec := kafka.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1, Compacted: name == topic.Ledger}
 		if err := e.kafka.EnsureTopics(ctx, spec); err != nil {
 			return err

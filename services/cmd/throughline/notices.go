@@ -103,9 +103,10 @@ func newNoticesQuiet() *cobra.Command {
 	var c call
 	var length time.Duration
 	cmd := &cobra.Command{
-		Use:   "quiet NOTICE",
-		Short: "Tell nobody of a notice for a while",
-		Args:  cobra.ExactArgs(1),
+		Use:     "quiet NOTICE",
+		Short:   "Tell nobody of a notice for a while",
+		Example: `  throughline notices quiet --workspace acme 3f2a9c0d11e07b54 --for 72h --why "maintenance until Monday"`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {
 				req := &configv1.QuietNoticeRequest{Workspace: c.workspace, Notice: args[0]}
@@ -128,9 +129,10 @@ func newNoticesQuiet() *cobra.Command {
 func newNoticesRecipients() *cobra.Command {
 	var c call
 	cmd := &cobra.Command{
-		Use:   "recipients",
-		Short: "Who is told",
-		Args:  cobra.NoArgs,
+		Use:     "recipients",
+		Short:   "Who is told",
+		Example: `  throughline notices recipients --workspace acme --json`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {
 				answer, err := configv1.NewNoticeServiceClient(conn).ListNoticeRecipients(ctx, &configv1.ListNoticeRecipientsRequest{Workspace: c.workspace})
@@ -176,6 +178,8 @@ func newNoticesTell() *cobra.Command {
 		Short: "Have somebody told, by mail, in Slack or by a webhook",
 		Long: `Saves a recipient, or changes the address or the language of one. Addresses cannot be read again. A webhook's requests are signed with the
 secret in THROUGHLINE_HOOK_SECRET: the header Throughline-Signature is t=<seconds>,v1=<HMAC-SHA256 of "<t>.<body>", in hex>.`,
+		Example: `  throughline notices tell --workspace acme ops --email ops@acme.example --language ja
+  THROUGHLINE_HOOK_SECRET=… throughline notices tell --workspace acme pager --webhook https://pager.acme.example/in`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := &configv1.NoticeRecipient{Workspace: c.workspace, Id: args[0], Language: language}
@@ -227,9 +231,10 @@ func saveRecipient(ctx context.Context, w io.Writer, conn *grpc.ClientConn, r *c
 func newNoticesTest() *cobra.Command {
 	var c call
 	cmd := &cobra.Command{
-		Use:   "test RECIPIENT",
-		Short: "Send a message that says it is a test",
-		Args:  cobra.ExactArgs(1),
+		Use:     "test RECIPIENT",
+		Short:   "Send a message that says it is a test",
+		Example: `  throughline notices test --workspace acme ops`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {
 				_, err := configv1.NewNoticeServiceClient(conn).TestNoticeRecipient(ctx, &configv1.TestNoticeRecipientRequest{Workspace: c.workspace, Recipient: args[0]})
@@ -247,9 +252,10 @@ func newNoticesTest() *cobra.Command {
 func newNoticesForget() *cobra.Command {
 	var c call
 	cmd := &cobra.Command{
-		Use:   "forget RECIPIENT…",
-		Short: "Tell somebody no more, and forget the address",
-		Args:  cobra.MinimumNArgs(1),
+		Use:     "forget RECIPIENT…",
+		Short:   "Tell somebody no more, and forget the address",
+		Example: `  throughline notices forget --workspace acme ops --why "has left"`,
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd, func(ctx context.Context, conn *grpc.ClientConn) error {
 				for _, id := range args {

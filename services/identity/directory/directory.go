@@ -21,6 +21,8 @@ type Ask struct {
 	Viewer, Owner         Party
 	// Users are the ids, of 18 characters, of users to be found besides.
 	Users []string
+	// Account asks for the viewer's account, too (IMM-44).
+	Account bool
 	How
 }
 
@@ -32,6 +34,10 @@ type How struct {
 	LeadEmails, ContactEmails []string
 	// SandboxSuffix finds users by their address with ".invalid" at its end, too (IMM-27).
 	SandboxSuffix bool
+	// DomainField is a field of Account that may hold a domain besides Website; "" for none. FreeMail are domains that say
+	// nothing about an account, besides the well-known ones.
+	DomainField string
+	FreeMail    []string
 }
 
 // Answer is what an org says.
@@ -41,7 +47,9 @@ type Answer struct {
 	Candidates []match.Candidate
 	// OwnerUsers are the users with the content owner's address. It must not be changed.
 	OwnerUsers []match.User
-	// RecordOwners are the users who own candidates and those of Ask.Users, by id. Queues are missing; users that do not
+	// Accounts may be the viewer's; only when asked for. It must not be changed.
+	Accounts []match.Account
+	// RecordOwners are the users who own candidates or accounts and those of Ask.Users, by id. Queues are missing; users that do not
 	// exist or are not visible have no id. It must not be changed.
 	RecordOwners map[string]match.User
 	// AskedAt is when the candidates were read.

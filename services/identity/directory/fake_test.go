@@ -50,6 +50,9 @@ func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, 
 	if fail != nil {
 		return nil, fail
 	}
+	if rows, ok := o.like(soql); ok {
+		return rows, nil
+	}
 	shape := queryShape.FindStringSubmatch(soql)
 	if shape == nil {
 		return nil, &salesforce.Error{Class: salesforce.ClassConfig, Code: "MALFORMED_QUERY"}
@@ -80,6 +83,28 @@ func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, 
 		found = append(found, answer)
 	}
 	return found, nil
+}
+
+var (
+	likeShape   = regexp.MustCompile(`^SELECT [\w., ]+ FROM (\w+) WHERE (.* LIKE .*)$`)
+	likePattern = regexp.MustCompile(`^(\w+) LIKE '%([^%']+)%'$`)
+)
+
+// like answers a query that compares fields with patterns.
+func (o *fakeOrg) like(soql string) (found []salesforce.Record, ok bool) {
+	shape := likeShape.FindStringSubmatch(soql)
+	if shape == nil {
+		return nil, false
+	}
+	for _, row := range o.rows[shape[1]] {
+		if slices.ContainsFunc(strings.Split(shape[2], " OR "), func(condition string) bool {
+			is := likePattern.FindStringSubmatch(condition)
+			return is != nil && strings.Contains(strings.ToLower(row.String(is[1])), is[2])
+		}) {
+			found = append(found, row)
+		}
+	}
+	return found, true
 }
 
 // pairFields exist in orgs with person accounts only.
@@ -205,3 +230,25 @@ func idsOf(a directory.Answer) (ids []string) {
 	}
 	return ids
 }
+
+// slowOrg holds the answer about Leads back, once it has it, until something has changed.
+type slowOrg struct {
+	*fakeOrg
+	answered, changed chan struct{}
+	once              sync.Once
+}
+
+func (o *slowOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, error) {
+	records, err := o.fakeOrg.Query(ctx, soql)
+	if strings.Contains(soql, "FROM Lead") {
+		o.once.Do(func() {
+			close(o.answered)
+			<-o.changed
+		})
+	}
+	return records, err
+}
+
+type oneOrg struct{ org directory.Org }
+
+func (o oneOrg) Org(string, string) (directory.Org, error) { return o.org, nil }

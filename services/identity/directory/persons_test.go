@@ -30,6 +30,7 @@ func (b *bundle) pair(contact, account, address string) {
 
 func TestPersonAccounts(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-41")
 
 	t.Run("AreMatchedAsAPair", func(t *testing.T) {
 		t.Parallel()

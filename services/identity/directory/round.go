@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/identity/fresh"
 	"github.com/throughline-dev/throughline/services/identity/match"
 )
 
@@ -20,8 +21,10 @@ type round struct {
 	key                   string
 	workspace, connection string
 	now                   time.Time
-	members               []member
-	how                   How
+	// asked is the moment before anything was asked: what changes later may or may not be in the answers.
+	asked   fresh.Mark
+	members []member
+	how     How
 	// manner is how, as a part of keys: what was found in another manner is not what would be found in this.
 	manner string
 	// named are users asked for by id.
@@ -31,9 +34,12 @@ type round struct {
 	people map[string]people
 	users  map[string][]match.User
 	owners map[string]match.User
+	// accounts are of viewers, by a key of their own.
+	accounts map[string][]match.Account
 	// What must be asked: the key of each address. An address that does not open is in unreadable by its key.
 	viewers, contentOwners map[string]string
 	unreadable             map[string]bool
+	wantAccounts           map[string]accountOf
 	persons                persons
 	err                    error
 }
@@ -42,16 +48,20 @@ type round struct {
 type member struct {
 	index         int
 	viewer, owner string
-	users         []string
+	// account is the key of the viewer's account; "" when it is not asked for.
+	account string
+	users   []string
 }
 
 func newRound(dir *Salesforce, key string, first *Ask) *round {
 	manner := strings.Join(slices.Concat(first.Fields, []string{"/"}, first.LeadEmails, []string{"/"}, first.ContactEmails), ",")
 	return &round{
 		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(),
-		how: first.How, manner: manner, named: map[string]bool{},
+		asked: dir.changes.Now(),
+		how:   first.How, manner: manner, named: map[string]bool{},
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
+		accounts: map[string][]match.Account{}, wantAccounts: map[string]accountOf{},
 	}
 }
 
@@ -61,7 +71,7 @@ func (r *round) add(index int, a *Ask) {
 	if a.Viewer.Key != "" {
 		m.viewer = join(r.key, a.Viewer.Key, r.manner)
 		if _, ok := r.people[m.viewer]; !ok {
-			if p, ok := r.dir.people.Get(m.viewer, r.now); ok {
+			if p, ok := r.dir.people.Get(m.viewer, r.now); ok && r.holds(p, a.Viewer.Key) {
 				r.people[m.viewer] = p
 				r.dir.stats.Hits.Add(1)
 			} else {
@@ -72,12 +82,15 @@ func (r *round) add(index int, a *Ask) {
 	if a.Owner.Key != "" {
 		m.owner = join(r.key, a.Owner.Key, strconv.FormatBool(r.how.SandboxSuffix))
 		if _, ok := r.users[m.owner]; !ok {
-			if u, ok := r.dir.users.Get(m.owner, r.now); ok {
-				r.users[m.owner] = u
+			if u, ok := r.dir.users.Get(m.owner, r.now); ok && r.usersHold(u, a.Owner.Key) {
+				r.users[m.owner] = u.found
 			} else {
 				r.open(m.owner, a.Owner, r.contentOwners)
 			}
 		}
+	}
+	if m.viewer != "" && a.Account {
+		m.account = r.addAccount(m.viewer, a.Viewer)
 	}
 	for _, id := range a.Users {
 		r.named[id] = true
@@ -103,7 +116,7 @@ func (r *round) open(key string, p Party, missing map[string]string) {
 // known reports whether the org need not be asked.
 func (r *round) known() bool {
 	unknownOwners := r.unknownOwners() // It also notes those who are remembered, which the answers need.
-	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(unknownOwners) == 0
+	return len(r.viewers) == 0 && len(r.contentOwners) == 0 && len(r.wantAccounts) == 0 && len(unknownOwners) == 0
 }
 
 // unknownOwners returns the users who own candidates or were named, and are not known yet.
@@ -112,6 +125,13 @@ func (r *round) unknownOwners() []string {
 	for _, p := range r.people {
 		for i := range p.candidates {
 			if id := p.candidates[i].OwnerID; strings.HasPrefix(id, "005") && !r.recall(id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	for _, all := range r.accounts {
+		for i := range all {
+			if id := all[i].OwnerID; strings.HasPrefix(id, "005") && !r.recall(id) {
 				ids = append(ids, id)
 			}
 		}
@@ -131,8 +151,8 @@ func (r *round) recall(id string) bool {
 		return true
 	}
 	u, ok := r.dir.owners.Get(join(r.key, id), r.now)
-	if ok {
-		r.owners[id] = u
+	if ok = ok && r.dir.changes.Fresh(r.key, u.asked, u.ID != "", id); ok {
+		r.owners[id] = u.User
 	}
 	return ok
 }
@@ -183,6 +203,9 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	}
 	r.keepPeople(found)
 	r.keepUsers(users)
+	if err := r.askAccounts(ctx, q); err != nil {
+		return err
+	}
 	return r.askOwners(ctx, q)
 }
 
@@ -274,7 +297,7 @@ func (r *round) addContacts(ctx context.Context, q querier, wanted map[string][]
 
 func (r *round) keepPeople(found map[string][]match.Candidate) {
 	for key := range r.viewers {
-		p := people{candidates: found[key], askedAt: r.now}
+		p := people{candidates: found[key], askedAt: r.now, asked: r.asked}
 		r.people[key] = p
 		r.dir.people.Put(key, p, r.dir.expiry(len(p.candidates) > 0, r.now))
 	}
@@ -294,7 +317,7 @@ func (r *round) keepUsers(records []salesforce.Record) {
 	}
 	for key := range r.contentOwners {
 		r.users[key] = found[key]
-		r.dir.users.Put(key, found[key], r.dir.expiry(len(found[key]) > 0, r.now))
+		r.dir.users.Put(key, users{found[key], r.asked}, r.dir.expiry(len(found[key]) > 0, r.now))
 	}
 }
 
@@ -315,7 +338,7 @@ func (r *round) askOwners(ctx context.Context, q querier) error {
 	for _, id := range ids {
 		u, ok := found[id]
 		r.owners[id] = u // One that is not visible is known as nobody.
-		r.dir.owners.Put(join(r.key, id), u, r.dir.expiry(ok, r.now))
+		r.dir.owners.Put(join(r.key, id), owner{u, r.asked}, r.dir.expiry(ok, r.now))
 	}
 	return nil
 }
@@ -326,31 +349,31 @@ func (r *round) answer(answers []Answer) {
 		a := &answers[m.index]
 		p, known := r.people[m.viewer]
 		users, ownerKnown := r.users[m.owner]
+		accounts, accountKnown := r.accounts[m.account]
 		switch {
 		case r.unreadable[m.viewer] || r.unreadable[m.owner]:
 			a.Err = ErrUnreadable
-		case m.viewer != "" && !known, m.owner != "" && !ownerKnown, !r.ownersKnown(p.candidates, m.users):
+		case m.viewer != "" && !known, m.owner != "" && !ownerKnown, m.account != "" && !accountKnown,
+			!r.ownersKnown(p.candidates, accounts, m.users):
 			a.Err = r.trouble()
 		default:
-			*a = Answer{Candidates: p.candidates, OwnerUsers: users, RecordOwners: r.owners, AskedAt: p.askedAt}
+			*a = Answer{Candidates: p.candidates, OwnerUsers: users, Accounts: accounts, RecordOwners: r.owners, AskedAt: p.askedAt}
 		}
 	}
 }
 
-func (r *round) ownersKnown(candidates []match.Candidate, named []string) bool {
-	for _, id := range named {
-		if _, ok := r.owners[id]; !ok {
-			return false
-		}
-	}
+func (r *round) ownersKnown(candidates []match.Candidate, accounts []match.Account, named []string) bool {
+	ids := slices.Clone(named)
 	for i := range candidates {
-		if id := candidates[i].OwnerID; strings.HasPrefix(id, "005") {
-			if _, ok := r.owners[id]; !ok {
-				return false
-			}
-		}
+		ids = append(ids, candidates[i].OwnerID)
 	}
-	return true
+	for i := range accounts {
+		ids = append(ids, accounts[i].OwnerID)
+	}
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		_, ok := r.owners[id]
+		return !ok && strings.HasPrefix(id, "005")
+	})
 }
 
 func (r *round) trouble() error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/services/identity/cache"
+	"github.com/throughline-dev/throughline/services/identity/fresh"
 	"github.com/throughline-dev/throughline/services/identity/match"
 )
 
@@ -33,8 +34,8 @@ type Clock interface{ Now() time.Time }
 type Stats struct {
 	// Queries sent, pages of one not counted, and Failures among the rounds they belong to.
 	Queries, Failures atomic.Int64
-	// Hits and Misses of the cache of people.
-	Hits, Misses atomic.Int64
+	// Hits and Misses of the cache of people; Stale are those misses that were remembered and have changed since.
+	Hits, Misses, Stale atomic.Int64
 }
 
 // Salesforce asks the orgs. Safe for concurrent use.
@@ -46,8 +47,12 @@ type Salesforce struct {
 	slots chan struct{}
 
 	people *cache.Cache[people]
-	users  *cache.Cache[[]match.User]
-	owners *cache.Cache[match.User]
+	users  *cache.Cache[users]
+	owners *cache.Cache[owner]
+	// accounts are of viewers.
+	accounts *cache.Cache[accounts]
+	// changes decides whether what is in the caches still holds.
+	changes *fresh.Log
 
 	mu        sync.Mutex
 	breakers  map[string]*breaker
@@ -59,15 +64,30 @@ type Salesforce struct {
 type people struct {
 	candidates []match.Candidate
 	askedAt    time.Time
+	asked      fresh.Mark
 }
+
+// users are those with one address in one org, owner is one by its id.
+type (
+	users struct {
+		found []match.User
+		asked fresh.Mark
+	}
+	owner struct {
+		match.User
+		asked fresh.Mark
+	}
+)
 
 // New returns a directory that has asked nobody yet. cfg must be valid.
 func New(cfg Config, orgs Orgs, clock Clock) *Salesforce {
 	return &Salesforce{
 		cfg: cfg, orgs: orgs, clock: clock, slots: make(chan struct{}, cfg.Parallel),
 		people:   cache.New[people](cfg.CacheEntries),
-		users:    cache.New[[]match.User](cfg.CacheEntries),
-		owners:   cache.New[match.User](cfg.CacheEntries),
+		users:    cache.New[users](cfg.CacheEntries),
+		owners:   cache.New[owner](cfg.CacheEntries),
+		accounts: cache.New[accounts](cfg.CacheEntries),
+		changes:  fresh.New(max(cfg.PositiveAge, cfg.NegativeAge), cfg.CacheEntries),
 		breakers: map[string]*breaker{}, described: map[string]persons{},
 	}
 }
@@ -160,6 +180,7 @@ func (s *Salesforce) Forget(erased func(workspace, personKey string) bool) {
 	}
 	s.people.Forget(match)
 	s.users.Forget(match)
+	s.accounts.Forget(match)
 }
 
 // join makes a cache key. None of its parts holds a NUL.

@@ -124,6 +124,7 @@ func TestDecide(t *testing.T) {
 
 	t.Run("APersonAccountIsAContactAmongContacts", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-41")
 		person, business := contact("1", 9, 9), contact("2", 1, 1)
 		person.PersonAccount, person.AccountID = true, "0011"
 		business.AccountID = "0012"

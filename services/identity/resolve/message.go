@@ -174,6 +174,7 @@ func resolution(j *job, a *directory.Answer) *streamv1.Resolution {
 			LastModifiedAt: timestamp(u.Modified), CreatedAt: timestamp(u.CreatedAt),
 		})
 	}
+	addAccount(r, d.Contact, a)
 	switch failure {
 	case match.OwnerFound:
 		r.ContentOwner = userPerson(owner)
@@ -195,6 +196,25 @@ func person(c *match.Candidate, owners map[string]match.User) *streamv1.Person {
 		RecordId: c.ID, Object: c.Object, OwnerId: c.OwnerID, AccountId: c.AccountID,
 		OwnerActive: owner.Active, OwnerLanguage: owner.Language, OwnerTimeZone: owner.TimeZone,
 		PersonAccount: c.PersonAccount,
+	}
+}
+
+// addAccount adds the viewer's account and all that were considered.
+func addAccount(r *streamv1.Resolution, contact *match.Candidate, a *directory.Answer) {
+	account, considered := match.DecideAccount(contact, a.Accounts)
+	if account != nil {
+		owner := a.RecordOwners[account.OwnerID]
+		r.Account = &streamv1.Person{
+			RecordId: account.ID, Object: "Account", OwnerId: account.OwnerID,
+			OwnerActive: owner.Active, OwnerLanguage: owner.Language, OwnerTimeZone: owner.TimeZone,
+		}
+	}
+	for i := range considered {
+		c := &considered[i]
+		r.Candidates = append(r.Candidates, &streamv1.Candidate{
+			RecordId: c.ID, Object: "Account", Chosen: c.Chosen, Rule: c.Rule,
+			LastModifiedAt: timestamp(c.LastModified), CreatedAt: timestamp(c.CreatedAt),
+		})
 	}
 }
 

@@ -105,7 +105,7 @@ func (p *Processor) plan(view *settings.View, rec *stage.Record, out *stage.Outb
 	where := targets(w, e)
 	for _, t := range where {
 		p.jobs = append(p.jobs, job{
-			rec: rec, engagement: e, workspace: w, connection: t.connection, users: t.users, policy: policy, since: now,
+			rec: rec, engagement: e, workspace: w, connection: t.connection, users: t.users, account: t.account, policy: policy, since: now,
 		})
 	}
 	if len(where) > 0 {

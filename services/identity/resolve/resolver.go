@@ -42,8 +42,10 @@ type job struct {
 	workspace  *settings.Workspace
 	connection string
 	// users are the ids of users that integrations name as assignees.
-	users  []string
-	policy match.Policy
+	users []string
+	// account says that an integration asks for the viewer's account.
+	account bool
+	policy  match.Policy
 	// attempt counts how often it was asked before; since is when first.
 	attempt int
 	since   time.Time
@@ -115,6 +117,8 @@ func place(view *settings.View, e *streamv1.Engagement) (*settings.Workspace, ma
 type target struct {
 	connection string
 	users      []string
+	// account says that the viewer's account is to be found besides (IMM-44).
+	account bool
 }
 
 // targets returns where an engagement must be resolved: through whatever the integrations that were in force when it
@@ -130,6 +134,7 @@ func targets(w *settings.Workspace, e *streamv1.Engagement) []target {
 			at, all = len(all), append(all, target{connection: i.GetConnection()})
 		}
 		all[at].users = addUsers(all[at].users, i)
+		all[at].account = all[at].account || integration.AsksAccount(i)
 	}
 	return all
 }
@@ -152,9 +157,11 @@ func (j *job) ask() directory.Ask {
 		Workspace:  j.workspace.ID(),
 		Connection: j.connection,
 		Users:      j.users,
+		Account:    j.account,
 		How: directory.How{
 			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),
 			SandboxSuffix: p.GetSandboxSuffix() && connection.GetOrg().GetSandbox(),
+			DomainField:   p.GetAccountDomainField(), FreeMail: p.GetFreeMailDomains(),
 		},
 	}
 	if !unknown(j.engagement) {

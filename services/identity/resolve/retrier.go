@@ -181,7 +181,7 @@ func (r *Retrier) plan(view *settings.View, w *waiting) ([]job, result) {
 	var jobs []job
 	for _, t := range whereTo(ws, w) {
 		j := w.job
-		j.workspace, j.policy, j.connection, j.users = ws, policy, t.connection, t.users
+		j.workspace, j.policy, j.connection, j.users, j.account = ws, policy, t.connection, t.users, t.account
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {

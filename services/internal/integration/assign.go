@@ -116,6 +116,7 @@ var linkNames = map[configv1.Assignee]string{
 	configv1.Assignee_ASSIGNEE_CONTENT_OWNER: "document owner",
 	configv1.Assignee_ASSIGNEE_RECORD_OWNER:  "record owner",
 	configv1.Assignee_ASSIGNEE_FIXED_USER:    "fixed user",
+	configv1.Assignee_ASSIGNEE_ACCOUNT_OWNER: "account owner",
 }
 
 // try asks one link of the chain; a reason means that it has nobody usable.
@@ -131,6 +132,11 @@ func (a *assignment) try(f *frame, link configv1.Assignee, known bool) (owner *s
 		return nil, reason
 	case configv1.Assignee_ASSIGNEE_FIXED_USER:
 		return a.fixedUser(f)
+	case configv1.Assignee_ASSIGNEE_ACCOUNT_OWNER:
+		if f.resolution.GetAccount().GetRecordId() == "" {
+			return nil, streamv1.Reason_REASON_NO_MATCH
+		}
+		return a.recordOwner(f.resolution.GetAccount())
 	default:
 		if !known || f.person.GetRecordId() == "" {
 			return nil, streamv1.Reason_REASON_NO_MATCH
@@ -153,7 +159,7 @@ func (a *assignment) fixedUser(f *frame) (*streamv1.Person, streamv1.Reason) {
 	return nil, streamv1.Reason_REASON_OWNER_NOT_FOUND
 }
 
-// recordOwner applies IMM-30 to the owner of the matched record.
+// recordOwner applies IMM-30 to the owner of the matched record or account.
 func (a *assignment) recordOwner(person *streamv1.Person) (*streamv1.Person, streamv1.Reason) {
 	switch id := person.GetOwnerId(); {
 	case id == "":

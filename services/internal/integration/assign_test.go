@@ -17,6 +17,7 @@ const (
 	documentOwner = configv1.Assignee_ASSIGNEE_CONTENT_OWNER
 	recordOwner   = configv1.Assignee_ASSIGNEE_RECORD_OWNER
 	fixedUser     = configv1.Assignee_ASSIGNEE_FIXED_USER
+	accountOwner  = configv1.Assignee_ASSIGNEE_ACCOUNT_OWNER
 
 	colleague = "005000000000101AAA"
 )
@@ -67,6 +68,11 @@ func TestAssignment(t *testing.T) {
 	owner := func(id string, active bool) func(*streamv1.Resolution) {
 		return func(r *streamv1.Resolution) { r.Person.OwnerId, r.Person.OwnerActive = id, active }
 	}
+	accountOf := func(id string, active bool) func(*streamv1.Resolution) {
+		return func(r *streamv1.Resolution) {
+			r.Account = &streamv1.Person{RecordId: "001000000000001AAA", Object: "Account", OwnerId: id, OwnerActive: active, OwnerLanguage: "ja"}
+		}
+	}
 	same := func(*streamv1.Resolution) {}
 	const lead, user, author = integrationtest.LeadID, integrationtest.RecordUser, integrationtest.OwnerUser
 	for name, c := range map[string]struct {
@@ -93,6 +99,11 @@ func TestAssignment(t *testing.T) {
 		"a fixed user who was deleted":           {"IMM-29", chain(fixedUser, recordOwner), same, lead, user, "assignee: record owner, because fixed user: OWNER_NOT_FOUND"},
 		"a deleted fixed user and nobody else":   {"IMM-29", chain(fixedUser), same, lead, nil, "no assignee: fixed user: OWNER_NOT_FOUND"},
 		"a fixed user without a person":          {"IMM-34", chain(fixedUser), all(noPerson, colleagueIs(true)), nil, colleague, ""},
+		"the account's owner":                    {"IMM-44", chain(accountOwner), accountOf(colleague, true), lead, colleague, ""},
+		"the account's owner without a person":   {"IMM-44", chain(accountOwner), all(noPerson, accountOf(colleague, true)), nil, colleague, ""},
+		"no account":                             {"IMM-44", chain(accountOwner, recordOwner), same, lead, user, "assignee: record owner, because account owner: NO_MATCH"},
+		"an inactive owner of the account":       {"IMM-30", chain(accountOwner, recordOwner), accountOf(colleague, false), lead, user, "assignee: record owner, because account owner: OWNER_INACTIVE"},
+		"a queue as the account's owner":         {"IMM-30", chain(accountOwner), accountOf(integrationtest.QueueID, false), lead, nil, "no assignee: account owner: OWNER_IS_QUEUE"},
 		"only an assignee":                       {"IMM-34", chain(documentOwner), noPerson, nil, author, ""},
 		"only a person":                          {"IMM-34", chain(documentOwner), noDocumentOwner, lead, nil, "no assignee: document owner: OWNER_NOT_FOUND"},
 		"both by the chain's end, with a person": {"IMM-34", chain(recordOwner, documentOwner), all(noPerson, same), nil, author, "assignee: document owner, because record owner: NO_MATCH"},

@@ -38,12 +38,14 @@ func (c *compiler) checkAction(path string, a *configv1.Action, trigger configv1
 	}
 	switch a.GetScope() {
 	case configv1.Scope_SCOPE_VISIT:
+	case configv1.Scope_SCOPE_PERSON:
+		c.checkPerson(path, a)
 	case configv1.Scope_SCOPE_ENGAGEMENT:
 		if trigger == configv1.Trigger_TRIGGER_VISIT_OPENED {
 			c.add(path+".scope", "what an opened visit makes stands for that visit; use SCOPE_VISIT")
 		}
 	default:
-		c.add(path+".scope", "say what a record stands for: SCOPE_VISIT or SCOPE_ENGAGEMENT")
+		c.add(path+".scope", "say what a record stands for: SCOPE_VISIT, SCOPE_ENGAGEMENT or SCOPE_PERSON")
 	}
 	c.checkOperation(path, a)
 	if a.GetRaiseStatus() && !isMembership(a) {
@@ -70,7 +72,7 @@ func (c *compiler) checkAssignment(path string, a *configv1.Assignment) {
 	for n, link := range a.GetChain() {
 		if _, ok := linkNames[link]; !ok {
 			c.add(fmt.Sprintf("%s.chain[%d]", path, n), "not a known assignee; "+
-				"use ASSIGNEE_CONTENT_OWNER, ASSIGNEE_RECORD_OWNER or ASSIGNEE_FIXED_USER")
+				"use ASSIGNEE_CONTENT_OWNER, ASSIGNEE_RECORD_OWNER, ASSIGNEE_ACCOUNT_OWNER or ASSIGNEE_FIXED_USER")
 		}
 	}
 	named := slices.Contains(a.GetChain(), configv1.Assignee_ASSIGNEE_FIXED_USER)

@@ -194,9 +194,9 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 
 // isOnce tells whether the first write of a record is its last: a record that stands for a visit and is made because
 // the visit opened or closed tells of that moment, not of what came later. So does one that stands for the first visit of
-// a day or of all (IMM-21).
+// a day or of all (IMM-21), and one that makes a person: from then on the person is the org's.
 func isOnce(spec *configv1.Action, trigger configv1.Trigger) bool {
-	return spec.GetScope() == configv1.Scope_SCOPE_VISIT &&
+	return makesPerson(spec) || spec.GetScope() == configv1.Scope_SCOPE_VISIT &&
 		trigger != configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED
 }
 

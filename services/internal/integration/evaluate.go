@@ -103,6 +103,9 @@ func (p *Program) Evaluate(in *Input) Decision {
 		if a.spec.GetDisabled() {
 			continue
 		}
+		if makesPerson(a.spec) && f.matched() {
+			continue // There is nobody to make; it is as if the action were not there.
+		}
 		record, refused := p.act(f, a)
 		if refused != nil {
 			d.Refusals = append(d.Refusals, Refusal{
@@ -158,16 +161,21 @@ func (p *Program) act(f *frame, a *action) (*Record, *refusal) {
 func (p *Program) address(f *frame, a *action) *refusal {
 	f.assigned = assigned{}
 	if a.assignment != nil {
-		decided, refused := a.assignment.decide(f, a.spec.GetWriteUnmatched())
+		decided, refused := a.assignment.decide(f, a.spec.GetWriteUnmatched() || makesPerson(a.spec))
 		f.assigned = decided
+		if refused == nil && makesPerson(a.spec) {
+			return f.nobodyYet()
+		}
 		return refused
 	}
 	f.assigned.language = f.person.GetOwnerLanguage()
 	if f.viewer.GetEmail() == "" {
 		return identityUnknown()
 	}
-	found := f.person != nil || f.resolution.GetLead() != nil || f.resolution.GetContact() != nil
-	if found || a.spec.GetWriteUnmatched() {
+	if makesPerson(a.spec) {
+		return f.nobodyYet()
+	}
+	if f.matched() || a.spec.GetWriteUnmatched() {
 		return nil
 	}
 	reason := f.resolution.GetReason()

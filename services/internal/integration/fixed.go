@@ -19,3 +19,10 @@ func FixedUser(a *configv1.Assignment) (id string, ok bool) {
 	id, err := salesforce.ID(a.GetFixedUserId(), userPrefix)
 	return id, err == nil
 }
+
+// AsksAccount reports whether an action of the integration may belong to the owner of the viewer's account (IMM-44).
+func AsksAccount(i *configv1.Integration) bool {
+	return slices.ContainsFunc(i.GetActions(), func(a *configv1.Action) bool {
+		return slices.Contains(a.GetAssignment().GetChain(), configv1.Assignee_ASSIGNEE_ACCOUNT_OWNER)
+	})
+}

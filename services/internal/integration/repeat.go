@@ -6,10 +6,13 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
-// business says what a record stands for: an engagement, a visit, or the first of a person's visits to a content, of a
+// business says what a record stands for: a person, an engagement, a visit, or the first of a person's visits to a content, of a
 // day or of all (IMM-21). It depends on nothing that changes while a visit is told of again, so neither does the key that
 // is made of it (promise 5).
 func (a *action) business(f *frame) string {
+	if makesPerson(a.spec) {
+		return "person/" + f.engagement.GetSubject().GetPersonKey()
+	}
 	if a.spec.GetScope() == configv1.Scope_SCOPE_ENGAGEMENT {
 		return f.engagement.GetEngagementId()
 	}

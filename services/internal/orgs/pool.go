@@ -130,6 +130,24 @@ var ErrNotAuthorised = errors.New("the connection is not authorised; connect the
 
 // Client returns the connection's client. It asks nobody: the first call through the client gets a token.
 func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) {
+	o, err := p.org(workspace, connection)
+	if err != nil {
+		return nil, err
+	}
+	return o.client, nil
+}
+
+// Tokens returns the connection's access tokens, those that its client has, for what is not called through a Client.
+func (p *Pool) Tokens(workspace, connection string) (salesforce.TokenSource, error) {
+	o, err := p.org(workspace, connection)
+	if err != nil {
+		return nil, err
+	}
+	return o.tokens, nil
+}
+
+// org returns what there is of a connection now; the answer is not changed afterwards.
+func (p *Pool) org(workspace, connection string) (org, error) {
 	c, err := p.connection(workspace, connection)
 	k := key{workspace, connection}
 	p.mu.Lock()
@@ -137,7 +155,7 @@ func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) 
 	o := p.orgs[k]
 	if err != nil {
 		delete(p.orgs, k)
-		return nil, err
+		return org{}, err
 	}
 	if o == nil {
 		o = &org{tokens: newTokenCache(p.cfg, p.deps, k), saved: c.GetVersion()}
@@ -164,7 +182,7 @@ func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) 
 			},
 		})
 	}
-	return o.client, nil
+	return *o, nil
 }
 
 func (p *Pool) connection(workspace, connection string) (*configv1.Connection, error) {

@@ -30,7 +30,7 @@ func Parse(raw []byte) (name string, p Params, err error) {
 	for _, link := range request.Assignees {
 		assignee, ok := configv1.Assignee_value["ASSIGNEE_"+strings.ToUpper(link)]
 		if !ok || assignee == 0 {
-			return "", Params{}, fmt.Errorf("recipe parameters: assignees: %q is not content_owner, record_owner or fixed_user", link)
+			return "", Params{}, fmt.Errorf("recipe parameters: assignees: %q is not content_owner, record_owner, account_owner or fixed_user", link)
 		}
 		request.Params.Assignees = append(request.Params.Assignees, configv1.Assignee(assignee))
 	}

@@ -303,7 +303,7 @@ func TestParse(t *testing.T) {
 	require.Equal(t, configv1.ZoneRule_ZONE_RULE_ASSIGNEE, assignment.GetZoneRule())
 	for raw, want := range map[string]string{
 		`{"recipe": "x", "workspcae": "acme"}`: `unknown field "workspcae"`,
-		`{"assignees": ["somebody"]}`:          `assignees: "somebody" is not content_owner, record_owner or fixed_user`,
+		`{"assignees": ["somebody"]}`:          `assignees: "somebody" is not content_owner, record_owner, account_owner or fixed_user`,
 		`{"assignees": ["unspecified"]}`:       `assignees: "unspecified"`,
 		`[]`:                                   "cannot unmarshal",
 	} {

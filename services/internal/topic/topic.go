@@ -15,11 +15,15 @@ const (
 	Parked      = "tl.writes.parked.v1"
 	Outcomes    = "tl.outcomes.v1"
 	DeadLetters = "tl.deadletters.v1"
+	// Changes tells what changed in the orgs of what identity remembers.
+	Changes = "tl.changes.v1"
 
 	// Compacted state, private to one service each.
 	VisitState  = "tl.visits.state.v1"
 	TotalsState = "tl.engagements.state.v1"
 	Ledger      = "tl.writes.ledger.v1"
+	// ChangesState holds where subscriptions to change events go on.
+	ChangesState = "tl.changes.state.v1"
 )
 
 // CloudEvents types, one per topic.
@@ -31,6 +35,7 @@ const (
 	TypeWrite      = "throughline.write.v1"
 	TypeOutcome    = "throughline.outcome.v1"
 	TypeDeadLetter = "throughline.deadletter.v1"
+	TypeChange     = "throughline.change.v1"
 )
 
 // SessionKey keys activities: one viewing session keeps its order and lives in one partition.

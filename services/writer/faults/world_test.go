@@ -72,6 +72,7 @@ func newBroker(t *testing.T, p *plan) *world {
 		kafka.TopicSpec{Name: topic.Writes, Partitions: p.partitions},
 		kafka.TopicSpec{Name: topic.Parked, Partitions: p.partitions},
 		kafka.TopicSpec{Name: topic.Outcomes, Partitions: 1},
+		kafka.TopicSpec{Name: topic.Changes, Partitions: 1},
 		kafka.TopicSpec{Name: topic.DeadLetters, Partitions: 1}))
 	w.tail = newTail(t, w.kafka, p)
 	return w

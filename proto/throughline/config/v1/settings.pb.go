@@ -319,19 +319,24 @@ const (
 	Scope_SCOPE_ENGAGEMENT Scope = 1
 	// One record per visit.
 	Scope_SCOPE_VISIT Scope = 2
+	// One record per person, who is made by it: a Lead, a Contact or, in an org with person accounts, an Account (XC-41). It is made
+	// once, and only while the org has neither a Lead nor a Contact with the address.
+	Scope_SCOPE_PERSON Scope = 75
 )
 
 // Enum value maps for Scope.
 var (
 	Scope_name = map[int32]string{
-		0: "SCOPE_UNSPECIFIED",
-		1: "SCOPE_ENGAGEMENT",
-		2: "SCOPE_VISIT",
+		0:  "SCOPE_UNSPECIFIED",
+		1:  "SCOPE_ENGAGEMENT",
+		2:  "SCOPE_VISIT",
+		75: "SCOPE_PERSON",
 	}
 	Scope_value = map[string]int32{
 		"SCOPE_UNSPECIFIED": 0,
 		"SCOPE_ENGAGEMENT":  1,
 		"SCOPE_VISIT":       2,
+		"SCOPE_PERSON":      75,
 	}
 )
 
@@ -484,21 +489,25 @@ const (
 	Assignee_ASSIGNEE_RECORD_OWNER Assignee = 2
 	// The user named in fixed_user_id, while active.
 	Assignee_ASSIGNEE_FIXED_USER Assignee = 3
+	// The owner of the viewer's account: that of the matched Contact, else the one with the domain of the address (IMM-44).
+	Assignee_ASSIGNEE_ACCOUNT_OWNER Assignee = 75
 )
 
 // Enum value maps for Assignee.
 var (
 	Assignee_name = map[int32]string{
-		0: "ASSIGNEE_UNSPECIFIED",
-		1: "ASSIGNEE_CONTENT_OWNER",
-		2: "ASSIGNEE_RECORD_OWNER",
-		3: "ASSIGNEE_FIXED_USER",
+		0:  "ASSIGNEE_UNSPECIFIED",
+		1:  "ASSIGNEE_CONTENT_OWNER",
+		2:  "ASSIGNEE_RECORD_OWNER",
+		3:  "ASSIGNEE_FIXED_USER",
+		75: "ASSIGNEE_ACCOUNT_OWNER",
 	}
 	Assignee_value = map[string]int32{
 		"ASSIGNEE_UNSPECIFIED":   0,
 		"ASSIGNEE_CONTENT_OWNER": 1,
 		"ASSIGNEE_RECORD_OWNER":  2,
 		"ASSIGNEE_FIXED_USER":    3,
+		"ASSIGNEE_ACCOUNT_OWNER": 75,
 	}
 )
 
@@ -991,8 +1000,12 @@ type MatchPolicy struct {
 	LeadEmailFields []string `protobuf:"bytes,6,rep,name=lead_email_fields,json=leadEmailFields,proto3" json:"lead_email_fields,omitempty"`
 	// Further fields of a Contact that may hold the person's address, besides Email (IMM-31).
 	ContactEmailFields []string `protobuf:"bytes,7,rep,name=contact_email_fields,json=contactEmailFields,proto3" json:"contact_email_fields,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// A text field of Account that holds the account's domain, looked at besides Website (IMM-44); empty: Website alone.
+	AccountDomainField string `protobuf:"bytes,75,opt,name=account_domain_field,json=accountDomainField,proto3" json:"account_domain_field,omitempty"`
+	// Domains whose addresses belong to no account, besides those of well-known free mail providers (IMM-44).
+	FreeMailDomains []string `protobuf:"bytes,76,rep,name=free_mail_domains,json=freeMailDomains,proto3" json:"free_mail_domains,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *MatchPolicy) Reset() {
@@ -1070,6 +1083,20 @@ func (x *MatchPolicy) GetLeadEmailFields() []string {
 func (x *MatchPolicy) GetContactEmailFields() []string {
 	if x != nil {
 		return x.ContactEmailFields
+	}
+	return nil
+}
+
+func (x *MatchPolicy) GetAccountDomainField() string {
+	if x != nil {
+		return x.AccountDomainField
+	}
+	return ""
+}
+
+func (x *MatchPolicy) GetFreeMailDomains() []string {
+	if x != nil {
+		return x.FreeMailDomains
 	}
 	return nil
 }
@@ -2793,7 +2820,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\fview_seconds\x18\x04 \x01(\x01H\x00R\vviewSeconds\x88\x01\x01\x12&\n" +
 	"\fview_percent\x18\x05 \x01(\x01H\x01R\vviewPercent\x88\x01\x01B\x0f\n" +
 	"\r_view_secondsB\x0f\n" +
-	"\r_view_percent\"\xa8\x03\n" +
+	"\r_view_percent\"\xda\x04\n" +
 	"\vMatchPolicy\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\x125\n" +
 	"\aobjects\x18\x02 \x03(\tB\x1b\xbaH\x18\x92\x01\x15\x10\x02\"\x11r\x0fR\x04LeadR\aContactR\aobjects\x12#\n" +
@@ -2801,7 +2828,9 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x10follow_converted\x18\x04 \x01(\bH\x00R\x0ffollowConverted\x88\x01\x01\x12%\n" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
-	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
+	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFields\x12X\n" +
+	"\x14account_domain_field\x18K \x01(\tB&\xbaH#r!2\x1f^([A-Za-z][A-Za-z0-9_]{0,79})?$R\x12accountDomainField\x12V\n" +
+	"\x11free_mail_domains\x18L \x03(\tB*\xbaH'\x92\x01$\x10\xc8\x01\"\x1fr\x1d2\x1b^[a-z0-9][a-z0-9.-]{0,252}$R\x0ffreeMailDomainsB\x13\n" +
 	"\x11_follow_converted\"\xaa\b\n" +
 	"\n" +
 	"Connection\x12%\n" +
@@ -2994,11 +3023,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0fActionOperation\x12 \n" +
 	"\x1cACTION_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ACTION_OPERATION_UPSERT\x10\x01\x12\x1b\n" +
-	"\x17ACTION_OPERATION_INSERT\x10\x02*E\n" +
+	"\x17ACTION_OPERATION_INSERT\x10\x02*W\n" +
 	"\x05Scope\x12\x15\n" +
 	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SCOPE_ENGAGEMENT\x10\x01\x12\x0f\n" +
-	"\vSCOPE_VISIT\x10\x02*c\n" +
+	"\vSCOPE_VISIT\x10\x02\x12\x10\n" +
+	"\fSCOPE_PERSON\x10K*c\n" +
 	"\rTooLongPolicy\x12\x1f\n" +
 	"\x1bTOO_LONG_POLICY_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13TOO_LONG_POLICY_CUT\x10\x01\x12\x18\n" +
@@ -3008,12 +3038,13 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x17NULL_POLICY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NULL_POLICY_OMIT\x10\x01\x12\x15\n" +
 	"\x11NULL_POLICY_CLEAR\x10\x02\x12\x14\n" +
-	"\x10NULL_POLICY_FAIL\x10\x03*t\n" +
+	"\x10NULL_POLICY_FAIL\x10\x03*\x90\x01\n" +
 	"\bAssignee\x12\x18\n" +
 	"\x14ASSIGNEE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ASSIGNEE_CONTENT_OWNER\x10\x01\x12\x19\n" +
 	"\x15ASSIGNEE_RECORD_OWNER\x10\x02\x12\x17\n" +
-	"\x13ASSIGNEE_FIXED_USER\x10\x03*\xaa\x01\n" +
+	"\x13ASSIGNEE_FIXED_USER\x10\x03\x12\x1a\n" +
+	"\x16ASSIGNEE_ACCOUNT_OWNER\x10K*\xaa\x01\n" +
 	"\vApiKeyScope\x12\x1d\n" +
 	"\x19API_KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14API_KEY_SCOPE_INGEST\x10\x01\x12\x1f\n" +

@@ -129,7 +129,9 @@ type Resolution struct {
 	// When Salesforce was asked; earlier than the message when it came from a cache.
 	AskedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
 	// The users that integrations name as assignees, those that exist (IMM-29).
-	FixedUsers    []*Person `protobuf:"bytes,10,rep,name=fixed_users,json=fixedUsers,proto3" json:"fixed_users,omitempty"`
+	FixedUsers []*Person `protobuf:"bytes,10,rep,name=fixed_users,json=fixedUsers,proto3" json:"fixed_users,omitempty"`
+	// The viewer's account (IMM-44); absent when there is none, and when no integration of the connection asks for it.
+	Account       *Person `protobuf:"bytes,75,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -234,12 +236,19 @@ func (x *Resolution) GetFixedUsers() []*Person {
 	return nil
 }
 
+func (x *Resolution) GetAccount() *Person {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
 // Person is a Salesforce record that stands for somebody.
 type Person struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 18-character record id.
 	RecordId string `protobuf:"bytes,1,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	// Lead, Contact or User.
+	// Lead, Contact, User or Account.
 	Object string `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
 	// Owner's record id (005… user, 00G… queue).
 	OwnerId string `protobuf:"bytes,3,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
@@ -358,7 +367,7 @@ type Candidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 18-character record id.
 	RecordId string `protobuf:"bytes,1,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
-	// Lead, Contact or User.
+	// Lead, Contact, User or Account.
 	Object string `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
 	// LastModifiedDate when asked.
 	LastModifiedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_modified_at,json=lastModifiedAt,proto3" json:"last_modified_at,omitempty"`
@@ -460,7 +469,7 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"resolution\x18\x03 \x01(\v2!.throughline.stream.v1.ResolutionR\n" +
 	"resolution\x12\"\n" +
 	"\rorg_time_zone\x18\x04 \x01(\tR\vorgTimeZone\x12+\n" +
-	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xbd\x04\n" +
+	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xf6\x04\n" +
 	"\n" +
 	"Resolution\x121\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1d.throughline.stream.v1.PersonR\x04lead\x127\n" +
@@ -476,7 +485,8 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\basked_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\x12>\n" +
 	"\vfixed_users\x18\n" +
 	" \x03(\v2\x1d.throughline.stream.v1.PersonR\n" +
-	"fixedUsers\"\xb6\x02\n" +
+	"fixedUsers\x127\n" +
+	"\aaccount\x18K \x01(\v2\x1d.throughline.stream.v1.PersonR\aaccount\"\xb6\x02\n" +
 	"\x06Person\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x19\n" +
@@ -531,13 +541,14 @@ var file_throughline_stream_v1_resolved_proto_depIdxs = []int32{
 	5,  // 8: throughline.stream.v1.Resolution.owner_reason:type_name -> throughline.stream.v1.Reason
 	6,  // 9: throughline.stream.v1.Resolution.asked_at:type_name -> google.protobuf.Timestamp
 	2,  // 10: throughline.stream.v1.Resolution.fixed_users:type_name -> throughline.stream.v1.Person
-	6,  // 11: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
-	6,  // 12: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	2,  // 11: throughline.stream.v1.Resolution.account:type_name -> throughline.stream.v1.Person
+	6,  // 12: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
+	6,  // 13: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_resolved_proto_init() }

@@ -242,6 +242,13 @@ func (c *checker) marker(o *configv1.DescribedObject) {
 	}
 }
 
+// namedByPerson reports whether a field is the name of an account that is a person: Salesforce makes it of the last and first name,
+// and refuses one that is given (XC-41).
+func (c *checker) namedByPerson(o *configv1.DescribedObject, d *configv1.DescribedField) bool {
+	return o.GetName() == "Account" && d.GetName() == "Name" && field(o, "IsPersonAccount") != nil &&
+		slices.ContainsFunc(c.target.Fields, func(f integration.TargetField) bool { return strings.EqualFold(f.Name, "LastName") })
+}
+
 // required names what a new record needs and does not get. Source of the rule: SOAP API Developer Guide,
 // "DescribeSObjectResult", createable, nillable and defaultedOnCreate.
 func (c *checker) required(o *configv1.DescribedObject) {
@@ -249,7 +256,7 @@ func (c *checker) required(o *configv1.DescribedObject) {
 		if !d.GetCreateable() || d.GetNillable() || d.GetDefaultedOnCreate() || d.GetType() == typeBoolean {
 			continue
 		}
-		if strings.EqualFold(d.GetName(), c.target.ExternalIDField) || strings.EqualFold(d.GetName(), c.target.MarkerField) {
+		if strings.EqualFold(d.GetName(), c.target.ExternalIDField) || strings.EqualFold(d.GetName(), c.target.MarkerField) || c.namedByPerson(o, d) {
 			continue
 		}
 		at := slices.IndexFunc(c.target.Fields, func(f integration.TargetField) bool { return strings.EqualFold(f.Name, d.GetName()) })

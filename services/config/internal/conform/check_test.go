@@ -286,3 +286,28 @@ func TestANameThatIsAlikeIsSuggested(t *testing.T) {
 		require.Contains(t, problems[0], "; did you mean "+want+"?", name)
 	}
 }
+
+// An account that is a person is named by Salesforce, of its last and first name.
+func TestAPersonAccountNeedsNoName(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-41")
+	account := row()
+	account.Name = "Account"
+	name, last := proto.CloneOf(fieldOf(account, "Text__c")), proto.CloneOf(fieldOf(account, "Text__c"))
+	name.Name, name.Nillable, last.Name = "Name", false, "LastName"
+	person := proto.CloneOf(fieldOf(account, "Flag__c"))
+	person.Name = "IsPersonAccount"
+	account.Fields = append(account.Fields, name, last)
+	check := func(fields ...*configv1.FieldMapping) (problems []string) {
+		i := rule(fields...)
+		i.Actions[0].Object = "Account"
+		for _, p := range conform.Check(compiled(t, i), conform.Objects{"Account": account}).Problems {
+			problems = append(problems, p.String())
+		}
+		return problems
+	}
+	require.NotEmpty(t, check(constant("LastName", "Sato")), "the org has no person accounts")
+	account.Fields = append(account.Fields, person)
+	require.Empty(t, check(constant("LastName", "Sato")))
+	require.NotEmpty(t, check(constant("Text__c", "x")), "a business needs a name")
+}

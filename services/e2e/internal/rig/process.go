@@ -120,6 +120,9 @@ func (r *Rig) configuration(name string) app.Config {
 	cfg.Ingest.Sources, cfg.Ingest.TraceRatio = []ingest.Source{{Topic: CustomerTopic}}, 1
 	cfg.Visits.Activities.TickEvery = 50 * time.Millisecond
 	hurry(&cfg.Identity, &cfg.Writer)
+	cfg.Sync.Changes.Endpoint, cfg.Sync.Changes.Plaintext = r.Salesforce.PubSubAddr(), true
+	cfg.Sync.Changes.Refresh, cfg.Sync.Changes.FlushEvery = 50*time.Millisecond, 20*time.Millisecond
+	cfg.Sync.Changes.RetryMin, cfg.Sync.Changes.RetryMax = 50*time.Millisecond, 500*time.Millisecond
 	for _, s := range []*stage.Config{
 		&cfg.Ingest.Stage, &cfg.Visits.Activities, &cfg.Visits.Visits, &cfg.Identity.Engagements, &cfg.Identity.Unresolved, &cfg.Mapping.Stage,
 	} {

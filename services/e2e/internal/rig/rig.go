@@ -187,7 +187,7 @@ func topics(partitions int) app.TopicsConfig {
 func (r *Rig) startSalesforce() {
 	r.T.Helper()
 	cfg := simulator.DefaultConfig()
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen, cfg.PubSub, cfg.PubSubKeepalive = "127.0.0.1:0", "127.0.0.1:0", time.Second
 	var err error
 	r.Salesforce, err = simulator.New(cfg, simulator.Deps{Logger: r.logger})
 	require.NoError(r.T, err)

@@ -100,6 +100,9 @@ func (t *Traffic) Orgs() []string {
 	return keys
 }
 
+// AnyClose takes a to-do of any close of its visit from now on; see oracle.Expectation.
+func (t *Traffic) AnyClose() { t.expected.AnyClose = true }
+
 // Send sends the next part of the stream: share of all events, or what is left.
 func (t *Traffic) Send(share float64) {
 	r := t.rig

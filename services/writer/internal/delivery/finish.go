@@ -54,6 +54,10 @@ func (l *lane) finish(ctx context.Context, endings []ending) error {
 			offsets = append(offsets, e.item.Offsets()...)
 		}
 	}
+	messages, err := tellGone(messages, endings, now)
+	if err != nil {
+		return err
+	}
 	if err := l.bury(ctx, endings); err != nil {
 		return err
 	}

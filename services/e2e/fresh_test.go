@@ -1,0 +1,106 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
+	"github.com/throughline-dev/throughline/services/internal/topic"
+	"github.com/throughline-dev/throughline/services/simulator"
+)
+
+// secondSeller is a user of the org to whom a Lead is given.
+const secondSeller = "005000000000102AAA"
+
+// soon is far below the ages at which answers are asked for again anyway: 60 s for nobody, 10 min for somebody.
+const soon = 30 * time.Second
+
+// testFresh works in an org while its viewers read: who was not found is found once somebody has made a Lead, and whose Lead was
+// given away, their to-do goes to the new owner.
+func testFresh(t *testing.T, p *platform) {
+	t.Attr("requirement", "XC-42")
+	p.customer(rig.Customer{ID: "fresh", Recipes: []string{"document-close-task"}, Org: func(o *simulator.Org) {
+		o.Users = append(o.Users, simulator.User{ID: secondSeller, Username: "second@fresh.example", LastName: "Second"})
+	}})
+	p.Eventually(func() bool { return len(p.changes("fresh", "Lead")) > 0 }, "the org's Leads are subscribed to")
+
+	stranger := rig.Closed("fresh", "mia@viewer.example")
+	p.Send(stranger)
+	p.Quiet()
+	require.Equal(t, []string{"mapping SKIPPED(NO_TARGET)"}, p.Ended("fresh", stranger.ID))
+
+	lead := p.Edit("fresh", "POST", "Lead", map[string]any{
+		"LastName": "Mia", "Company": "Company", "Email": "Mia@viewer.example", "OwnerId": rig.Seller,
+	})
+	owned := func(owner string) func() bool {
+		return func() bool {
+			p.Send(rig.Closed("fresh", "mia@viewer.example"))
+			p.Quiet()
+			for _, task := range p.Records("fresh", "Task") {
+				if task["WhoId"] == lead && task["OwnerId"] == owner {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	require.Eventually(t, owned(rig.Seller), soon, 100*time.Millisecond, "the next visit finds the Lead")
+
+	p.Edit("fresh", "PATCH", "Lead/"+lead, map[string]any{"OwnerId": secondSeller})
+	require.Eventually(t, owned(secondSeller), soon, 100*time.Millisecond, "the next to-do goes to the new owner")
+
+	p.Edit("fresh", "DELETE", "Lead/"+lead, nil)
+	require.Eventually(t, func() bool {
+		after := rig.Closed("fresh", "mia@viewer.example")
+		p.Send(after)
+		p.Quiet()
+		return len(p.Ended("fresh", after.ID)) == 1 && p.Ended("fresh", after.ID)[0] == "mapping SKIPPED(NO_TARGET)"
+	}, soon, 100*time.Millisecond, "who was deleted is not found any more")
+
+	for _, rec := range p.Topic(topic.Changes) {
+		require.NotContains(t, string(rec.Value), "viewer.example", "no address is told (promise 8)")
+	}
+}
+
+// changes are those that were told of a workspace's objects of a kind.
+func (p *platform) changes(workspace, object string) (all []*streamv1.Change) {
+	for _, rec := range p.Topic(topic.Changes) {
+		c := &streamv1.Change{}
+		require.NoError(p.T, proto.Unmarshal(rec.Value, c))
+		if c.GetWorkspace() == workspace && c.GetObject() == object {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// In an org without change events a person is known to be gone as soon as a write to them says so, and not ten minutes later.
+func TestAWriteTellsThatAPersonIsGone(t *testing.T) {
+	t.Attr("requirement", "XC-42")
+	rig.Parallel(t)
+	r := rig.New(t, rig.Options{})
+	r.StartConfig()
+	data := r.Start("data") // without sync
+	r.Add(rig.Customer{ID: "acme", Leads: []string{"mia@viewer.example"}, Recipes: []string{"document-close-task"}})
+	data.AwaitSettings()
+	r.Send(rig.Closed("acme", "mia@viewer.example"))
+	r.Quiet()
+	require.Len(t, r.Records("acme", "Task"), 1)
+
+	r.Edit("acme", "DELETE", "Lead/"+r.Records("acme", "Lead")[0]["Id"].(string), nil)
+	first := rig.Closed("acme", "mia@viewer.example")
+	r.Send(first)
+	r.Quiet()
+	require.Equal(t, []string{"writer FAILED(SF_RECORD_GONE)"}, r.Ended("acme", first.ID), "the person was remembered")
+	require.Eventually(t, func() bool {
+		next := rig.Closed("acme", "mia@viewer.example")
+		r.Send(next)
+		r.Quiet()
+		ended := r.Ended("acme", next.ID)
+		return len(ended) == 1 && ended[0] == "mapping SKIPPED(NO_TARGET)"
+	}, soon, 100*time.Millisecond, "the org is asked again")
+}

@@ -1,0 +1,49 @@
+package changes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// stats counts over all partitions of the process. Safe for concurrent use.
+type stats struct {
+	// subscribed and unavailable say how many subscriptions stand, and how many orgs' objects have no change events.
+	subscribed, unavailable atomic.Int64
+	// events came, told messages were published, missed says how often events were or may have been missed.
+	events, told, missed atomic.Int64
+}
+
+func (s *stats) observe(provider metric.MeterProvider) error {
+	if provider == nil {
+		return nil
+	}
+	meter := provider.Meter("github.com/throughline-dev/throughline/services/sync/changes")
+	see := func(value *atomic.Int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(value.Load())
+			return nil
+		}
+	}
+	var errs []error
+	gauge := func(name, about string, value *atomic.Int64) {
+		_, err := meter.Int64ObservableGauge(name, metric.WithDescription(about), metric.WithUnit("{subscription}"), metric.WithInt64Callback(see(value)))
+		errs = append(errs, err)
+	}
+	counter := func(name, about string, value *atomic.Int64) {
+		_, err := meter.Int64ObservableCounter(name, metric.WithDescription(about), metric.WithUnit("{item}"), metric.WithInt64Callback(see(value)))
+		errs = append(errs, err)
+	}
+	gauge("throughline.sync.changes.subscriptions", "Subscriptions to change events that this process keeps up.", &s.subscribed)
+	gauge("throughline.sync.changes.unavailable", "Subscriptions that an org does not offer: what is remembered of it is as old as its ages allow.", &s.unavailable)
+	counter("throughline.sync.changes.events", "Change events received.", &s.events)
+	counter("throughline.sync.changes.told", "Messages written to tl.changes.v1.", &s.told)
+	counter("throughline.sync.changes.missed", "Times that change events of an object may have been missed, so that everything remembered of it was dropped.", &s.missed)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("changes: metrics: %w", err)
+	}
+	return nil
+}
