@@ -15,6 +15,8 @@ const (
 	Parked      = "tl.writes.parked.v1"
 	Outcomes    = "tl.outcomes.v1"
 	DeadLetters = "tl.deadletters.v1"
+	// Rows holds the rows of reports as sources deliver them; sync pushes them.
+	Rows = "tl.rows.v1"
 
 	// Compacted state, private to one service each.
 	VisitState  = "tl.visits.state.v1"
@@ -31,6 +33,7 @@ const (
 	TypeWrite      = "throughline.write.v1"
 	TypeOutcome    = "throughline.outcome.v1"
 	TypeDeadLetter = "throughline.deadletter.v1"
+	TypeRows       = "throughline.rows.v1"
 )
 
 // SessionKey keys activities: one viewing session keeps its order and lives in one partition.
