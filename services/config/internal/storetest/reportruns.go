@@ -205,7 +205,7 @@ func runOutcomes(t *testing.T, open Open) {
 	})
 
 	t.Run("OfARowWithSeveralRecordsCountWhenAllAreAnswered", func(t *testing.T) {
-		t.Attr("requirement", "WALK-25")
+		t.Attr("requirement", "WALK-30")
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		working(t, s, 2)
