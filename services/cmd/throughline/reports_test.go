@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/apply"
 )
 
 const pushFile = `kind: ReportPush
@@ -109,4 +111,25 @@ func TestTheLogOfRunsHasItsFiveColumns(t *testing.T) {
 	} {
 		require.Contains(t, out.String(), says)
 	}
+}
+
+func TestTheGuidesDocumentsAreSettings(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/reports.md")
+	require.NoError(t, err)
+	var kinds []string
+	for rest := string(text); ; {
+		_, after, found := strings.Cut(rest, "```yaml\n")
+		if !found {
+			break
+		}
+		block, after, _ := strings.Cut(after, "```")
+		docs, err := apply.Parse("reports.md", []byte(block))
+		require.NoError(t, err)
+		require.Len(t, docs, 1)
+		kinds = append(kinds, string(docs[0].Setting.ProtoReflect().Descriptor().Name()))
+		require.NoError(t, protovalidate.Validate(docs[0].Setting))
+		rest = after
+	}
+	require.Equal(t, []string{"Report", "ReportPush"}, kinds)
 }
