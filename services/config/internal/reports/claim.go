@@ -185,8 +185,10 @@ func (r *Runner) describe(ctx context.Context, push *configv1.ReportPush) (*conf
 	}
 	r.deps.Logger.WarnContext(ctx, "an org could not be asked before a run; it will be again", "workspace", push.GetWorkspace(),
 		"push", push.GetId(), "connection", push.GetConnection(), "error", err)
-	return nil, nil, &waiting{streamv1.Reason_REASON_SF_UNAVAILABLE,
-		fmt.Sprintf("waits: the org of connection %s could not be asked for %s", push.GetConnection(), push.GetObject())}
+	return nil, nil, &waiting{
+		streamv1.Reason_REASON_SF_UNAVAILABLE,
+		fmt.Sprintf("waits: the org of connection %s could not be asked for %s", push.GetConnection(), push.GetObject()),
+	}
 }
 
 // Disconnected says why nothing can be written through a push's connection; "" when something can.
