@@ -210,7 +210,8 @@ func (o *fakeOrg) describe(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"name": r.PathValue("object"), "createable": !o.noMembers || r.PathValue("object") != "CampaignMember", "updateable": true, "fields": fields,
+		"name": r.PathValue("object"), "createable": !o.noMembers || r.PathValue("object") != "CampaignMember", "updateable": true,
+		"queryable": true, "fields": fields,
 	})
 }
 

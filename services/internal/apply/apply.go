@@ -49,6 +49,8 @@ type Options struct {
 	// Defaults and Events save content defaults and event set-ups; documents of a kind whose service is not here are refused.
 	Defaults configv1.ContentDefaultsServiceClient
 	Events   configv1.EventSetupServiceClient
+	// Reports keeps reports and their pushes; without it they cannot be applied.
+	Reports configv1.ReportServiceClient
 }
 
 // Check asks the service whether it would save an integration.
@@ -98,6 +100,9 @@ type applier struct {
 }
 
 func (a *applier) target(doc Document) (target, error) {
+	if t, err := a.reportTarget(doc); t != nil || err != nil {
+		return t, err
+	}
 	base := document{from: doc.Source, client: a.client}
 	switch s := doc.Setting.(type) {
 	case *configv1.Workspace:
@@ -143,6 +148,9 @@ func (a *applier) apply(ctx context.Context, t target) (Result, error) {
 func (a *applier) check(ctx context.Context, t target, r *Result) error {
 	if e, ok := t.(*eventSetup); ok {
 		return e.check(ctx, r)
+	}
+	if p, ok := t.(*push); ok {
+		return p.check(ctx, r)
 	}
 	i, ok := t.(*integration)
 	if !ok || a.opts.Check == nil || !i.want.GetEnabled() { // what is switched off is not checked when it is saved either

@@ -22,8 +22,8 @@ import (
 type Document struct {
 	// Source says where it comes from, for messages: a file and line.
 	Source string
-	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults or EventSetup. Its version
-	// is ignored.
+	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults, EventSetup, Report or
+	// ReportPush. Its version is ignored.
 	Setting proto.Message
 }
 
@@ -36,9 +36,11 @@ var kinds = map[string]func() proto.Message{
 	"ApiKey":          func() proto.Message { return &configv1.ApiKey{} },
 	"ContentDefaults": func() proto.Message { return &configv1.ContentDefaults{} },
 	"EventSetup":      func() proto.Message { return &configv1.EventSetup{} },
+	"Report":          func() proto.Message { return &configv1.Report{} },
+	"ReportPush":      func() proto.Message { return &configv1.ReportPush{} },
 }
 
-const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults, EventSetup"
+const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey, ContentDefaults, EventSetup, Report, ReportPush"
 
 // Parse reads the documents of one file, separated by lines of three dashes. Every problem is reported, each with file
 // and line of its document and the path of the field.

@@ -17,6 +17,8 @@ const (
 	DeadLetters = "tl.deadletters.v1"
 	// Changes tells what changed in the orgs of what identity remembers.
 	Changes = "tl.changes.v1"
+	// Rows holds the rows of reports as sources deliver them; sync pushes them.
+	Rows = "tl.rows.v1"
 
 	// Compacted state, private to one service each.
 	VisitState  = "tl.visits.state.v1"
@@ -36,6 +38,7 @@ const (
 	TypeOutcome    = "throughline.outcome.v1"
 	TypeDeadLetter = "throughline.deadletter.v1"
 	TypeChange     = "throughline.change.v1"
+	TypeRows       = "throughline.rows.v1"
 )
 
 // SessionKey keys activities: one viewing session keeps its order and lives in one partition.

@@ -145,7 +145,9 @@ type Outcome struct {
 	// Notes on success, e.g. SF_ALREADY_MEMBER, VALUE_TRUNCATED.
 	Notes []string `protobuf:"bytes,24,rep,name=notes,proto3" json:"notes,omitempty"`
 	// Whom it is about: Subject.person_key, a keyed hash; empty when nobody knows, and of whoever was erased (XC-31).
-	PersonKey     string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	// The row of a report's run that the write was for; absent for others.
+	RunRow        *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +357,13 @@ func (x *Outcome) GetPersonKey() string {
 	return ""
 }
 
+func (x *Outcome) GetRunRow() *RunRow {
+	if x != nil {
+		return x.RunRow
+	}
+	return nil
+}
+
 // Request is the call to Salesforce that carried a write.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -441,7 +450,7 @@ var File_throughline_stream_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\"\x91\a\n" +
+	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\x1a\x1fthroughline/stream/v1/row.proto\"\xc9\a\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"outcome_id\x18\x01 \x01(\tR\toutcomeId\x12\x1c\n" +
@@ -474,7 +483,8 @@ const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"\arequest\x18\x17 \x01(\v2\x1e.throughline.stream.v1.RequestR\arequest\x12\x14\n" +
 	"\x05notes\x18\x18 \x03(\tR\x05notes\x12\x1d\n" +
 	"\n" +
-	"person_key\x18( \x01(\tR\tpersonKey\"\x92\x01\n" +
+	"person_key\x18( \x01(\tR\tpersonKey\x126\n" +
+	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\"\x92\x01\n" +
 	"\aRequest\x12\x10\n" +
 	"\x03api\x18\x01 \x01(\tR\x03api\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x1f\n" +
@@ -513,6 +523,7 @@ var file_throughline_stream_v1_outcome_proto_goTypes = []any{
 	(*Request)(nil),               // 2: throughline.stream.v1.Request
 	(Reason)(0),                   // 3: throughline.stream.v1.Reason
 	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*RunRow)(nil),                // 5: throughline.stream.v1.RunRow
 }
 var file_throughline_stream_v1_outcome_proto_depIdxs = []int32{
 	0, // 0: throughline.stream.v1.Outcome.status:type_name -> throughline.stream.v1.Status
@@ -520,11 +531,12 @@ var file_throughline_stream_v1_outcome_proto_depIdxs = []int32{
 	4, // 2: throughline.stream.v1.Outcome.occurred_at:type_name -> google.protobuf.Timestamp
 	4, // 3: throughline.stream.v1.Outcome.decided_at:type_name -> google.protobuf.Timestamp
 	2, // 4: throughline.stream.v1.Outcome.request:type_name -> throughline.stream.v1.Request
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 5: throughline.stream.v1.Outcome.run_row:type_name -> throughline.stream.v1.RunRow
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_outcome_proto_init() }
@@ -533,6 +545,7 @@ func file_throughline_stream_v1_outcome_proto_init() {
 		return
 	}
 	file_throughline_stream_v1_reason_proto_init()
+	file_throughline_stream_v1_row_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -259,7 +259,9 @@ type Write struct {
 	RaiseStatus bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
 	// Whom it is about: Subject.person_key; empty when nobody knows. So that a person's writes can be found and stopped
 	// without opening any (XC-31).
-	PersonKey     string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	// The row of a report's run that it is for; absent for others.
+	RunRow        *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +513,13 @@ func (x *Write) GetPersonKey() string {
 	return ""
 }
 
+func (x *Write) GetRunRow() *RunRow {
+	if x != nil {
+		return x.RunRow
+	}
+	return nil
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -730,7 +739,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\t\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fthroughline/stream/v1/row.proto\"\xf2\t\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -771,7 +780,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\x12!\n" +
 	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x1d\n" +
 	"\n" +
-	"person_key\x18( \x01(\tR\tpersonKey\"G\n" +
+	"person_key\x18( \x01(\tR\tpersonKey\x126\n" +
+	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +
@@ -824,6 +834,7 @@ var file_throughline_stream_v1_write_proto_goTypes = []any{
 	(*FieldValues)(nil),           // 5: throughline.stream.v1.FieldValues
 	(*FieldValue)(nil),            // 6: throughline.stream.v1.FieldValue
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*RunRow)(nil),                // 8: throughline.stream.v1.RunRow
 }
 var file_throughline_stream_v1_write_proto_depIdxs = []int32{
 	1, // 0: throughline.stream.v1.Write.operation:type_name -> throughline.stream.v1.Operation
@@ -831,12 +842,13 @@ var file_throughline_stream_v1_write_proto_depIdxs = []int32{
 	7, // 2: throughline.stream.v1.Write.occurred_at:type_name -> google.protobuf.Timestamp
 	4, // 3: throughline.stream.v1.Write.person_links:type_name -> throughline.stream.v1.PersonLink
 	0, // 4: throughline.stream.v1.Write.duplicates:type_name -> throughline.stream.v1.Duplicates
-	6, // 5: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8, // 5: throughline.stream.v1.Write.run_row:type_name -> throughline.stream.v1.RunRow
+	6, // 6: throughline.stream.v1.FieldValues.fields:type_name -> throughline.stream.v1.FieldValue
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_write_proto_init() }
@@ -844,6 +856,7 @@ func file_throughline_stream_v1_write_proto_init() {
 	if File_throughline_stream_v1_write_proto != nil {
 		return
 	}
+	file_throughline_stream_v1_row_proto_init()
 	file_throughline_stream_v1_write_proto_msgTypes[3].OneofWrappers = []any{
 		(*FieldValue_Text)(nil),
 		(*FieldValue_Number)(nil),

@@ -24,6 +24,9 @@ const (
 	// the workspace's id.
 	KindContentDefaults Kind = "content_defaults"
 	KindEventSetup      Kind = "event_setup"
+	// KindReport and KindReportPush are handed out with runs and are in no snapshot.
+	KindReport     Kind = "report"
+	KindReportPush Kind = "report_push"
 )
 
 // Key names a document.
@@ -104,6 +107,14 @@ func (s *Store) putAll(ctx context.Context, what string, saves []Save) error {
 		s.saved()
 	}
 	return err
+}
+
+// put saves one version and raises the revision.
+func (s *Store) put(ctx context.Context, tx *sql.Tx, save Save) error {
+	if err := putVersion(ctx, tx, save); err != nil {
+		return err
+	}
+	return s.raise(ctx, tx, save.Workspace)
 }
 
 // putVersion saves one version with its place in the history and the audit log.

@@ -41,7 +41,8 @@ const maxPartial = 64
 
 // unwatched are the kinds of documents that are not in a snapshot: integrations, which come with their history, and what no
 // watcher reads.
-const unwatched = "'" + string(KindIntegration) + "', '" + string(KindContentDefaults) + "', '" + string(KindEventSetup) + "'"
+const unwatched = "'" + string(KindIntegration) + "', '" + string(KindContentDefaults) + "', '" + string(KindEventSetup) + "', '" +
+	string(KindReport) + "', '" + string(KindReportPush) + "', '" + string(KindRecipient) + "'"
 
 // Snapshot reads all workspaces as of one moment, or only those that changed since an earlier revision if that is known. It
 // serves the data plane, which works for all of them.
