@@ -51,13 +51,28 @@ type liveOrg struct {
 // change makes the org anew, with other fields and rights. Sessions end by it, as they do in a refreshed sandbox.
 func (o *liveOrg) change(t *testing.T, fields, profile string) {
 	t.Helper()
-	sc, err := simulator.ParseScenario([]byte(strings.NewReplacer("%FIELDS%", fields, "%PROFILE%", profile).Replace(orgText)))
+	o.make(t, strings.NewReplacer("%FIELDS%", fields, "%PROFILE%", profile).Replace(orgText))
+}
+
+func (o *liveOrg) make(t *testing.T, scenario string) {
+	t.Helper()
+	sc, err := simulator.ParseScenario([]byte(scenario))
 	require.NoError(t, err)
 	o.sim, err = simulator.New(simulator.DefaultConfig(), simulator.Deps{Clock: o.clock})
 	require.NoError(t, err)
 	require.NoError(t, o.sim.Seed(t.Context(), sc))
 	h := o.sim.Handler()
 	o.handler.Store(&h)
+}
+
+// install makes the org anew with a version of the package, or without it.
+func (o *liveOrg) install(t *testing.T, version string) {
+	t.Helper()
+	how := "package: true\n    package_version: \"" + version + "\""
+	if version == "" {
+		how = "package: false"
+	}
+	o.make(t, strings.NewReplacer("%FIELDS%", "", "%PROFILE%", "", "package: true", how).Replace(orgText))
 }
 
 const (

@@ -74,7 +74,7 @@ func (s *Service) newConnecting() (*connecting, error) {
 		Documents: s.store, Custody: c.custodian, Keeper: c.keeper, Revoker: c.revoker, Installation: s.deps.Installation,
 	}
 	c.diagnose = diagnose.New(s.cfg.Connect.Diagnosis, diagnose.Deps{
-		Documents: s.store, Diagnoses: s.store, Claims: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
+		Documents: s.store, Diagnoses: s.store, Claims: s.store, History: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
 		Addresses: s.cfg.Connect.OutgoingAddresses,
 		Connect: func(connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (probe.Org, func()) {
 			client := s.orgs().client(connection, access)

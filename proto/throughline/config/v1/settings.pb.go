@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AccessCheck is what is demanded of the user who authorises a connection, where its source product demands anything (WALK-3).
+type AccessCheck int32
+
+const (
+	// As FULL.
+	AccessCheck_ACCESS_CHECK_UNSPECIFIED AccessCheck = 0
+	// "Modify All Data", as an administrator has it.
+	AccessCheck_ACCESS_CHECK_FULL AccessCheck = 1
+	// To read and edit the objects that integrations write, and no more.
+	AccessCheck_ACCESS_CHECK_OBJECTS AccessCheck = 2
+)
+
+// Enum value maps for AccessCheck.
+var (
+	AccessCheck_name = map[int32]string{
+		0: "ACCESS_CHECK_UNSPECIFIED",
+		1: "ACCESS_CHECK_FULL",
+		2: "ACCESS_CHECK_OBJECTS",
+	}
+	AccessCheck_value = map[string]int32{
+		"ACCESS_CHECK_UNSPECIFIED": 0,
+		"ACCESS_CHECK_FULL":        1,
+		"ACCESS_CHECK_OBJECTS":     2,
+	}
+)
+
+func (x AccessCheck) Enum() *AccessCheck {
+	p := new(AccessCheck)
+	*p = x
+	return p
+}
+
+func (x AccessCheck) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccessCheck) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+}
+
+func (AccessCheck) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+}
+
+func (x AccessCheck) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccessCheck.Descriptor instead.
+func (AccessCheck) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+}
+
 // ZoneRule says whose zone decides days and dates (IMM-25).
 type ZoneRule int32
 
@@ -67,11 +120,11 @@ func (x ZoneRule) String() string {
 }
 
 func (ZoneRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
 }
 
 func (ZoneRule) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+	return &file_throughline_config_v1_settings_proto_enumTypes[1]
 }
 
 func (x ZoneRule) Number() protoreflect.EnumNumber {
@@ -80,7 +133,7 @@ func (x ZoneRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ZoneRule.Descriptor instead.
 func (ZoneRule) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
 }
 
 // Trigger is the kind of moment an integration reacts to.
@@ -124,11 +177,11 @@ func (x Trigger) String() string {
 }
 
 func (Trigger) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
 }
 
 func (Trigger) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[1]
+	return &file_throughline_config_v1_settings_proto_enumTypes[2]
 }
 
 func (x Trigger) Number() protoreflect.EnumNumber {
@@ -137,7 +190,7 @@ func (x Trigger) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Trigger.Descriptor instead.
 func (Trigger) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 // DuplicatePolicy is what happens when the org's duplicate rules object to a new record (XC-40).
@@ -182,11 +235,11 @@ func (x DuplicatePolicy) String() string {
 }
 
 func (DuplicatePolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
 }
 
 func (DuplicatePolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+	return &file_throughline_config_v1_settings_proto_enumTypes[3]
 }
 
 func (x DuplicatePolicy) Number() protoreflect.EnumNumber {
@@ -195,7 +248,7 @@ func (x DuplicatePolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DuplicatePolicy.Descriptor instead.
 func (DuplicatePolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 // Repeat is how often one person's visits to one content make a record (IMM-21).
@@ -240,11 +293,11 @@ func (x Repeat) String() string {
 }
 
 func (Repeat) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
 }
 
 func (Repeat) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[3]
+	return &file_throughline_config_v1_settings_proto_enumTypes[4]
 }
 
 func (x Repeat) Number() protoreflect.EnumNumber {
@@ -253,7 +306,7 @@ func (x Repeat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Repeat.Descriptor instead.
 func (Repeat) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 // ActionOperation is what an action does.
@@ -293,11 +346,11 @@ func (x ActionOperation) String() string {
 }
 
 func (ActionOperation) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
 }
 
 func (ActionOperation) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[4]
+	return &file_throughline_config_v1_settings_proto_enumTypes[5]
 }
 
 func (x ActionOperation) Number() protoreflect.EnumNumber {
@@ -306,7 +359,7 @@ func (x ActionOperation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActionOperation.Descriptor instead.
 func (ActionOperation) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 // Scope is what one record stands for.
@@ -346,11 +399,11 @@ func (x Scope) String() string {
 }
 
 func (Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
 }
 
 func (Scope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[5]
+	return &file_throughline_config_v1_settings_proto_enumTypes[6]
 }
 
 func (x Scope) Number() protoreflect.EnumNumber {
@@ -359,7 +412,7 @@ func (x Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Scope.Descriptor instead.
 func (Scope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 // TooLongPolicy is what happens to a text that is longer than its field (XC-37).
@@ -399,11 +452,11 @@ func (x TooLongPolicy) String() string {
 }
 
 func (TooLongPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
 }
 
 func (TooLongPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[6]
+	return &file_throughline_config_v1_settings_proto_enumTypes[7]
 }
 
 func (x TooLongPolicy) Number() protoreflect.EnumNumber {
@@ -412,7 +465,7 @@ func (x TooLongPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TooLongPolicy.Descriptor instead.
 func (TooLongPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 // NullPolicy is what an absent value does to the field.
@@ -456,11 +509,11 @@ func (x NullPolicy) String() string {
 }
 
 func (NullPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
 }
 
 func (NullPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[7]
+	return &file_throughline_config_v1_settings_proto_enumTypes[8]
 }
 
 func (x NullPolicy) Number() protoreflect.EnumNumber {
@@ -469,7 +522,7 @@ func (x NullPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NullPolicy.Descriptor instead.
 func (NullPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 // Assignee is one link of the chain.
@@ -513,11 +566,11 @@ func (x Assignee) String() string {
 }
 
 func (Assignee) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[9].Descriptor()
 }
 
 func (Assignee) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[8]
+	return &file_throughline_config_v1_settings_proto_enumTypes[9]
 }
 
 func (x Assignee) Number() protoreflect.EnumNumber {
@@ -526,7 +579,7 @@ func (x Assignee) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Assignee.Descriptor instead.
 func (Assignee) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 // ApiKeyScope is something that an API key may be used for.
@@ -574,11 +627,11 @@ func (x ApiKeyScope) String() string {
 }
 
 func (ApiKeyScope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[9].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[10].Descriptor()
 }
 
 func (ApiKeyScope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[9]
+	return &file_throughline_config_v1_settings_proto_enumTypes[10]
 }
 
 func (x ApiKeyScope) Number() protoreflect.EnumNumber {
@@ -587,7 +640,7 @@ func (x ApiKeyScope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ApiKeyScope.Descriptor instead.
 func (ApiKeyScope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 // Workspace is a customer of the platform: the tenant.
@@ -617,7 +670,9 @@ type Workspace struct {
 	// else the org's default zone.
 	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
-	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	Retention *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	// What the user of its connections must be able to do (WALK-3).
+	AccessCheck   AccessCheck `protobuf:"varint,45,opt,name=access_check,json=accessCheck,proto3,enum=throughline.config.v1.AccessCheck" json:"access_check,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +789,13 @@ func (x *Workspace) GetRetention() *RetentionSettings {
 		return x.Retention
 	}
 	return nil
+}
+
+func (x *Workspace) GetAccessCheck() AccessCheck {
+	if x != nil {
+		return x.AccessCheck
+	}
+	return AccessCheck_ACCESS_CHECK_UNSPECIFIED
 }
 
 // RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
@@ -2535,7 +2597,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\x84\x05\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xd5\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2552,7 +2614,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
-	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x12O\n" +
+	"\faccess_check\x18- \x01(\x0e2\".throughline.config.v1.AccessCheckB\b\xbaH\x05\x82\x01\x02\x10\x01R\vaccessCheckB\x13\n" +
 	"\x11_track_by_default\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
@@ -2730,7 +2793,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06scopes\x18\x06 \x03(\x0e2\".throughline.config.v1.ApiKeyScopeB\x13\xbaH\x10\x92\x01\r\x10\n" +
 	"\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06scopes\x129\n" +
 	"\n" +
-	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*e\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*\\\n" +
+	"\vAccessCheck\x12\x1c\n" +
+	"\x18ACCESS_CHECK_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ACCESS_CHECK_FULL\x10\x01\x12\x18\n" +
+	"\x14ACCESS_CHECK_OBJECTS\x10\x02*e\n" +
 	"\bZoneRule\x12\x19\n" +
 	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
@@ -2793,92 +2860,94 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
-	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
-	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
-	(DuplicatePolicy)(0),          // 2: throughline.config.v1.DuplicatePolicy
-	(Repeat)(0),                   // 3: throughline.config.v1.Repeat
-	(ActionOperation)(0),          // 4: throughline.config.v1.ActionOperation
-	(Scope)(0),                    // 5: throughline.config.v1.Scope
-	(TooLongPolicy)(0),            // 6: throughline.config.v1.TooLongPolicy
-	(NullPolicy)(0),               // 7: throughline.config.v1.NullPolicy
-	(Assignee)(0),                 // 8: throughline.config.v1.Assignee
-	(ApiKeyScope)(0),              // 9: throughline.config.v1.ApiKeyScope
-	(*Workspace)(nil),             // 10: throughline.config.v1.Workspace
-	(*RetentionSettings)(nil),     // 11: throughline.config.v1.RetentionSettings
-	(*Suppression)(nil),           // 12: throughline.config.v1.Suppression
-	(*VisitSettings)(nil),         // 13: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 14: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 15: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 17: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 18: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 19: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 20: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 21: throughline.config.v1.Integration
-	(*Action)(nil),                // 22: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 23: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 24: throughline.config.v1.Template
-	(*Constant)(nil),              // 25: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 28: throughline.config.v1.ApiKey
-	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 30: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 33: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 34: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 35: throughline.config.v1.Consent
+	(AccessCheck)(0),              // 0: throughline.config.v1.AccessCheck
+	(ZoneRule)(0),                 // 1: throughline.config.v1.ZoneRule
+	(Trigger)(0),                  // 2: throughline.config.v1.Trigger
+	(DuplicatePolicy)(0),          // 3: throughline.config.v1.DuplicatePolicy
+	(Repeat)(0),                   // 4: throughline.config.v1.Repeat
+	(ActionOperation)(0),          // 5: throughline.config.v1.ActionOperation
+	(Scope)(0),                    // 6: throughline.config.v1.Scope
+	(TooLongPolicy)(0),            // 7: throughline.config.v1.TooLongPolicy
+	(NullPolicy)(0),               // 8: throughline.config.v1.NullPolicy
+	(Assignee)(0),                 // 9: throughline.config.v1.Assignee
+	(ApiKeyScope)(0),              // 10: throughline.config.v1.ApiKeyScope
+	(*Workspace)(nil),             // 11: throughline.config.v1.Workspace
+	(*RetentionSettings)(nil),     // 12: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 13: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 14: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 15: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 16: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 17: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 18: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 19: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 20: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 21: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 22: throughline.config.v1.Integration
+	(*Action)(nil),                // 23: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 24: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 25: throughline.config.v1.Template
+	(*Constant)(nil),              // 26: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 27: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 28: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 29: throughline.config.v1.ApiKey
+	nil,                           // 30: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 31: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 34: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 35: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 36: throughline.config.v1.Consent
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
-	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	31, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	31, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	32, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	32, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	31, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	31, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	31, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	33, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	34, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	35, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	32, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	29, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 24: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 25: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 26: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 27: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 28: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 29: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 30: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 31: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 32: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 33: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	30, // 34: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 35: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 36: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	32, // 37: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 38: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	32, // 39: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	14, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	15, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	32, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	1,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	12, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	0,  // 5: throughline.config.v1.Workspace.access_check:type_name -> throughline.config.v1.AccessCheck
+	32, // 6: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	32, // 7: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	33, // 8: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	33, // 9: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	32, // 10: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	32, // 11: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	32, // 12: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	19, // 13: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	20, // 14: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	21, // 15: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	18, // 16: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	17, // 17: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	34, // 18: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	35, // 19: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	36, // 20: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	2,  // 21: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	23, // 22: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	33, // 23: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	30, // 24: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	5,  // 25: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	6,  // 26: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	24, // 27: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	27, // 28: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	4,  // 29: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	3,  // 30: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	25, // 31: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	26, // 32: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	8,  // 33: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	7,  // 34: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	31, // 35: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	9,  // 36: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	1,  // 37: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	33, // 38: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 39: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	33, // 40: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2911,7 +2980,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      11,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,

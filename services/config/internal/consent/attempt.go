@@ -20,8 +20,10 @@ type attempt struct {
 	Environment configv1.Environment
 	Source      string
 	Package     bool
-	PKCE        configv1.PkceMode
-	OtherUser   bool
+	// PackageVersion is the least one.
+	PackageVersion string
+	PKCE           configv1.PkceMode
+	OtherUser      bool
 	// OtherOrg: the connection may become another org's.
 	OtherOrg bool
 	// Email is the address that the consenting user must have.
@@ -58,7 +60,9 @@ func orgFrom(m *configv1.Org) *authorisedOrg {
 }
 
 func (a *attempt) settings() *configv1.ConnectSettings {
-	return &configv1.ConnectSettings{Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, Pkce: a.PKCE}
+	return &configv1.ConnectSettings{
+		Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, PackageVersion: a.PackageVersion, Pkce: a.PKCE,
+	}
 }
 
 // withPKCE reports whether the next trip carries a challenge.

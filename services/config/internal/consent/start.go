@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,6 +149,7 @@ func (s *Service) attemptFrom(o *configv1.ConnectOptions, stored, grant *configv
 	if a.Source == "" {
 		a.Source = was.GetSource()
 	}
+	a.PackageVersion = cmp.Or(want.GetPackageVersion(), was.GetPackageVersion())
 	entered := o.GetLoginUrl()
 	if entered == "" && (want.GetEnvironment() == configv1.Environment_ENVIRONMENT_UNSPECIFIED || want.GetEnvironment() == was.GetEnvironment()) {
 		entered = stored.GetLoginUrl()

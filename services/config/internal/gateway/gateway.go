@@ -89,7 +89,7 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		configgw.RegisterConfigServiceHandler, configgw.RegisterConnectServiceHandler, configgw.RegisterCatalogueServiceHandler,
 		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler, configgw.RegisterAccessServiceHandler,
-		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
+		configgw.RegisterRunLogServiceHandler, configgw.RegisterSetupServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
