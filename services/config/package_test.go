@@ -54,7 +54,7 @@ func TestThePackageIsLookedForUntilItIsThere(t *testing.T) {
 	require.NoError(t, err)
 	becomes := func(state configv1.ConnectionState) *configv1.Diagnosis {
 		t.Helper()
-		require.Eventually(t, func() bool { return b.status(t).GetState() == state }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.state(t) == state }, 20*time.Second, 5*time.Millisecond)
 		resp, err := b.connects(t, acmeViewer).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
 		require.NoError(t, err)
 		return resp.GetDiagnosis()

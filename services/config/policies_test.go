@@ -17,6 +17,14 @@ const (
 	unknown      = configv1.ProbeStatus_PROBE_STATUS_COULD_NOT_CHECK
 )
 
+// state reads where the connection stands, once, while it may be changing.
+func (b *testBundle) state(t *testing.T) configv1.ConnectionState {
+	t.Helper()
+	resp, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+	require.NoError(t, err)
+	return resp.GetConnection().GetStatus().GetState()
+}
+
 // TestAnAppThatEndsItsTokensIsNamed: one authorisation that ends may have been revoked by somebody. When the next ends as soon,
 // the app's policy is not what it should be, and it is said while everything still works.
 func TestAnAppThatEndsItsTokensIsNamed(t *testing.T) {
@@ -129,7 +137,7 @@ func TestARightThatIsTakenAwayIsFoundByTheDailyLook(t *testing.T) {
 
 	b.live.change(t, stageField, ", no_modify_all: true")
 	b.clock.Advance(27 * time.Hour)
-	require.Eventually(t, func() bool { return b.status(t).GetState() == degraded }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.state(t) == degraded }, 20*time.Second, 5*time.Millisecond)
 	since := b.status(t).GetSince().AsTime()
 	require.Equal(t, "full_access", b.status(t).GetCause())
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)
