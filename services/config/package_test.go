@@ -52,35 +52,38 @@ func TestThePackageIsLookedForUntilItIsThere(t *testing.T) {
 	c.Settings = &configv1.ConnectSettings{NeedsPackage: true, PackageVersion: "1.1"}
 	_, err = b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: c})
 	require.NoError(t, err)
-	becomes := func(state configv1.ConnectionState) *configv1.Diagnosis {
+	// becomes waits for a look of this very moment that found the state and the version.
+	becomes := func(state configv1.ConnectionState, installed string) *configv1.Diagnosis {
 		t.Helper()
-		require.Eventually(t, func() bool { return b.state(t) == state }, 20*time.Second, 5*time.Millisecond)
-		resp, err := b.connects(t, acmeViewer).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
-		require.NoError(t, err)
-		return resp.GetDiagnosis()
+		var d *configv1.Diagnosis
+		require.Eventually(t, func() bool {
+			resp, err := b.connects(t, acmeViewer).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
+			d = resp.GetDiagnosis()
+			return err == nil && d.GetAt().AsTime().Equal(b.clock.Now()) && d.GetStatus().GetState() == state && d.GetPackage().GetInstalledVersion() == installed
+		}, 20*time.Second, 5*time.Millisecond, "%s", d)
+		return d
 	}
 	// A look that was under way knows nothing of the new demand.
 	require.Eventually(t, func() bool { return b.diagnosis(t).GetStatus().GetState() == noPackage }, 20*time.Second, 5*time.Millisecond)
-	d := becomes(noPackage)
+	d := becomes(noPackage, "")
 	require.Equal(t, "https://login.salesforce.com/packaging/installPackage.apexp?p0=04tA", d.GetPackage().GetInstallUrl())
 	require.Empty(t, d.GetPackage().GetInstalledVersion())
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)
-	becomes(noPackage) // returning without having installed it changes nothing
+	becomes(noPackage, "") // returning without having installed it changes nothing
 
 	b.live.install(t, "1.0")
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin * 2)
-	require.Eventually(t, func() bool { return becomes(noPackage).GetPackage().GetInstalledVersion() == "1.0" }, 20*time.Second, 5*time.Millisecond)
-	require.Contains(t, probeOf(t, becomes(noPackage), "package").GetEn().GetFinding(), "older than the version")
+	require.Contains(t, probeOf(t, becomes(noPackage, "1.0"), "package").GetEn().GetFinding(), "older than the version")
 
 	b.live.install(t, "1.1")
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin * 4)
-	d = becomes(ready)
+	d = becomes(ready, "1.1")
 	require.Equal(t, "1.1", d.GetPackage().GetInstalledVersion())
 	require.Equal(t, "calls_to_action", d.GetPackage().GetUnavailable()[0].GetFeature(), "too old for one thing, and said so")
 
 	b.live.install(t, "")
 	b.clock.Advance(27 * time.Hour)
-	becomes(noPackage) // uninstalled
+	becomes(noPackage, "") // uninstalled
 }
 
 func TestAnOlderPackageIsNotEnoughForWhoNeedsANewerOne(t *testing.T) {
