@@ -98,6 +98,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
 	configv1.RegisterConnectServiceServer(server, s.api)
 	configv1.RegisterCatalogueServiceServer(server, s.api)
+	configv1.RegisterSetupServiceServer(server, s.api)
 	configv1.RegisterRunLogServiceServer(server, s.api)
 	configv1.RegisterPrivacyServiceServer(server, s.privacy)
 	configv1.RegisterKeyServiceServer(server, s.newKeyAPI())

@@ -11,6 +11,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
+	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
@@ -84,6 +85,12 @@ type Diagnosis interface {
 	Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
 }
 
+// Outgoing tells which networks our calls come from; see outgoing.Networks.
+type Outgoing interface {
+	InUse() []string
+	Announced() []*configv1.OutgoingChange
+}
+
 // Flows reads attempts at connecting.
 type Flows interface {
 	Flow(ctx context.Context, workspace, id string) (store.Flow, error)
@@ -104,8 +111,10 @@ type Deps struct {
 	Flows        Flows
 	Disconnector *lifecycle.Disconnector
 	Diagnosis    Diagnosis
-	// OutgoingAddresses are published to those who connect orgs.
-	OutgoingAddresses []string
+	// Demand is what a connection demands of the package.
+	Demand func(*configv1.Connection) probe.Demand
+	// Outgoing is published to those who connect orgs.
+	Outgoing Outgoing
 	// Pages is set when browsers can be served.
 	Pages        bool
 	Hub          *watch.Hub
@@ -131,6 +140,7 @@ type Server struct {
 	configv1.UnimplementedConnectServiceServer
 	configv1.UnimplementedCatalogueServiceServer
 	configv1.UnimplementedRunLogServiceServer
+	configv1.UnimplementedSetupServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -59,7 +59,7 @@ type Deps struct {
 	Claims    Claims
 	History   History
 	// Addresses are where our calls come from; they are told to orgs that restrict addresses.
-	Addresses []string
+	Addresses func() []string
 	// Random returns a number from 0 up to 1, for jitter.
 	Random func() float64
 	Clock  interface{ Now() time.Time }
@@ -71,10 +71,13 @@ type Service struct {
 	cfg    Config
 	deps   Deps
 	flight singleflight.Group
+	notes  chan note
 }
 
 // New returns a service.
-func New(cfg Config, deps Deps) *Service { return &Service{cfg: cfg, deps: deps} }
+func New(cfg Config, deps Deps) *Service {
+	return &Service{cfg: cfg, deps: deps, notes: make(chan note, noteQueue)}
+}
 
 // Last returns what the newest diagnosis found; the error is store.ErrNotFound if there was none.
 func (s *Service) Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error) {
@@ -169,9 +172,13 @@ func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe
 
 // publish adds our addresses where an org does not let them in (IMM-3, IMM-4).
 func (s *Service) publish(results []*configv1.ProbeResult) {
+	if s.deps.Addresses == nil {
+		return
+	}
+	networks := strings.Join(s.deps.Addresses(), ", ")
 	for _, r := range results {
-		if r.GetReason() == streamv1.Reason_REASON_SF_IP_RESTRICTED && len(s.deps.Addresses) > 0 {
-			r.Detail = strings.TrimPrefix(r.GetDetail()+"; "+strings.Join(s.deps.Addresses, ", "), "; ")
+		if r.GetReason() == streamv1.Reason_REASON_SF_IP_RESTRICTED && networks != "" {
+			r.Detail = strings.TrimPrefix(r.GetDetail()+"; "+networks, "; ")
 		}
 	}
 }
