@@ -75,6 +75,13 @@ func (o *liveOrg) install(t *testing.T, version string) {
 	o.make(t, strings.NewReplacer("%FIELDS%", "", "%PROFILE%", "", "package: true", how).Replace(orgText))
 }
 
+// encrypt makes the org anew with a field that is encrypted probabilistically.
+func (o *liveOrg) encrypt(t *testing.T, field string) {
+	t.Helper()
+	o.make(t, strings.NewReplacer("%FIELDS%", stageField, "%PROFILE%", "",
+		"package: true", "package: true\n    encrypted: {"+field+": probabilistic}").Replace(orgText))
+}
+
 const (
 	stageField = "          - {name: Stage__c, type: picklist, values: [Open, Closed], restricted: true}\n"
 	wonToo     = "          - {name: Stage__c, type: picklist, values: [Open, Won], restricted: true}\n"

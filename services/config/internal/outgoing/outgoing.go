@@ -71,46 +71,56 @@ type Networks struct {
 // announcement: nobody has allowed others yet. The error names the key of a network that is taken into use too soon.
 func New(ctx context.Context, current []string, changes []Change, st Store, clock Clock) (*Networks, error) {
 	n := &Networks{current: slices.Clone(current), clock: clock}
-	now := clock.Now()
-	err := st.AnnounceNetworks(ctx, func(known []store.Network) ([]store.Network, error) {
-		n.changes = nil
-		seen := map[string]store.Network{}
-		for _, k := range known {
-			seen[k.Network] = k
-		}
-		var next []store.Network
-		for i, c := range changes {
-			from, err := c.from()
-			if err != nil {
-				return nil, err
-			}
-			k, announced := seen[c.Network]
-			if !announced {
-				k = store.Network{Network: c.Network, AnnouncedAt: now, From: from}
-				next = append(next, k)
-			}
-			if earliest := k.AnnouncedAt.Add(Ahead); from.Before(earliest) && !slices.Contains(current, c.Network) {
-				return nil, fmt.Errorf("outgoing_changes[%d].from: %s is announced since %s; customers have 30 days to allow it, so the earliest is %s",
-					i, c.Network, k.AnnouncedAt.UTC().Format(time.DateOnly), earliest.UTC().Format(time.RFC3339))
-			}
-			k.From = from
-			n.changes = append(n.changes, k)
-		}
-		for i, network := range current {
-			k, announced := seen[network]
-			switch {
-			case !announced && len(known) == 0:
-				next = append(next, store.Network{Network: network, AnnouncedAt: now})
-			case !announced:
-				return nil, fmt.Errorf("outgoing_addresses[%d]: %s was never announced; list it under outgoing_changes, from 30 days from now on", i, network)
-			case now.Before(k.From):
-				return nil, fmt.Errorf("outgoing_addresses[%d]: %s was announced for %s; leave it under outgoing_changes until then",
-					i, network, k.From.UTC().Format(time.RFC3339))
-			}
-		}
-		return next, nil
+	var refused error
+	err := st.AnnounceNetworks(ctx, func(known []store.Network) (next []store.Network, err error) {
+		next, refused = n.decide(known, changes)
+		return next, refused
 	})
+	if refused != nil {
+		return nil, refused // the key comes first
+	}
 	return n, err
+}
+
+// decide notes what is published, and returns what is announced for the first time.
+func (n *Networks) decide(known []store.Network, changes []Change) ([]store.Network, error) {
+	now := n.clock.Now()
+	n.changes = nil
+	seen := map[string]store.Network{}
+	for _, k := range known {
+		seen[k.Network] = k
+	}
+	var next []store.Network
+	for i, c := range changes {
+		from, err := c.from()
+		if err != nil {
+			return nil, err
+		}
+		k, announced := seen[c.Network]
+		if !announced {
+			k = store.Network{Network: c.Network, AnnouncedAt: now, From: from}
+			next = append(next, k)
+		}
+		if earliest := k.AnnouncedAt.Add(Ahead); from.Before(earliest) && !slices.Contains(n.current, c.Network) {
+			return nil, fmt.Errorf("outgoing_changes[%d].from: %s is announced since %s; customers have 30 days to allow it, so the earliest is %s",
+				i, c.Network, k.AnnouncedAt.UTC().Format(time.DateOnly), earliest.UTC().Format(time.RFC3339))
+		}
+		k.From = from
+		n.changes = append(n.changes, k)
+	}
+	for i, network := range n.current {
+		k, announced := seen[network]
+		switch {
+		case !announced && len(known) == 0:
+			next = append(next, store.Network{Network: network, AnnouncedAt: now})
+		case !announced:
+			return nil, fmt.Errorf("outgoing_addresses[%d]: %s was never announced; list it under outgoing_changes, from 30 days from now on", i, network)
+		case now.Before(k.From):
+			return nil, fmt.Errorf("outgoing_addresses[%d]: %s was announced for %s; leave it under outgoing_changes until then",
+				i, network, k.From.UTC().Format(time.RFC3339))
+		}
+	}
+	return next, nil
 }
 
 // InUse are the networks that calls come from now.
