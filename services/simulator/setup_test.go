@@ -33,6 +33,7 @@ orgs:
       - {object: Contact, name: Contact Layout, related_lists: [Engagement__c.Contact__c]}
       - {object: Contact, name: Sales Layout, profiles: [Sales]}
     record_pages: [{object: Lead, name: Lead Page}]
+    objects: [{name: Score__c, fields: [{name: Stage__c, type: picklist, restricted: true, values: ["*Open", "!Lost"]}]}]
 `
 
 func setupSetup(t *testing.T) *bundle {
@@ -135,6 +136,18 @@ func TestLayoutsAreReadByTheToolingAPI(t *testing.T) {
 	status, body = tooling("SELECT Id FROM Layout")
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Equal(t, "INVALID_TYPE", body["errorCode"], "who may not view setup does not find them")
+}
+
+func TestAnInactivePicklistValueIsDescribedAndRefused(t *testing.T) {
+	t.Parallel()
+	b := setupSetup(t)
+	_, body := b.call(http.MethodGet, "/sobjects/Score__c/describe", "")
+	require.Contains(t, body, `{"active":false,"defaultValue":false,"label":"Lost","validFor":null,"value":"Lost"}`)
+	status, body := b.call(http.MethodPost, "/sobjects/Score__c", `{"Stage__c":"Lost"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, body, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+	status, _ = b.call(http.MethodPost, "/sobjects/Score__c", `{"Stage__c":"open"}`)
+	require.Equal(t, http.StatusCreated, status)
 }
 
 func TestAVersionIsRetired(t *testing.T) {

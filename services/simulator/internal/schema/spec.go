@@ -41,7 +41,7 @@ type FieldSpec struct {
 	Required bool `yaml:"required,omitempty"`
 	// Default is what a create without the field stores.
 	Default string `yaml:"default,omitempty"`
-	// Values are the picklist's values; one that begins with "*" is the default.
+	// Values are the picklist's values; one that begins with "*" is the default, one with "!" is not active any more.
 	Values     []string `yaml:"values,omitempty"`
 	Restricted bool     `yaml:"restricted,omitempty"`
 	// References are the objects a reference may point to, Relationship the name of the way there ("Owner").
