@@ -1478,7 +1478,8 @@ type RecordedSelection struct {
 	Which isRecordedSelection_Which `protobuf_oneof:"which"`
 	// Not older than this; absent: 7 days, or for an event the time its id carries.
 	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
-	// Show addresses and names. For those who may see personal data only; otherwise, and for everybody else, they are masked.
+	// Show what depends on addresses and names as it is: for owners, administrators and privacy officers only, and audited.
+	// Otherwise it is shown as it would be for a made-up person.
 	Reveal        bool `protobuf:"varint,5,opt,name=reveal,proto3" json:"reveal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1735,8 +1736,10 @@ type RecordedEngagement struct {
 	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When the visit was last active.
 	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
-	// Personal values are masked.
-	Masked        bool `protobuf:"varint,5,opt,name=masked,proto3" json:"masked,omitempty"`
+	// Values that depend on personal data are shown as they would be for a made-up person.
+	Masked bool `protobuf:"varint,5,opt,name=masked,proto3" json:"masked,omitempty"`
+	// Nobody was looked for in the connection's org, so that it is shown as if there were nobody.
+	Unresolved    bool `protobuf:"varint,6,opt,name=unresolved,proto3" json:"unresolved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1802,6 +1805,13 @@ func (x *RecordedEngagement) GetAt() *timestamppb.Timestamp {
 func (x *RecordedEngagement) GetMasked() bool {
 	if x != nil {
 		return x.Masked
+	}
+	return false
+}
+
+func (x *RecordedEngagement) GetUnresolved() bool {
+	if x != nil {
+		return x.Unresolved
 	}
 	return false
 }
@@ -2118,13 +2128,16 @@ const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"\vpassed_over\x18\x04 \x01(\tR\n" +
 	"passedOver\x12:\n" +
 	"\x05input\x18\x05 \x01(\v2$.throughline.config.v1.PreviewSampleR\x05input\x12E\n" +
-	"\brecorded\x18- \x01(\v2).throughline.config.v1.RecordedEngagementR\brecorded\"\xb4\x01\n" +
+	"\brecorded\x18- \x01(\v2).throughline.config.v1.RecordedEngagementR\brecorded\"\xd4\x01\n" +
 	"\x12RecordedEngagement\x12#\n" +
 	"\rengagement_id\x18\x01 \x01(\tR\fengagementId\x12\x19\n" +
 	"\bvisit_id\x18\x02 \x01(\tR\avisitId\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
-	"\x06masked\x18\x05 \x01(\bR\x06masked\"\xa4\x02\n" +
+	"\x06masked\x18\x05 \x01(\bR\x06masked\x12\x1e\n" +
+	"\n" +
+	"unresolved\x18\x06 \x01(\bR\n" +
+	"unresolved\"\xa4\x02\n" +
 	"\fPreviewWrite\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12>\n" +

@@ -125,6 +125,11 @@ type Deps struct {
 	Compile func(*configv1.Integration) (*integration.Program, error)
 	// Decide is how mapping decides; nil where previews are not offered.
 	Decide preview.Decide
+	// Topics are those of the pipeline, for previews of what was recorded; nil where there is no broker. ReadTimeout bounds how
+	// long they are read for one preview.
+	Topics      preview.Log
+	ReadTimeout time.Duration
+	Persons     Persons
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	// CheckRetention names what is wrong with a workspace's retention, by field; nil for nothing ever.
