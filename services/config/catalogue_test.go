@@ -75,6 +75,13 @@ func (o *liveOrg) install(t *testing.T, version string) {
 	o.make(t, strings.NewReplacer("%FIELDS%", "", "%PROFILE%", "", "package: true", how).Replace(orgText))
 }
 
+// retire makes the org anew, with an oldest version of the API.
+func (o *liveOrg) retire(t *testing.T, oldest string) {
+	t.Helper()
+	o.make(t, strings.NewReplacer("%FIELDS%", stageField, "%PROFILE%", "",
+		"package: true", "package: true\n    api: {oldest_version: "+oldest+"}").Replace(orgText))
+}
+
 // encrypt makes the org anew with a field that is encrypted probabilistically.
 func (o *liveOrg) encrypt(t *testing.T, field string) {
 	t.Helper()

@@ -262,7 +262,9 @@ func TestService(t *testing.T) {
 	t.Run("FindsTheStoredAndTheLowerCaseForm", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "ZOOM-4")
-		b := setup(t, func(o *simulator.Org) { o.Encrypted = map[string]string{"Lead.Email": "deterministic", "Contact.Email": "deterministic"} },
+		b := setup(t, func(o *simulator.Org) {
+			o.Encrypted = map[string]string{"Lead.Email": "deterministic", "Contact.Email": "deterministic"}
+		},
 			people("Lead", map[string]any{"LastName": "Sato", "Company": "C", "Email": "Mia@Example.com"}),
 			people("Contact", map[string]any{"LastName": "Sato", "Email": "mia@example.com"}),
 		)

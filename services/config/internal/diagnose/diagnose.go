@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
@@ -27,6 +28,7 @@ import (
 type Documents interface {
 	Get(ctx context.Context, key store.Key) (store.Document, error)
 	List(ctx context.Context, workspace string, kind store.Kind) ([]store.Document, error)
+	Workspaces(ctx context.Context) ([]store.Document, error)
 }
 
 // Diagnoses keeps what was found.
@@ -154,7 +156,7 @@ func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe
 		return nil
 	}
 	report := s.askWith(ctx, c, access, subject)
-	if report.Results[0].GetDetail() == "INVALID_SESSION_ID" {
+	if stale(report.Results[0].GetDetail()) {
 		used := sha256.Sum256([]byte(access.GetAccessToken()))
 		fresh, err := s.deps.Tokens.Get(ctx, c.GetWorkspace(), c.GetId(), used[:])
 		if err != nil {
@@ -168,6 +170,11 @@ func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe
 	d.Results = append(d.Results, probe.Policies(facts)...)
 	d.Package, d.Layouts = report.Package, report.Layouts
 	return nil
+}
+
+// stale reports whether a code may mean that the token, or the address that came with it, is no longer good.
+func stale(code string) bool {
+	return code == "INVALID_SESSION_ID" || code == salesforce.CodeRedirected
 }
 
 // publish adds our addresses where an org does not let them in (IMM-3, IMM-4).

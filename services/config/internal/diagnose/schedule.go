@@ -37,6 +37,11 @@ func (s *Service) wait(status connstate.Status, verdict connstate.Verdict) time.
 func (s *Service) Run(ctx context.Context) {
 	var following sync.WaitGroup
 	following.Go(func() { s.follow(ctx) })
+	following.Go(func() {
+		if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
+		}
+	})
 	defer following.Wait()
 	ticker := time.NewTicker(s.cfg.Tick)
 	defer ticker.Stop()

@@ -80,7 +80,7 @@ func askAPI(ctx context.Context, org Org) finding {
 	switch {
 	case err == nil:
 		return ok(textAPI, "")
-	case !errors.As(err, &e):
+	case !errors.As(err, &e), e.Code == "UNSUPPORTED_API_VERSION": // the next question says so
 		return unchecked(err)
 	case e.Code == "API_DISABLED_FOR_ORG" || e.Reason == salesforce.ReasonAPIDisabled:
 		return blocked(streamv1.Reason_REASON_SF_API_DISABLED, textAPIDisabled, e.Code)
