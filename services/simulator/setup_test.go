@@ -20,6 +20,8 @@ orgs:
     apps:
       - {client_id: app, client_secret: secret, run_as: integration@acme.example}
       - {client_id: blind, client_secret: secret, run_as: blind@acme.example}
+      - {client_id: seller, client_secret: secret, run_as: seller@acme.example}
+      - {client_id: intern, client_secret: secret, run_as: intern@acme.example}
     profiles:
       - {name: Sales, no_modify_all: true, objects: {Engagement__c: [], Content__c: []}}
       - {name: Blind, no_view_setup: true}
@@ -74,7 +76,20 @@ func TestPermissionSets(t *testing.T) {
 	readers := "SELECT Assignee.Username FROM PermissionSetAssignment WHERE Assignee.Profile.PermissionsModifyAllData = false AND " +
 		"PermissionSetId IN (SELECT ParentId FROM ObjectPermissions WHERE SobjectType = 'Engagement__c' AND PermissionsRead = true)"
 	require.Equal(t, []string{"seller@acme.example"}, names(readers, "Assignee"), "the profile does not let its users read, the set does")
-	require.Empty(t, names("SELECT Name FROM PermissionSet WHERE Name = 'X'", "Name"))
+	intern, set := b.id("User", "Username = 'intern@acme.example'"), b.id("PermissionSet", "Name = 'Engagement_Viewer'")
+	reads := func(client string) int {
+		b.token = b.signIn("acme", client, "secret")
+		status, _ := b.object("/sobjects/Engagement__c/describe")
+		return status
+	}
+	require.Equal(t, http.StatusOK, reads("seller"))
+	status, _ := b.call(http.MethodPost, "/sobjects/Engagement__c", `{"Title__c":"x"}`)
+	require.Equal(t, http.StatusForbidden, status, "to look is not to write")
+	require.Equal(t, http.StatusNotFound, reads("intern"))
+	b.token = b.signIn("acme", "app", "secret")
+	status, body := b.call(http.MethodPost, "/sobjects/PermissionSetAssignment", `{"AssigneeId":"`+intern+`","PermissionSetId":"`+set+`"}`)
+	require.Equal(t, http.StatusCreated, status, body)
+	require.Equal(t, http.StatusOK, reads("intern"), "an assignment holds at once")
 }
 
 func TestAPackageOfAnOlderVersionHasFewerFields(t *testing.T) {
