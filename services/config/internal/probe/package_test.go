@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -11,6 +12,27 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 )
+
+// Tooling has a layout of each object in use, and one of leads that nobody uses.
+func (o *org) Tooling(_ context.Context, soql string) ([]salesforce.Record, error) {
+	if o.toolingErr != nil {
+		return nil, o.toolingErr
+	}
+	switch {
+	case strings.Contains(soql, "FROM ProfileLayout"):
+		return []salesforce.Record{{"LayoutId": "1"}, {"LayoutId": "2"}}, nil
+	case strings.Contains(soql, "SELECT Metadata FROM Layout WHERE Id = '1'"):
+		return []salesforce.Record{{"Metadata": map[string]any{"relatedLists": []any{map[string]any{"relatedList": "tl__Engagement__c.tl__Contact__c"}}}}}, nil
+	case strings.Contains(soql, "SELECT Metadata"):
+		return []salesforce.Record{{"Metadata": map[string]any{"relatedLists": []any{map[string]any{"relatedList": o.leadList}}}}}, nil
+	case strings.Contains(soql, "FROM FlexiPage"):
+		return o.pages, nil
+	}
+	return []salesforce.Record{
+		{"Id": "2", "Name": "Lead Layout", "TableEnumOrId": "Lead"}, {"Id": "1", "Name": "Contact Layout", "TableEnumOrId": "Contact"},
+		{"Id": "3", "Name": "Example", "TableEnumOrId": "Lead"},
+	}, nil
+}
 
 func TestTheVersionOfThePackageIsToldByWhatItBrings(t *testing.T) {
 	t.Attr("requirement", "LOOM-7")

@@ -85,26 +85,6 @@ func (o *org) Query(context.Context, string) ([]salesforce.Record, error) {
 	return o.rows, o.queryErr
 }
 
-func (o *org) Tooling(_ context.Context, soql string) ([]salesforce.Record, error) {
-	if o.toolingErr != nil {
-		return nil, o.toolingErr
-	}
-	switch {
-	case strings.Contains(soql, "FROM ProfileLayout"):
-		return []salesforce.Record{{"LayoutId": "1"}, {"LayoutId": "2"}}, nil
-	case strings.Contains(soql, "SELECT Metadata FROM Layout WHERE Id = '1'"):
-		return []salesforce.Record{{"Metadata": map[string]any{"relatedLists": []any{map[string]any{"relatedList": "tl__Engagement__c.tl__Contact__c"}}}}}, nil
-	case strings.Contains(soql, "SELECT Metadata"):
-		return []salesforce.Record{{"Metadata": map[string]any{"relatedLists": []any{map[string]any{"relatedList": o.leadList}}}}}, nil
-	case strings.Contains(soql, "FROM FlexiPage"):
-		return o.pages, nil
-	}
-	return []salesforce.Record{
-		{"Id": "2", "Name": "Lead Layout", "TableEnumOrId": "Lead"}, {"Id": "1", "Name": "Contact Layout", "TableEnumOrId": "Contact"},
-		{"Id": "3", "Name": "Example", "TableEnumOrId": "Lead"},
-	}, nil
-}
-
 func (o *org) Describe(ctx context.Context, object string) (*salesforce.ObjectDescribe, error) {
 	defer o.enter()()
 	o.mu.Lock()
