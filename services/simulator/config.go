@@ -129,8 +129,9 @@ type (
 	Profile = scenario.Profile
 	// PermissionSet lets its users do more than their profile does.
 	PermissionSet = scenario.PermissionSet
-	// Layout is a page layout, RecordPage a record page of the Lightning App Builder.
-	Layout     = scenario.Layout
+	// Layout is a page layout.
+	Layout = scenario.Layout
+	// RecordPage is a record page of the Lightning App Builder.
 	RecordPage = scenario.RecordPage
 	// API is what an org's edition and contract allow.
 	API = scenario.API

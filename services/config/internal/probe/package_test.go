@@ -29,7 +29,8 @@ func (o *org) Tooling(_ context.Context, soql string) ([]salesforce.Record, erro
 		return o.pages, nil
 	}
 	return []salesforce.Record{
-		{"Id": "2", "Name": "Lead Layout", "TableEnumOrId": "Lead"}, {"Id": "1", "Name": "Contact Layout", "TableEnumOrId": "Contact"},
+		{"Id": "2", "Name": "Lead Layout", "TableEnumOrId": "Lead"},
+		{"Id": "1", "Name": "Contact Layout", "TableEnumOrId": "Contact"},
 		{"Id": "3", "Name": "Example", "TableEnumOrId": "Lead"},
 	}, nil
 }

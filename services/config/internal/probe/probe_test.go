@@ -51,8 +51,10 @@ func newOrg() *org {
 	for name, fields := range map[string][]string{
 		"Task": {"WhoId", "OwnerId", "Subject", "Description", "ActivityDate", "Throughline_Key__c"},
 		"Lead": {"Email", "OwnerId"}, "Contact": {"Email", "OwnerId"}, "CampaignMember": {"CampaignId", "LeadId", "ContactId", "Status"},
-		"Engagement__c": {"External_Id__c", "Title__c", "View_Count__c", "Percent_Watched__c", "Last_Viewed_At__c", "Lead__c", "Contact__c",
-			"CTA_Clicks__c", "Last_CTA_Label__c", "Last_CTA_At__c"},
+		"Engagement__c": {
+			"External_Id__c", "Title__c", "View_Count__c", "Percent_Watched__c", "Last_Viewed_At__c", "Lead__c", "Contact__c",
+			"CTA_Clicks__c", "Last_CTA_Label__c", "Last_CTA_At__c",
+		},
 		"Content__c": {"External_Id__c", "Title__c", "Kind__c"},
 	} {
 		o.objects[name] = &salesforce.ObjectDescribe{Name: name, Createable: true, Updateable: true, Fields: field(fields...)}
