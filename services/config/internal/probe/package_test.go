@@ -13,6 +13,19 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 )
 
+// without hides fields from the user.
+func (o *org) without(object string, fields ...string) {
+	d := *o.objects[object]
+	var left []salesforce.FieldDescribe
+	for _, f := range d.Fields {
+		if !strings.Contains(" "+strings.Join(fields, " ")+" ", " "+f.Name+" ") {
+			left = append(left, f)
+		}
+	}
+	d.Fields = left
+	o.objects[object] = &d
+}
+
 // Tooling has a layout of each object in use, and one of leads that nobody uses.
 func (o *org) Tooling(_ context.Context, soql string) ([]salesforce.Record, error) {
 	if o.toolingErr != nil {

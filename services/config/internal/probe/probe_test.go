@@ -101,19 +101,6 @@ func (o *org) Describe(ctx context.Context, object string) (*salesforce.ObjectDe
 	return nil, &salesforce.Error{Class: salesforce.ClassConfig, Reason: salesforce.ReasonFieldGone, Code: "NOT_FOUND", Status: http.StatusNotFound}
 }
 
-// without hides fields from the user.
-func (o *org) without(object string, fields ...string) {
-	d := *o.objects[object]
-	var left []salesforce.FieldDescribe
-	for _, f := range d.Fields {
-		if !strings.Contains(" "+strings.Join(fields, " ")+" ", " "+f.Name+" ") {
-			left = append(left, f)
-		}
-	}
-	d.Fields = left
-	o.objects[object] = &d
-}
-
 func subject() probe.Subject {
 	return probe.Subject{
 		Connection: &configv1.Connection{
