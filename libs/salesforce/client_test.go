@@ -301,6 +301,7 @@ func TestHosts(t *testing.T) {
 
 	t.Run("ARedirectToAForeignHostIsRefused", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-43")
 		b := setup(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/steal", http.StatusTemporaryRedirect)
 		})

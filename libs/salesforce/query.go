@@ -30,6 +30,12 @@ func (c *Client) QueryAll(ctx context.Context, soql string) ([]Record, error) {
 	return c.query(ctx, "/queryAll", soql)
 }
 
+// Tooling runs a SOQL query of the Tooling API, on what describes the org itself, such as layouts. A user who may not view setup
+// gets INVALID_TYPE. Source: Tooling API Developer Guide, "REST Resources".
+func (c *Client) Tooling(ctx context.Context, soql string) ([]Record, error) {
+	return c.query(ctx, "/tooling/query", soql)
+}
+
 func (c *Client) query(ctx context.Context, path, soql string) ([]Record, error) {
 	var records []Record
 	for record, err := range c.rows(ctx, path, soql) {

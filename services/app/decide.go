@@ -9,7 +9,7 @@ import (
 
 // Decide lends mapping's decision to the config service's previews: what they show is what mapping would do.
 func Decide(c config.PreviewCase) (config.Decision, error) {
-	result, err := decide.New(ready{c.Program}).Map(decide.Input{Workspace: c.Workspace, Resolved: c.Resolved, Now: c.Now})
+	result, err := decide.New(ready{c.Program}).Map(decide.Input{Workspace: c.Workspace, Resolved: c.Resolved, Now: c.Now, TraceParent: c.TraceParent})
 	return config.Decision{
 		Writes: result.Writes, Outcomes: result.Outcomes, Refused: result.Refused, ConditionFalse: result.ConditionFalse > 0,
 	}, err

@@ -22,6 +22,7 @@ func refused(object string, n int, at time.Time) *streamv1.Outcome {
 
 // A rule is named within moments of the first write that failed for a field's sake, not hours later (XC-38).
 func TestARefusedWriteMakesUsAskTheOrg(t *testing.T) {
+	t.Attr("requirement", "XC-38")
 	t.Parallel()
 	broker := stagetest.NewBroker()
 	broker.Create(topic.Outcomes, 1)

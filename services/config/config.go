@@ -71,6 +71,8 @@ type Config struct {
 	IntegrationHistory time.Duration `yaml:"integration_history"`
 	// OrgTimeout bounds the question to an org when a connection is checked.
 	OrgTimeout time.Duration `yaml:"org_timeout"`
+	// ReadTimeout bounds how long topics are read for one preview of recorded engagements.
+	ReadTimeout time.Duration `yaml:"read_timeout"`
 	// HTTPTimeout bounds one call over HTTP.
 	HTTPTimeout time.Duration `yaml:"http_timeout"`
 	// StopTimeout bounds how long calls under way may take when the service stops.
@@ -171,6 +173,7 @@ func DefaultConfig() Config {
 		WatchPartBytes:     1 << 20,
 		IntegrationHistory: 31 * 24 * time.Hour,
 		OrgTimeout:         30 * time.Second,
+		ReadTimeout:        time.Minute,
 		HTTPTimeout:        2 * time.Minute,
 		StopTimeout:        10 * time.Second,
 	}
@@ -206,6 +209,7 @@ func (c Config) Validate() error {
 	need(c.HTTP == "" || c.TLS.CertFile != "" || c.Plaintext || isLoopback(c.HTTP),
 		"tls: %s is not a loopback address, so tokens would travel in the clear; set tls.cert_file or plaintext", c.HTTP)
 	need(c.HTTPTimeout > 0, "http_timeout: want more than 0")
+	need(c.ReadTimeout > 0, "read_timeout: want more than 0")
 	if err := c.AccessTokens.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("access_tokens.%w", err))
 	}

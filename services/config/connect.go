@@ -19,6 +19,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/diagnose"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/outgoing"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
@@ -39,6 +40,7 @@ type connecting struct {
 	disconnector *lifecycle.Disconnector
 	consent      *consent.Service
 	diagnose     *diagnose.Service
+	networks     *outgoing.Networks
 }
 
 func (a PlatformApp) read() (tokens.App, error) {
@@ -66,6 +68,10 @@ func (s *Service) newConnecting() (*connecting, error) {
 			Clock: s.deps.Clock, Logger: s.deps.Logger,
 		},
 	}
+	c.networks, err = outgoing.New(context.Background(), s.cfg.Connect.OutgoingAddresses, s.cfg.Connect.OutgoingChanges, s.store, s.deps.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("connect.%w", err)
+	}
 	c.custodian = tokens.New(s.cfg.AccessTokens, tokens.Deps{
 		Store: s.store, Leases: s.store, Installation: s.deps.Installation, Observer: c.keeper,
 		Issuer: tokens.Salesforce{TrustedHosts: s.cfg.TrustedHosts, Platform: app}, Clock: s.deps.Clock, Logger: s.deps.Logger,
@@ -74,9 +80,9 @@ func (s *Service) newConnecting() (*connecting, error) {
 		Documents: s.store, Custody: c.custodian, Keeper: c.keeper, Revoker: c.revoker, Installation: s.deps.Installation,
 	}
 	c.diagnose = diagnose.New(s.cfg.Connect.Diagnosis, diagnose.Deps{
-		Documents: s.store, Diagnoses: s.store, Claims: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
+		Documents: s.store, Diagnoses: s.store, Claims: s.store, History: s.store, Tokens: c.custodian, Keeper: c.keeper, Random: rand.Float64,
 		Installation: s.deps.Installation,
-		Addresses:    s.cfg.Connect.OutgoingAddresses,
+		Addresses:    c.networks.InUse,
 		Connect: func(connection *configv1.Connection, access *configv1.GetAccessTokenResponse) (probe.Org, func()) {
 			client := s.orgs().client(connection, access)
 			return client, client.CloseIdle

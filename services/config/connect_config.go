@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/diagnose"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/outgoing"
 )
 
 // Connect bounds how orgs are connected and looked after.
@@ -30,6 +30,8 @@ type Connect struct {
 	// OutgoingAddresses are the networks that calls to Salesforce come from, e.g. 203.0.113.0/28, for orgs that restrict
 	// addresses. They are only published; the network must see to it that calls leave through them.
 	OutgoingAddresses []string `yaml:"outgoing_addresses"`
+	// OutgoingChanges are networks that calls will come from as well, each at least 30 days after it was listed here first.
+	OutgoingChanges []OutgoingChange `yaml:"outgoing_changes"`
 	// RequestsPerSecond bounds the pages for everybody together; twice as many may come at once.
 	RequestsPerSecond int `yaml:"requests_per_second"`
 	// Logins bounds attempts at connecting.
@@ -63,6 +65,8 @@ type (
 	Revoking = lifecycle.RevokeConfig
 	// Diagnosis says what is demanded of orgs and when they are asked.
 	Diagnosis = diagnose.Config
+	// OutgoingChange is a network that calls to Salesforce will come from.
+	OutgoingChange = outgoing.Change
 )
 
 // DefaultConnect serves no pages; everything else has its default.
@@ -92,8 +96,13 @@ func (c Connect) Validate() error {
 		errs = append(errs, errors.New("app.client_id, app.client_secret: set both or neither"))
 	}
 	for i, network := range c.OutgoingAddresses {
-		if _, err := netip.ParsePrefix(network); err != nil {
-			errs = append(errs, fmt.Errorf("outgoing_addresses[%d]: want a network such as 203.0.113.0/28", i))
+		if err := outgoing.CheckNetwork(network); err != nil {
+			errs = append(errs, fmt.Errorf("outgoing_addresses[%d]: %w", i, err))
+		}
+	}
+	for i, change := range c.OutgoingChanges {
+		if err := change.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("outgoing_changes[%d].%w", i, err))
 		}
 	}
 	if c.RequestsPerSecond < 1 {

@@ -105,6 +105,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterConnectionListServiceServer(server, s.api)
 	configv1.RegisterPlanServiceServer(server, s.api)
 	configv1.RegisterCatalogueServiceServer(server, s.api)
+	configv1.RegisterSetupServiceServer(server, s.api)
 	configv1.RegisterRunLogServiceServer(server, s.api)
 	configv1.RegisterNoticeServiceServer(server, s.api)
 	configv1.RegisterPrivacyServiceServer(server, s.privacy)

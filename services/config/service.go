@@ -177,13 +177,16 @@ func (s *Service) newAPI() (*api.Server, error) {
 		Documents: s.store, Directory: s.store, Accounts: s.store, RunLog: s.store, Tokens: s.connect.custodian, Hub: s.hub,
 		Keeper: s.connect.keeper, States: s.store, Secrets: s.connect.custodian, Consent: s.connect.consent, Flows: s.store,
 		Disconnector: s.connect.disconnector, Diagnosis: s.connect.diagnose, Pages: s.connect.listener != nil,
-		OutgoingAddresses: s.cfg.Connect.OutgoingAddresses, Orgs: s.orgs(),
+		Outgoing: s.connect.networks, Demand: s.cfg.Connect.Diagnosis.Demand, Orgs: s.orgs(),
 		Catalogue:      s.catalogue,
 		Notices:        s.store,
 		Notifier:       s.notices,
 		Installation:   s.deps.Installation,
 		Compile:        s.deps.Compile,
 		Decide:         s.deps.Decide,
+		Topics:         s.deps.Topics,
+		ReadTimeout:    s.cfg.ReadTimeout,
+		Persons:        s.store,
 		CheckLoginURL:  loginPolicy{embedded: s.cfg.Embedded, trusted: s.cfg.TrustedHosts}.check,
 		CheckRetention: s.cfg.RunLog.Retention.Check,
 		Plans:          s.cfg.Plans,
@@ -241,7 +244,7 @@ func (s *Service) newRunLog() (*stage.Stage, error) {
 	return stage.NewPipeline(s.cfg.RunLog.Stage, stage.Deps{
 		Broker: s.deps.Broker, Logger: s.deps.Logger, Clock: s.deps.Clock, Tracer: s.deps.Tracer, Meter: s.deps.Meter,
 		DeadLetter: s.deps.DeadLetter,
-	}, runlog.NewProcessor(s.store, s.catalogue))
+	}, runlog.NewProcessor(s.store, s.catalogue, s.connect.diagnose))
 }
 
 // Addr is the address of the gRPC service, with the port that was taken if Config.Listen names port 0.

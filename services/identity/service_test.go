@@ -244,16 +244,40 @@ func TestService(t *testing.T) {
 	t.Run("SaysThatAnAddressFieldCannotBeSearched", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "LOOM-33")
+		t.Attr("requirement", "ZOOM-4")
 		b := setup(t, func(o *simulator.Org) { o.Encrypted = map[string]string{"Lead.Email": "probabilistic"} })
 		b.cfg.Retry.MaxAge = time.Millisecond
 		b.run()
 		b.produce("mia@example.com", "owner@acme.example")
+		require.Eventually(t, func() bool { return len(b.broker.Records(topic.Unresolved)) > 0 }, 20*time.Second, 5*time.Millisecond, "it is parked first")
+		require.Empty(t, b.broker.Records(topic.Resolved), "nobody says that there is no match")
 		require.Eventually(t, func() bool { return len(b.broker.Records(topic.DeadLetters)) == 1 }, 20*time.Second, 5*time.Millisecond)
 		o := new(streamv1.Outcome)
 		require.NoError(t, proto.Unmarshal(b.broker.Records(topic.Outcomes)[0].Value, o))
 		require.Equal(t, streamv1.Status_STATUS_FAILED, o.GetStatus())
 		require.Equal(t, streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, o.GetReason())
 		require.NotContains(t, o.GetDetail(), "mia")
+	})
+
+	t.Run("FindsTheStoredAndTheLowerCaseForm", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "ZOOM-4")
+		b := setup(t, func(o *simulator.Org) {
+			o.Encrypted = map[string]string{"Lead.Email": "deterministic", "Contact.Email": "deterministic"}
+		},
+			people("Lead", map[string]any{"LastName": "Sato", "Company": "C", "Email": "Mia@Example.com"}),
+			people("Contact", map[string]any{"LastName": "Sato", "Email": "mia@example.com"}),
+		)
+		b.run()
+		b.produce("mia@example.com", "owner@acme.example", func(e *streamv1.Engagement) {
+			plain, err := proto.Marshal(&streamv1.PersonalData{Email: "mia@example.com", EmailAsSent: "Mia@Example.com"})
+			require.NoError(t, err)
+			e.Subject.Sealed, err = b.workspace.Keys().Seal(plain)
+			require.NoError(t, err)
+		})
+		got := b.resolved(1)[0]
+		require.NotNil(t, got.GetLead(), "as it was sent, and as the org holds it")
+		require.NotNil(t, got.GetContact(), "in lower case")
 	})
 
 	t.Run("Stress", func(t *testing.T) {

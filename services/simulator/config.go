@@ -127,6 +127,12 @@ type (
 	App = scenario.App
 	// Profile limits what its users may do.
 	Profile = scenario.Profile
+	// PermissionSet lets its users do more than their profile does.
+	PermissionSet = scenario.PermissionSet
+	// Layout is a page layout.
+	Layout = scenario.Layout
+	// RecordPage is a record page of the Lightning App Builder.
+	RecordPage = scenario.RecordPage
 	// API is what an org's edition and contract allow.
 	API = scenario.API
 	// Latency is how long requests take.

@@ -43,6 +43,7 @@ func (s *Simulator) control() http.Handler {
 	mux.HandleFunc("POST /_sim/sessions", s.endSessions)
 	mux.HandleFunc("POST /_sim/quota", s.setQuota)
 	mux.HandleFunc("POST /_sim/rules", s.setRules)
+	mux.HandleFunc("POST /_sim/move", s.move)
 	mux.HandleFunc("POST /_sim/convert", s.convert)
 	mux.HandleFunc("POST /_sim/merge", s.merge)
 	mux.HandleFunc("POST /_sim/undelete", s.undelete)

@@ -26,7 +26,9 @@ func (s *Simulator) Handler() http.Handler {
 		case t == nil || r.URL.Path == "/style.css":
 			pages.Orgs(w, r)
 		case isAPI(r.URL.Path):
-			t.rest.ServeHTTP(w, r)
+			if r = t.atNewAddress(w, r); r != nil {
+				t.rest.ServeHTTP(w, r)
+			}
 		default:
 			pages.Org(w, r, s.page(t))
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
@@ -31,6 +32,7 @@ type tenant struct {
 	changes *changes.Log   // nil when there are no change events
 	deliver *quota.Quota   // of change events
 	saved   [4]quota.State // in the order of quotas; used by Run's goroutine and by Close after it
+	moved   atomic.Pointer[string]
 }
 
 func (s *Simulator) tenant(o *org.Org, spec scenario.Org, ordinal int) *tenant {

@@ -182,6 +182,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 			return g.State(now).Open && (class == streamv1.Priority_PRIORITY_UNSPECIFIED || g.Admits(class, now).Open)
 		},
 		Room: func(a parking.Action) int {
+			if !s.gates.Gate(a.Workspace, a.Connection).Object(a.Object).Open {
+				return 0
+			}
 			return s.paused.Room(refusals.Action(a), s.deps.Clock.Now())
 		},
 		Erased: func(workspace, personKey string, at time.Time) bool {

@@ -31,9 +31,10 @@ was retired, a right was taken away.`,
 		Example: `  throughline catalogue objects --workspace acme --connection production --search task
   throughline catalogue describe --workspace acme --connection production Task
   throughline catalogue check -f acme.yaml
-  throughline catalogue broken --workspace acme`,
+  throughline catalogue broken --workspace acme
+  throughline catalogue missing -f acme.yaml`,
 	}
-	cmd.AddCommand(newCatalogueObjects(), newCatalogueDescribe(), newCatalogueCheck(), newCatalogueBroken(), newCatalogueRefresh())
+	cmd.AddCommand(newCatalogueObjects(), newCatalogueDescribe(), newCatalogueCheck(), newCatalogueBroken(), newCatalogueRefresh(), newCatalogueMissing())
 	return cmd
 }
 

@@ -28,7 +28,8 @@ type connectFlags struct {
 	setupLink, noWait, asJSON      bool
 	lifetime, pollEvery            time.Duration
 	acceptOrg, acceptFlow          string
-	replaceSecret                  bool
+	replaceSecret, guide           bool
+	lang                           string
 	needsPackage, needsPackageSays bool
 }
 
@@ -46,16 +47,25 @@ With --setup-link the address is for somebody else, an administrator of the Sale
 once, and for seven days. An org that was connected before keeps everything; another org must be accepted.
 
 The app is the platform's own, or your own with --client-id and --client-secret-file. Register its callback address, which is
-printed too, character by character.`,
+printed too, character by character. --guide prints how an app is registered, field by field, for this installation.`,
 		Example: `  throughline connect --workspace acme production
+  throughline connect --workspace acme --guide                        # how to register an app of your own
   throughline connect --workspace acme uat --sandbox --source immedio
   throughline connect --workspace acme production --login-url https://acme.my.salesforce.com --client-id 3MVG9… --client-secret-file secret
   throughline connect --workspace acme phone --source zoom --phone-role admin --third-party-dialling --expected-email hana@acme.example
   throughline connect --workspace acme production --setup-link       # for the Salesforce administrator, who finishes it
   throughline connect --workspace acme production --flow 0199… --accept-org 00D5e000000AbCdEAK
   throughline connect --workspace acme production --replace-secret --client-secret-file secret   # tried first; the old one stays if it fails`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.guide {
+				return cobra.MaximumNArgs(1)(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.guide {
+				return printAppGuides(cmd.Context(), &t, guideRequest{f.options.GetWorkspace(), f.lang, f.asJSON}, cmd.OutOrStdout())
+			}
 			f.options.Connection = args[0]
 			f.needsPackageSays = cmd.Flags().Changed("needs-package")
 			if err := f.fill(cmd.InOrStdin()); err != nil {
@@ -83,6 +93,9 @@ func (f *connectFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.options.LoginUrl, "login-url", "", "My Domain `address` where the user logs in; default: Salesforce's general one")
 	flags.StringVar(&f.settings.Source, "source", "", "whose editions and demands apply: loom, immedio, zoom, walkme or hopin")
 	flags.BoolVar(&f.needsPackage, "needs-package", false, "Throughline's package must be in the org")
+	flags.StringVar(&f.settings.PackageVersion, "package-version", "", "the least `version` of the package, e.g. 1.1; default: the installation's")
+	flags.BoolVar(&f.guide, "guide", false, "only print how to register an app at Salesforce")
+	flags.StringVar(&f.lang, "lang", "en", "language of the guide: en or ja")
 	flags.StringVar(&f.pkce, "pkce", "", "auto, on or off")
 	flags.StringVar(&f.options.ClientId, "client-id", "", "consumer key of your own app")
 	flags.StringVar(&f.secretFile, "client-secret-file", "", "`file` with its consumer secret, or - for standard input")
@@ -212,6 +225,9 @@ func (f *connectFlags) printLink(w io.Writer, flow *configv1.ConnectFlow, link s
 		flow.GetExpiresAt().AsTime().Local().Format("2006-01-02 15:04 MST"), link, flow.GetCallbackUrl())
 	if networks := flow.GetOutgoingAddresses(); len(networks) > 0 {
 		fmt.Fprintf(w, "Our calls come from %s\n", strings.Join(networks, ", "))
+	}
+	for _, c := range flow.GetOutgoingChanges() {
+		fmt.Fprintf(w, "From %s on they come from %s as well; allow it in time\n", c.GetFrom().AsTime().Format(time.RFC3339), c.GetNetwork())
 	}
 	fmt.Fprintf(w, "The attempt is %s\n", flow.GetId())
 	return nil

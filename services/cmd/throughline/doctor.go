@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
 // doctorFlags are the flags of `throughline doctor`.
@@ -147,19 +148,21 @@ func printDiagnosis(w io.Writer, d *configv1.Diagnosis, lang string) error {
 		}
 		mark, where := marks[r.GetStatus()], texts.GetWhere()
 		if r.GetStatus() == configv1.ProbeStatus_PROBE_STATUS_BLOCKED {
-			mark += " " + strings.TrimPrefix(r.GetReason().String(), "REASON_")
+			if r.GetReason() != streamv1.Reason_REASON_UNSPECIFIED {
+				mark += " " + strings.TrimPrefix(r.GetReason().String(), "REASON_")
+			}
 			if !r.GetRequired() {
 				mark = strings.Replace(mark, "✗", "!", 1)
 			}
 		} else {
 			where = ""
 		}
-		finding := texts.GetFinding()
-		if r.GetDetail() != "" {
-			finding += " (" + r.GetDetail() + ")"
-		}
-		t.AppendRow(table.Row{r.GetProbe(), mark, finding, where})
+		t.AppendRow(table.Row{r.GetProbe(), mark, withDetail(texts.GetFinding(), r.GetDetail()), where})
 	}
 	t.Render()
+	if d.GetPackage() != nil {
+		printPackage(w, lang, d.GetPackage())
+	}
+	printLayouts(w, d.GetLayouts())
 	return nil
 }

@@ -24,6 +24,7 @@ type previewFlags struct {
 	workspace, saved string
 	samples          string
 	asJSON, inputs   bool
+	recorded         recordedFlags
 }
 
 func newPreview() *cobra.Command {
@@ -32,15 +33,20 @@ func newPreview() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "preview {-f <file>... | --workspace <id> --saved <integration>}",
 		GroupID: "look",
-		Short:   "What an integration would write of sample engagements, without writing",
+		Short:   "What an integration would write of sample or recorded engagements, without writing",
 		Long: `Runs integrations over samples with the very code that runs them in production, and shows every record with its fields and
 where each value comes from, or why there is none. Nothing is saved, written or asked of an org.
 
 Samples are a JSON array, or JSON objects one after the other: each an engagement message, or an object with an engagement, the
-viewer's personal data and the resolution. --print-samples prints the built-in ones, to begin with.`,
+viewer's personal data and the resolution. --print-samples prints the built-in ones, to begin with.
+
+--engagement, --event and --newest take engagements of the workspace that the pipeline still has. What depends on addresses and
+names is shown as it would be for a made-up person; --reveal shows it as it is to those who may see it, and is audited.`,
 		Example: `  throughline preview -f integration.yaml
   throughline preview -f integration.yaml --samples mine.json --json
   throughline preview --workspace acme --saved follow-up
+  throughline preview -f integration.yaml --newest 20                # of the newest engagements of the workspace
+  throughline preview -f integration.yaml --event 0199d5a2-…         # of the visit that this event belongs to
   throughline preview -f integration.yaml --print-samples > mine.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,6 +67,7 @@ viewer's personal data and the resolution. --print-samples prints the built-in o
 	flags.StringVar(&f.samples, "samples", "", "JSON `file` with samples; without it, built-in ones")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
 	flags.BoolVar(&f.inputs, "print-samples", false, "print the samples instead of what would be written")
+	f.recorded.register(cmd)
 	cmd.MarkFlagsMutuallyExclusive("file", "saved")
 	cmd.MarkFlagsOneRequired("file", "saved")
 	cmd.MarkFlagsMutuallyExclusive("json", "print-samples")
@@ -78,12 +85,16 @@ func (f *previewFlags) requests(stdin io.Reader) ([]previewRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorded, err := f.recorded.selection()
+	if err != nil {
+		return nil, err
+	}
 	if f.saved != "" {
 		if f.workspace == "" {
 			return nil, errors.New("--saved: name the --workspace, too")
 		}
 		return []previewRequest{{f.saved, &configv1.PreviewIntegrationRequest{
-			Workspace: f.workspace, Subject: &configv1.PreviewIntegrationRequest_Saved{Saved: f.saved}, Samples: samples,
+			Workspace: f.workspace, Subject: &configv1.PreviewIntegrationRequest_Saved{Saved: f.saved}, Samples: samples, Recorded: recorded,
 		}}}, nil
 	}
 	integrations, err := readIntegrations(stdin, f.files)
@@ -93,7 +104,7 @@ func (f *previewFlags) requests(stdin io.Reader) ([]previewRequest, error) {
 	var out []previewRequest
 	for _, i := range integrations {
 		out = append(out, previewRequest{i.GetId(), &configv1.PreviewIntegrationRequest{
-			Workspace: i.GetWorkspace(), Subject: &configv1.PreviewIntegrationRequest_Integration{Integration: i}, Samples: samples,
+			Workspace: i.GetWorkspace(), Subject: &configv1.PreviewIntegrationRequest_Integration{Integration: i}, Samples: samples, Recorded: recorded,
 		}})
 	}
 	return out, nil
@@ -210,7 +221,7 @@ func printInputs(w io.Writer, results []*configv1.PreviewResult) error {
 
 func printPreview(w io.Writer, integration string, results []*configv1.PreviewResult) error {
 	for _, r := range results {
-		if _, err := fmt.Fprintf(w, "%s · %s\n", integration, r.GetSample()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s · %s%s\n", integration, r.GetSample(), recordedText(r.GetRecorded())); err != nil {
 			return err
 		}
 		for _, write := range r.GetWrites() {

@@ -48,11 +48,11 @@ func (r *round) addAccount(viewer string, p Party) (key string) {
 		return key
 	}
 	address, err := p.Address()
-	if err != nil || address == "" {
+	if err != nil || address.Email == "" {
 		r.unreadable[viewer] = true
 		return key
 	}
-	r.wantAccounts[key] = accountOf{viewer: viewer, address: address}
+	r.wantAccounts[key] = accountOf{viewer: viewer, address: address.Email}
 	return key
 }
 

@@ -12,7 +12,16 @@ type Party struct {
 	// Key is the keyed hash of the address; "" when there is nobody.
 	Key string
 	// Address opens the sealed address. It is called only when the answer is not known yet.
-	Address func() (string, error)
+	Address func() (Address, error)
+}
+
+// Address is somebody's.
+type Address struct {
+	// Email is the normalised address; people are told apart by it alone.
+	Email string
+	// AsSent is how it was sent where its letters' case is another, "" otherwise. An org whose addresses are encrypted
+	// deterministically, with regard to case, finds only the form that it holds (ZOOM-4).
+	AsSent string
 }
 
 // Ask is a question about one viewer and one content owner in one org.

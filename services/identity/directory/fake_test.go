@@ -203,7 +203,7 @@ func party(address string) directory.Party {
 	if address == "" {
 		return directory.Party{}
 	}
-	return directory.Party{Key: "key of " + address, Address: func() (string, error) { return address, nil }}
+	return directory.Party{Key: "key of " + address, Address: func() (directory.Address, error) { return directory.Address{Email: address}, nil }}
 }
 
 func ask(viewer, owner string) directory.Ask {

@@ -81,19 +81,27 @@ func (q querier) one(ctx context.Context, start string, values []string) ([]sale
 	return append(first, second...), err
 }
 
-// variants returns the spellings under which an org may hold the addresses: as they are, and with the domain in its
-// international form (IMM-31). Case does not matter to Salesforce.
-func variants(byKey map[string]string) []string {
+// variants returns the spellings under which an org may hold the addresses: as they are, as they were sent, and with the domain
+// in its international form (IMM-31). Case does not matter to Salesforce, but for fields that are encrypted deterministically
+// with regard to it (ZOOM-4). Source: Salesforce Help, "Filter Encrypted Data with Deterministic Encryption".
+func variants(byKey map[string]string, sent map[string]map[string]bool) []string {
 	set := make(map[string]bool, len(byKey))
 	for _, address := range byKey {
-		set[address] = true
-		if local, domain, ok := strings.Cut(address, "@"); ok && strings.Contains(domain, "xn--") {
-			if international, err := idna.ToUnicode(domain); err == nil {
-				set[local+"@"+international] = true
-			}
+		spell(set, address)
+		for other := range sent[address] {
+			spell(set, other)
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+func spell(set map[string]bool, address string) {
+	set[address] = true
+	if local, domain, ok := strings.Cut(address, "@"); ok && strings.Contains(domain, "xn--") {
+		if international, err := idna.ToUnicode(domain); err == nil {
+			set[local+"@"+international] = true
+		}
+	}
 }
 
 func byAddress(byKey map[string]string) map[string][]string {

@@ -38,10 +38,12 @@ type round struct {
 	accounts map[string][]match.Account
 	// What must be asked: the key of each address. An address that does not open is in unreadable by its key.
 	viewers, contentOwners map[string]string
-	unreadable             map[string]bool
-	wantAccounts           map[string]accountOf
-	persons                persons
-	err                    error
+	// sent are other spellings of those addresses, by address.
+	sent         map[string]map[string]bool
+	unreadable   map[string]bool
+	wantAccounts map[string]accountOf
+	persons      persons
+	err          error
 }
 
 // member is one ask's place in the round.
@@ -62,6 +64,7 @@ func newRound(dir *Salesforce, key string, first *Ask) *round {
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
 		accounts: map[string][]match.Account{}, wantAccounts: map[string]accountOf{},
+		sent: map[string]map[string]bool{},
 	}
 }
 
@@ -106,11 +109,17 @@ func (r *round) open(key string, p Party, missing map[string]string) {
 	}
 	r.dir.stats.Misses.Add(1)
 	address, err := p.Address()
-	if err != nil || address == "" {
+	if err != nil || address.Email == "" {
 		r.unreadable[key] = true
 		return
 	}
-	missing[key] = address
+	missing[key] = address.Email
+	if address.AsSent != "" {
+		if r.sent[address.Email] == nil {
+			r.sent[address.Email] = map[string]bool{}
+		}
+		r.sent[address.Email][address.AsSent] = true
+	}
 }
 
 // known reports whether the org need not be asked.
@@ -168,7 +177,7 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	}
 	var leads, contacts, accounts, users []salesforce.Record
 	g, gctx := errgroup.WithContext(ctx)
-	if addresses := variants(r.viewers); len(addresses) > 0 {
+	if addresses := variants(r.viewers, r.sent); len(addresses) > 0 {
 		g.Go(func() (err error) {
 			leads, err = r.having(gctx, q, match.Lead, addresses)
 			return err
@@ -182,7 +191,7 @@ func (r *round) ask(ctx context.Context, org Org) error {
 			return err
 		})
 	}
-	if addresses := variants(r.contentOwners); len(addresses) > 0 {
+	if addresses := variants(r.contentOwners, r.sent); len(addresses) > 0 {
 		if r.how.SandboxSuffix {
 			addresses = suffixed(addresses)
 		}

@@ -58,6 +58,19 @@ func TestLook(t *testing.T) {
 		require.ElementsMatch(t, []string{"00Q1", "0031"}, idsOf(b.look("mia@xn--bcher-kva.example")[0]))
 	})
 
+	t.Run("TheFormThatWasSentIsTriedToo", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "ZOOM-4")
+		b := setup(t)
+		sent := directory.Party{Key: "key of mia@example.com", Address: func() (directory.Address, error) {
+			return directory.Address{Email: "mia@example.com", AsSent: "Mia@Example.com"}, nil
+		}}
+		require.NoError(t, b.dir.Look(t.Context(), []directory.Ask{{Workspace: "acme", Connection: "prod", Viewer: sent}})[0].Err)
+		for _, soql := range b.org.asked() {
+			require.Contains(t, soql, "IN ('Mia@Example.com','mia@example.com')")
+		}
+	})
+
 	t.Run("FurtherFieldsMayHoldTheAddress", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "IMM-31")
@@ -124,7 +137,7 @@ func TestLook(t *testing.T) {
 		b := setup(t)
 		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
 		sealed := ask("", "")
-		sealed.Viewer = directory.Party{Key: "x", Address: func() (string, error) { return "", errors.New("wrong key") }}
+		sealed.Viewer = directory.Party{Key: "x", Address: func() (directory.Address, error) { return directory.Address{}, errors.New("wrong key") }}
 		answers := b.dir.Look(t.Context(), []directory.Ask{sealed, ask("mia@example.com", "")})
 		require.ErrorIs(t, answers[0].Err, directory.ErrUnreadable)
 		require.NoError(t, answers[1].Err)

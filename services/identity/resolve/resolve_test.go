@@ -41,7 +41,7 @@ func (d *fakeDirectory) Look(_ context.Context, asks []directory.Ask) []director
 			answers[i].Err = directory.ErrUnreadable
 			continue
 		}
-		d.asked = append(d.asked, a.Connection+" "+address)
+		d.asked = append(d.asked, a.Connection+" "+address.Email)
 		answers[i] = d.answers[a.Connection]
 	}
 	return answers

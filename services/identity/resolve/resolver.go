@@ -185,17 +185,17 @@ func described(e *streamv1.Engagement) *streamv1.Content {
 }
 
 // opener returns a function that opens sealed personal data. Promise 8: the address goes into a query and nowhere else.
-func (j *job) opener(sealed []byte) func() (string, error) {
-	return func() (string, error) {
+func (j *job) opener(sealed []byte) func() (directory.Address, error) {
+	return func() (directory.Address, error) {
 		plain, err := j.workspace.Keys().Open(sealed)
 		if err != nil {
-			return "", err
+			return directory.Address{}, err
 		}
 		var data streamv1.PersonalData
 		if err := proto.Unmarshal(plain, &data); err != nil {
-			return "", err
+			return directory.Address{}, err
 		}
-		return data.GetEmail(), nil
+		return directory.Address{Email: data.GetEmail(), AsSent: data.GetEmailAsSent()}, nil
 	}
 }
 

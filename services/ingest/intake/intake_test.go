@@ -287,6 +287,20 @@ func TestViewerWithWeakEvidence(t *testing.T) {
 	}
 }
 
+func TestAnAddressIsKeptAsItWasSentWhereItsLettersDiffer(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "ZOOM-4")
+	for sent, want := range map[string]string{
+		" A@b.Example": "A@b.Example", "a@b.example": "", "ａ@b.example": "", "a@b.example ": "",
+	} {
+		b := setup(t)
+		a, _ := activity(t, b.take(t, raw(strings.Replace(progress, viewer, `"viewer":{"email":"`+sent+`","evidence":"asked"}`, 1))))
+		data := b.open(t, a.GetSubject().GetSealed())
+		require.Equal(t, "a@b.example", data.GetEmail(), sent)
+		require.Equal(t, want, data.GetEmailAsSent(), sent)
+	}
+}
+
 func TestEventWithoutAnIDGetsOneFromItsBytesWhereAllowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

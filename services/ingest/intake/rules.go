@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	sourcev1 "github.com/throughline-dev/throughline/proto/throughline/source/v1"
@@ -95,7 +96,18 @@ func checkTime(c *candidate, ahead time.Duration) error {
 // address is one normalised address with the name that came with it; the zero value is nobody.
 type address struct {
 	email, name string
-	evidence    streamv1.Evidence
+	// sent is the address as it was sent, where only its letters' case is another.
+	sent     string
+	evidence streamv1.Evidence
+}
+
+// spelling returns an address as it was sent if its letters' case is all that differs from the normalised one (ZOOM-4).
+func spelling(raw, email string) string {
+	raw = strings.TrimSpace(raw)
+	if raw == email || strings.ToLower(raw) != email {
+		return ""
+	}
+	return raw
 }
 
 // identify finds out whom the event is about, as far as it says so.
@@ -106,7 +118,7 @@ func identify(c *candidate) error {
 		if err != nil {
 			c.warnings |= event.OwnerDropped
 		} else {
-			c.owner = address{email: email, name: content.GetOwnerName()}
+			c.owner = address{email: email, name: content.GetOwnerName(), sent: spelling(raw, email)}
 		}
 	}
 	viewer, warning, err := viewerOf(c.event.GetViewer())
@@ -149,7 +161,7 @@ func viewerOf(v *sourcev1.Viewer) (address, event.Warnings, error) {
 		if err != nil {
 			return address{}, 0, errSignedInNoEmail
 		}
-		return address{email: email, name: v.GetName(), evidence: streamv1.Evidence_EVIDENCE_SIGNED_IN}, 0, nil
+		return address{email: email, name: v.GetName(), sent: spelling(v.GetEmail(), email), evidence: streamv1.Evidence_EVIDENCE_SIGNED_IN}, 0, nil
 	case sourcev1.Evidence_EVIDENCE_ASKED:
 		evidence, parse = streamv1.Evidence_EVIDENCE_ASKED, normalize.Email
 	}
@@ -160,5 +172,5 @@ func viewerOf(v *sourcev1.Viewer) (address, event.Warnings, error) {
 	if err != nil {
 		return address{}, event.AddressDropped, nil //nolint:nilerr // it makes the viewer unknown, not the event bad
 	}
-	return address{email: email, name: v.GetName(), evidence: evidence}, 0, nil
+	return address{email: email, name: v.GetName(), sent: spelling(v.GetEmail(), email), evidence: evidence}, 0, nil
 }

@@ -26,8 +26,8 @@ type Subjects struct {
 
 // subjectKey holds the workspace as the settings have it now, so that new keys of a workspace make new subjects.
 type subjectKey struct {
-	workspace   *settings.Workspace
-	email, name string
+	workspace         *settings.Workspace
+	email, name, sent string
 }
 
 type subject struct {
@@ -42,7 +42,7 @@ func NewSubjects(size int) *Subjects {
 
 // get returns the person key and the sealed personal data of a normalised address.
 func (s *Subjects) get(ws *settings.Workspace, a address) (subject, error) {
-	key := subjectKey{workspace: ws, email: a.email, name: a.name}
+	key := subjectKey{workspace: ws, email: a.email, name: a.name, sent: a.sent}
 	if found, ok := s.lookup(key); ok {
 		return found, nil
 	}
@@ -51,7 +51,7 @@ func (s *Subjects) get(ws *settings.Workspace, a address) (subject, error) {
 		return subject{}, err
 	}
 	// The strings are parts of the whole event, which must not be kept for them.
-	key.email, key.name = strings.Clone(key.email), strings.Clone(key.name)
+	key.email, key.name, key.sent = strings.Clone(key.email), strings.Clone(key.name), strings.Clone(key.sent)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keep(key, made)
@@ -69,7 +69,7 @@ func (s *Subjects) lookup(key subjectKey) (subject, bool) {
 		return subject{}, false
 	}
 	delete(s.old, key)
-	key.email, key.name = strings.Clone(key.email), strings.Clone(key.name)
+	key.email, key.name, key.sent = strings.Clone(key.email), strings.Clone(key.name), strings.Clone(key.sent)
 	s.keep(key, found)
 	return found, true
 }
@@ -97,7 +97,7 @@ func (s *Subjects) Len() int {
 }
 
 func seal(ws *settings.Workspace, a address) (subject, error) {
-	plain, err := proto.Marshal(&streamv1.PersonalData{Email: a.email, Name: a.name})
+	plain, err := proto.Marshal(&streamv1.PersonalData{Email: a.email, Name: a.name, EmailAsSent: a.sent})
 	if err != nil {
 		return subject{}, fmt.Errorf("encode personal data: %w", err)
 	}

@@ -81,6 +81,13 @@ func (f *Finder) Find(ctx context.Context, q Query) (*Journey, error) {
 	return j, f.followVisit(ctx, j, visitID)
 }
 
+// Activity finds the activity of one event; nil, and no error, if it is not there any more. It reads the activities topic only.
+func (f *Finder) Activity(ctx context.Context, q Query) (*streamv1.Activity, Place, error) {
+	j := &Journey{Workspace: q.Workspace, EventID: q.EventID}
+	err := f.findActivity(ctx, q, j)
+	return j.Activity, j.ActivityPlace, err
+}
+
 func (f *Finder) findActivity(ctx context.Context, q Query, j *Journey) error {
 	from := q.Since
 	if at, ok := idTime(q.EventID); from.IsZero() && ok {

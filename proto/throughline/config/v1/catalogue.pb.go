@@ -1373,7 +1373,9 @@ type PreviewIntegrationRequest struct {
 	//	*PreviewIntegrationRequest_Saved
 	Subject isPreviewIntegrationRequest_Subject `protobuf_oneof:"subject"`
 	// What to run it over; empty: built-in samples.
-	Samples       []*PreviewSample `protobuf:"bytes,4,rep,name=samples,proto3" json:"samples,omitempty"`
+	Samples []*PreviewSample `protobuf:"bytes,4,rep,name=samples,proto3" json:"samples,omitempty"`
+	// Engagements of the workspace to run it over, in place of samples.
+	Recorded      *RecordedSelection `protobuf:"bytes,45,opt,name=recorded,proto3" json:"recorded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1447,6 +1449,13 @@ func (x *PreviewIntegrationRequest) GetSamples() []*PreviewSample {
 	return nil
 }
 
+func (x *PreviewIntegrationRequest) GetRecorded() *RecordedSelection {
+	if x != nil {
+		return x.Recorded
+	}
+	return nil
+}
+
 type isPreviewIntegrationRequest_Subject interface {
 	isPreviewIntegrationRequest_Subject()
 }
@@ -1465,6 +1474,129 @@ func (*PreviewIntegrationRequest_Integration) isPreviewIntegrationRequest_Subjec
 
 func (*PreviewIntegrationRequest_Saved) isPreviewIntegrationRequest_Subject() {}
 
+// RecordedSelection chooses among the engagements that the pipeline still has.
+type RecordedSelection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which.
+	//
+	// Types that are valid to be assigned to Which:
+	//
+	//	*RecordedSelection_EngagementId
+	//	*RecordedSelection_EventId
+	//	*RecordedSelection_Newest
+	Which isRecordedSelection_Which `protobuf_oneof:"which"`
+	// Not older than this; absent: 7 days, or for an event the time its id carries.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Show what depends on addresses and names as it is: for owners, administrators and privacy officers only, and audited.
+	// Otherwise it is shown as it would be for a made-up person.
+	Reveal        bool `protobuf:"varint,5,opt,name=reveal,proto3" json:"reveal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordedSelection) Reset() {
+	*x = RecordedSelection{}
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordedSelection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordedSelection) ProtoMessage() {}
+
+func (x *RecordedSelection) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordedSelection.ProtoReflect.Descriptor instead.
+func (*RecordedSelection) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RecordedSelection) GetWhich() isRecordedSelection_Which {
+	if x != nil {
+		return x.Which
+	}
+	return nil
+}
+
+func (x *RecordedSelection) GetEngagementId() string {
+	if x != nil {
+		if x, ok := x.Which.(*RecordedSelection_EngagementId); ok {
+			return x.EngagementId
+		}
+	}
+	return ""
+}
+
+func (x *RecordedSelection) GetEventId() string {
+	if x != nil {
+		if x, ok := x.Which.(*RecordedSelection_EventId); ok {
+			return x.EventId
+		}
+	}
+	return ""
+}
+
+func (x *RecordedSelection) GetNewest() int32 {
+	if x != nil {
+		if x, ok := x.Which.(*RecordedSelection_Newest); ok {
+			return x.Newest
+		}
+	}
+	return 0
+}
+
+func (x *RecordedSelection) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RecordedSelection) GetReveal() bool {
+	if x != nil {
+		return x.Reveal
+	}
+	return false
+}
+
+type isRecordedSelection_Which interface {
+	isRecordedSelection_Which()
+}
+
+type RecordedSelection_EngagementId struct {
+	// The newest revision of one engagement.
+	EngagementId string `protobuf:"bytes,1,opt,name=engagement_id,json=engagementId,proto3,oneof"`
+}
+
+type RecordedSelection_EventId struct {
+	// The newest revision of the visit that an event belongs to.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3,oneof"`
+}
+
+type RecordedSelection_Newest struct {
+	// The newest ones, each in its newest revision.
+	Newest int32 `protobuf:"varint,3,opt,name=newest,proto3,oneof"`
+}
+
+func (*RecordedSelection_EngagementId) isRecordedSelection_Which() {}
+
+func (*RecordedSelection_EventId) isRecordedSelection_Which() {}
+
+func (*RecordedSelection_Newest) isRecordedSelection_Which() {}
+
 // PreviewIntegrationResponse returns what would be written.
 type PreviewIntegrationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1476,7 +1608,7 @@ type PreviewIntegrationResponse struct {
 
 func (x *PreviewIntegrationResponse) Reset() {
 	*x = PreviewIntegrationResponse{}
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1620,7 @@ func (x *PreviewIntegrationResponse) String() string {
 func (*PreviewIntegrationResponse) ProtoMessage() {}
 
 func (x *PreviewIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1633,7 @@ func (x *PreviewIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*PreviewIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{20}
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PreviewIntegrationResponse) GetResults() []*PreviewResult {
@@ -1523,14 +1655,16 @@ type PreviewResult struct {
 	// Why the integration has nothing to say of the sample; empty when it has.
 	PassedOver string `protobuf:"bytes,4,opt,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
 	// The samples that were run, so that they can be changed and sent again.
-	Input         *PreviewSample `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`
+	Input *PreviewSample `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`
+	// Which engagement it was, for a recorded one. Its input is left out unless personal data is shown.
+	Recorded      *RecordedEngagement `protobuf:"bytes,45,opt,name=recorded,proto3" json:"recorded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewResult) Reset() {
 	*x = PreviewResult{}
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1676,7 @@ func (x *PreviewResult) String() string {
 func (*PreviewResult) ProtoMessage() {}
 
 func (x *PreviewResult) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1689,7 @@ func (x *PreviewResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewResult.ProtoReflect.Descriptor instead.
 func (*PreviewResult) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{21}
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PreviewResult) GetSample() string {
@@ -1593,6 +1727,104 @@ func (x *PreviewResult) GetInput() *PreviewSample {
 	return nil
 }
 
+func (x *PreviewResult) GetRecorded() *RecordedEngagement {
+	if x != nil {
+		return x.Recorded
+	}
+	return nil
+}
+
+// RecordedEngagement names an engagement that the pipeline has.
+type RecordedEngagement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	EngagementId string `protobuf:"bytes,1,opt,name=engagement_id,json=engagementId,proto3" json:"engagement_id,omitempty"`
+	// The visit that made this revision.
+	VisitId string `protobuf:"bytes,2,opt,name=visit_id,json=visitId,proto3" json:"visit_id,omitempty"`
+	// Its revision.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// When the visit was last active.
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// Values that depend on personal data are shown as they would be for a made-up person.
+	Masked bool `protobuf:"varint,5,opt,name=masked,proto3" json:"masked,omitempty"`
+	// Nobody was looked for in the connection's org, so that it is shown as if there were nobody.
+	Unresolved    bool `protobuf:"varint,6,opt,name=unresolved,proto3" json:"unresolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordedEngagement) Reset() {
+	*x = RecordedEngagement{}
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordedEngagement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordedEngagement) ProtoMessage() {}
+
+func (x *RecordedEngagement) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordedEngagement.ProtoReflect.Descriptor instead.
+func (*RecordedEngagement) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RecordedEngagement) GetEngagementId() string {
+	if x != nil {
+		return x.EngagementId
+	}
+	return ""
+}
+
+func (x *RecordedEngagement) GetVisitId() string {
+	if x != nil {
+		return x.VisitId
+	}
+	return ""
+}
+
+func (x *RecordedEngagement) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RecordedEngagement) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *RecordedEngagement) GetMasked() bool {
+	if x != nil {
+		return x.Masked
+	}
+	return false
+}
+
+func (x *RecordedEngagement) GetUnresolved() bool {
+	if x != nil {
+		return x.Unresolved
+	}
+	return false
+}
+
 // PreviewWrite is one record.
 type PreviewWrite struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1616,7 +1848,7 @@ type PreviewWrite struct {
 
 func (x *PreviewWrite) Reset() {
 	*x = PreviewWrite{}
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1860,7 @@ func (x *PreviewWrite) String() string {
 func (*PreviewWrite) ProtoMessage() {}
 
 func (x *PreviewWrite) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1873,7 @@ func (x *PreviewWrite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewWrite.ProtoReflect.Descriptor instead.
 func (*PreviewWrite) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{22}
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PreviewWrite) GetAction() string {
@@ -1708,7 +1940,7 @@ type PreviewField struct {
 
 func (x *PreviewField) Reset() {
 	*x = PreviewField{}
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1952,7 @@ func (x *PreviewField) String() string {
 func (*PreviewField) ProtoMessage() {}
 
 func (x *PreviewField) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_catalogue_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1965,7 @@ func (x *PreviewField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewField.ProtoReflect.Descriptor instead.
 func (*PreviewField) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{23}
+	return file_throughline_config_v1_catalogue_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PreviewField) GetValue() *v1.FieldValue {
@@ -1882,22 +2114,42 @@ const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"\x05owner\x18\x04 \x01(\v2#.throughline.stream.v1.PersonalDataR\x05owner\x12A\n" +
 	"\n" +
 	"resolution\x18\x05 \x01(\v2!.throughline.stream.v1.ResolutionR\n" +
-	"resolution\"\xfe\x01\n" +
+	"resolution\"\xc4\x02\n" +
 	"\x19PreviewIntegrationRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12F\n" +
 	"\vintegration\x18\x02 \x01(\v2\".throughline.config.v1.IntegrationH\x00R\vintegration\x12\x16\n" +
 	"\x05saved\x18\x03 \x01(\tH\x00R\x05saved\x12H\n" +
-	"\asamples\x18\x04 \x03(\v2$.throughline.config.v1.PreviewSampleB\b\xbaH\x05\x92\x01\x02\x10dR\asamplesB\x10\n" +
-	"\asubject\x12\x05\xbaH\x02\b\x01\"\\\n" +
+	"\asamples\x18\x04 \x03(\v2$.throughline.config.v1.PreviewSampleB\b\xbaH\x05\x92\x01\x02\x10dR\asamples\x12D\n" +
+	"\brecorded\x18- \x01(\v2(.throughline.config.v1.RecordedSelectionR\brecordedB\x10\n" +
+	"\asubject\x12\x05\xbaH\x02\b\x01\"\xee\x01\n" +
+	"\x11RecordedSelection\x121\n" +
+	"\rengagement_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\fengagementId\x12'\n" +
+	"\bevent_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\aeventId\x12#\n" +
+	"\x06newest\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01H\x00R\x06newest\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
+	"\x06reveal\x18\x05 \x01(\bR\x06revealB\x0e\n" +
+	"\x05which\x12\x05\xbaH\x02\b\x01\"\\\n" +
 	"\x1aPreviewIntegrationResponse\x12>\n" +
-	"\aresults\x18\x01 \x03(\v2$.throughline.config.v1.PreviewResultR\aresults\"\xfb\x01\n" +
+	"\aresults\x18\x01 \x03(\v2$.throughline.config.v1.PreviewResultR\aresults\"\xc2\x02\n" +
 	"\rPreviewResult\x12\x16\n" +
 	"\x06sample\x18\x01 \x01(\tR\x06sample\x12;\n" +
 	"\x06writes\x18\x02 \x03(\v2#.throughline.config.v1.PreviewWriteR\x06writes\x128\n" +
 	"\askipped\x18\x03 \x03(\v2\x1e.throughline.stream.v1.OutcomeR\askipped\x12\x1f\n" +
 	"\vpassed_over\x18\x04 \x01(\tR\n" +
 	"passedOver\x12:\n" +
-	"\x05input\x18\x05 \x01(\v2$.throughline.config.v1.PreviewSampleR\x05input\"\xa4\x02\n" +
+	"\x05input\x18\x05 \x01(\v2$.throughline.config.v1.PreviewSampleR\x05input\x12E\n" +
+	"\brecorded\x18- \x01(\v2).throughline.config.v1.RecordedEngagementR\brecorded\"\xd4\x01\n" +
+	"\x12RecordedEngagement\x12#\n" +
+	"\rengagement_id\x18\x01 \x01(\tR\fengagementId\x12\x19\n" +
+	"\bvisit_id\x18\x02 \x01(\tR\avisitId\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06masked\x18\x05 \x01(\bR\x06masked\x12\x1e\n" +
+	"\n" +
+	"unresolved\x18\x06 \x01(\bR\n" +
+	"unresolved\"\xa4\x02\n" +
 	"\fPreviewWrite\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12>\n" +
@@ -1932,7 +2184,7 @@ func file_throughline_config_v1_catalogue_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_catalogue_proto_rawDescData
 }
 
-var file_throughline_config_v1_catalogue_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_throughline_config_v1_catalogue_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_throughline_config_v1_catalogue_proto_goTypes = []any{
 	(*ObjectSummary)(nil),               // 0: throughline.config.v1.ObjectSummary
 	(*ObjectSummaries)(nil),             // 1: throughline.config.v1.ObjectSummaries
@@ -1954,64 +2206,70 @@ var file_throughline_config_v1_catalogue_proto_goTypes = []any{
 	(*RefreshedObject)(nil),             // 17: throughline.config.v1.RefreshedObject
 	(*PreviewSample)(nil),               // 18: throughline.config.v1.PreviewSample
 	(*PreviewIntegrationRequest)(nil),   // 19: throughline.config.v1.PreviewIntegrationRequest
-	(*PreviewIntegrationResponse)(nil),  // 20: throughline.config.v1.PreviewIntegrationResponse
-	(*PreviewResult)(nil),               // 21: throughline.config.v1.PreviewResult
-	(*PreviewWrite)(nil),                // 22: throughline.config.v1.PreviewWrite
-	(*PreviewField)(nil),                // 23: throughline.config.v1.PreviewField
-	(*timestamppb.Timestamp)(nil),       // 24: google.protobuf.Timestamp
-	(*Integration)(nil),                 // 25: throughline.config.v1.Integration
-	(*v1.Engagement)(nil),               // 26: throughline.stream.v1.Engagement
-	(*v1.PersonalData)(nil),             // 27: throughline.stream.v1.PersonalData
-	(*v1.Resolution)(nil),               // 28: throughline.stream.v1.Resolution
-	(*v1.Outcome)(nil),                  // 29: throughline.stream.v1.Outcome
-	(v1.Operation)(0),                   // 30: throughline.stream.v1.Operation
-	(*v1.FieldValue)(nil),               // 31: throughline.stream.v1.FieldValue
+	(*RecordedSelection)(nil),           // 20: throughline.config.v1.RecordedSelection
+	(*PreviewIntegrationResponse)(nil),  // 21: throughline.config.v1.PreviewIntegrationResponse
+	(*PreviewResult)(nil),               // 22: throughline.config.v1.PreviewResult
+	(*RecordedEngagement)(nil),          // 23: throughline.config.v1.RecordedEngagement
+	(*PreviewWrite)(nil),                // 24: throughline.config.v1.PreviewWrite
+	(*PreviewField)(nil),                // 25: throughline.config.v1.PreviewField
+	(*timestamppb.Timestamp)(nil),       // 26: google.protobuf.Timestamp
+	(*Integration)(nil),                 // 27: throughline.config.v1.Integration
+	(*v1.Engagement)(nil),               // 28: throughline.stream.v1.Engagement
+	(*v1.PersonalData)(nil),             // 29: throughline.stream.v1.PersonalData
+	(*v1.Resolution)(nil),               // 30: throughline.stream.v1.Resolution
+	(*v1.Outcome)(nil),                  // 31: throughline.stream.v1.Outcome
+	(v1.Operation)(0),                   // 32: throughline.stream.v1.Operation
+	(*v1.FieldValue)(nil),               // 33: throughline.stream.v1.FieldValue
 }
 var file_throughline_config_v1_catalogue_proto_depIdxs = []int32{
 	0,  // 0: throughline.config.v1.ObjectSummaries.objects:type_name -> throughline.config.v1.ObjectSummary
 	3,  // 1: throughline.config.v1.DescribedObject.fields:type_name -> throughline.config.v1.DescribedField
 	4,  // 2: throughline.config.v1.DescribedField.picklist:type_name -> throughline.config.v1.PicklistChoice
 	0,  // 3: throughline.config.v1.ListObjectsResponse.objects:type_name -> throughline.config.v1.ObjectSummary
-	24, // 4: throughline.config.v1.ListObjectsResponse.asked_at:type_name -> google.protobuf.Timestamp
+	26, // 4: throughline.config.v1.ListObjectsResponse.asked_at:type_name -> google.protobuf.Timestamp
 	2,  // 5: throughline.config.v1.DescribeObjectResponse.object:type_name -> throughline.config.v1.DescribedObject
-	24, // 6: throughline.config.v1.DescribeObjectResponse.asked_at:type_name -> google.protobuf.Timestamp
-	25, // 7: throughline.config.v1.ValidateIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	26, // 6: throughline.config.v1.DescribeObjectResponse.asked_at:type_name -> google.protobuf.Timestamp
+	27, // 7: throughline.config.v1.ValidateIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
 	9,  // 8: throughline.config.v1.ValidateIntegrationResponse.problems:type_name -> throughline.config.v1.IntegrationProblem
 	14, // 9: throughline.config.v1.ListBrokenResponse.broken:type_name -> throughline.config.v1.BrokenIntegration
-	24, // 10: throughline.config.v1.BrokenIntegration.found_at:type_name -> google.protobuf.Timestamp
+	26, // 10: throughline.config.v1.BrokenIntegration.found_at:type_name -> google.protobuf.Timestamp
 	9,  // 11: throughline.config.v1.BrokenIntegration.problems:type_name -> throughline.config.v1.IntegrationProblem
 	17, // 12: throughline.config.v1.RefreshCatalogueResponse.objects:type_name -> throughline.config.v1.RefreshedObject
 	14, // 13: throughline.config.v1.RefreshCatalogueResponse.broken:type_name -> throughline.config.v1.BrokenIntegration
-	26, // 14: throughline.config.v1.PreviewSample.engagement:type_name -> throughline.stream.v1.Engagement
-	27, // 15: throughline.config.v1.PreviewSample.viewer:type_name -> throughline.stream.v1.PersonalData
-	27, // 16: throughline.config.v1.PreviewSample.owner:type_name -> throughline.stream.v1.PersonalData
-	28, // 17: throughline.config.v1.PreviewSample.resolution:type_name -> throughline.stream.v1.Resolution
-	25, // 18: throughline.config.v1.PreviewIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
+	28, // 14: throughline.config.v1.PreviewSample.engagement:type_name -> throughline.stream.v1.Engagement
+	29, // 15: throughline.config.v1.PreviewSample.viewer:type_name -> throughline.stream.v1.PersonalData
+	29, // 16: throughline.config.v1.PreviewSample.owner:type_name -> throughline.stream.v1.PersonalData
+	30, // 17: throughline.config.v1.PreviewSample.resolution:type_name -> throughline.stream.v1.Resolution
+	27, // 18: throughline.config.v1.PreviewIntegrationRequest.integration:type_name -> throughline.config.v1.Integration
 	18, // 19: throughline.config.v1.PreviewIntegrationRequest.samples:type_name -> throughline.config.v1.PreviewSample
-	21, // 20: throughline.config.v1.PreviewIntegrationResponse.results:type_name -> throughline.config.v1.PreviewResult
-	22, // 21: throughline.config.v1.PreviewResult.writes:type_name -> throughline.config.v1.PreviewWrite
-	29, // 22: throughline.config.v1.PreviewResult.skipped:type_name -> throughline.stream.v1.Outcome
-	18, // 23: throughline.config.v1.PreviewResult.input:type_name -> throughline.config.v1.PreviewSample
-	30, // 24: throughline.config.v1.PreviewWrite.operation:type_name -> throughline.stream.v1.Operation
-	23, // 25: throughline.config.v1.PreviewWrite.fields:type_name -> throughline.config.v1.PreviewField
-	31, // 26: throughline.config.v1.PreviewField.value:type_name -> throughline.stream.v1.FieldValue
-	5,  // 27: throughline.config.v1.CatalogueService.ListObjects:input_type -> throughline.config.v1.ListObjectsRequest
-	7,  // 28: throughline.config.v1.CatalogueService.DescribeObject:input_type -> throughline.config.v1.DescribeObjectRequest
-	10, // 29: throughline.config.v1.CatalogueService.ValidateIntegration:input_type -> throughline.config.v1.ValidateIntegrationRequest
-	12, // 30: throughline.config.v1.CatalogueService.ListBroken:input_type -> throughline.config.v1.ListBrokenRequest
-	15, // 31: throughline.config.v1.CatalogueService.RefreshCatalogue:input_type -> throughline.config.v1.RefreshCatalogueRequest
-	19, // 32: throughline.config.v1.CatalogueService.PreviewIntegration:input_type -> throughline.config.v1.PreviewIntegrationRequest
-	6,  // 33: throughline.config.v1.CatalogueService.ListObjects:output_type -> throughline.config.v1.ListObjectsResponse
-	8,  // 34: throughline.config.v1.CatalogueService.DescribeObject:output_type -> throughline.config.v1.DescribeObjectResponse
-	11, // 35: throughline.config.v1.CatalogueService.ValidateIntegration:output_type -> throughline.config.v1.ValidateIntegrationResponse
-	13, // 36: throughline.config.v1.CatalogueService.ListBroken:output_type -> throughline.config.v1.ListBrokenResponse
-	16, // 37: throughline.config.v1.CatalogueService.RefreshCatalogue:output_type -> throughline.config.v1.RefreshCatalogueResponse
-	20, // 38: throughline.config.v1.CatalogueService.PreviewIntegration:output_type -> throughline.config.v1.PreviewIntegrationResponse
-	33, // [33:39] is the sub-list for method output_type
-	27, // [27:33] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 20: throughline.config.v1.PreviewIntegrationRequest.recorded:type_name -> throughline.config.v1.RecordedSelection
+	26, // 21: throughline.config.v1.RecordedSelection.since:type_name -> google.protobuf.Timestamp
+	22, // 22: throughline.config.v1.PreviewIntegrationResponse.results:type_name -> throughline.config.v1.PreviewResult
+	24, // 23: throughline.config.v1.PreviewResult.writes:type_name -> throughline.config.v1.PreviewWrite
+	31, // 24: throughline.config.v1.PreviewResult.skipped:type_name -> throughline.stream.v1.Outcome
+	18, // 25: throughline.config.v1.PreviewResult.input:type_name -> throughline.config.v1.PreviewSample
+	23, // 26: throughline.config.v1.PreviewResult.recorded:type_name -> throughline.config.v1.RecordedEngagement
+	26, // 27: throughline.config.v1.RecordedEngagement.at:type_name -> google.protobuf.Timestamp
+	32, // 28: throughline.config.v1.PreviewWrite.operation:type_name -> throughline.stream.v1.Operation
+	25, // 29: throughline.config.v1.PreviewWrite.fields:type_name -> throughline.config.v1.PreviewField
+	33, // 30: throughline.config.v1.PreviewField.value:type_name -> throughline.stream.v1.FieldValue
+	5,  // 31: throughline.config.v1.CatalogueService.ListObjects:input_type -> throughline.config.v1.ListObjectsRequest
+	7,  // 32: throughline.config.v1.CatalogueService.DescribeObject:input_type -> throughline.config.v1.DescribeObjectRequest
+	10, // 33: throughline.config.v1.CatalogueService.ValidateIntegration:input_type -> throughline.config.v1.ValidateIntegrationRequest
+	12, // 34: throughline.config.v1.CatalogueService.ListBroken:input_type -> throughline.config.v1.ListBrokenRequest
+	15, // 35: throughline.config.v1.CatalogueService.RefreshCatalogue:input_type -> throughline.config.v1.RefreshCatalogueRequest
+	19, // 36: throughline.config.v1.CatalogueService.PreviewIntegration:input_type -> throughline.config.v1.PreviewIntegrationRequest
+	6,  // 37: throughline.config.v1.CatalogueService.ListObjects:output_type -> throughline.config.v1.ListObjectsResponse
+	8,  // 38: throughline.config.v1.CatalogueService.DescribeObject:output_type -> throughline.config.v1.DescribeObjectResponse
+	11, // 39: throughline.config.v1.CatalogueService.ValidateIntegration:output_type -> throughline.config.v1.ValidateIntegrationResponse
+	13, // 40: throughline.config.v1.CatalogueService.ListBroken:output_type -> throughline.config.v1.ListBrokenResponse
+	16, // 41: throughline.config.v1.CatalogueService.RefreshCatalogue:output_type -> throughline.config.v1.RefreshCatalogueResponse
+	21, // 42: throughline.config.v1.CatalogueService.PreviewIntegration:output_type -> throughline.config.v1.PreviewIntegrationResponse
+	37, // [37:43] is the sub-list for method output_type
+	31, // [31:37] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_catalogue_proto_init() }
@@ -2024,13 +2282,18 @@ func file_throughline_config_v1_catalogue_proto_init() {
 		(*PreviewIntegrationRequest_Integration)(nil),
 		(*PreviewIntegrationRequest_Saved)(nil),
 	}
+	file_throughline_config_v1_catalogue_proto_msgTypes[20].OneofWrappers = []any{
+		(*RecordedSelection_EngagementId)(nil),
+		(*RecordedSelection_EventId)(nil),
+		(*RecordedSelection_Newest)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_catalogue_proto_rawDesc), len(file_throughline_config_v1_catalogue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

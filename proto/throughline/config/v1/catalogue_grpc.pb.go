@@ -49,7 +49,8 @@ type CatalogueServiceClient interface {
 	// RefreshCatalogue asks the org again for what the connection's integrations use, whatever their age, and checks those
 	// integrations.
 	RefreshCatalogue(ctx context.Context, in *RefreshCatalogueRequest, opts ...grpc.CallOption) (*RefreshCatalogueResponse, error)
-	// PreviewIntegration shows what an integration would write of sample engagements. Nothing is written or saved.
+	// PreviewIntegration shows what an integration would write of sample engagements, or of engagements that were recorded.
+	// Nothing is written or saved.
 	PreviewIntegration(ctx context.Context, in *PreviewIntegrationRequest, opts ...grpc.CallOption) (*PreviewIntegrationResponse, error)
 }
 
@@ -140,7 +141,8 @@ type CatalogueServiceServer interface {
 	// RefreshCatalogue asks the org again for what the connection's integrations use, whatever their age, and checks those
 	// integrations.
 	RefreshCatalogue(context.Context, *RefreshCatalogueRequest) (*RefreshCatalogueResponse, error)
-	// PreviewIntegration shows what an integration would write of sample engagements. Nothing is written or saved.
+	// PreviewIntegration shows what an integration would write of sample engagements, or of engagements that were recorded.
+	// Nothing is written or saved.
 	PreviewIntegration(context.Context, *PreviewIntegrationRequest) (*PreviewIntegrationResponse, error)
 	mustEmbedUnimplementedCatalogueServiceServer()
 }

@@ -533,8 +533,10 @@ type ConnectFlow struct {
 	CallbackUrl string `protobuf:"bytes,10,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
 	// Where our calls come from, for orgs that restrict addresses (IMM-4); empty: not published.
 	OutgoingAddresses []string `protobuf:"bytes,11,rep,name=outgoing_addresses,json=outgoingAddresses,proto3" json:"outgoing_addresses,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Addresses that our calls will come from as well, announced at least 30 days ahead (IMM-4).
+	OutgoingChanges []*OutgoingChange `protobuf:"bytes,45,rep,name=outgoing_changes,json=outgoingChanges,proto3" json:"outgoing_changes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ConnectFlow) Reset() {
@@ -644,6 +646,68 @@ func (x *ConnectFlow) GetOutgoingAddresses() []string {
 	return nil
 }
 
+func (x *ConnectFlow) GetOutgoingChanges() []*OutgoingChange {
+	if x != nil {
+		return x.OutgoingChanges
+	}
+	return nil
+}
+
+// OutgoingChange is a network that calls to Salesforce will come from.
+type OutgoingChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The network, e.g. 203.0.113.0/28.
+	Network string `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
+	// From when on.
+	From          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutgoingChange) Reset() {
+	*x = OutgoingChange{}
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutgoingChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutgoingChange) ProtoMessage() {}
+
+func (x *OutgoingChange) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutgoingChange.ProtoReflect.Descriptor instead.
+func (*OutgoingChange) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OutgoingChange) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *OutgoingChange) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
 // FlowResult is what came of a flow.
 type FlowResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -663,7 +727,7 @@ type FlowResult struct {
 
 func (x *FlowResult) Reset() {
 	*x = FlowResult{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +739,7 @@ func (x *FlowResult) String() string {
 func (*FlowResult) ProtoMessage() {}
 
 func (x *FlowResult) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +752,7 @@ func (x *FlowResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowResult.ProtoReflect.Descriptor instead.
 func (*FlowResult) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FlowResult) GetCode() string {
@@ -739,7 +803,7 @@ type GetConnectFlowRequest struct {
 
 func (x *GetConnectFlowRequest) Reset() {
 	*x = GetConnectFlowRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +815,7 @@ func (x *GetConnectFlowRequest) String() string {
 func (*GetConnectFlowRequest) ProtoMessage() {}
 
 func (x *GetConnectFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +828,7 @@ func (x *GetConnectFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectFlowRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectFlowRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetConnectFlowRequest) GetWorkspace() string {
@@ -792,7 +856,7 @@ type GetConnectFlowResponse struct {
 
 func (x *GetConnectFlowResponse) Reset() {
 	*x = GetConnectFlowResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +868,7 @@ func (x *GetConnectFlowResponse) String() string {
 func (*GetConnectFlowResponse) ProtoMessage() {}
 
 func (x *GetConnectFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +881,7 @@ func (x *GetConnectFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectFlowResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectFlowResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetConnectFlowResponse) GetFlow() *ConnectFlow {
@@ -840,7 +904,7 @@ type CancelConnectFlowRequest struct {
 
 func (x *CancelConnectFlowRequest) Reset() {
 	*x = CancelConnectFlowRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +916,7 @@ func (x *CancelConnectFlowRequest) String() string {
 func (*CancelConnectFlowRequest) ProtoMessage() {}
 
 func (x *CancelConnectFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +929,7 @@ func (x *CancelConnectFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelConnectFlowRequest.ProtoReflect.Descriptor instead.
 func (*CancelConnectFlowRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelConnectFlowRequest) GetWorkspace() string {
@@ -893,7 +957,7 @@ type CancelConnectFlowResponse struct {
 
 func (x *CancelConnectFlowResponse) Reset() {
 	*x = CancelConnectFlowResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +969,7 @@ func (x *CancelConnectFlowResponse) String() string {
 func (*CancelConnectFlowResponse) ProtoMessage() {}
 
 func (x *CancelConnectFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +982,7 @@ func (x *CancelConnectFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelConnectFlowResponse.ProtoReflect.Descriptor instead.
 func (*CancelConnectFlowResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelConnectFlowResponse) GetFlow() *ConnectFlow {
@@ -943,7 +1007,7 @@ type AcceptOtherOrgRequest struct {
 
 func (x *AcceptOtherOrgRequest) Reset() {
 	*x = AcceptOtherOrgRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1019,7 @@ func (x *AcceptOtherOrgRequest) String() string {
 func (*AcceptOtherOrgRequest) ProtoMessage() {}
 
 func (x *AcceptOtherOrgRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1032,7 @@ func (x *AcceptOtherOrgRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptOtherOrgRequest.ProtoReflect.Descriptor instead.
 func (*AcceptOtherOrgRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AcceptOtherOrgRequest) GetWorkspace() string {
@@ -1003,7 +1067,7 @@ type AcceptOtherOrgResponse struct {
 
 func (x *AcceptOtherOrgResponse) Reset() {
 	*x = AcceptOtherOrgResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1079,7 @@ func (x *AcceptOtherOrgResponse) String() string {
 func (*AcceptOtherOrgResponse) ProtoMessage() {}
 
 func (x *AcceptOtherOrgResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1092,7 @@ func (x *AcceptOtherOrgResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptOtherOrgResponse.ProtoReflect.Descriptor instead.
 func (*AcceptOtherOrgResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AcceptOtherOrgResponse) GetFlow() *ConnectFlow {
@@ -1053,7 +1117,7 @@ type ReplaceAppSecretRequest struct {
 
 func (x *ReplaceAppSecretRequest) Reset() {
 	*x = ReplaceAppSecretRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1129,7 @@ func (x *ReplaceAppSecretRequest) String() string {
 func (*ReplaceAppSecretRequest) ProtoMessage() {}
 
 func (x *ReplaceAppSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1142,7 @@ func (x *ReplaceAppSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceAppSecretRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceAppSecretRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplaceAppSecretRequest) GetWorkspace() string {
@@ -1111,7 +1175,7 @@ type ReplaceAppSecretResponse struct {
 
 func (x *ReplaceAppSecretResponse) Reset() {
 	*x = ReplaceAppSecretResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1187,7 @@ func (x *ReplaceAppSecretResponse) String() string {
 func (*ReplaceAppSecretResponse) ProtoMessage() {}
 
 func (x *ReplaceAppSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1200,7 @@ func (x *ReplaceAppSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceAppSecretResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceAppSecretResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{15}
 }
 
 // DisconnectRequest names a connection.
@@ -1157,7 +1221,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1233,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1246,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DisconnectRequest) GetWorkspace() string {
@@ -1228,7 +1292,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1304,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1317,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DisconnectResponse) GetRevoked() bool {
@@ -1290,7 +1354,7 @@ type ProbeText struct {
 
 func (x *ProbeText) Reset() {
 	*x = ProbeText{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1366,7 @@ func (x *ProbeText) String() string {
 func (*ProbeText) ProtoMessage() {}
 
 func (x *ProbeText) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1379,7 @@ func (x *ProbeText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeText.ProtoReflect.Descriptor instead.
 func (*ProbeText) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProbeText) GetFinding() string {
@@ -1355,7 +1419,7 @@ type ProbeResult struct {
 
 func (x *ProbeResult) Reset() {
 	*x = ProbeResult{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1431,7 @@ func (x *ProbeResult) String() string {
 func (*ProbeResult) ProtoMessage() {}
 
 func (x *ProbeResult) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1444,7 @@ func (x *ProbeResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResult.ProtoReflect.Descriptor instead.
 func (*ProbeResult) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProbeResult) GetProbe() string {
@@ -1444,14 +1508,18 @@ type Diagnosis struct {
 	// In the order in which they should be mended.
 	Results []*ProbeResult `protobuf:"bytes,4,rep,name=results,proto3" json:"results,omitempty"`
 	// Where that leaves the connection.
-	Status        *ConnectionStatus `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	Status *ConnectionStatus `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// What there is of the package; absent when the connection needs none.
+	Package *PackageReport `protobuf:"bytes,45,opt,name=package,proto3" json:"package,omitempty"`
+	// Whether the layouts show the related list (LOOM-9); empty when they could not be read.
+	Layouts       []*LayoutCheck `protobuf:"bytes,46,rep,name=layouts,proto3" json:"layouts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Diagnosis) Reset() {
 	*x = Diagnosis{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1531,7 @@ func (x *Diagnosis) String() string {
 func (*Diagnosis) ProtoMessage() {}
 
 func (x *Diagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1544,7 @@ func (x *Diagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnosis.ProtoReflect.Descriptor instead.
 func (*Diagnosis) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{19}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Diagnosis) GetWorkspace() string {
@@ -1514,6 +1582,239 @@ func (x *Diagnosis) GetStatus() *ConnectionStatus {
 	return nil
 }
 
+func (x *Diagnosis) GetPackage() *PackageReport {
+	if x != nil {
+		return x.Package
+	}
+	return nil
+}
+
+func (x *Diagnosis) GetLayouts() []*LayoutCheck {
+	if x != nil {
+		return x.Layouts
+	}
+	return nil
+}
+
+// PackageReport is what there is of Throughline's package in an org (LOOM-7).
+type PackageReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that was found by what it brings; empty: none, or it could not be found out.
+	InstalledVersion string `protobuf:"bytes,1,opt,name=installed_version,json=installedVersion,proto3" json:"installed_version,omitempty"`
+	// The version that is needed at least.
+	RequiredVersion string `protobuf:"bytes,2,opt,name=required_version,json=requiredVersion,proto3" json:"required_version,omitempty"`
+	// Where the package is installed or upgraded, in the org's environment; empty: this installation does not say.
+	InstallUrl string `protobuf:"bytes,3,opt,name=install_url,json=installUrl,proto3" json:"install_url,omitempty"`
+	// What the package would let integrations do, and does not in this version.
+	Unavailable   []*UnavailableFeature `protobuf:"bytes,4,rep,name=unavailable,proto3" json:"unavailable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackageReport) Reset() {
+	*x = PackageReport{}
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackageReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackageReport) ProtoMessage() {}
+
+func (x *PackageReport) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackageReport.ProtoReflect.Descriptor instead.
+func (*PackageReport) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PackageReport) GetInstalledVersion() string {
+	if x != nil {
+		return x.InstalledVersion
+	}
+	return ""
+}
+
+func (x *PackageReport) GetRequiredVersion() string {
+	if x != nil {
+		return x.RequiredVersion
+	}
+	return ""
+}
+
+func (x *PackageReport) GetInstallUrl() string {
+	if x != nil {
+		return x.InstallUrl
+	}
+	return ""
+}
+
+func (x *PackageReport) GetUnavailable() []*UnavailableFeature {
+	if x != nil {
+		return x.Unavailable
+	}
+	return nil
+}
+
+// UnavailableFeature is what an older package cannot do.
+type UnavailableFeature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its stable name, e.g. todo_keys.
+	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	// The version that brings it.
+	SinceVersion string `protobuf:"bytes,2,opt,name=since_version,json=sinceVersion,proto3" json:"since_version,omitempty"`
+	// The fields that are missing, or hidden from the user.
+	Fields []string `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// What it is for, in English and in Japanese.
+	En string `protobuf:"bytes,4,opt,name=en,proto3" json:"en,omitempty"`
+	// See en.
+	Ja            string `protobuf:"bytes,5,opt,name=ja,proto3" json:"ja,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnavailableFeature) Reset() {
+	*x = UnavailableFeature{}
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnavailableFeature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnavailableFeature) ProtoMessage() {}
+
+func (x *UnavailableFeature) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnavailableFeature.ProtoReflect.Descriptor instead.
+func (*UnavailableFeature) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *UnavailableFeature) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *UnavailableFeature) GetSinceVersion() string {
+	if x != nil {
+		return x.SinceVersion
+	}
+	return ""
+}
+
+func (x *UnavailableFeature) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *UnavailableFeature) GetEn() string {
+	if x != nil {
+		return x.En
+	}
+	return ""
+}
+
+func (x *UnavailableFeature) GetJa() string {
+	if x != nil {
+		return x.Ja
+	}
+	return ""
+}
+
+// LayoutCheck is what one page layout shows.
+type LayoutCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Contact or Lead.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The layout's name.
+	Layout string `protobuf:"bytes,2,opt,name=layout,proto3" json:"layout,omitempty"`
+	// The related list "Videos" is on it.
+	Present       bool `protobuf:"varint,3,opt,name=present,proto3" json:"present,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LayoutCheck) Reset() {
+	*x = LayoutCheck{}
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LayoutCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LayoutCheck) ProtoMessage() {}
+
+func (x *LayoutCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LayoutCheck.ProtoReflect.Descriptor instead.
+func (*LayoutCheck) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *LayoutCheck) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *LayoutCheck) GetLayout() string {
+	if x != nil {
+		return x.Layout
+	}
+	return ""
+}
+
+func (x *LayoutCheck) GetPresent() bool {
+	if x != nil {
+		return x.Present
+	}
+	return false
+}
+
 // DiagnoseConnectionRequest names a connection.
 type DiagnoseConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1527,7 +1828,7 @@ type DiagnoseConnectionRequest struct {
 
 func (x *DiagnoseConnectionRequest) Reset() {
 	*x = DiagnoseConnectionRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1840,7 @@ func (x *DiagnoseConnectionRequest) String() string {
 func (*DiagnoseConnectionRequest) ProtoMessage() {}
 
 func (x *DiagnoseConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1853,7 @@ func (x *DiagnoseConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{20}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DiagnoseConnectionRequest) GetWorkspace() string {
@@ -1580,7 +1881,7 @@ type DiagnoseConnectionResponse struct {
 
 func (x *DiagnoseConnectionResponse) Reset() {
 	*x = DiagnoseConnectionResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1893,7 @@ func (x *DiagnoseConnectionResponse) String() string {
 func (*DiagnoseConnectionResponse) ProtoMessage() {}
 
 func (x *DiagnoseConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[21]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1906,7 @@ func (x *DiagnoseConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{21}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DiagnoseConnectionResponse) GetDiagnosis() *Diagnosis {
@@ -1628,7 +1929,7 @@ type GetDiagnosisRequest struct {
 
 func (x *GetDiagnosisRequest) Reset() {
 	*x = GetDiagnosisRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1941,7 @@ func (x *GetDiagnosisRequest) String() string {
 func (*GetDiagnosisRequest) ProtoMessage() {}
 
 func (x *GetDiagnosisRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[22]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1954,7 @@ func (x *GetDiagnosisRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosisRequest.ProtoReflect.Descriptor instead.
 func (*GetDiagnosisRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{22}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetDiagnosisRequest) GetWorkspace() string {
@@ -1681,7 +1982,7 @@ type GetDiagnosisResponse struct {
 
 func (x *GetDiagnosisResponse) Reset() {
 	*x = GetDiagnosisResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1994,7 @@ func (x *GetDiagnosisResponse) String() string {
 func (*GetDiagnosisResponse) ProtoMessage() {}
 
 func (x *GetDiagnosisResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[23]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +2007,7 @@ func (x *GetDiagnosisResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiagnosisResponse.ProtoReflect.Descriptor instead.
 func (*GetDiagnosisResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{23}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetDiagnosisResponse) GetDiagnosis() *Diagnosis {
@@ -1731,7 +2032,7 @@ type ListConnectionHistoryRequest struct {
 
 func (x *ListConnectionHistoryRequest) Reset() {
 	*x = ListConnectionHistoryRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[24]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +2044,7 @@ func (x *ListConnectionHistoryRequest) String() string {
 func (*ListConnectionHistoryRequest) ProtoMessage() {}
 
 func (x *ListConnectionHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[24]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +2057,7 @@ func (x *ListConnectionHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{24}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListConnectionHistoryRequest) GetWorkspace() string {
@@ -1791,7 +2092,7 @@ type ListConnectionHistoryResponse struct {
 
 func (x *ListConnectionHistoryResponse) Reset() {
 	*x = ListConnectionHistoryResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2104,7 @@ func (x *ListConnectionHistoryResponse) String() string {
 func (*ListConnectionHistoryResponse) ProtoMessage() {}
 
 func (x *ListConnectionHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +2117,7 @@ func (x *ListConnectionHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{25}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListConnectionHistoryResponse) GetChanges() []*StateChange {
@@ -1841,7 +2142,7 @@ type StateChange struct {
 
 func (x *StateChange) Reset() {
 	*x = StateChange{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2154,7 @@ func (x *StateChange) String() string {
 func (*StateChange) ProtoMessage() {}
 
 func (x *StateChange) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2167,7 @@ func (x *StateChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateChange.ProtoReflect.Descriptor instead.
 func (*StateChange) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{26}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StateChange) GetFrom() ConnectionState {
@@ -1911,7 +2212,7 @@ type OverrideStateRequest struct {
 
 func (x *OverrideStateRequest) Reset() {
 	*x = OverrideStateRequest{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2224,7 @@ func (x *OverrideStateRequest) String() string {
 func (*OverrideStateRequest) ProtoMessage() {}
 
 func (x *OverrideStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2237,7 @@ func (x *OverrideStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideStateRequest.ProtoReflect.Descriptor instead.
 func (*OverrideStateRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{27}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OverrideStateRequest) GetWorkspace() string {
@@ -1992,7 +2293,7 @@ type OverrideStateResponse struct {
 
 func (x *OverrideStateResponse) Reset() {
 	*x = OverrideStateResponse{}
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2305,7 @@ func (x *OverrideStateResponse) String() string {
 func (*OverrideStateResponse) ProtoMessage() {}
 
 func (x *OverrideStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_connect_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_connect_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2318,7 @@ func (x *OverrideStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideStateResponse.ProtoReflect.Descriptor instead.
 func (*OverrideStateResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{28}
+	return file_throughline_config_v1_connect_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OverrideStateResponse) GetStatus() *ConnectionStatus {
@@ -2058,7 +2359,7 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\blifetime\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x04\b\x80\xf5$2\x03\b\x90\x1cR\blifetime\"e\n" +
 	"\x17CreateSetupLinkResponse\x126\n" +
 	"\x04flow\x18\x01 \x01(\v2\".throughline.config.v1.ConnectFlowR\x04flow\x12\x12\n" +
-	"\x04link\x18\x02 \x01(\tR\x04link\"\xce\x03\n" +
+	"\x04link\x18\x02 \x01(\tR\x04link\"\xa0\x04\n" +
 	"\vConnectFlow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -2076,7 +2377,11 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\x06result\x18\t \x01(\v2!.throughline.config.v1.FlowResultR\x06result\x12!\n" +
 	"\fcallback_url\x18\n" +
 	" \x01(\tR\vcallbackUrl\x12-\n" +
-	"\x12outgoing_addresses\x18\v \x03(\tR\x11outgoingAddresses\"\xb6\x01\n" +
+	"\x12outgoing_addresses\x18\v \x03(\tR\x11outgoingAddresses\x12P\n" +
+	"\x10outgoing_changes\x18- \x03(\v2%.throughline.config.v1.OutgoingChangeR\x0foutgoingChanges\"Z\n" +
+	"\x0eOutgoingChange\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\"\xb6\x01\n" +
 	"\n" +
 	"FlowResult\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
@@ -2131,7 +2436,7 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"\brequired\x18\x04 \x01(\bR\brequired\x120\n" +
 	"\x02en\x18\x05 \x01(\v2 .throughline.config.v1.ProbeTextR\x02en\x120\n" +
 	"\x02ja\x18\x06 \x01(\v2 .throughline.config.v1.ProbeTextR\x02ja\x12\x16\n" +
-	"\x06detail\x18\a \x01(\tR\x06detail\"\xf4\x01\n" +
+	"\x06detail\x18\a \x01(\tR\x06detail\"\xf2\x02\n" +
 	"\tDiagnosis\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x1e\n" +
 	"\n" +
@@ -2139,7 +2444,25 @@ const file_throughline_config_v1_connect_proto_rawDesc = "" +
 	"connection\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12<\n" +
 	"\aresults\x18\x04 \x03(\v2\".throughline.config.v1.ProbeResultR\aresults\x12?\n" +
-	"\x06status\x18\x05 \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\"k\n" +
+	"\x06status\x18\x05 \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x12>\n" +
+	"\apackage\x18- \x01(\v2$.throughline.config.v1.PackageReportR\apackage\x12<\n" +
+	"\alayouts\x18. \x03(\v2\".throughline.config.v1.LayoutCheckR\alayouts\"\xd5\x01\n" +
+	"\rPackageReport\x12+\n" +
+	"\x11installed_version\x18\x01 \x01(\tR\x10installedVersion\x12)\n" +
+	"\x10required_version\x18\x02 \x01(\tR\x0frequiredVersion\x12\x1f\n" +
+	"\vinstall_url\x18\x03 \x01(\tR\n" +
+	"installUrl\x12K\n" +
+	"\vunavailable\x18\x04 \x03(\v2).throughline.config.v1.UnavailableFeatureR\vunavailable\"\x8b\x01\n" +
+	"\x12UnavailableFeature\x12\x18\n" +
+	"\afeature\x18\x01 \x01(\tR\afeature\x12#\n" +
+	"\rsince_version\x18\x02 \x01(\tR\fsinceVersion\x12\x16\n" +
+	"\x06fields\x18\x03 \x03(\tR\x06fields\x12\x0e\n" +
+	"\x02en\x18\x04 \x01(\tR\x02en\x12\x0e\n" +
+	"\x02ja\x18\x05 \x01(\tR\x02ja\"W\n" +
+	"\vLayoutCheck\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
+	"\x06layout\x18\x02 \x01(\tR\x06layout\x12\x18\n" +
+	"\apresent\x18\x03 \x01(\bR\apresent\"k\n" +
 	"\x19DiagnoseConnectionRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +
@@ -2222,7 +2545,7 @@ func file_throughline_config_v1_connect_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_connect_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_throughline_config_v1_connect_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_throughline_config_v1_connect_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_throughline_config_v1_connect_proto_goTypes = []any{
 	(FlowStatus)(0),                       // 0: throughline.config.v1.FlowStatus
 	(ProbeStatus)(0),                      // 1: throughline.config.v1.ProbeStatus
@@ -2232,99 +2555,108 @@ var file_throughline_config_v1_connect_proto_goTypes = []any{
 	(*CreateSetupLinkRequest)(nil),        // 5: throughline.config.v1.CreateSetupLinkRequest
 	(*CreateSetupLinkResponse)(nil),       // 6: throughline.config.v1.CreateSetupLinkResponse
 	(*ConnectFlow)(nil),                   // 7: throughline.config.v1.ConnectFlow
-	(*FlowResult)(nil),                    // 8: throughline.config.v1.FlowResult
-	(*GetConnectFlowRequest)(nil),         // 9: throughline.config.v1.GetConnectFlowRequest
-	(*GetConnectFlowResponse)(nil),        // 10: throughline.config.v1.GetConnectFlowResponse
-	(*CancelConnectFlowRequest)(nil),      // 11: throughline.config.v1.CancelConnectFlowRequest
-	(*CancelConnectFlowResponse)(nil),     // 12: throughline.config.v1.CancelConnectFlowResponse
-	(*AcceptOtherOrgRequest)(nil),         // 13: throughline.config.v1.AcceptOtherOrgRequest
-	(*AcceptOtherOrgResponse)(nil),        // 14: throughline.config.v1.AcceptOtherOrgResponse
-	(*ReplaceAppSecretRequest)(nil),       // 15: throughline.config.v1.ReplaceAppSecretRequest
-	(*ReplaceAppSecretResponse)(nil),      // 16: throughline.config.v1.ReplaceAppSecretResponse
-	(*DisconnectRequest)(nil),             // 17: throughline.config.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),            // 18: throughline.config.v1.DisconnectResponse
-	(*ProbeText)(nil),                     // 19: throughline.config.v1.ProbeText
-	(*ProbeResult)(nil),                   // 20: throughline.config.v1.ProbeResult
-	(*Diagnosis)(nil),                     // 21: throughline.config.v1.Diagnosis
-	(*DiagnoseConnectionRequest)(nil),     // 22: throughline.config.v1.DiagnoseConnectionRequest
-	(*DiagnoseConnectionResponse)(nil),    // 23: throughline.config.v1.DiagnoseConnectionResponse
-	(*GetDiagnosisRequest)(nil),           // 24: throughline.config.v1.GetDiagnosisRequest
-	(*GetDiagnosisResponse)(nil),          // 25: throughline.config.v1.GetDiagnosisResponse
-	(*ListConnectionHistoryRequest)(nil),  // 26: throughline.config.v1.ListConnectionHistoryRequest
-	(*ListConnectionHistoryResponse)(nil), // 27: throughline.config.v1.ListConnectionHistoryResponse
-	(*StateChange)(nil),                   // 28: throughline.config.v1.StateChange
-	(*OverrideStateRequest)(nil),          // 29: throughline.config.v1.OverrideStateRequest
-	(*OverrideStateResponse)(nil),         // 30: throughline.config.v1.OverrideStateResponse
-	(*ConnectSettings)(nil),               // 31: throughline.config.v1.ConnectSettings
-	(*durationpb.Duration)(nil),           // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),         // 33: google.protobuf.Timestamp
-	(*Org)(nil),                           // 34: throughline.config.v1.Org
-	(*Consent)(nil),                       // 35: throughline.config.v1.Consent
-	(*Connection)(nil),                    // 36: throughline.config.v1.Connection
-	(v1.Reason)(0),                        // 37: throughline.stream.v1.Reason
-	(*ConnectionStatus)(nil),              // 38: throughline.config.v1.ConnectionStatus
-	(ConnectionState)(0),                  // 39: throughline.config.v1.ConnectionState
+	(*OutgoingChange)(nil),                // 8: throughline.config.v1.OutgoingChange
+	(*FlowResult)(nil),                    // 9: throughline.config.v1.FlowResult
+	(*GetConnectFlowRequest)(nil),         // 10: throughline.config.v1.GetConnectFlowRequest
+	(*GetConnectFlowResponse)(nil),        // 11: throughline.config.v1.GetConnectFlowResponse
+	(*CancelConnectFlowRequest)(nil),      // 12: throughline.config.v1.CancelConnectFlowRequest
+	(*CancelConnectFlowResponse)(nil),     // 13: throughline.config.v1.CancelConnectFlowResponse
+	(*AcceptOtherOrgRequest)(nil),         // 14: throughline.config.v1.AcceptOtherOrgRequest
+	(*AcceptOtherOrgResponse)(nil),        // 15: throughline.config.v1.AcceptOtherOrgResponse
+	(*ReplaceAppSecretRequest)(nil),       // 16: throughline.config.v1.ReplaceAppSecretRequest
+	(*ReplaceAppSecretResponse)(nil),      // 17: throughline.config.v1.ReplaceAppSecretResponse
+	(*DisconnectRequest)(nil),             // 18: throughline.config.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),            // 19: throughline.config.v1.DisconnectResponse
+	(*ProbeText)(nil),                     // 20: throughline.config.v1.ProbeText
+	(*ProbeResult)(nil),                   // 21: throughline.config.v1.ProbeResult
+	(*Diagnosis)(nil),                     // 22: throughline.config.v1.Diagnosis
+	(*PackageReport)(nil),                 // 23: throughline.config.v1.PackageReport
+	(*UnavailableFeature)(nil),            // 24: throughline.config.v1.UnavailableFeature
+	(*LayoutCheck)(nil),                   // 25: throughline.config.v1.LayoutCheck
+	(*DiagnoseConnectionRequest)(nil),     // 26: throughline.config.v1.DiagnoseConnectionRequest
+	(*DiagnoseConnectionResponse)(nil),    // 27: throughline.config.v1.DiagnoseConnectionResponse
+	(*GetDiagnosisRequest)(nil),           // 28: throughline.config.v1.GetDiagnosisRequest
+	(*GetDiagnosisResponse)(nil),          // 29: throughline.config.v1.GetDiagnosisResponse
+	(*ListConnectionHistoryRequest)(nil),  // 30: throughline.config.v1.ListConnectionHistoryRequest
+	(*ListConnectionHistoryResponse)(nil), // 31: throughline.config.v1.ListConnectionHistoryResponse
+	(*StateChange)(nil),                   // 32: throughline.config.v1.StateChange
+	(*OverrideStateRequest)(nil),          // 33: throughline.config.v1.OverrideStateRequest
+	(*OverrideStateResponse)(nil),         // 34: throughline.config.v1.OverrideStateResponse
+	(*ConnectSettings)(nil),               // 35: throughline.config.v1.ConnectSettings
+	(*durationpb.Duration)(nil),           // 36: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 37: google.protobuf.Timestamp
+	(*Org)(nil),                           // 38: throughline.config.v1.Org
+	(*Consent)(nil),                       // 39: throughline.config.v1.Consent
+	(*Connection)(nil),                    // 40: throughline.config.v1.Connection
+	(v1.Reason)(0),                        // 41: throughline.stream.v1.Reason
+	(*ConnectionStatus)(nil),              // 42: throughline.config.v1.ConnectionStatus
+	(ConnectionState)(0),                  // 43: throughline.config.v1.ConnectionState
 }
 var file_throughline_config_v1_connect_proto_depIdxs = []int32{
-	31, // 0: throughline.config.v1.ConnectOptions.settings:type_name -> throughline.config.v1.ConnectSettings
+	35, // 0: throughline.config.v1.ConnectOptions.settings:type_name -> throughline.config.v1.ConnectSettings
 	2,  // 1: throughline.config.v1.StartConnectRequest.options:type_name -> throughline.config.v1.ConnectOptions
 	7,  // 2: throughline.config.v1.StartConnectResponse.flow:type_name -> throughline.config.v1.ConnectFlow
 	2,  // 3: throughline.config.v1.CreateSetupLinkRequest.options:type_name -> throughline.config.v1.ConnectOptions
-	32, // 4: throughline.config.v1.CreateSetupLinkRequest.lifetime:type_name -> google.protobuf.Duration
+	36, // 4: throughline.config.v1.CreateSetupLinkRequest.lifetime:type_name -> google.protobuf.Duration
 	7,  // 5: throughline.config.v1.CreateSetupLinkResponse.flow:type_name -> throughline.config.v1.ConnectFlow
 	0,  // 6: throughline.config.v1.ConnectFlow.status:type_name -> throughline.config.v1.FlowStatus
-	33, // 7: throughline.config.v1.ConnectFlow.created_at:type_name -> google.protobuf.Timestamp
-	33, // 8: throughline.config.v1.ConnectFlow.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 9: throughline.config.v1.ConnectFlow.result:type_name -> throughline.config.v1.FlowResult
-	34, // 10: throughline.config.v1.FlowResult.org:type_name -> throughline.config.v1.Org
-	35, // 11: throughline.config.v1.FlowResult.consent:type_name -> throughline.config.v1.Consent
-	7,  // 12: throughline.config.v1.GetConnectFlowResponse.flow:type_name -> throughline.config.v1.ConnectFlow
-	7,  // 13: throughline.config.v1.CancelConnectFlowResponse.flow:type_name -> throughline.config.v1.ConnectFlow
-	7,  // 14: throughline.config.v1.AcceptOtherOrgResponse.flow:type_name -> throughline.config.v1.ConnectFlow
-	36, // 15: throughline.config.v1.DisconnectResponse.connection:type_name -> throughline.config.v1.Connection
-	1,  // 16: throughline.config.v1.ProbeResult.status:type_name -> throughline.config.v1.ProbeStatus
-	37, // 17: throughline.config.v1.ProbeResult.reason:type_name -> throughline.stream.v1.Reason
-	19, // 18: throughline.config.v1.ProbeResult.en:type_name -> throughline.config.v1.ProbeText
-	19, // 19: throughline.config.v1.ProbeResult.ja:type_name -> throughline.config.v1.ProbeText
-	33, // 20: throughline.config.v1.Diagnosis.at:type_name -> google.protobuf.Timestamp
-	20, // 21: throughline.config.v1.Diagnosis.results:type_name -> throughline.config.v1.ProbeResult
-	38, // 22: throughline.config.v1.Diagnosis.status:type_name -> throughline.config.v1.ConnectionStatus
-	21, // 23: throughline.config.v1.DiagnoseConnectionResponse.diagnosis:type_name -> throughline.config.v1.Diagnosis
-	21, // 24: throughline.config.v1.GetDiagnosisResponse.diagnosis:type_name -> throughline.config.v1.Diagnosis
-	28, // 25: throughline.config.v1.ListConnectionHistoryResponse.changes:type_name -> throughline.config.v1.StateChange
-	39, // 26: throughline.config.v1.StateChange.from:type_name -> throughline.config.v1.ConnectionState
-	38, // 27: throughline.config.v1.StateChange.to:type_name -> throughline.config.v1.ConnectionStatus
-	39, // 28: throughline.config.v1.OverrideStateRequest.state:type_name -> throughline.config.v1.ConnectionState
-	37, // 29: throughline.config.v1.OverrideStateRequest.reason:type_name -> throughline.stream.v1.Reason
-	32, // 30: throughline.config.v1.OverrideStateRequest.hold:type_name -> google.protobuf.Duration
-	38, // 31: throughline.config.v1.OverrideStateResponse.status:type_name -> throughline.config.v1.ConnectionStatus
-	3,  // 32: throughline.config.v1.ConnectService.StartConnect:input_type -> throughline.config.v1.StartConnectRequest
-	5,  // 33: throughline.config.v1.ConnectService.CreateSetupLink:input_type -> throughline.config.v1.CreateSetupLinkRequest
-	9,  // 34: throughline.config.v1.ConnectService.GetConnectFlow:input_type -> throughline.config.v1.GetConnectFlowRequest
-	11, // 35: throughline.config.v1.ConnectService.CancelConnectFlow:input_type -> throughline.config.v1.CancelConnectFlowRequest
-	13, // 36: throughline.config.v1.ConnectService.AcceptOtherOrg:input_type -> throughline.config.v1.AcceptOtherOrgRequest
-	15, // 37: throughline.config.v1.ConnectService.ReplaceAppSecret:input_type -> throughline.config.v1.ReplaceAppSecretRequest
-	17, // 38: throughline.config.v1.ConnectService.Disconnect:input_type -> throughline.config.v1.DisconnectRequest
-	22, // 39: throughline.config.v1.ConnectService.DiagnoseConnection:input_type -> throughline.config.v1.DiagnoseConnectionRequest
-	24, // 40: throughline.config.v1.ConnectService.GetDiagnosis:input_type -> throughline.config.v1.GetDiagnosisRequest
-	26, // 41: throughline.config.v1.ConnectService.ListConnectionHistory:input_type -> throughline.config.v1.ListConnectionHistoryRequest
-	29, // 42: throughline.config.v1.ConnectService.OverrideState:input_type -> throughline.config.v1.OverrideStateRequest
-	4,  // 43: throughline.config.v1.ConnectService.StartConnect:output_type -> throughline.config.v1.StartConnectResponse
-	6,  // 44: throughline.config.v1.ConnectService.CreateSetupLink:output_type -> throughline.config.v1.CreateSetupLinkResponse
-	10, // 45: throughline.config.v1.ConnectService.GetConnectFlow:output_type -> throughline.config.v1.GetConnectFlowResponse
-	12, // 46: throughline.config.v1.ConnectService.CancelConnectFlow:output_type -> throughline.config.v1.CancelConnectFlowResponse
-	14, // 47: throughline.config.v1.ConnectService.AcceptOtherOrg:output_type -> throughline.config.v1.AcceptOtherOrgResponse
-	16, // 48: throughline.config.v1.ConnectService.ReplaceAppSecret:output_type -> throughline.config.v1.ReplaceAppSecretResponse
-	18, // 49: throughline.config.v1.ConnectService.Disconnect:output_type -> throughline.config.v1.DisconnectResponse
-	23, // 50: throughline.config.v1.ConnectService.DiagnoseConnection:output_type -> throughline.config.v1.DiagnoseConnectionResponse
-	25, // 51: throughline.config.v1.ConnectService.GetDiagnosis:output_type -> throughline.config.v1.GetDiagnosisResponse
-	27, // 52: throughline.config.v1.ConnectService.ListConnectionHistory:output_type -> throughline.config.v1.ListConnectionHistoryResponse
-	30, // 53: throughline.config.v1.ConnectService.OverrideState:output_type -> throughline.config.v1.OverrideStateResponse
-	43, // [43:54] is the sub-list for method output_type
-	32, // [32:43] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	37, // 7: throughline.config.v1.ConnectFlow.created_at:type_name -> google.protobuf.Timestamp
+	37, // 8: throughline.config.v1.ConnectFlow.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 9: throughline.config.v1.ConnectFlow.result:type_name -> throughline.config.v1.FlowResult
+	8,  // 10: throughline.config.v1.ConnectFlow.outgoing_changes:type_name -> throughline.config.v1.OutgoingChange
+	37, // 11: throughline.config.v1.OutgoingChange.from:type_name -> google.protobuf.Timestamp
+	38, // 12: throughline.config.v1.FlowResult.org:type_name -> throughline.config.v1.Org
+	39, // 13: throughline.config.v1.FlowResult.consent:type_name -> throughline.config.v1.Consent
+	7,  // 14: throughline.config.v1.GetConnectFlowResponse.flow:type_name -> throughline.config.v1.ConnectFlow
+	7,  // 15: throughline.config.v1.CancelConnectFlowResponse.flow:type_name -> throughline.config.v1.ConnectFlow
+	7,  // 16: throughline.config.v1.AcceptOtherOrgResponse.flow:type_name -> throughline.config.v1.ConnectFlow
+	40, // 17: throughline.config.v1.DisconnectResponse.connection:type_name -> throughline.config.v1.Connection
+	1,  // 18: throughline.config.v1.ProbeResult.status:type_name -> throughline.config.v1.ProbeStatus
+	41, // 19: throughline.config.v1.ProbeResult.reason:type_name -> throughline.stream.v1.Reason
+	20, // 20: throughline.config.v1.ProbeResult.en:type_name -> throughline.config.v1.ProbeText
+	20, // 21: throughline.config.v1.ProbeResult.ja:type_name -> throughline.config.v1.ProbeText
+	37, // 22: throughline.config.v1.Diagnosis.at:type_name -> google.protobuf.Timestamp
+	21, // 23: throughline.config.v1.Diagnosis.results:type_name -> throughline.config.v1.ProbeResult
+	42, // 24: throughline.config.v1.Diagnosis.status:type_name -> throughline.config.v1.ConnectionStatus
+	23, // 25: throughline.config.v1.Diagnosis.package:type_name -> throughline.config.v1.PackageReport
+	25, // 26: throughline.config.v1.Diagnosis.layouts:type_name -> throughline.config.v1.LayoutCheck
+	24, // 27: throughline.config.v1.PackageReport.unavailable:type_name -> throughline.config.v1.UnavailableFeature
+	22, // 28: throughline.config.v1.DiagnoseConnectionResponse.diagnosis:type_name -> throughline.config.v1.Diagnosis
+	22, // 29: throughline.config.v1.GetDiagnosisResponse.diagnosis:type_name -> throughline.config.v1.Diagnosis
+	32, // 30: throughline.config.v1.ListConnectionHistoryResponse.changes:type_name -> throughline.config.v1.StateChange
+	43, // 31: throughline.config.v1.StateChange.from:type_name -> throughline.config.v1.ConnectionState
+	42, // 32: throughline.config.v1.StateChange.to:type_name -> throughline.config.v1.ConnectionStatus
+	43, // 33: throughline.config.v1.OverrideStateRequest.state:type_name -> throughline.config.v1.ConnectionState
+	41, // 34: throughline.config.v1.OverrideStateRequest.reason:type_name -> throughline.stream.v1.Reason
+	36, // 35: throughline.config.v1.OverrideStateRequest.hold:type_name -> google.protobuf.Duration
+	42, // 36: throughline.config.v1.OverrideStateResponse.status:type_name -> throughline.config.v1.ConnectionStatus
+	3,  // 37: throughline.config.v1.ConnectService.StartConnect:input_type -> throughline.config.v1.StartConnectRequest
+	5,  // 38: throughline.config.v1.ConnectService.CreateSetupLink:input_type -> throughline.config.v1.CreateSetupLinkRequest
+	10, // 39: throughline.config.v1.ConnectService.GetConnectFlow:input_type -> throughline.config.v1.GetConnectFlowRequest
+	12, // 40: throughline.config.v1.ConnectService.CancelConnectFlow:input_type -> throughline.config.v1.CancelConnectFlowRequest
+	14, // 41: throughline.config.v1.ConnectService.AcceptOtherOrg:input_type -> throughline.config.v1.AcceptOtherOrgRequest
+	16, // 42: throughline.config.v1.ConnectService.ReplaceAppSecret:input_type -> throughline.config.v1.ReplaceAppSecretRequest
+	18, // 43: throughline.config.v1.ConnectService.Disconnect:input_type -> throughline.config.v1.DisconnectRequest
+	26, // 44: throughline.config.v1.ConnectService.DiagnoseConnection:input_type -> throughline.config.v1.DiagnoseConnectionRequest
+	28, // 45: throughline.config.v1.ConnectService.GetDiagnosis:input_type -> throughline.config.v1.GetDiagnosisRequest
+	30, // 46: throughline.config.v1.ConnectService.ListConnectionHistory:input_type -> throughline.config.v1.ListConnectionHistoryRequest
+	33, // 47: throughline.config.v1.ConnectService.OverrideState:input_type -> throughline.config.v1.OverrideStateRequest
+	4,  // 48: throughline.config.v1.ConnectService.StartConnect:output_type -> throughline.config.v1.StartConnectResponse
+	6,  // 49: throughline.config.v1.ConnectService.CreateSetupLink:output_type -> throughline.config.v1.CreateSetupLinkResponse
+	11, // 50: throughline.config.v1.ConnectService.GetConnectFlow:output_type -> throughline.config.v1.GetConnectFlowResponse
+	13, // 51: throughline.config.v1.ConnectService.CancelConnectFlow:output_type -> throughline.config.v1.CancelConnectFlowResponse
+	15, // 52: throughline.config.v1.ConnectService.AcceptOtherOrg:output_type -> throughline.config.v1.AcceptOtherOrgResponse
+	17, // 53: throughline.config.v1.ConnectService.ReplaceAppSecret:output_type -> throughline.config.v1.ReplaceAppSecretResponse
+	19, // 54: throughline.config.v1.ConnectService.Disconnect:output_type -> throughline.config.v1.DisconnectResponse
+	27, // 55: throughline.config.v1.ConnectService.DiagnoseConnection:output_type -> throughline.config.v1.DiagnoseConnectionResponse
+	29, // 56: throughline.config.v1.ConnectService.GetDiagnosis:output_type -> throughline.config.v1.GetDiagnosisResponse
+	31, // 57: throughline.config.v1.ConnectService.ListConnectionHistory:output_type -> throughline.config.v1.ListConnectionHistoryResponse
+	34, // 58: throughline.config.v1.ConnectService.OverrideState:output_type -> throughline.config.v1.OverrideStateResponse
+	48, // [48:59] is the sub-list for method output_type
+	37, // [37:48] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_connect_proto_init() }
@@ -2340,7 +2672,7 @@ func file_throughline_config_v1_connect_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_connect_proto_rawDesc), len(file_throughline_config_v1_connect_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -372,6 +372,8 @@ type ConnectSettings struct {
 	NeedsPackage bool `protobuf:"varint,3,opt,name=needs_package,json=needsPackage,proto3" json:"needs_package,omitempty"`
 	// PKCE.
 	Pkce PkceMode `protobuf:"varint,4,opt,name=pkce,proto3,enum=throughline.config.v1.PkceMode" json:"pkce,omitempty"`
+	// The least version of the package, e.g. "1.1"; empty: the installation's. An older one is as good as none (LOOM-7).
+	PackageVersion string `protobuf:"bytes,45,opt,name=package_version,json=packageVersion,proto3" json:"package_version,omitempty"`
 	// What is known of the phone account, for zoom.
 	Phone *PhoneAccount `protobuf:"bytes,30,opt,name=phone,proto3" json:"phone,omitempty"`
 	// Zoom: the Salesforce user may have another address than the phone account's administrator. Default: connecting names that
@@ -437,6 +439,13 @@ func (x *ConnectSettings) GetPkce() PkceMode {
 		return x.Pkce
 	}
 	return PkceMode_PKCE_MODE_UNSPECIFIED
+}
+
+func (x *ConnectSettings) GetPackageVersion() string {
+	if x != nil {
+		return x.PackageVersion
+	}
+	return ""
 }
 
 func (x *ConnectSettings) GetPhone() *PhoneAccount {
@@ -639,12 +648,13 @@ const file_throughline_config_v1_connection_state_proto_rawDesc = "" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x129\n" +
 	"\n" +
-	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"\xe6\x02\n" +
+	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"\xb3\x03\n" +
 	"\x0fConnectSettings\x12N\n" +
 	"\venvironment\x18\x01 \x01(\x0e2\".throughline.config.v1.EnvironmentB\b\xbaH\x05\x82\x01\x02\x10\x01R\venvironment\x12C\n" +
 	"\x06source\x18\x02 \x01(\tB+\xbaH(r&R\x00R\x04loomR\aimmedioR\x04zoomR\x06walkmeR\x05hopinR\x06source\x12#\n" +
 	"\rneeds_package\x18\x03 \x01(\bR\fneedsPackage\x12=\n" +
-	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\x129\n" +
+	"\x04pkce\x18\x04 \x01(\x0e2\x1f.throughline.config.v1.PkceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04pkce\x12K\n" +
+	"\x0fpackage_version\x18- \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9]{1,3}\\.[0-9]{1,3})?$R\x0epackageVersion\x129\n" +
 	"\x05phone\x18\x1e \x01(\v2#.throughline.config.v1.PhoneAccountR\x05phone\x12\x1f\n" +
 	"\vany_address\x18\x1f \x01(\bR\n" +
 	"anyAddress\"\x80\x01\n" +

@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AccessCheck is what is demanded of the user who authorises a connection, where its source product demands anything (WALK-3).
+type AccessCheck int32
+
+const (
+	// As FULL.
+	AccessCheck_ACCESS_CHECK_UNSPECIFIED AccessCheck = 0
+	// "Modify All Data", as an administrator has it.
+	AccessCheck_ACCESS_CHECK_FULL AccessCheck = 1
+	// To read and edit the objects that integrations write, and no more.
+	AccessCheck_ACCESS_CHECK_OBJECTS AccessCheck = 2
+)
+
+// Enum value maps for AccessCheck.
+var (
+	AccessCheck_name = map[int32]string{
+		0: "ACCESS_CHECK_UNSPECIFIED",
+		1: "ACCESS_CHECK_FULL",
+		2: "ACCESS_CHECK_OBJECTS",
+	}
+	AccessCheck_value = map[string]int32{
+		"ACCESS_CHECK_UNSPECIFIED": 0,
+		"ACCESS_CHECK_FULL":        1,
+		"ACCESS_CHECK_OBJECTS":     2,
+	}
+)
+
+func (x AccessCheck) Enum() *AccessCheck {
+	p := new(AccessCheck)
+	*p = x
+	return p
+}
+
+func (x AccessCheck) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccessCheck) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+}
+
+func (AccessCheck) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+}
+
+func (x AccessCheck) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccessCheck.Descriptor instead.
+func (AccessCheck) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+}
+
 // ZoneRule says whose zone decides days and dates (IMM-25).
 type ZoneRule int32
 
@@ -67,11 +120,11 @@ func (x ZoneRule) String() string {
 }
 
 func (ZoneRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[0].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
 }
 
 func (ZoneRule) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[0]
+	return &file_throughline_config_v1_settings_proto_enumTypes[1]
 }
 
 func (x ZoneRule) Number() protoreflect.EnumNumber {
@@ -80,7 +133,7 @@ func (x ZoneRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ZoneRule.Descriptor instead.
 func (ZoneRule) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{0}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
 }
 
 // Trigger is the kind of moment an integration reacts to.
@@ -124,11 +177,11 @@ func (x Trigger) String() string {
 }
 
 func (Trigger) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[1].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
 }
 
 func (Trigger) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[1]
+	return &file_throughline_config_v1_settings_proto_enumTypes[2]
 }
 
 func (x Trigger) Number() protoreflect.EnumNumber {
@@ -137,7 +190,7 @@ func (x Trigger) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Trigger.Descriptor instead.
 func (Trigger) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 // DuplicatePolicy is what happens when the org's duplicate rules object to a new record (XC-40).
@@ -182,11 +235,11 @@ func (x DuplicatePolicy) String() string {
 }
 
 func (DuplicatePolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[2].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
 }
 
 func (DuplicatePolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[2]
+	return &file_throughline_config_v1_settings_proto_enumTypes[3]
 }
 
 func (x DuplicatePolicy) Number() protoreflect.EnumNumber {
@@ -195,7 +248,7 @@ func (x DuplicatePolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DuplicatePolicy.Descriptor instead.
 func (DuplicatePolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 // Repeat is how often one person's visits to one content make a record (IMM-21).
@@ -240,11 +293,11 @@ func (x Repeat) String() string {
 }
 
 func (Repeat) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[3].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
 }
 
 func (Repeat) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[3]
+	return &file_throughline_config_v1_settings_proto_enumTypes[4]
 }
 
 func (x Repeat) Number() protoreflect.EnumNumber {
@@ -253,7 +306,7 @@ func (x Repeat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Repeat.Descriptor instead.
 func (Repeat) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 // ActionOperation is what an action does.
@@ -293,11 +346,11 @@ func (x ActionOperation) String() string {
 }
 
 func (ActionOperation) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[4].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
 }
 
 func (ActionOperation) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[4]
+	return &file_throughline_config_v1_settings_proto_enumTypes[5]
 }
 
 func (x ActionOperation) Number() protoreflect.EnumNumber {
@@ -306,7 +359,7 @@ func (x ActionOperation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActionOperation.Descriptor instead.
 func (ActionOperation) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 // Scope is what one record stands for.
@@ -351,11 +404,11 @@ func (x Scope) String() string {
 }
 
 func (Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[5].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
 }
 
 func (Scope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[5]
+	return &file_throughline_config_v1_settings_proto_enumTypes[6]
 }
 
 func (x Scope) Number() protoreflect.EnumNumber {
@@ -364,7 +417,7 @@ func (x Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Scope.Descriptor instead.
 func (Scope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 // TooLongPolicy is what happens to a text that is longer than its field (XC-37).
@@ -404,11 +457,11 @@ func (x TooLongPolicy) String() string {
 }
 
 func (TooLongPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[6].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
 }
 
 func (TooLongPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[6]
+	return &file_throughline_config_v1_settings_proto_enumTypes[7]
 }
 
 func (x TooLongPolicy) Number() protoreflect.EnumNumber {
@@ -417,7 +470,7 @@ func (x TooLongPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TooLongPolicy.Descriptor instead.
 func (TooLongPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 // NullPolicy is what an absent value does to the field.
@@ -461,11 +514,11 @@ func (x NullPolicy) String() string {
 }
 
 func (NullPolicy) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[7].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
 }
 
 func (NullPolicy) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[7]
+	return &file_throughline_config_v1_settings_proto_enumTypes[8]
 }
 
 func (x NullPolicy) Number() protoreflect.EnumNumber {
@@ -474,7 +527,7 @@ func (x NullPolicy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NullPolicy.Descriptor instead.
 func (NullPolicy) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 // Assignee is one link of the chain.
@@ -522,11 +575,11 @@ func (x Assignee) String() string {
 }
 
 func (Assignee) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[8].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[9].Descriptor()
 }
 
 func (Assignee) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[8]
+	return &file_throughline_config_v1_settings_proto_enumTypes[9]
 }
 
 func (x Assignee) Number() protoreflect.EnumNumber {
@@ -535,7 +588,7 @@ func (x Assignee) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Assignee.Descriptor instead.
 func (Assignee) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 // ApiKeyScope is something that an API key may be used for.
@@ -583,11 +636,11 @@ func (x ApiKeyScope) String() string {
 }
 
 func (ApiKeyScope) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_settings_proto_enumTypes[9].Descriptor()
+	return file_throughline_config_v1_settings_proto_enumTypes[10].Descriptor()
 }
 
 func (ApiKeyScope) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_settings_proto_enumTypes[9]
+	return &file_throughline_config_v1_settings_proto_enumTypes[10]
 }
 
 func (x ApiKeyScope) Number() protoreflect.EnumNumber {
@@ -596,7 +649,7 @@ func (x ApiKeyScope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ApiKeyScope.Descriptor instead.
 func (ApiKeyScope) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 // Workspace is a customer of the platform: the tenant.
@@ -633,8 +686,10 @@ type Workspace struct {
 	Lapses []*Lapse `protobuf:"bytes,31,rep,name=lapses,proto3" json:"lapses,omitempty"`
 	// The integration that every content recorded from now on gets a copy of (IMM-16); empty: none.
 	DefaultWorkflow string `protobuf:"bytes,40,opt,name=default_workflow,json=defaultWorkflow,proto3" json:"default_workflow,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What the user of its connections must be able to do (WALK-3).
+	AccessCheck   AccessCheck `protobuf:"varint,45,opt,name=access_check,json=accessCheck,proto3,enum=throughline.config.v1.AccessCheck" json:"access_check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Workspace) Reset() {
@@ -770,6 +825,13 @@ func (x *Workspace) GetDefaultWorkflow() string {
 		return x.DefaultWorkflow
 	}
 	return ""
+}
+
+func (x *Workspace) GetAccessCheck() AccessCheck {
+	if x != nil {
+		return x.AccessCheck
+	}
+	return AccessCheck_ACCESS_CHECK_UNSPECIFIED
 }
 
 // RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
@@ -2780,7 +2842,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xa1\x06\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xf2\x06\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2800,7 +2862,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x121\n" +
 	"\x05plans\x18\x1e \x03(\v2\x1b.throughline.config.v1.PlanR\x05plans\x124\n" +
 	"\x06lapses\x18\x1f \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapses\x122\n" +
-	"\x10default_workflow\x18( \x01(\tB\a\xbaH\x04r\x02\x18@R\x0fdefaultWorkflowB\x13\n" +
+	"\x10default_workflow\x18( \x01(\tB\a\xbaH\x04r\x02\x18@R\x0fdefaultWorkflow\x12O\n" +
+	"\faccess_check\x18- \x01(\x0e2\".throughline.config.v1.AccessCheckB\b\xbaH\x05\x82\x01\x02\x10\x01R\vaccessCheckB\x13\n" +
 	"\x11_track_by_default\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
@@ -2999,7 +3062,11 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06scopes\x18\x06 \x03(\x0e2\".throughline.config.v1.ApiKeyScopeB\x13\xbaH\x10\x92\x01\r\x10\n" +
 	"\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06scopes\x129\n" +
 	"\n" +
-	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*e\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt*\\\n" +
+	"\vAccessCheck\x12\x1c\n" +
+	"\x18ACCESS_CHECK_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ACCESS_CHECK_FULL\x10\x01\x12\x18\n" +
+	"\x14ACCESS_CHECK_OBJECTS\x10\x02*e\n" +
 	"\bZoneRule\x12\x19\n" +
 	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
@@ -3064,105 +3131,107 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_settings_proto_rawDescData
 }
 
-var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
-	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
-	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
-	(DuplicatePolicy)(0),          // 2: throughline.config.v1.DuplicatePolicy
-	(Repeat)(0),                   // 3: throughline.config.v1.Repeat
-	(ActionOperation)(0),          // 4: throughline.config.v1.ActionOperation
-	(Scope)(0),                    // 5: throughline.config.v1.Scope
-	(TooLongPolicy)(0),            // 6: throughline.config.v1.TooLongPolicy
-	(NullPolicy)(0),               // 7: throughline.config.v1.NullPolicy
-	(Assignee)(0),                 // 8: throughline.config.v1.Assignee
-	(ApiKeyScope)(0),              // 9: throughline.config.v1.ApiKeyScope
-	(*Workspace)(nil),             // 10: throughline.config.v1.Workspace
-	(*RetentionSettings)(nil),     // 11: throughline.config.v1.RetentionSettings
-	(*Suppression)(nil),           // 12: throughline.config.v1.Suppression
-	(*VisitSettings)(nil),         // 13: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 14: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 15: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 17: throughline.config.v1.Org
-	(*FormerZone)(nil),            // 18: throughline.config.v1.FormerZone
-	(*ClientCredentials)(nil),     // 19: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 20: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 21: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 22: throughline.config.v1.Integration
-	(*Action)(nil),                // 23: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 24: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 25: throughline.config.v1.Template
-	(*Constant)(nil),              // 26: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 27: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 28: throughline.config.v1.ContentSetting
-	(*ContentOrigin)(nil),         // 29: throughline.config.v1.ContentOrigin
-	(*ApiKey)(nil),                // 30: throughline.config.v1.ApiKey
-	nil,                           // 31: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 32: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
-	(*Plan)(nil),                  // 34: throughline.config.v1.Plan
-	(*Lapse)(nil),                 // 35: throughline.config.v1.Lapse
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 37: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 38: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 39: throughline.config.v1.Consent
-	(*Entitlement)(nil),           // 40: throughline.config.v1.Entitlement
+	(AccessCheck)(0),              // 0: throughline.config.v1.AccessCheck
+	(ZoneRule)(0),                 // 1: throughline.config.v1.ZoneRule
+	(Trigger)(0),                  // 2: throughline.config.v1.Trigger
+	(DuplicatePolicy)(0),          // 3: throughline.config.v1.DuplicatePolicy
+	(Repeat)(0),                   // 4: throughline.config.v1.Repeat
+	(ActionOperation)(0),          // 5: throughline.config.v1.ActionOperation
+	(Scope)(0),                    // 6: throughline.config.v1.Scope
+	(TooLongPolicy)(0),            // 7: throughline.config.v1.TooLongPolicy
+	(NullPolicy)(0),               // 8: throughline.config.v1.NullPolicy
+	(Assignee)(0),                 // 9: throughline.config.v1.Assignee
+	(ApiKeyScope)(0),              // 10: throughline.config.v1.ApiKeyScope
+	(*Workspace)(nil),             // 11: throughline.config.v1.Workspace
+	(*RetentionSettings)(nil),     // 12: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 13: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 14: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 15: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 16: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 17: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 18: throughline.config.v1.Org
+	(*FormerZone)(nil),            // 19: throughline.config.v1.FormerZone
+	(*ClientCredentials)(nil),     // 20: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 21: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 22: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 23: throughline.config.v1.Integration
+	(*Action)(nil),                // 24: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 25: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 26: throughline.config.v1.Template
+	(*Constant)(nil),              // 27: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 28: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 29: throughline.config.v1.ContentSetting
+	(*ContentOrigin)(nil),         // 30: throughline.config.v1.ContentOrigin
+	(*ApiKey)(nil),                // 31: throughline.config.v1.ApiKey
+	nil,                           // 32: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 33: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
+	(*Plan)(nil),                  // 35: throughline.config.v1.Plan
+	(*Lapse)(nil),                 // 36: throughline.config.v1.Lapse
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 38: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 39: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 40: throughline.config.v1.Consent
+	(*Entitlement)(nil),           // 41: throughline.config.v1.Entitlement
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	33, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
-	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	34, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
-	35, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
-	33, // 7: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	33, // 8: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	36, // 9: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	36, // 10: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	33, // 11: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	33, // 12: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	33, // 13: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	19, // 14: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	20, // 15: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	21, // 16: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	17, // 17: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	16, // 18: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	37, // 19: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	38, // 20: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	39, // 21: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	40, // 22: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
-	35, // 23: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
-	18, // 24: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
-	36, // 25: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
-	1,  // 26: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	23, // 27: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	36, // 28: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	31, // 29: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	36, // 30: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
-	4,  // 31: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 32: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	24, // 33: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	27, // 34: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 35: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 36: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	25, // 37: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	26, // 38: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 39: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 40: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	32, // 41: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 42: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 43: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	29, // 44: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
-	36, // 45: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 46: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	36, // 47: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	14, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	15, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	34, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	1,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	12, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	35, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
+	36, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
+	0,  // 7: throughline.config.v1.Workspace.access_check:type_name -> throughline.config.v1.AccessCheck
+	34, // 8: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	34, // 9: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	37, // 10: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	37, // 11: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	34, // 12: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	34, // 13: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	34, // 14: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	20, // 15: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	21, // 16: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	22, // 17: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	18, // 18: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	17, // 19: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	38, // 20: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	39, // 21: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	40, // 22: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	41, // 23: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
+	36, // 24: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
+	19, // 25: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
+	37, // 26: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
+	2,  // 27: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	24, // 28: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	37, // 29: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	32, // 30: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	37, // 31: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
+	5,  // 32: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	6,  // 33: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	25, // 34: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	28, // 35: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	4,  // 36: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	3,  // 37: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	26, // 38: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	27, // 39: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	8,  // 40: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	7,  // 41: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	33, // 42: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	9,  // 43: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	1,  // 44: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	30, // 45: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
+	37, // 46: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 47: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	37, // 48: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -3197,7 +3266,7 @@ func file_throughline_config_v1_settings_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      11,
 			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -205,7 +205,10 @@ type PersonalData struct {
 	// Normalised address.
 	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
 	// Display name as given.
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The address as it was sent, where its letters' case is another: an org whose addresses are encrypted deterministically may
+	// hold it so, and finds it in no other form (ZOOM-4). Empty: as email.
+	EmailAsSent   string `protobuf:"bytes,45,opt,name=email_as_sent,json=emailAsSent,proto3" json:"email_as_sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +253,13 @@ func (x *PersonalData) GetEmail() string {
 func (x *PersonalData) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *PersonalData) GetEmailAsSent() string {
+	if x != nil {
+		return x.EmailAsSent
 	}
 	return ""
 }
@@ -564,10 +574,11 @@ const file_throughline_stream_v1_subject_proto_rawDesc = "" +
 	"\n" +
 	"person_key\x18\x01 \x01(\tR\tpersonKey\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12;\n" +
-	"\bevidence\x18\x03 \x01(\x0e2\x1f.throughline.stream.v1.EvidenceR\bevidence\"B\n" +
+	"\bevidence\x18\x03 \x01(\x0e2\x1f.throughline.stream.v1.EvidenceR\bevidence\"k\n" +
 	"\fPersonalData\x12\x19\n" +
 	"\x05email\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05email\x12\x17\n" +
-	"\x04name\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04name\"\xcd\x02\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04name\x12'\n" +
+	"\remail_as_sent\x18- \x01(\tB\x03\x80\x01\x01R\vemailAsSent\"\xcd\x02\n" +
 	"\aContent\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x126\n" +

@@ -80,7 +80,7 @@ func (s *Server) flow(f store.Flow) (*configv1.ConnectFlow, error) {
 	out := &configv1.ConnectFlow{
 		Id: f.ID, Workspace: f.Workspace, Connection: f.Connection, Actor: f.Actor, SetupLink: f.SetupLink, Status: f.Status,
 		CreatedAt: timestamppb.New(f.CreatedAt), ExpiresAt: timestamppb.New(f.ExpiresAt), CallbackUrl: s.deps.Consent.CallbackURL(),
-		OutgoingAddresses: s.deps.OutgoingAddresses,
+		OutgoingAddresses: s.deps.Outgoing.InUse(), OutgoingChanges: s.deps.Outgoing.Announced(),
 	}
 	if f.Result != nil {
 		out.Result = &configv1.FlowResult{}

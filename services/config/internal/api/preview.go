@@ -34,23 +34,38 @@ func (s *Server) PreviewIntegration(ctx context.Context, req *configv1.PreviewIn
 	if err := s.prepare(ctx, &request, req.GetSaved() == ""); err != nil {
 		return nil, err
 	}
+	if req.GetRecorded() != nil {
+		results, err := s.previewRecorded(ctx, req, request)
+		if err != nil {
+			return nil, previewError(err)
+		}
+		return &configv1.PreviewIntegrationResponse{Results: results}, nil
+	}
 	if len(request.Samples) == 0 {
 		if request.Samples, err = preview.Samples(); err != nil {
 			return nil, err
 		}
 	}
 	results, err := preview.Run(s.deps.Decide, request)
-	var invalid *integration.Error
-	switch {
-	case errors.As(err, &invalid):
-		var v violations
-		addProblems(&v, err)
-		return nil, v.err()
+	switch invalid := previewError(err); {
+	case invalid != err: //nolint:errorlint // it was turned into violations, or it was not
+		return nil, invalid
 	case err != nil:
 		// The samples are the caller's own, so the error quotes nothing that the caller did not send.
 		return nil, status.Errorf(codes.InvalidArgument, "the preview failed: %v", err)
 	}
 	return &configv1.PreviewIntegrationResponse{Results: results}, nil
+}
+
+// previewError names what is wrong with an integration that does not compile.
+func previewError(err error) error {
+	var invalid *integration.Error
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	var v violations
+	addProblems(&v, err)
+	return v.err()
 }
 
 // previewed returns the integration to preview. Promise 9: it is the workspace's of the request, whatever it says itself.

@@ -11,6 +11,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
+	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
@@ -93,6 +94,12 @@ type Diagnosis interface {
 	Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
 }
 
+// Outgoing tells which networks our calls come from; see outgoing.Networks.
+type Outgoing interface {
+	InUse() []string
+	Announced() []*configv1.OutgoingChange
+}
+
 // Flows reads attempts at connecting.
 type Flows interface {
 	Flow(ctx context.Context, workspace, id string) (store.Flow, error)
@@ -114,8 +121,10 @@ type Deps struct {
 	Flows        Flows
 	Disconnector *lifecycle.Disconnector
 	Diagnosis    Diagnosis
-	// OutgoingAddresses are published to those who connect orgs.
-	OutgoingAddresses []string
+	// Demand is what a connection demands of the package.
+	Demand func(*configv1.Connection) probe.Demand
+	// Outgoing is published to those who connect orgs.
+	Outgoing Outgoing
 	// Pages is set when browsers can be served.
 	Pages        bool
 	Hub          *watch.Hub
@@ -129,6 +138,11 @@ type Deps struct {
 	Compile func(*configv1.Integration) (*integration.Program, error)
 	// Decide is how mapping decides; nil where previews are not offered.
 	Decide preview.Decide
+	// Topics are those of the pipeline, for previews of what was recorded; nil where there is no broker. ReadTimeout bounds how
+	// long they are read for one preview.
+	Topics      preview.Log
+	ReadTimeout time.Duration
+	Persons     Persons
 	// CheckLoginURL reports why an address must not be given credentials.
 	CheckLoginURL func(address string) error
 	// CheckRetention names what is wrong with a workspace's retention, by field; nil for nothing ever.
@@ -149,6 +163,7 @@ type Server struct {
 	configv1.UnimplementedNoticeServiceServer
 	configv1.UnimplementedPlanServiceServer
 	configv1.UnimplementedConnectionListServiceServer
+	configv1.UnimplementedSetupServiceServer
 	deps     Deps
 	stopping chan struct{}
 }

@@ -19,6 +19,9 @@ func (s *Server) PutWorkspace(ctx context.Context, req *configv1.PutWorkspaceReq
 	if err := s.checkWorkspace(req.GetWorkspace()); err != nil {
 		return nil, err
 	}
+	if err := s.checkMatchPolicy(ctx, req.GetWorkspace()); err != nil {
+		return nil, err
+	}
 	saved := proto.CloneOf(req.GetWorkspace())
 	expected := saved.GetVersion()
 	saved.Version = expected + 1

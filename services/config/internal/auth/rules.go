@@ -167,6 +167,10 @@ var rules = map[string]Rule{
 	configv1.CatalogueService_RefreshCatalogue_FullMethodName:    {Roles: admins},
 	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
 
+	configv1.SetupService_GetAppGuide_FullMethodName:       {Roles: readers},
+	configv1.SetupService_GetSetupGuide_FullMethodName:     {Roles: readers},
+	configv1.SetupService_ListMissingFields_FullMethodName: {Roles: editors},
+
 	// What is held of people: for whoever may change settings, until there is a role of its own.
 	configv1.PrivacyService_StartErasure_FullMethodName:    {Roles: officers},
 	configv1.PrivacyService_GetErasure_FullMethodName:      {Roles: officers},

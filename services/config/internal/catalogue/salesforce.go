@@ -70,8 +70,8 @@ func (s Salesforce) with(ctx context.Context, c *configv1.Connection, ask func(*
 	}
 	err = s.once(c, access, ask)
 	var refused *salesforce.Error
-	if !errors.As(err, &refused) || refused.Reason != salesforce.ReasonAuthRevoked {
-		return err
+	if !errors.As(err, &refused) || refused.Reason != salesforce.ReasonAuthRevoked && refused.Code != salesforce.CodeRedirected {
+		return err // an org that moved tells its new address with the next token (XC-43)
 	}
 	hash := sha256.Sum256([]byte(access.GetAccessToken()))
 	if access, err = s.Tokens.Get(ctx, c.GetWorkspace(), c.GetId(), hash[:]); err != nil {

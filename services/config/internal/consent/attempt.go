@@ -20,8 +20,10 @@ type attempt struct {
 	Environment configv1.Environment
 	Source      string
 	Package     bool
-	PKCE        configv1.PkceMode
-	OtherUser   bool
+	// PackageVersion is the least one.
+	PackageVersion string
+	PKCE           configv1.PkceMode
+	OtherUser      bool
 	// OtherOrg: the connection may become another org's.
 	OtherOrg bool
 	// Email is the address that the consenting user must have.
@@ -62,7 +64,8 @@ func orgFrom(m *configv1.Org) *authorisedOrg {
 
 func (a *attempt) settings() *configv1.ConnectSettings {
 	s := &configv1.ConnectSettings{
-		Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, Pkce: a.PKCE, AnyAddress: a.AnyAddress,
+		Environment: a.Environment, Source: a.Source, NeedsPackage: a.Package, PackageVersion: a.PackageVersion, Pkce: a.PKCE,
+		AnyAddress: a.AnyAddress,
 	}
 	if a.PhoneRole != configv1.PhoneRole_PHONE_ROLE_UNSPECIFIED || a.Dialling {
 		s.Phone = &configv1.PhoneAccount{Role: a.PhoneRole, ThirdPartyDialling: a.Dialling}

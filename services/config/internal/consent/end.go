@@ -75,7 +75,7 @@ func (s *Service) unfinished(ctx context.Context, f store.Flow, why *Failure, ac
 	}
 	c := connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseNotFinished, Actor: actor}
 	if why.Reason != 0 {
-		c = connstate.Change{To: connstate.Degraded, Reason: why.Reason, Cause: why.Code, Actor: lifecycle.ActorSalesforce}
+		c = connstate.Change{To: connstate.Degraded, Reason: why.Reason, Cause: lifecycle.CauseOf(why.Code, why.Reason), Actor: lifecycle.ActorSalesforce}
 	}
 	s.note(ctx, f, c)
 }

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,6 +152,7 @@ func (s *Service) attemptFrom(o *configv1.ConnectOptions, stored, grant *configv
 	if err := a.phone(want, was); err != nil {
 		return nil, err
 	}
+	a.PackageVersion = cmp.Or(want.GetPackageVersion(), was.GetPackageVersion())
 	entered := o.GetLoginUrl()
 	if entered == "" && (want.GetEnvironment() == configv1.Environment_ENVIRONMENT_UNSPECIFIED || want.GetEnvironment() == was.GetEnvironment()) {
 		entered = stored.GetLoginUrl()

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -29,6 +30,7 @@ type Documents interface {
 	Put(ctx context.Context, save store.Save) error
 	Get(ctx context.Context, key store.Key) (store.Document, error)
 	List(ctx context.Context, workspace string, kind store.Kind) ([]store.Document, error)
+	Workspaces(ctx context.Context) ([]store.Document, error)
 }
 
 // Diagnoses keeps what was found.
@@ -38,6 +40,11 @@ type Diagnoses interface {
 	ScheduleCheck(ctx context.Context, workspace, connection string, at time.Time) error
 }
 
+// History reads what became of connections, newest first.
+type History interface {
+	StateHistory(ctx context.Context, workspace, connection string, limit int) ([]store.StateChange, error)
+}
+
 // Tokens hands out access tokens; see tokens.Custodian.
 type Tokens interface {
 	Get(ctx context.Context, workspace, connection string, refusedHash []byte) (*configv1.GetAccessTokenResponse, error)
@@ -45,72 +52,6 @@ type Tokens interface {
 
 // Connect returns a client of an org for one token, and what ends its idle connections.
 type Connect func(c *configv1.Connection, access *configv1.GetAccessTokenResponse) (probe.Org, func())
-
-// Config says what is demanded of orgs and when they are asked.
-type Config struct {
-	// Questions bounds the questions.
-	Questions probe.Config `yaml:"questions"`
-	// Every is how often a connection is asked that is well; Jitter moves each time by up to that share of it, so that not all
-	// orgs are asked at once. RecheckMin is how soon one is asked again that is not; the wait grows with its trouble's age, up
-	// to Every.
-	Every      time.Duration `yaml:"every"`
-	Jitter     float64       `yaml:"jitter"`
-	RecheckMin time.Duration `yaml:"recheck_min"`
-	// Tick is how often it is looked which connections are due, Batch how many a replica takes at once.
-	Tick  time.Duration `yaml:"tick"`
-	Batch int           `yaml:"batch"`
-	// Sources are the source products' demands, by name; "" are the general ones.
-	Sources map[string]Source `yaml:"sources"`
-}
-
-// Source is what a source product demands of an org.
-type Source struct {
-	// Editions are allowed, as Salesforce's Organization.OrganizationType names them; none: all of them.
-	Editions []string `yaml:"editions"`
-	// Sandboxes of every edition are allowed.
-	Sandboxes bool `yaml:"sandboxes"`
-	// FullAccess: the user must hold Modify All Data.
-	FullAccess bool `yaml:"full_access"`
-	// Tasks: the user must be able to create tasks, before any integration does.
-	Tasks bool `yaml:"tasks"`
-}
-
-// DefaultConfig asks daily, give or take a tenth, and every 5 minutes at first while something is in the way. The demands are
-// those of the products (LOOM-5, IMM-1, IMM-2, ZOOM-2, WALK-3).
-func DefaultConfig() Config {
-	enterprise := []string{"Enterprise Edition", "Unlimited Edition", "Developer Edition"}
-	return Config{
-		Questions: probe.DefaultConfig(), Every: 24 * time.Hour, Jitter: 0.1, RecheckMin: 5 * time.Minute, Tick: 30 * time.Second, Batch: 20,
-		Sources: map[string]Source{
-			"":        {}, // whatever edition lets us use its API
-			"loom":    {Editions: enterprise},
-			"immedio": {Editions: append([]string{"Professional Edition", "Performance Edition"}, enterprise...), Sandboxes: true, Tasks: true},
-			"zoom":    {Editions: []string{"Enterprise Edition", "Unlimited Edition"}, FullAccess: true, Tasks: true},
-			"walkme":  {Editions: enterprise, FullAccess: true},
-			"hopin":   {Editions: enterprise},
-		},
-	}
-}
-
-// Validate names the key that is wrong.
-func (c Config) Validate() error {
-	if err := c.Questions.Validate(); err != nil {
-		return fmt.Errorf("questions.%w", err)
-	}
-	switch {
-	case c.Every < time.Hour:
-		return errors.New("every: want at least 1h")
-	case c.Jitter < 0 || c.Jitter > 0.5:
-		return errors.New("jitter: want 0 to 0.5")
-	case c.RecheckMin <= 0 || c.RecheckMin > c.Every:
-		return errors.New("recheck_min: want more than 0 and at most every")
-	case c.Tick <= 0:
-		return errors.New("tick: want more than 0")
-	case c.Batch < 1:
-		return errors.New("batch: want at least 1")
-	}
-	return nil
-}
 
 // Deps is what a Service works with; all of it is required.
 type Deps struct {
@@ -122,8 +63,9 @@ type Deps struct {
 	Claims    Claims
 	// Installation opens workspaces' keys, by which an address is recognised.
 	Installation *seal.Installation
+	History      History
 	// Addresses are where our calls come from; they are told to orgs that restrict addresses.
-	Addresses []string
+	Addresses func() []string
 	// Random returns a number from 0 up to 1, for jitter.
 	Random func() float64
 	Clock  interface{ Now() time.Time }
@@ -135,10 +77,13 @@ type Service struct {
 	cfg    Config
 	deps   Deps
 	flight singleflight.Group
+	notes  chan note
 }
 
 // New returns a service.
-func New(cfg Config, deps Deps) *Service { return &Service{cfg: cfg, deps: deps} }
+func New(cfg Config, deps Deps) *Service {
+	return &Service{cfg: cfg, deps: deps, notes: make(chan note, noteQueue)}
+}
 
 // Last returns what the newest diagnosis found; the error is store.ErrNotFound if there was none.
 func (s *Service) Last(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error) {
@@ -178,7 +123,9 @@ func (s *Service) diagnose(ctx context.Context, workspace, connection string) (*
 		return nil, err
 	}
 	d := &configv1.Diagnosis{Workspace: workspace, Connection: connection, At: timestamppb.New(s.deps.Clock.Now())}
-	d.Results = s.ask(ctx, c, subject)
+	if err := s.ask(ctx, c, subject, d); err != nil {
+		return nil, err
+	}
 	s.publish(d.GetResults())
 	status, verdict, err := s.conclude(ctx, d)
 	if err != nil {
@@ -197,53 +144,63 @@ func (s *Service) diagnose(ctx context.Context, workspace, connection string) (*
 
 // ask gets a token and asks with it. A session that ended early looks like one that is not let in, so such an answer counts
 // only with a token that was issued just now.
-func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe.Subject) []*configv1.ProbeResult {
-	facts := probe.Facts{ConsentAge: age(c, s.deps.Clock.Now())}
+func (s *Service) ask(ctx context.Context, c *configv1.Connection, subject probe.Subject, d *configv1.Diagnosis) error {
+	facts, err := s.facts(ctx, c)
+	if err != nil {
+		return err
+	}
+	refused := func(err error) {
+		r := probe.Refused(err)
+		facts.Reason, facts.Code = r.GetReason(), r.GetDetail()
+		d.Results = append([]*configv1.ProbeResult{r}, probe.Policies(facts)...)
+	}
 	access, err := s.deps.Tokens.Get(ctx, c.GetWorkspace(), c.GetId(), nil)
 	if err != nil {
-		refused := probe.Refused(err)
-		facts.Reason, facts.Code = refused.GetReason(), refused.GetDetail()
-		return append([]*configv1.ProbeResult{refused}, probe.Policies(facts)...)
+		refused(err)
+		return nil
 	}
-	results := s.askWith(ctx, c, access, subject)
-	if results[0].GetDetail() == "INVALID_SESSION_ID" {
+	report := s.askWith(ctx, c, access, subject)
+	if stale(report.Results[0].GetDetail()) {
 		used := sha256.Sum256([]byte(access.GetAccessToken()))
 		fresh, err := s.deps.Tokens.Get(ctx, c.GetWorkspace(), c.GetId(), used[:])
 		if err != nil {
-			refused := probe.Refused(err)
-			facts.Reason, facts.Code = refused.GetReason(), refused.GetDetail()
-			return append([]*configv1.ProbeResult{refused}, probe.Policies(facts)...)
+			refused(err)
+			return nil
 		}
-		results = s.askWith(ctx, c, fresh, subject)
+		report = s.askWith(ctx, c, fresh, subject)
 	}
 	facts.Refreshed = true
-	results = append([]*configv1.ProbeResult{probe.Authorised()}, results...)
-	return append(results, probe.Policies(facts)...)
+	d.Results = append([]*configv1.ProbeResult{probe.Authorised()}, report.Results...)
+	d.Results = append(d.Results, probe.Policies(facts)...)
+	d.Package, d.Layouts = report.Package, report.Layouts
+	return nil
+}
+
+// stale reports whether a code may mean that the token, or the address that came with it, is no longer good.
+func stale(code string) bool {
+	return code == "INVALID_SESSION_ID" || code == salesforce.CodeRedirected
 }
 
 // publish adds our addresses where an org does not let them in (IMM-3, IMM-4).
 func (s *Service) publish(results []*configv1.ProbeResult) {
+	if s.deps.Addresses == nil {
+		return
+	}
+	networks := strings.Join(s.deps.Addresses(), ", ")
 	for _, r := range results {
-		if r.GetReason() == streamv1.Reason_REASON_SF_IP_RESTRICTED && len(s.deps.Addresses) > 0 {
-			r.Detail = strings.TrimPrefix(r.GetDetail()+"; "+strings.Join(s.deps.Addresses, ", "), "; ")
+		if r.GetReason() == streamv1.Reason_REASON_SF_IP_RESTRICTED && networks != "" {
+			r.Detail = strings.TrimPrefix(r.GetDetail()+"; "+networks, "; ")
 		}
 	}
 }
 
-func (s *Service) askWith(ctx context.Context, c *configv1.Connection, access *configv1.GetAccessTokenResponse, subject probe.Subject) []*configv1.ProbeResult {
+func (s *Service) askWith(ctx context.Context, c *configv1.Connection, access *configv1.GetAccessTokenResponse, subject probe.Subject) probe.Report {
 	org, done := s.deps.Connect(c, access)
 	defer done()
 	heard := &hearing{Org: org}
 	results := probe.Run(ctx, s.cfg.Questions, heard, subject)
 	s.noteZone(ctx, c, heard.said())
 	return results
-}
-
-func age(c *configv1.Connection, now time.Time) time.Duration {
-	if c.GetConsent().GetGivenAt() == nil {
-		return 0
-	}
-	return now.Sub(c.GetConsent().GetGivenAt().AsTime())
 }
 
 // conclude notes the state that follows from the answers, if one does.
@@ -275,11 +232,9 @@ func (s *Service) letIn(ctx context.Context, key lifecycle.Key, d *configv1.Diag
 
 // cause names the first question that was answered with the reason.
 func cause(results []*configv1.ProbeResult, reason streamv1.Reason) string {
-	if reason != streamv1.Reason_REASON_UNSPECIFIED {
-		for _, r := range results {
-			if r.GetRequired() && r.GetReason() == reason {
-				return cmp.Or(r.GetProbe(), lifecycle.CauseDiagnosis)
-			}
+	for _, r := range results {
+		if r.GetRequired() && r.GetStatus() == configv1.ProbeStatus_PROBE_STATUS_BLOCKED && r.GetReason() == reason {
+			return cmp.Or(r.GetProbe(), lifecycle.CauseDiagnosis)
 		}
 	}
 	return lifecycle.CauseDiagnosis
@@ -293,6 +248,7 @@ func (s *Service) subject(ctx context.Context, c *configv1.Connection) (probe.Su
 	}
 	subject := probe.Subject{
 		Connection: c, Editions: source.Editions, Sandboxes: source.Sandboxes, FullAccess: source.FullAccess, TasksNeeded: source.Tasks,
+		Package: s.cfg.Demand(c),
 	}
 	docs, err := s.deps.Documents.List(ctx, c.GetWorkspace(), store.KindIntegration)
 	if err != nil {
@@ -311,13 +267,16 @@ func (s *Service) subject(ctx context.Context, c *configv1.Connection) (probe.Su
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return subject, err
 	}
-	subject.MatchFields = matchFields(ws.GetMatchPolicy())
+	subject.MatchFields = MatchFields(ws.GetMatchPolicy())
+	if ws.GetAccessCheck() == configv1.AccessCheck_ACCESS_CHECK_OBJECTS {
+		subject.FullAccess = false // what integrations do with objects is asked about in any case
+	}
 	subject.SameAddress, err = s.sameAddress(ctx, c)
 	return subject, err
 }
 
-// matchFields are the fields by which identity finds people.
-func matchFields(p *configv1.MatchPolicy) map[string][]string {
+// MatchFields are the fields by which identity finds people, by object.
+func MatchFields(p *configv1.MatchPolicy) map[string][]string {
 	objects := p.GetObjects()
 	if len(objects) == 0 {
 		objects = []string{"Lead", "Contact"}

@@ -54,6 +54,8 @@ func (*org) Query(context.Context, string) ([]salesforce.Record, error) {
 	return []salesforce.Record{{"PermissionsModifyAllData": true}}, nil
 }
 
+func (*org) Tooling(context.Context, string) ([]salesforce.Record, error) { return nil, nil }
+
 func (*org) Describe(_ context.Context, object string) (*salesforce.ObjectDescribe, error) {
 	d := &salesforce.ObjectDescribe{Name: object, Createable: true, Updateable: true}
 	for _, name := range []string{
@@ -96,7 +98,7 @@ func setup(t *testing.T) *testBundle {
 // replica is one of several that share the store.
 func (b *testBundle) replica() *diagnose.Service {
 	return diagnose.New(b.cfg, diagnose.Deps{
-		Documents: b.store, Diagnoses: b.store, Claims: b.store, Tokens: b,
+		Documents: b.store, Diagnoses: b.store, Claims: b.store, History: b.store, Tokens: b,
 		Connect: func(*configv1.Connection, *configv1.GetAccessTokenResponse) (probe.Org, func()) {
 			return b.org, func() {}
 		},

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,8 +33,16 @@ func (s *Service) wait(status connstate.Status, verdict connstate.Verdict) time.
 	return s.cfg.Every + jitter
 }
 
-// Run diagnoses connections whose time has come until ctx ends.
+// Run diagnoses connections whose time has come, and those in trouble, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
+	var following sync.WaitGroup
+	following.Go(func() { s.follow(ctx) })
+	following.Go(func() {
+		if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
+		}
+	})
+	defer following.Wait()
 	ticker := time.NewTicker(s.cfg.Tick)
 	defer ticker.Stop()
 	for {

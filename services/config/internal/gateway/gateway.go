@@ -88,13 +88,12 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		configgw.RegisterConfigServiceHandler, configgw.RegisterConnectServiceHandler, configgw.RegisterCatalogueServiceHandler,
-		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler, configgw.RegisterAccessServiceHandler,
-		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
-		configgw.RegisterNoticeServiceHandler,
-		configgw.RegisterPlanServiceHandler, configgw.RegisterConnectionListServiceHandler,
-		configgw.RegisterContentDefaultsServiceHandler, configgw.RegisterWorkflowServiceHandler, configgw.RegisterDraftServiceHandler,
-		configgw.RegisterEventSetupServiceHandler,
-		configgw.RegisterReportServiceHandler, configgw.RegisterReportRunServiceHandler,
+		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler,
+		configgw.RegisterAccessServiceHandler, configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler,
+		configgw.RegisterKeyServiceHandler, configgw.RegisterNoticeServiceHandler, configgw.RegisterPlanServiceHandler,
+		configgw.RegisterConnectionListServiceHandler, configgw.RegisterContentDefaultsServiceHandler,
+		configgw.RegisterWorkflowServiceHandler, configgw.RegisterDraftServiceHandler, configgw.RegisterEventSetupServiceHandler,
+		configgw.RegisterReportServiceHandler, configgw.RegisterReportRunServiceHandler, configgw.RegisterSetupServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

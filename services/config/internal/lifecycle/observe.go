@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
+	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
 
@@ -17,7 +19,7 @@ func (k *Keeper) Refused(ctx context.Context, workspace, connection string, err 
 	if !errors.As(err, &e) {
 		return
 	}
-	c := connstate.Change{Cause: e.Code, Actor: ActorSalesforce, Reason: reasonOf(e.Reason)}
+	c := connstate.Change{Cause: CauseOf(e.Code, reasonOf(e.Reason)), Actor: ActorSalesforce, Reason: reasonOf(e.Reason)}
 	switch {
 	case e.Class == salesforce.ClassTransient, e.Class == salesforce.ClassQuota, e.Class == salesforce.ClassUnknown:
 		return
@@ -29,6 +31,17 @@ func (k *Keeper) Refused(ctx context.Context, workspace, connection string, err 
 		c.To = connstate.Degraded
 	}
 	k.note(ctx, Key{workspace, connection}, c)
+}
+
+// CauseOf is what brought a refusal about: the policy of the app that it contradicts, if it does (LOOM-12), or Salesforce's code.
+func CauseOf(code string, reason streamv1.Reason) string {
+	switch {
+	case code == "invalid_app_access":
+		return probe.PolicyUsers
+	case reason == streamv1.Reason_REASON_SF_IP_RESTRICTED:
+		return probe.PolicyIP
+	}
+	return code
 }
 
 // Issued notes that Salesforce gave a token. Somebody who was locked out is let in again; what else was in the way is asked

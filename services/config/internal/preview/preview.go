@@ -27,6 +27,8 @@ type Case struct {
 	// Program is the one integration, compiled.
 	Program *integration.Program
 	Now     time.Time
+	// TraceParent is that of a recorded engagement, "" for a sample.
+	TraceParent string
 }
 
 // Decision is what came of a case.
@@ -52,7 +54,9 @@ type Request struct {
 	// OrgTimeZone is the org's, for days and dates; may be empty.
 	OrgTimeZone string
 	Samples     []*configv1.PreviewSample
-	Now         time.Time
+	// TraceParents are those of the samples, in their order, if they were recorded.
+	TraceParents []string
+	Now          time.Time
 }
 
 // Run previews. An *integration.Error says that the integration does not compile; any other error is a sample's.
@@ -72,6 +76,9 @@ func Run(decide Decide, req Request) ([]*configv1.PreviewResult, error) {
 			return nil, err
 		}
 		r := &runner{decide: decide, req: &req, keys: keys, sample: input, result: &configv1.PreviewResult{Sample: input.GetName(), Input: input}}
+		if n < len(req.TraceParents) {
+			r.traceParent = req.TraceParents[n]
+		}
 		if err := r.run(actions); err != nil {
 			return nil, fmt.Errorf("sample %q: %w", input.GetName(), err)
 		}
@@ -141,6 +148,8 @@ type runner struct {
 	// passed are the reasons why nothing came of an action.
 	passed []string
 	seen   map[string]bool
+	// traceParent is that of a recorded engagement.
+	traceParent string
 }
 
 func (r *runner) run(actions []single) error {
@@ -152,7 +161,7 @@ func (r *runner) run(actions []single) error {
 		}
 		decided, err := r.decide(Case{
 			Workspace: &view{proto: r.req.Workspace, keys: r.keys, integration: action.program.Integration()},
-			Resolved:  resolved, Program: action.program, Now: r.req.Now,
+			Resolved:  resolved, Program: action.program, Now: r.req.Now, TraceParent: r.traceParent,
 		})
 		if err != nil {
 			return err

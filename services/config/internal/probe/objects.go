@@ -172,37 +172,3 @@ func askEncryption(ctx context.Context, shapes *shapes, fields map[string][]stri
 	}
 	return ok(textSearchable, "")
 }
-
-// packageFields are what the package brings, in the version that this program works with.
-var packageFields = map[string][]string{
-	"Engagement__c": {"External_Id__c", "Title__c", "View_Count__c", "Percent_Watched__c", "Last_Viewed_At__c", "Lead__c", "Contact__c"},
-	"Content__c":    {"External_Id__c", "Title__c", "Kind__c"},
-	"Task":          {"Throughline_Key__c"},
-}
-
-// askPackage looks for the package by what it brings.
-func askPackage(ctx context.Context, shapes *shapes, needed bool) finding {
-	if !needed {
-		return ok(textPackageNotNeeded, "")
-	}
-	var old []string
-	for _, object := range slices.Sorted(maps.Keys(packageFields)) {
-		shape, err := shapes.describe(ctx, object)
-		own := strings.HasSuffix(object, "__c")
-		switch {
-		case err != nil && hidden(err) && own:
-			return blocked(streamv1.Reason_REASON_SF_FIELD_GONE, textPackageMissing, object)
-		case err != nil:
-			return unchecked(err)
-		case own && !shape.Createable:
-			return blocked(streamv1.Reason_REASON_SF_NO_PERMISSION, textPackagePermission, object)
-		}
-		old = append(old, Need{Read: packageFields[object]}.missing(shape)...)
-	}
-	if len(old) > 0 {
-		f := blocked(streamv1.Reason_REASON_SF_FIELD_GONE, textPackageOld, strings.Join(old, ", "))
-		f.optional = true // what needs these fields is refused when it is saved; the rest works
-		return f
-	}
-	return ok(textPackage, "")
-}

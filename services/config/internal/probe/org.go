@@ -29,10 +29,21 @@ type Subject struct {
 	// SameAddress reports whether the address is the one that the user had when the org was connected; nil where that does not
 	// matter (ZOOM-3).
 	SameAddress func(address string) bool
+	// Package is what is demanded of the package, if the connection needs one.
+	Package Demand
+}
+
+// Report is what was found.
+type Report struct {
+	// Results are the answers, in the order in which they should be mended.
+	Results []*configv1.ProbeResult
+	// Package and Layouts are nil when no package is needed; Layouts also when they could not be read.
+	Package *configv1.PackageReport
+	Layouts []*configv1.LayoutCheck
 }
 
 // Run asks an org everything.
-func Run(ctx context.Context, cfg Config, org Org, s Subject) []*configv1.ProbeResult {
+func Run(ctx context.Context, cfg Config, org Org, s Subject) Report {
 	shapes := &shapes{org: org}
 	questions := []question{
 		{API, true, func(ctx context.Context) finding { return askAPI(ctx, org) }},
@@ -47,13 +58,23 @@ func Run(ctx context.Context, cfg Config, org Org, s Subject) []*configv1.ProbeR
 		questions = append(questions, question{Address, false, func(ctx context.Context) finding { return askAddress(ctx, org, s.SameAddress) }})
 	}
 	questions = append(questions, s.objectQuestions(shapes)...)
+	questions = append(questions, question{Encryption, len(s.MatchFields) > 0, func(ctx context.Context) finding {
+		return askEncryption(ctx, shapes, s.MatchFields)
+	}})
+	var report Report
+	if !s.Connection.GetSettings().GetNeedsPackage() {
+		questions = append(questions, question{Package, false, func(context.Context) finding { return ok(textPackageNotNeeded, "") }})
+		report.Results = ask(ctx, cfg, questions)
+		return report
+	}
+	report.Package = &configv1.PackageReport{}
 	questions = append(questions,
-		question{Encryption, len(s.MatchFields) > 0, func(ctx context.Context) finding { return askEncryption(ctx, shapes, s.MatchFields) }},
-		question{Package, s.Connection.GetSettings().GetNeedsPackage(), func(ctx context.Context) finding {
-			return askPackage(ctx, shapes, s.Connection.GetSettings().GetNeedsPackage())
-		}},
+		question{Package, true, func(ctx context.Context) finding { return askPackage(ctx, shapes, s.Package, report.Package) }},
+		question{Viewers, false, func(ctx context.Context) finding { return askViewers(ctx, org, s.Connection.GetConsent().GetUserId()) }},
+		question{Layouts, false, func(ctx context.Context) finding { return askLayouts(ctx, org, &report.Layouts) }},
 	)
-	return ask(ctx, cfg, questions)
+	report.Results = ask(ctx, cfg, questions)
+	return report
 }
 
 // askAPI reads something harmless. A session that was issued just now and is refused here was not ended: if the identity
@@ -65,7 +86,7 @@ func askAPI(ctx context.Context, org Org) finding {
 	switch {
 	case err == nil:
 		return ok(textAPI, "")
-	case !errors.As(err, &e):
+	case !errors.As(err, &e), e.Code == "UNSUPPORTED_API_VERSION": // the next question says so
 		return unchecked(err)
 	case e.Code == "API_DISABLED_FOR_ORG" || e.Reason == salesforce.ReasonAPIDisabled:
 		return blocked(streamv1.Reason_REASON_SF_API_DISABLED, textAPIDisabled, e.Code)

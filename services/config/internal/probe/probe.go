@@ -29,11 +29,17 @@ type Asker interface {
 	Query(ctx context.Context, soql string) ([]salesforce.Record, error)
 }
 
+// Tooling reads what describes the org itself.
+type Tooling interface {
+	Tooling(ctx context.Context, soql string) ([]salesforce.Record, error)
+}
+
 // Org is the org; a *salesforce.Client is one.
 type Org interface {
 	Who
 	Shape
 	Asker
+	Tooling
 }
 
 // Config bounds the questions.
@@ -72,6 +78,8 @@ const (
 	ObjectPrefix  = "object_"
 	Encryption    = "email_encryption"
 	Package       = "package"
+	Viewers       = "package_viewers"
+	Layouts       = "package_layouts"
 	PolicyUsers   = "policy_users"
 	PolicyTokens  = "policy_refresh_token"
 	PolicyIP      = "policy_ip"

@@ -25,6 +25,9 @@ type org struct {
 	organization            salesforce.Organization
 	organizationErr, whoErr error
 	versionErr, queryErr    error
+	toolingErr              error
+	leadList                string
+	pages                   []salesforce.Record
 	rows                    []salesforce.Record
 	objects                 map[string]*salesforce.ObjectDescribe
 	errs                    map[string]error
@@ -42,14 +45,17 @@ func newOrg() *org {
 	}
 	o := &org{
 		organization: salesforce.Organization{ID: "00D000000000001EAA", Edition: "Enterprise Edition"},
-		rows:         []salesforce.Record{{"PermissionsModifyAllData": true}},
-		objects:      map[string]*salesforce.ObjectDescribe{}, errs: map[string]error{}, described: map[string]int{},
+		rows:         []salesforce.Record{{"PermissionsModifyAllData": true}}, leadList: "Engagement__c.Lead__c",
+		objects: map[string]*salesforce.ObjectDescribe{}, errs: map[string]error{}, described: map[string]int{},
 	}
 	for name, fields := range map[string][]string{
 		"Task": {"WhoId", "OwnerId", "Subject", "Description", "ActivityDate", "Throughline_Key__c"},
 		"Lead": {"Email", "OwnerId"}, "Contact": {"Email", "OwnerId"}, "CampaignMember": {"CampaignId", "LeadId", "ContactId", "Status"},
-		"Engagement__c": {"External_Id__c", "Title__c", "View_Count__c", "Percent_Watched__c", "Last_Viewed_At__c", "Lead__c", "Contact__c"},
-		"Content__c":    {"External_Id__c", "Title__c", "Kind__c"},
+		"Engagement__c": {
+			"External_Id__c", "Title__c", "View_Count__c", "Percent_Watched__c", "Last_Viewed_At__c", "Lead__c", "Contact__c",
+			"CTA_Clicks__c", "Last_CTA_Label__c", "Last_CTA_At__c",
+		},
+		"Content__c": {"External_Id__c", "Title__c", "Kind__c"},
 	} {
 		o.objects[name] = &salesforce.ObjectDescribe{Name: name, Createable: true, Updateable: true, Fields: field(fields...)}
 	}
@@ -95,19 +101,6 @@ func (o *org) Describe(ctx context.Context, object string) (*salesforce.ObjectDe
 	return nil, &salesforce.Error{Class: salesforce.ClassConfig, Reason: salesforce.ReasonFieldGone, Code: "NOT_FOUND", Status: http.StatusNotFound}
 }
 
-// without hides fields from the user.
-func (o *org) without(object string, fields ...string) {
-	d := *o.objects[object]
-	var left []salesforce.FieldDescribe
-	for _, f := range d.Fields {
-		if !strings.Contains(" "+strings.Join(fields, " ")+" ", " "+f.Name+" ") {
-			left = append(left, f)
-		}
-	}
-	d.Fields = left
-	o.objects[object] = &d
-}
-
 func subject() probe.Subject {
 	return probe.Subject{
 		Connection: &configv1.Connection{
@@ -121,10 +114,10 @@ func subject() probe.Subject {
 func run(t *testing.T, o *org, s probe.Subject) map[string]*configv1.ProbeResult {
 	t.Helper()
 	out := map[string]*configv1.ProbeResult{}
-	for _, r := range probe.Run(t.Context(), probe.DefaultConfig(), o, s) {
+	for _, r := range probe.Run(t.Context(), probe.DefaultConfig(), o, s).Results {
 		require.NotEmpty(t, r.GetEn().GetFinding(), r.GetProbe())
 		require.NotEmpty(t, r.GetJa().GetFinding(), r.GetProbe())
-		if r.GetStatus() == configv1.ProbeStatus_PROBE_STATUS_BLOCKED {
+		if r.GetStatus() == configv1.ProbeStatus_PROBE_STATUS_BLOCKED && r.GetProbe() != probe.Layouts { // it keeps nobody from anything
 			require.NotZero(t, r.GetReason(), r.GetProbe())
 		}
 		out[r.GetProbe()] = r
@@ -249,7 +242,7 @@ func TestWhatCannotBeCheckedIsNotGreen(t *testing.T) {
 	t.Parallel()
 	o := newOrg()
 	away := &salesforce.Error{Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: "TIMEOUT"}
-	o.organizationErr, o.versionErr, o.queryErr = away, away, away
+	o.organizationErr, o.versionErr, o.queryErr, o.toolingErr = away, away, away, away
 	for object := range o.objects {
 		o.errs[object] = away
 	}
@@ -274,7 +267,7 @@ func TestASlowAnswerSpoilsNoOther(t *testing.T) {
 	t.Attr("requirement", "LOOM-6")
 	t.Parallel()
 	cfg := probe.Config{Timeout: 20 * time.Millisecond, Parallel: 2}
-	for _, r := range probe.Run(t.Context(), cfg, slow{newOrg()}, subject()) {
+	for _, r := range probe.Run(t.Context(), cfg, slow{newOrg()}, subject()).Results {
 		want := configv1.ProbeStatus_PROBE_STATUS_OK
 		if strings.HasPrefix(r.GetProbe(), "object_") || r.GetProbe() == "tasks" || r.GetProbe() == "package" || r.GetProbe() == "email_encryption" {
 			want = configv1.ProbeStatus_PROBE_STATUS_COULD_NOT_CHECK
@@ -331,6 +324,7 @@ func TestNeedsAreThoseOfSwitchedOnIntegrations(t *testing.T) {
 }
 
 func TestPoliciesAreToldAsFarAsObserved(t *testing.T) {
+	t.Attr("requirement", "LOOM-12")
 	t.Parallel()
 	ok, blocked, unknown := configv1.ProbeStatus_PROBE_STATUS_OK, configv1.ProbeStatus_PROBE_STATUS_BLOCKED, configv1.ProbeStatus_PROBE_STATUS_COULD_NOT_CHECK
 	for name, c := range map[string]struct {
@@ -339,6 +333,9 @@ func TestPoliciesAreToldAsFarAsObserved(t *testing.T) {
 	}{
 		"Nothing":       {probe.Facts{}, [3]configv1.ProbeStatus{unknown, unknown, unknown}},
 		"Fresh":         {probe.Facts{Refreshed: true, ConsentAge: time.Hour}, [3]configv1.ProbeStatus{unknown, unknown, ok}},
+		"OneWasRevoked": {probe.Facts{Refreshed: true, ConsentAge: time.Hour, EndedEarly: 1, LastLife: 48 * time.Hour}, [3]configv1.ProbeStatus{unknown, unknown, ok}},
+		"TwoEnded":      {probe.Facts{Refreshed: true, ConsentAge: time.Hour, EndedEarly: 2, LastLife: 48 * time.Hour}, [3]configv1.ProbeStatus{unknown, blocked, ok}},
+		"ThisOneLives":  {probe.Facts{Refreshed: true, ConsentAge: 73 * time.Hour, EndedEarly: 2, LastLife: 48 * time.Hour}, [3]configv1.ProbeStatus{unknown, unknown, ok}},
 		"LongProven":    {probe.Facts{Refreshed: true, ConsentAge: 40 * 24 * time.Hour}, [3]configv1.ProbeStatus{unknown, ok, ok}},
 		"ShortLived":    {probe.Facts{Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Code: "invalid_grant", ConsentAge: 48 * time.Hour}, [3]configv1.ProbeStatus{unknown, blocked, unknown}},
 		"IPRestricted":  {probe.Facts{Reason: streamv1.Reason_REASON_SF_IP_RESTRICTED, Code: "invalid_grant", ConsentAge: time.Hour}, [3]configv1.ProbeStatus{unknown, unknown, blocked}},
@@ -381,6 +378,8 @@ func TestTheStateThatFollows(t *testing.T) {
 		"UnknownIsNotReady":  {[]*configv1.ProbeResult{fine, unknown("edition", true)}, 0, 0, false},
 		"KnownTroubleIs":     {[]*configv1.ProbeResult{fine, unknown("edition", true), bad("tasks", permission, true)}, connstate.Degraded, permission, true},
 		"PackageMissing":     {[]*configv1.ProbeResult{fine, bad("package", gone, true)}, connstate.NoPackage, 0, true},
+		"Warned":             {[]*configv1.ProbeResult{fine, bad("policy_refresh_token", 0, true)}, connstate.Degraded, 0, true},
+		"NoPackageAndWarned": {[]*configv1.ProbeResult{fine, bad("package", gone, true), bad("policy_refresh_token", 0, true)}, connstate.NoPackage, 0, true},
 		"WorseThanNoPackage": {[]*configv1.ProbeResult{fine, bad("package", gone, true), bad("tasks", permission, true)}, connstate.Degraded, permission, true},
 	} {
 		state, reason, known := probe.State(c.results)

@@ -39,7 +39,13 @@ const (
 	textPackageNotNeeded
 	textPackageMissing
 	textPackageOld
+	textPackageTooOld
 	textPackagePermission
+	textViewers
+	textNoViewers
+	textNoOrdinaryUsers
+	textLayouts
+	textLayoutsLack
 	textPolicyUnknown
 	textPolicyUsers
 	textPolicyTokens
@@ -160,6 +166,25 @@ var wordings = [textEnd]wording{
 	textPackagePermission: {
 		"the user lacks the permission set “Engagement Integration”", "Setup › Permission Sets › Engagement Integration › Manage Assignments",
 		"ユーザーに権限セット「Engagement Integration」がありません", "設定 › 権限セット › Engagement Integration › 割り当ての管理",
+	},
+	textPackageTooOld: {
+		"the package is older than the version that this connection needs: upgrade it", "Setup › Installed Packages › Upgrade",
+		"パッケージのバージョンがこの接続に必要なものより古いため、アップグレードしてください", "設定 › インストール済みパッケージ › アップグレード",
+	},
+	textViewers: {"ordinary users can see the data", "", "一般ユーザーがデータを参照できます", ""},
+	textNoViewers: {
+		"only administrators can see the data: assign the permission set “Engagement Viewer” to those who should",
+		"Setup › Permission Sets › Engagement Viewer › Manage Assignments › Add Assignments",
+		"システム管理者だけがデータを参照できます。参照するユーザーに権限セット「Engagement Viewer」を割り当ててください",
+		"設定 › 権限セット › Engagement Viewer › 割り当ての管理 › 割り当てを追加",
+	},
+	textNoOrdinaryUsers: {"the org has no users besides administrators", "", "組織にはシステム管理者以外のユーザーがいません", ""},
+	textLayouts:         {"the layouts in use show the related list “Videos”", "", "使用中のページレイアウトに関連リスト「動画」があります", ""},
+	textLayoutsLack: {
+		"these layouts do not show the related list “Videos”: add it where it is wanted",
+		"Setup › Object Manager › Contact (or Lead) › Page Layouts › Related Lists",
+		"これらのページレイアウトに関連リスト「動画」がありません。必要なレイアウトに追加してください",
+		"設定 › オブジェクトマネージャー › 取引先責任者 (またはリード) › ページレイアウト › 関連リスト",
 	},
 	textPolicyUnknown: {"not observed yet", "", "まだ確認されていません", ""},
 	textPolicyUsers: {

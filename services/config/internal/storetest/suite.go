@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"States", states},
 		{"StateSafety", stateSafety},
 		{"Checks", checks},
+		{"Networks", networks},
 		{"Flows", flows},
 		{"FlowSteps", flowSteps},
 		{"Revocations", revocations},

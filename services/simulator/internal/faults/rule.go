@@ -64,11 +64,13 @@ type Rule struct {
 	Action Action `yaml:"action" json:"action"`
 	// Status, Code, Message and Body fill the answer. Wait is how long a delay lasts, and how long a dropped connection
 	// hangs before it is closed.
-	Status  int           `yaml:"status,omitempty" json:"status,omitempty"`
-	Code    string        `yaml:"code,omitempty" json:"code,omitempty"`
-	Message string        `yaml:"message,omitempty" json:"message,omitempty"`
-	Body    string        `yaml:"body,omitempty" json:"body,omitempty"`
-	Wait    time.Duration `yaml:"wait,omitempty" json:"wait,omitempty"`
+	Status  int    `yaml:"status,omitempty" json:"status,omitempty"`
+	Code    string `yaml:"code,omitempty" json:"code,omitempty"`
+	Message string `yaml:"message,omitempty" json:"message,omitempty"`
+	Body    string `yaml:"body,omitempty" json:"body,omitempty"`
+	// Location is where an answer of status 3xx sends the client.
+	Location string        `yaml:"location,omitempty" json:"location,omitempty"`
+	Wait     time.Duration `yaml:"wait,omitempty" json:"wait,omitempty"`
 }
 
 // Validate checks the rule. Errors name the key.
@@ -79,6 +81,9 @@ func (r *Rule) Validate() error {
 	}
 	if r.Action == Status && (r.Status < 300 || r.Status > 599) {
 		return fmt.Errorf("status: %d is not from 300 to 599", r.Status)
+	}
+	if r.Location != "" && (r.Action != Status || r.Status > 399) {
+		return errors.New("location: belongs to a status of 300 to 399")
 	}
 	if (r.Action == Delay || r.Action == SlowJob) && r.Wait <= 0 {
 		return fmt.Errorf("wait: must be above 0 for %s", r.Action)

@@ -72,28 +72,19 @@ func (o *Org) profileName(id string) string {
 // Caller returns what the user may do, and whether the user may use the API at all.
 func (o *Org) Caller(u User) (c Caller, api bool) {
 	key := strings.ToLower(u.profile)
-	return Caller{UserID: u.ID, Access: o.profiles[key]}, !o.noAPI[key]
+	access := o.profiles[key]
+	if access != nil {
+		access = access.With(o.grantsOf(u.ID))
+	}
+	return Caller{UserID: u.ID, Access: access}, !o.noAPI[key]
 }
 
 func profiles(specs []scenario.Profile) (access map[string]*schema.Access, noAPI map[string]bool) {
 	access, noAPI = map[string]*schema.Access{}, map[string]bool{}
 	for _, p := range specs {
-		a := &schema.Access{Objects: map[string]schema.ObjectAccess{}, Hidden: map[string]bool{}, ReadOnly: map[string]bool{}, NoModifyAll: p.NoModifyAll}
+		a := &schema.Access{Objects: map[string]schema.ObjectAccess{}, Hidden: map[string]bool{}, ReadOnly: map[string]bool{}, NoModifyAll: p.NoModifyAll, NoViewSetup: p.NoViewSetup}
 		for object, allowed := range p.Objects {
-			var may schema.ObjectAccess
-			for _, verb := range allowed {
-				switch verb {
-				case "read":
-					may.Read = true
-				case "create":
-					may.Create = true
-				case "edit":
-					may.Edit = true
-				case "delete":
-					may.Delete = true
-				}
-			}
-			a.Objects[strings.ToLower(object)] = may
+			a.Objects[strings.ToLower(object)] = verbs(allowed)
 		}
 		for _, f := range p.HiddenFields {
 			a.Hidden[strings.ToLower(f)] = true

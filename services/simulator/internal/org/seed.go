@@ -77,6 +77,9 @@ func (s *seeder) people(spec *scenario.Org) error {
 			return err
 		}
 	}
+	if err := s.permissionSets(spec); err != nil {
+		return err
+	}
 	for i := range spec.Users {
 		if err := s.user(&spec.Users[i]); err != nil {
 			return fmt.Errorf("users[%d]: %w", i, err)
@@ -115,7 +118,14 @@ func (s *seeder) profile(name string) error {
 		s.refs["profile:"+strings.ToLower(name)] = found
 		return nil
 	}
-	return s.row("Profile", map[string]any{"ref": "profile:" + strings.ToLower(name), "Name": name})
+	access := s.org.profiles[strings.ToLower(name)]
+	row := map[string]any{
+		"ref": "profile:" + strings.ToLower(name), "Name": name, "PermissionsModifyAllData": access == nil || !access.NoModifyAll,
+	}
+	if err := s.row("Profile", row); err != nil {
+		return err
+	}
+	return s.profileSet(name)
 }
 
 // user makes a user, or finds the one with the user name.
@@ -142,6 +152,9 @@ func (s *seeder) user(u *scenario.User) error {
 		row["LastLoginDate"] = u.LastLogin
 	}
 	if err := s.row("User", row); err != nil {
+		return err
+	}
+	if err := s.assign(u, cmp.Or(u.Profile, defaultProfile)); err != nil {
 		return err
 	}
 	if s.w.User == "" {

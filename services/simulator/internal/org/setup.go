@@ -25,7 +25,7 @@ func buildSchema(spec *scenario.Org) (*schema.Schema, error) {
 		specs = append(specs, persons)
 	}
 	if spec.Package {
-		pkg, err := schema.Package()
+		pkg, err := schema.Package(spec.PackageVersion)
 		if err != nil {
 			return nil, err
 		}

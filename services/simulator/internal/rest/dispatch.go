@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -24,6 +25,8 @@ func (s *Server) dispatch(c *call) reply {
 		return s.query(c)
 	case routeQueryMore:
 		return s.queryMore(c)
+	case routeTooling:
+		return s.tooling(c)
 	case routeCollection:
 		return s.collection(c)
 	case routeComposite:
@@ -72,14 +75,14 @@ func (s *Server) dispatch(c *call) reply {
 
 var releases = []string{"Winter", "Spring", "Summer"}
 
-func versions() reply {
+func (s *Server) versions() reply {
 	type version struct {
 		Label   string `json:"label"`
 		URL     string `json:"url"`
 		Version string `json:"version"`
 	}
 	var list []version
-	for n := firstVersion; n <= currentVersion; n++ {
+	for n := s.oldest(); n <= currentVersion; n++ {
 		// 67 is Summer '26, and three releases make a year.
 		year := 26 - (currentVersion-n)/3
 		list = append(list, version{
@@ -90,6 +93,9 @@ func versions() reply {
 	return ok(list)
 }
 
+// oldest is the oldest version that is not retired.
+func (s *Server) oldest() int { return cmp.Or(s.org.Spec.API.OldestVersion, firstVersion) }
+
 func b2i(b bool) int {
 	if b {
 		return 1
@@ -99,7 +105,7 @@ func b2i(b bool) int {
 
 func resources(r *route) reply {
 	list := map[string]string{}
-	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite", "jobs"} {
+	for _, name := range []string{"limits", "sobjects", "query", "queryAll", "search", "parameterizedSearch", "composite", "jobs", "tooling"} {
 		list[name] = r.path() + "/" + name
 	}
 	return ok(list)

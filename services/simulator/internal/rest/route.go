@@ -22,6 +22,7 @@ const (
 	routeQuery             = "query"
 	routeQueryAll          = "queryall"
 	routeQueryMore         = "query.more"
+	routeTooling           = "tooling.query"
 	routeCollection        = "collections"
 	routeCollectionObject  = "collections.get"
 	routeCollectionUpsert  = "collections.upsert"
@@ -105,6 +106,8 @@ func resourceRoute(parts []string) route {
 		return route{name: routeQueryAll}
 	case (head == "query" || head == "queryAll") && len(parts) == 2:
 		return route{name: routeQueryMore, locator: parts[1]}
+	case head == "tooling" && len(parts) == 2 && parts[1] == "query":
+		return route{name: routeTooling}
 	case head == "search" && len(parts) == 1:
 		return route{name: routeSearch}
 	case head == "parameterizedSearch" && len(parts) == 1:

@@ -138,12 +138,12 @@ func (s *Server) answer(c *call, rule *faults.Rule) reply {
 		return rep
 	}
 	if c.route.name == routeVersions {
-		return versions()
+		return s.versions()
 	}
 	if rep, failed := s.admit(c); failed {
 		return rep
 	}
-	if c.route.version < firstVersion {
+	if c.route.version < s.oldest() {
 		return failure(http.StatusGone, "UNSUPPORTED_API_VERSION", "API version "+c.route.path()[len("/services/data/v"):]+" has been retired")
 	}
 	if c.route.version > currentVersion {
@@ -164,6 +164,9 @@ func (s *Server) befall(c *call, rule *faults.Rule) (reply, bool) {
 		status := rule.Status
 		if rule.Body != "" {
 			return reply{status: status, body: []byte(rule.Body), html: !strings.HasPrefix(rule.Body, "[") && !strings.HasPrefix(rule.Body, "{")}, true
+		}
+		if rule.Location != "" {
+			return reply{status: status, location: rule.Location, uncount: true}, true
 		}
 		if rule.Code == "" {
 			return unexpectedAs(status), true

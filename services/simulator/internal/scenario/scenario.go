@@ -36,6 +36,8 @@ type Org struct {
 	Sandbox  bool   `yaml:"sandbox,omitempty"`
 	// Package installs the Throughline package: Engagement__c, Content__c and its fields on Task.
 	Package bool `yaml:"package,omitempty"`
+	// PackageVersion is the version installed: 1.0, 1.1 or 1.2; empty for the newest.
+	PackageVersion string `yaml:"package_version,omitempty"`
 	// PersonAccounts turns person accounts on: an account with a last name is a person, and has a contact of its own.
 	PersonAccounts bool `yaml:"person_accounts,omitempty"`
 	// TaskQueues allows queues to own tasks.
@@ -45,13 +47,19 @@ type Org struct {
 	Latency Latency `yaml:"latency,omitempty"`
 	// RowLocks lets writes lock their records and parents for as long as they take, so that others wait; one that waits
 	// longer than LockWait, default 10 s, fails with UNABLE_TO_LOCK_ROW.
-	RowLocks  bool          `yaml:"row_locks,omitempty"`
-	LockWait  time.Duration `yaml:"lock_wait,omitempty"`
-	Apps      []App         `yaml:"apps,omitempty"`
-	Profiles  []Profile     `yaml:"profiles,omitempty"`
-	Users     []User        `yaml:"users,omitempty"`
-	Queues    []Queue       `yaml:"queues,omitempty"`
-	Picklists Picklists     `yaml:"picklists,omitempty"`
+	RowLocks bool          `yaml:"row_locks,omitempty"`
+	LockWait time.Duration `yaml:"lock_wait,omitempty"`
+	Apps     []App         `yaml:"apps,omitempty"`
+	Profiles []Profile     `yaml:"profiles,omitempty"`
+	Users    []User        `yaml:"users,omitempty"`
+	// PermissionSets adds to those that the package brings.
+	PermissionSets []PermissionSet `yaml:"permission_sets,omitempty"`
+	// Layouts are page layouts; of an object without any, Lead and Contact have one that all profiles use.
+	Layouts []Layout `yaml:"layouts,omitempty"`
+	// RecordPages are record pages of the Lightning App Builder.
+	RecordPages []RecordPage `yaml:"record_pages,omitempty"`
+	Queues      []Queue      `yaml:"queues,omitempty"`
+	Picklists   Picklists    `yaml:"picklists,omitempty"`
 	// Encrypted gives fields ("Lead.Email") an encryption: probabilistic, deterministic or deterministic_ci.
 	Encrypted map[string]string `yaml:"encrypted,omitempty"`
 	// Objects adds objects and fields.
@@ -81,6 +89,8 @@ type API struct {
 	BulkBatches int `yaml:"bulk_batches,omitempty"`
 	// EventDeliveries is how many change events 24 hours allow; 0 for what the edition gives.
 	EventDeliveries int `yaml:"event_deliveries,omitempty"`
+	// OldestVersion is the oldest version of the API that is not retired; 0 for 31.
+	OldestVersion int `yaml:"oldest_version,omitempty"`
 }
 
 // Latency is how long requests take: a log-normal distribution with the given median and 99th percentile. Zero answers
@@ -133,18 +143,23 @@ type Profile struct {
 	NoModifyAll bool `yaml:"no_modify_all,omitempty"`
 	// APIDisabled users cannot use the API.
 	APIDisabled bool `yaml:"api_disabled,omitempty"`
+	// NoViewSetup users may not view setup: layouts and record pages are not theirs to read.
+	NoViewSetup bool `yaml:"no_view_setup,omitempty"`
 }
 
 // User is a user of the org.
 type User struct {
-	ID        string    `yaml:"id,omitempty"`
-	Username  string    `yaml:"username"`
-	Password  string    `yaml:"password,omitempty"`
-	FirstName string    `yaml:"first_name,omitempty"`
-	LastName  string    `yaml:"last_name,omitempty"`
-	Email     string    `yaml:"email,omitempty"`
-	Inactive  bool      `yaml:"inactive,omitempty"`
-	Profile   string    `yaml:"profile,omitempty"`
+	ID        string `yaml:"id,omitempty"`
+	Username  string `yaml:"username"`
+	Password  string `yaml:"password,omitempty"`
+	FirstName string `yaml:"first_name,omitempty"`
+	LastName  string `yaml:"last_name,omitempty"`
+	Email     string `yaml:"email,omitempty"`
+	Inactive  bool   `yaml:"inactive,omitempty"`
+	Profile   string `yaml:"profile,omitempty"`
+	// PermissionSets are assigned to the user, by name.
+	PermissionSets []string `yaml:"permission_sets,omitempty"`
+
 	Language  string    `yaml:"language,omitempty"`
 	TimeZone  string    `yaml:"timezone,omitempty"`
 	LastLogin time.Time `yaml:"last_login,omitempty"`
@@ -256,6 +271,9 @@ func (o *Org) Validate() error {
 		if d.Mode != "" && d.Mode != "alert" && d.Mode != "block" {
 			return fmt.Errorf("duplicate_rules[%d].mode: %q is neither alert nor block", i, d.Mode)
 		}
+	}
+	if err := o.validateSetup(); err != nil {
+		return err
 	}
 	for name := range o.Encrypted {
 		if !strings.Contains(name, ".") {

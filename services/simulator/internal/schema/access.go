@@ -1,6 +1,9 @@
 package schema
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // ObjectAccess is what a user may do with an object.
 type ObjectAccess struct{ Read, Create, Edit, Delete bool }
@@ -13,6 +16,27 @@ type Access struct {
 	Hidden, ReadOnly map[string]bool
 	// NoModifyAll takes away the permission to modify all data, which is only told, not enforced.
 	NoModifyAll bool
+	// NoViewSetup takes away the permission to view setup.
+	NoViewSetup bool
+}
+
+// With returns the access with what permission sets add to it: verbs on objects, never fewer.
+func (a *Access) With(grants map[string]ObjectAccess) *Access {
+	if a == nil || len(grants) == 0 {
+		return a
+	}
+	out := *a
+	out.Objects = maps.Clone(a.Objects)
+	for object, g := range grants {
+		have, limited := out.Objects[object]
+		if !limited {
+			continue // everything is allowed already
+		}
+		out.Objects[object] = ObjectAccess{
+			Read: have.Read || g.Read, Create: have.Create || g.Create, Edit: have.Edit || g.Edit, Delete: have.Delete || g.Delete,
+		}
+	}
+	return &out
 }
 
 // Object returns what the profile may do with o.

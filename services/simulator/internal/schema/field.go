@@ -192,7 +192,11 @@ func (f *Field) setPicklist() {
 	f.Picklist = make([]PicklistValue, 0, len(f.Values))
 	for _, v := range f.Values {
 		name, isDefault := strings.CutPrefix(v, "*")
-		f.Picklist = append(f.Picklist, PicklistValue{Active: true, DefaultValue: isDefault, Label: name, Value: name})
+		name, retired := strings.CutPrefix(name, "!")
+		f.Picklist = append(f.Picklist, PicklistValue{Active: !retired, DefaultValue: isDefault, Label: name, Value: name})
+		if retired {
+			continue
+		}
 		f.active[record.Fold(name)] = name
 		if isDefault {
 			f.DefaultValue = name

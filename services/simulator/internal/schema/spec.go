@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -40,7 +41,7 @@ type FieldSpec struct {
 	Required bool `yaml:"required,omitempty"`
 	// Default is what a create without the field stores.
 	Default string `yaml:"default,omitempty"`
-	// Values are the picklist's values; one that begins with "*" is the default.
+	// Values are the picklist's values; one that begins with "*" is the default, one with "!" is not active any more.
 	Values     []string `yaml:"values,omitempty"`
 	Restricted bool     `yaml:"restricted,omitempty"`
 	// References are the objects a reference may point to, Relationship the name of the way there ("Owner").
@@ -61,6 +62,8 @@ type FieldSpec struct {
 	Compound string `yaml:"compound,omitempty"`
 	// Encryption is "", "probabilistic", "deterministic" (exact case) or "deterministic_ci".
 	Encryption string `yaml:"encryption,omitempty"`
+	// Since is the version of the package that brought the field; empty for the first.
+	Since string `yaml:"since,omitempty"`
 }
 
 // Spec is a set of object declarations.
@@ -81,11 +84,22 @@ func ParseSpec(data []byte) (Spec, error) {
 
 // Standard returns the declarations of the standard objects.
 func Standard() (Spec, error) {
-	return load("standard.yaml", "people.yaml", "activity.yaml", "campaign.yaml")
+	return load("standard.yaml", "permissions.yaml", "people.yaml", "activity.yaml", "campaign.yaml")
 }
 
-// Package returns the declarations of the Throughline package: its objects, and its fields on standard objects.
-func Package() (Spec, error) { return load("package.yaml") }
+// Package returns the declarations of the Throughline package in a version, "" for the newest: its objects, and its fields on
+// standard objects.
+func Package(version string) (Spec, error) {
+	s, err := load("package.yaml")
+	if err != nil || version == "" {
+		return s, err
+	}
+	for i := range s.Objects {
+		o := &s.Objects[i]
+		o.Fields = slices.DeleteFunc(o.Fields, func(f FieldSpec) bool { return f.Since > version })
+	}
+	return s, nil
+}
 
 func load(names ...string) (Spec, error) {
 	var all Spec

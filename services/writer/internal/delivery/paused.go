@@ -12,6 +12,9 @@ func (h *Handler) open(l *lane, it *queue.Item) gate.State {
 	if state := l.state(it.Class(), now); !state.Open {
 		return state
 	}
+	if state := l.gate.Object(it.Write.GetObject()); !state.Open {
+		return state
+	}
 	return h.deps.Refusals.State(refusals.Of(it.Write), now)
 }
 

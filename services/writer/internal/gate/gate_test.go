@@ -194,6 +194,7 @@ func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
 	t.Attr("requirement", "XC-17")
 	t.Attr("requirement", "IMM-1")
 	t.Attr("requirement", "IMM-3")
+	t.Attr("requirement", "LOOM-7")
 	t.Parallel()
 	g, o, c := setup(t)
 	for _, step := range []struct {
@@ -207,6 +208,7 @@ func TestTheConnectionsStateKeepsWritesOut(t *testing.T) {
 		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_IP_RESTRICTED, streamv1.Reason_REASON_SF_IP_RESTRICTED},
 		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_API_DISABLED, streamv1.Reason_REASON_SF_API_DISABLED},
 		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, streamv1.Reason_REASON_SF_NO_PERMISSION, 0},
+		{configv1.ConnectionState_CONNECTION_STATE_DEGRADED, 0, 0},
 		{configv1.ConnectionState_CONNECTION_STATE_PACKAGE_MISSING, 0, streamv1.Reason_REASON_SF_FIELD_GONE},
 		{configv1.ConnectionState_CONNECTION_STATE_READY, 0, 0},
 	} {
@@ -237,4 +239,34 @@ func TestWritingStopsWhenThePlanEnds(t *testing.T) {
 	}
 	require.True(t, g.State(start.Add(24*time.Hour)).Open, "an upgrade resumes by itself")
 	require.Zero(t, o.probes, "nobody asks the org")
+}
+
+// A right that is missing keeps out the writes that need it, and no others.
+func TestAMissingRightKeepsOutWhatNeedsIt(t *testing.T) {
+	t.Attr("requirement", "IMM-2")
+	t.Attr("requirement", "LOOM-8")
+	t.Attr("requirement", "WALK-3")
+	t.Parallel()
+	g, _, c := setup(t)
+	for cause, want := range map[string]map[string]bool{ // by object: may it be written?
+		"tasks":             {"Task": false, "Engagement__c": true, "CampaignMember": true},
+		"package":           {"Task": true, "Engagement__c": false, "Content__c": false},
+		"object_Order__c":   {"Task": true, "Order__c": false, "Order": true},
+		"full_access":       {"Task": true},
+		"INSUFFICIENT_ELSE": {"Task": true},
+	} {
+		c.Status = &configv1.ConnectionStatus{
+			State: configv1.ConnectionState_CONNECTION_STATE_DEGRADED, Reason: streamv1.Reason_REASON_SF_NO_PERMISSION, Cause: cause,
+		}
+		for object, open := range want {
+			got := g.Object(object)
+			require.Equal(t, open, got.Open, "%s: %s", cause, object)
+			if !open {
+				require.Equal(t, streamv1.Reason_REASON_SF_NO_PERMISSION, got.Reason)
+			}
+		}
+		require.Equal(t, cause != "full_access", g.State(start).Open, cause)
+	}
+	c.Status = &configv1.ConnectionStatus{State: configv1.ConnectionState_CONNECTION_STATE_READY}
+	require.True(t, g.Object("Task").Open)
 }
