@@ -63,6 +63,7 @@ func New(ctx context.Context, cfg *Config, names []string, opts Options) (*Proce
 		return nil, err
 	}
 	p := &Process{cfg: cfg, names: names, tel: tel, services: map[string]Service{}}
+	p.warnOfPlaintext()
 	if err := p.build(ctx, opts); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}

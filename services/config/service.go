@@ -148,7 +148,7 @@ func openStore(cfg Database) (*store.Store, error) {
 	defer cancel()
 	if !cfg.PostgresDSN.IsEmpty() {
 		return store.OpenPostgres(ctx, store.PostgresConfig{
-			DSN: cfg.PostgresDSN, PasswordFile: cfg.PostgresPasswordFile, MaxConns: cfg.MaxConns,
+			DSN: cfg.PostgresDSN, PasswordFile: cfg.PostgresPasswordFile, Plaintext: cfg.PostgresPlaintext, MaxConns: cfg.MaxConns,
 		})
 	}
 	return store.OpenSQLite(ctx, cfg.SQLitePath)
@@ -198,7 +198,7 @@ func (s *Service) newPrivacy() {
 
 func (s *Service) newKeyAPI() *api.KeyServer {
 	return api.NewKeyServer(api.KeyDeps{
-		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation,
+		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation, Keeper: s.connect.keeper,
 		PromoteAfter: s.cfg.Keys.PromoteAfter, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 }

@@ -137,6 +137,7 @@ func (c caller) may(name string, d documented) bool {
 // platformWide are the calls that are not about one workspace.
 var platformWide = map[string]bool{
 	"ConfigService/Watch": true, "ConnectService/OverrideState": true, "KeyService/GetKeyUse": true, "KeyService/RewrapSecrets": true,
+	"KeyService/DestroyWorkspaceKeys": true,
 }
 
 var roleName = regexp.MustCompile(`[^a-z]`)

@@ -274,6 +274,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"tls.key_file":    func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CertFile: "c"} },
 		"tls.enabled":     func(c *kafka.Config) { c.TLS.CAFile = "ca" },
 		"tls.ca_file":     func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CAFile: "/does/not/exist"} },
+		"plaintext":       func(c *kafka.Config) { c.Brokers = append(c.Brokers, "kafka.example:9092") },
 		"sasl.mechanism":  func(c *kafka.Config) { c.SASL.Mechanism = "GSSAPI" },
 		"username":        func(c *kafka.Config) { c.SASL.Mechanism = "SCRAM-SHA-512" },
 		"in clear": func(c *kafka.Config) {
@@ -288,6 +289,25 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		spoil(&cfg)
 		_, err := kafka.New(cfg, kafka.Deps{})
 		require.ErrorContains(t, err, key)
+	}
+}
+
+func TestRecordsTravelInTheClearOnlyWhereThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-29")
+	for name, tc := range map[string]struct {
+		cfg kafka.Config
+		ok  bool
+	}{
+		"this machine":    {kafka.Config{Brokers: []string{"localhost:9092", "127.0.0.1:1", "[::1]:2"}}, true},
+		"another machine": {kafka.Config{Brokers: []string{"127.0.0.1:1", "10.0.0.7:9092"}}, false},
+		"by name":         {kafka.Config{Brokers: []string{"kafka:9092"}}, false},
+		"no port":         {kafka.Config{Brokers: []string{"kafka"}}, false},
+		"with TLS":        {kafka.Config{Brokers: []string{"kafka:9092"}, TLS: kafka.TLS{Enabled: true}}, true},
+		"allowed":         {kafka.Config{Brokers: []string{"kafka:9092"}, Plaintext: true}, true},
+	} {
+		err := tc.cfg.Validate()
+		require.Equal(t, tc.ok, err == nil, "%s: %v", name, err)
 	}
 }
 

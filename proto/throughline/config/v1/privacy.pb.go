@@ -79,6 +79,71 @@ func (ErasureStatus) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{0}
 }
 
+// ErasureProgress says how an erasure stands with its deadlines.
+type ErasureProgress int32
+
+const (
+	// Never sent.
+	ErasureProgress_ERASURE_PROGRESS_UNSPECIFIED ErasureProgress = 0
+	// Under way, before target_at.
+	ErasureProgress_ERASURE_PROGRESS_ON_TIME ErasureProgress = 1
+	// Under way, after target_at.
+	ErasureProgress_ERASURE_PROGRESS_LATE ErasureProgress = 2
+	// Under way, after due_at: somebody has to look.
+	ErasureProgress_ERASURE_PROGRESS_OVERDUE ErasureProgress = 3
+	// Completed before due_at.
+	ErasureProgress_ERASURE_PROGRESS_DONE ErasureProgress = 4
+	// Completed after due_at.
+	ErasureProgress_ERASURE_PROGRESS_DONE_OVERDUE ErasureProgress = 5
+)
+
+// Enum value maps for ErasureProgress.
+var (
+	ErasureProgress_name = map[int32]string{
+		0: "ERASURE_PROGRESS_UNSPECIFIED",
+		1: "ERASURE_PROGRESS_ON_TIME",
+		2: "ERASURE_PROGRESS_LATE",
+		3: "ERASURE_PROGRESS_OVERDUE",
+		4: "ERASURE_PROGRESS_DONE",
+		5: "ERASURE_PROGRESS_DONE_OVERDUE",
+	}
+	ErasureProgress_value = map[string]int32{
+		"ERASURE_PROGRESS_UNSPECIFIED":  0,
+		"ERASURE_PROGRESS_ON_TIME":      1,
+		"ERASURE_PROGRESS_LATE":         2,
+		"ERASURE_PROGRESS_OVERDUE":      3,
+		"ERASURE_PROGRESS_DONE":         4,
+		"ERASURE_PROGRESS_DONE_OVERDUE": 5,
+	}
+)
+
+func (x ErasureProgress) Enum() *ErasureProgress {
+	p := new(ErasureProgress)
+	*p = x
+	return p
+}
+
+func (x ErasureProgress) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErasureProgress) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_privacy_proto_enumTypes[1].Descriptor()
+}
+
+func (ErasureProgress) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_privacy_proto_enumTypes[1]
+}
+
+func (x ErasureProgress) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErasureProgress.Descriptor instead.
+func (ErasureProgress) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{1}
+}
+
 // ExportStatus says how far an export is.
 type ExportStatus int32
 
@@ -116,11 +181,11 @@ func (x ExportStatus) String() string {
 }
 
 func (ExportStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_privacy_proto_enumTypes[1].Descriptor()
+	return file_throughline_config_v1_privacy_proto_enumTypes[2].Descriptor()
 }
 
 func (ExportStatus) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_privacy_proto_enumTypes[1]
+	return &file_throughline_config_v1_privacy_proto_enumTypes[2]
 }
 
 func (x ExportStatus) Number() protoreflect.EnumNumber {
@@ -129,7 +194,7 @@ func (x ExportStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExportStatus.Descriptor instead.
 func (ExportStatus) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{2}
 }
 
 // Erasure is one request to forget a person.
@@ -154,7 +219,15 @@ type Erasure struct {
 	// When every address of it was lifted again; absent otherwise.
 	LiftedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
 	// Whether the person's rows of the Throughline package are blanked in Salesforce.
-	BlankRows     bool `protobuf:"varint,10,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	BlankRows bool `protobuf:"varint,10,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	// How many phone numbers it is about.
+	Phones int32 `protobuf:"varint,65,opt,name=phones,proto3" json:"phones,omitempty"`
+	// Until when it is meant to be completed: 24 hours after it was asked for.
+	TargetAt *timestamppb.Timestamp `protobuf:"bytes,66,opt,name=target_at,json=targetAt,proto3" json:"target_at,omitempty"`
+	// Until when it must be completed: 30 days after it was asked for.
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,67,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// How it stands with that.
+	Progress      ErasureProgress `protobuf:"varint,68,opt,name=progress,proto3,enum=throughline.config.v1.ErasureProgress" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,6 +330,34 @@ func (x *Erasure) GetBlankRows() bool {
 		return x.BlankRows
 	}
 	return false
+}
+
+func (x *Erasure) GetPhones() int32 {
+	if x != nil {
+		return x.Phones
+	}
+	return 0
+}
+
+func (x *Erasure) GetTargetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TargetAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetProgress() ErasureProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return ErasureProgress_ERASURE_PROGRESS_UNSPECIFIED
 }
 
 // ErasureCertificate says what was removed and what remains, without saying of whom.
@@ -554,7 +655,11 @@ type StartErasureRequest struct {
 	// Blank the person's rows of the Throughline package (Engagement__c) in Salesforce when the erasure is completed: address,
 	// links to people, external id and trace. The numbers stay. Ordinary writes do it, so the org's rules and budget hold. Other
 	// records are the customer's own decision.
-	BlankRows     bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	BlankRows bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -615,6 +720,20 @@ func (x *StartErasureRequest) GetBlankRows() bool {
 		return x.BlankRows
 	}
 	return false
+}
+
+func (x *StartErasureRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *StartErasureRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
 }
 
 // StartErasureResponse returns the erasure as it begins.
@@ -891,7 +1010,11 @@ type LiftSuppressionRequest struct {
 	// Addresses that may be recorded again; at most 50. They are not stored.
 	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Must be true: the person has registered again, with consent.
-	Confirm       bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Confirm bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -947,10 +1070,24 @@ func (x *LiftSuppressionRequest) GetConfirm() bool {
 	return false
 }
 
+func (x *LiftSuppressionRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *LiftSuppressionRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
+}
+
 // LiftSuppressionResponse says what was lifted.
 type LiftSuppressionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many of the addresses were suppressed, and are no more.
+	// How many of the addresses and numbers were suppressed, and are no more.
 	Lifted int32 `protobuf:"varint,1,opt,name=lifted,proto3" json:"lifted,omitempty"`
 	// From when on events count again.
 	LiftedAt      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
@@ -1117,7 +1254,11 @@ type ExportPersonRequest struct {
 	// Tenant.
 	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
 	// The person's e-mail addresses; at most 50. They are not stored.
-	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1164,6 +1305,20 @@ func (x *ExportPersonRequest) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *ExportPersonRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *ExportPersonRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
 }
 
 // ExportPersonResponse returns the export as it begins.
@@ -1335,7 +1490,7 @@ var File_throughline_config_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x03\n" +
+	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x05\n" +
 	"\aErasure\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12<\n" +
@@ -1348,7 +1503,11 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\tlifted_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\x12\x1d\n" +
 	"\n" +
 	"blank_rows\x18\n" +
-	" \x01(\bR\tblankRows\"\x86\x02\n" +
+	" \x01(\bR\tblankRows\x12\x16\n" +
+	"\x06phones\x18A \x01(\x05R\x06phones\x127\n" +
+	"\ttarget_at\x18B \x01(\v2\x1a.google.protobuf.TimestampR\btargetAt\x121\n" +
+	"\x06due_at\x18C \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12B\n" +
+	"\bprogress\x18D \x01(\x0e2&.throughline.config.v1.ErasureProgressR\bprogress\"\x86\x02\n" +
 	"\x12ErasureCertificate\x12?\n" +
 	"\aremoved\x18\x01 \x03(\v2%.throughline.config.v1.ErasureRemovedR\aremoved\x12E\n" +
 	"\tremaining\x18\x02 \x03(\v2'.throughline.config.v1.ErasureRemainingR\tremaining\x12>\n" +
@@ -1370,13 +1529,17 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\trecord_id\x18\x03 \x01(\tR\brecordId\x129\n" +
 	"\n" +
 	"written_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\twrittenAt\x12&\n" +
-	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xa8\x01\n" +
+	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xf2\x02\n" +
 	"\x13StartErasureRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
 	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
 	"\n" +
-	"blank_rows\x18\x04 \x01(\bR\tblankRows\"P\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"P\n" +
 	"\x14StartErasureResponse\x128\n" +
 	"\aerasure\x18\x01 \x01(\v2\x1e.throughline.config.v1.ErasureR\aerasure\"b\n" +
 	"\x11GetErasureRequest\x12%\n" +
@@ -1393,11 +1556,15 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"z\n" +
 	"\x14ListErasuresResponse\x12:\n" +
 	"\berasures\x18\x01 \x03(\v2\x1e.throughline.config.v1.ErasureR\berasures\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd6\x02\n" +
 	"\x16LiftSuppressionRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\bR\aconfirm\"j\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"j\n" +
 	"\x17LiftSuppressionResponse\x12\x16\n" +
 	"\x06lifted\x18\x01 \x01(\x05R\x06lifted\x127\n" +
 	"\tlifted_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\"\xdb\x02\n" +
@@ -1410,10 +1577,14 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\bready_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\areadyAt\x129\n" +
 	"\n" +
 	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
-	"\x04size\x18\b \x01(\x03R\x04size\"o\n" +
+	"\x04size\x18\b \x01(\x03R\x04size\"\xb9\x02\n" +
 	"\x13ExportPersonRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\"M\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"M\n" +
 	"\x14ExportPersonResponse\x125\n" +
 	"\x06export\x18\x01 \x01(\v2\x1d.throughline.config.v1.ExportR\x06export\"\x80\x01\n" +
 	"\x10GetExportRequest\x12%\n" +
@@ -1426,7 +1597,14 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_RUNNING\x10\x01\x12\x1c\n" +
-	"\x18ERASURE_STATUS_COMPLETED\x10\x02*a\n" +
+	"\x18ERASURE_STATUS_COMPLETED\x10\x02*\xc8\x01\n" +
+	"\x0fErasureProgress\x12 \n" +
+	"\x1cERASURE_PROGRESS_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18ERASURE_PROGRESS_ON_TIME\x10\x01\x12\x19\n" +
+	"\x15ERASURE_PROGRESS_LATE\x10\x02\x12\x1c\n" +
+	"\x18ERASURE_PROGRESS_OVERDUE\x10\x03\x12\x19\n" +
+	"\x15ERASURE_PROGRESS_DONE\x10\x04\x12!\n" +
+	"\x1dERASURE_PROGRESS_DONE_OVERDUE\x10\x05*a\n" +
 	"\fExportStatus\x12\x1d\n" +
 	"\x19EXPORT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EXPORT_STATUS_RUNNING\x10\x01\x12\x17\n" +
@@ -1452,69 +1630,73 @@ func file_throughline_config_v1_privacy_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_privacy_proto_rawDescData
 }
 
-var file_throughline_config_v1_privacy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_throughline_config_v1_privacy_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_throughline_config_v1_privacy_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_throughline_config_v1_privacy_proto_goTypes = []any{
 	(ErasureStatus)(0),              // 0: throughline.config.v1.ErasureStatus
-	(ExportStatus)(0),               // 1: throughline.config.v1.ExportStatus
-	(*Erasure)(nil),                 // 2: throughline.config.v1.Erasure
-	(*ErasureCertificate)(nil),      // 3: throughline.config.v1.ErasureCertificate
-	(*ErasureRemoved)(nil),          // 4: throughline.config.v1.ErasureRemoved
-	(*ErasureRemaining)(nil),        // 5: throughline.config.v1.ErasureRemaining
-	(*ErasureRecord)(nil),           // 6: throughline.config.v1.ErasureRecord
-	(*StartErasureRequest)(nil),     // 7: throughline.config.v1.StartErasureRequest
-	(*StartErasureResponse)(nil),    // 8: throughline.config.v1.StartErasureResponse
-	(*GetErasureRequest)(nil),       // 9: throughline.config.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),      // 10: throughline.config.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),     // 11: throughline.config.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),    // 12: throughline.config.v1.ListErasuresResponse
-	(*LiftSuppressionRequest)(nil),  // 13: throughline.config.v1.LiftSuppressionRequest
-	(*LiftSuppressionResponse)(nil), // 14: throughline.config.v1.LiftSuppressionResponse
-	(*Export)(nil),                  // 15: throughline.config.v1.Export
-	(*ExportPersonRequest)(nil),     // 16: throughline.config.v1.ExportPersonRequest
-	(*ExportPersonResponse)(nil),    // 17: throughline.config.v1.ExportPersonResponse
-	(*GetExportRequest)(nil),        // 18: throughline.config.v1.GetExportRequest
-	(*GetExportResponse)(nil),       // 19: throughline.config.v1.GetExportResponse
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(ErasureProgress)(0),            // 1: throughline.config.v1.ErasureProgress
+	(ExportStatus)(0),               // 2: throughline.config.v1.ExportStatus
+	(*Erasure)(nil),                 // 3: throughline.config.v1.Erasure
+	(*ErasureCertificate)(nil),      // 4: throughline.config.v1.ErasureCertificate
+	(*ErasureRemoved)(nil),          // 5: throughline.config.v1.ErasureRemoved
+	(*ErasureRemaining)(nil),        // 6: throughline.config.v1.ErasureRemaining
+	(*ErasureRecord)(nil),           // 7: throughline.config.v1.ErasureRecord
+	(*StartErasureRequest)(nil),     // 8: throughline.config.v1.StartErasureRequest
+	(*StartErasureResponse)(nil),    // 9: throughline.config.v1.StartErasureResponse
+	(*GetErasureRequest)(nil),       // 10: throughline.config.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),      // 11: throughline.config.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),     // 12: throughline.config.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),    // 13: throughline.config.v1.ListErasuresResponse
+	(*LiftSuppressionRequest)(nil),  // 14: throughline.config.v1.LiftSuppressionRequest
+	(*LiftSuppressionResponse)(nil), // 15: throughline.config.v1.LiftSuppressionResponse
+	(*Export)(nil),                  // 16: throughline.config.v1.Export
+	(*ExportPersonRequest)(nil),     // 17: throughline.config.v1.ExportPersonRequest
+	(*ExportPersonResponse)(nil),    // 18: throughline.config.v1.ExportPersonResponse
+	(*GetExportRequest)(nil),        // 19: throughline.config.v1.GetExportRequest
+	(*GetExportResponse)(nil),       // 20: throughline.config.v1.GetExportResponse
+	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_privacy_proto_depIdxs = []int32{
 	0,  // 0: throughline.config.v1.Erasure.status:type_name -> throughline.config.v1.ErasureStatus
-	20, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	20, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
-	3,  // 3: throughline.config.v1.Erasure.certificate:type_name -> throughline.config.v1.ErasureCertificate
-	20, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: throughline.config.v1.ErasureCertificate.removed:type_name -> throughline.config.v1.ErasureRemoved
-	5,  // 6: throughline.config.v1.ErasureCertificate.remaining:type_name -> throughline.config.v1.ErasureRemaining
-	6,  // 7: throughline.config.v1.ErasureCertificate.records:type_name -> throughline.config.v1.ErasureRecord
-	20, // 8: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
-	20, // 9: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
-	2,  // 10: throughline.config.v1.StartErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
-	2,  // 11: throughline.config.v1.GetErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
-	2,  // 12: throughline.config.v1.ListErasuresResponse.erasures:type_name -> throughline.config.v1.Erasure
-	20, // 13: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
-	1,  // 14: throughline.config.v1.Export.status:type_name -> throughline.config.v1.ExportStatus
-	20, // 15: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
-	20, // 16: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
-	20, // 17: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
-	15, // 18: throughline.config.v1.ExportPersonResponse.export:type_name -> throughline.config.v1.Export
-	15, // 19: throughline.config.v1.GetExportResponse.export:type_name -> throughline.config.v1.Export
-	7,  // 20: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
-	9,  // 21: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
-	11, // 22: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
-	13, // 23: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
-	16, // 24: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
-	18, // 25: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
-	8,  // 26: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
-	10, // 27: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
-	12, // 28: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
-	14, // 29: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
-	17, // 30: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
-	19, // 31: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
-	26, // [26:32] is the sub-list for method output_type
-	20, // [20:26] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	21, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	21, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: throughline.config.v1.Erasure.certificate:type_name -> throughline.config.v1.ErasureCertificate
+	21, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
+	21, // 5: throughline.config.v1.Erasure.target_at:type_name -> google.protobuf.Timestamp
+	21, // 6: throughline.config.v1.Erasure.due_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: throughline.config.v1.Erasure.progress:type_name -> throughline.config.v1.ErasureProgress
+	5,  // 8: throughline.config.v1.ErasureCertificate.removed:type_name -> throughline.config.v1.ErasureRemoved
+	6,  // 9: throughline.config.v1.ErasureCertificate.remaining:type_name -> throughline.config.v1.ErasureRemaining
+	7,  // 10: throughline.config.v1.ErasureCertificate.records:type_name -> throughline.config.v1.ErasureRecord
+	21, // 11: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
+	21, // 12: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
+	3,  // 13: throughline.config.v1.StartErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
+	3,  // 14: throughline.config.v1.GetErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
+	3,  // 15: throughline.config.v1.ListErasuresResponse.erasures:type_name -> throughline.config.v1.Erasure
+	21, // 16: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
+	2,  // 17: throughline.config.v1.Export.status:type_name -> throughline.config.v1.ExportStatus
+	21, // 18: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
+	21, // 19: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
+	21, // 20: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 21: throughline.config.v1.ExportPersonResponse.export:type_name -> throughline.config.v1.Export
+	16, // 22: throughline.config.v1.GetExportResponse.export:type_name -> throughline.config.v1.Export
+	8,  // 23: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
+	10, // 24: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
+	12, // 25: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
+	14, // 26: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
+	17, // 27: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
+	19, // 28: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
+	9,  // 29: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
+	11, // 30: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
+	13, // 31: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
+	15, // 32: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
+	18, // 33: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
+	20, // 34: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_privacy_proto_init() }
@@ -1527,7 +1709,7 @@ func file_throughline_config_v1_privacy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_privacy_proto_rawDesc), len(file_throughline_config_v1_privacy_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -34,8 +34,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses, the only
-// thing by which the stream tells them apart. Errors: INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED,
+// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses and phone numbers,
+// by which the stream tells them apart; one request may name several of both, of one person. Errors: INVALID_ARGUMENT, NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED,
 // FAILED_PRECONDITION (a legal hold, or nothing to lift), RESOURCE_EXHAUSTED (too many suppressed people).
 type PrivacyServiceClient interface {
 	// StartErasure suppresses a person at once and erases what is held of them. It may be repeated: one that is under way for
@@ -125,8 +126,9 @@ func (c *privacyServiceClient) GetExport(ctx context.Context, in *GetExportReque
 // All implementations must embed UnimplementedPrivacyServiceServer
 // for forward compatibility.
 //
-// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses, the only
-// thing by which the stream tells them apart. Errors: INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED,
+// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses and phone numbers,
+// by which the stream tells them apart; one request may name several of both, of one person. Errors: INVALID_ARGUMENT, NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED,
 // FAILED_PRECONDITION (a legal hold, or nothing to lift), RESOURCE_EXHAUSTED (too many suppressed people).
 type PrivacyServiceServer interface {
 	// StartErasure suppresses a person at once and erases what is held of them. It may be repeated: one that is under way for

@@ -143,6 +143,8 @@ var rules = map[string]Rule{
 	configv1.KeyService_ListWorkspaceKeys_FullMethodName:   {Roles: readers},
 	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
 	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
+	// Who ends a workspace for good decides for the platform (XC-29).
+	configv1.KeyService_DestroyWorkspaceKeys_FullMethodName: {Roles: admins, Everywhere: true},
 
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},

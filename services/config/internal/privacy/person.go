@@ -37,6 +37,9 @@ func loadTenant(ctx context.Context, docs Documents, inst *seal.Installation, wo
 	if err != nil {
 		return tenant{}, err
 	}
+	if len(doc.Sealed) == 0 {
+		return tenant{}, status.Errorf(codes.FailedPrecondition, "the keys of workspace %s were destroyed: nothing of it can be read any more", workspace)
+	}
 	out := tenant{settings: &configv1.Workspace{}}
 	if err := proto.Unmarshal(doc.Body, out.settings); err != nil {
 		return tenant{}, fmt.Errorf("decode workspace %s: %w", workspace, err)
