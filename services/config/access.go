@@ -127,7 +127,7 @@ func (s *Service) newAccess() {
 		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, Audit: s.store, People: s.door,
 		Verifier: verifier, Installation: s.deps.Installation, Limits: s.cfg.Access.limits(), Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}, s.api)
-	s.auditor = &retain.Cleaner{Config: s.cfg.Access.Audit, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger}
+	s.auditor = &retain.Cleaner{Config: s.cfg.Access.Audit, Purger: s.store, Workspaces: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger}
 }
 
 // AdministratorLink makes the secret of a link that can be exchanged for a session, once (AccessService's

@@ -236,6 +236,32 @@ func TestClient(t *testing.T) {
 		require.ErrorAs(t, c.EnsureTopics(t.Context(), spec), &policy)
 	})
 
+	t.Run("SetsTheRetentionOfATopicThatExists", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-30")
+		c := kafkatest.New(t)
+		spec := kafka.TopicSpec{Name: c.Name("t"), Partitions: 1, ReplicationFactor: 1}
+		theirs := kafka.TopicSpec{Name: c.Name("theirs"), Partitions: 1, ReplicationFactor: 1, Retention: 30 * time.Hour}
+		require.NoError(t, c.EnsureTopics(t.Context(), spec, theirs), "as the cluster has it")
+		spec.Retention, theirs.Retention, theirs.Theirs = 14*24*time.Hour, time.Hour, true
+		compacted := kafka.TopicSpec{Name: c.Name("state"), Partitions: 1, ReplicationFactor: 1, Compacted: true}
+		for range 2 {
+			require.NoError(t, c.EnsureTopics(t.Context(), spec, theirs, compacted))
+		}
+		missing := c.Name("missing")
+		got, err := c.Retentions(t.Context(), spec.Name, theirs.Name, compacted.Name, missing)
+		require.NoError(t, err)
+		require.Equal(t, kafka.Kept{Known: true, AtMost: 14 * 24 * time.Hour}, got[spec.Name], "segments included")
+		require.Equal(t, kafka.Kept{Known: true, AtMost: 30 * time.Hour}, got[theirs.Name], "not ours to change")
+		require.True(t, got[compacted.Name].Compacted)
+		require.False(t, got[missing].Known)
+		spec.Retention = -1
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		got, err = c.Retentions(t.Context(), spec.Name)
+		require.NoError(t, err)
+		require.Negative(t, got[spec.Name].AtMost)
+	})
+
 	t.Run("TellsLag", func(t *testing.T) {
 		t.Parallel()
 		c := kafkatest.New(t)
