@@ -72,7 +72,7 @@ func (o *office) run(stdin, command string, flags ...string) (string, error) {
 func TestPrivacy(t *testing.T) {
 	t.Parallel()
 	o := setupOffice(t)
-	const person = "Mia.Zebrafink@viewer.example\n\n mia@home.example \n"
+	const person = "Mia.Zebrafink@viewer.example\n\n mia@home.example \n+81 90-1234-5678\n"
 
 	_, err := o.run("", "erase", "--yes")
 	require.ErrorContains(t, err, "address")
@@ -112,8 +112,9 @@ func TestPrivacy(t *testing.T) {
 		require.NoError(t, err)
 		return strings.Contains(out, "COMPLETED")
 	}, 20*time.Second, 50*time.Millisecond)
-	require.Contains(t, out, "of 2 addresses")
+	require.Contains(t, out, "of 2 addresses and 1 numbers")
 	require.Contains(t, out, "remains  topics until ")
+	require.Contains(t, out, ": DONE")
 	out, err = o.run("", "status")
 	require.NoError(t, err)
 	require.Contains(t, out, erasure.ID)
@@ -122,7 +123,10 @@ func TestPrivacy(t *testing.T) {
 	require.ErrorContains(t, err, "--yes")
 	out, err = o.run("", "lift", "--address", "mia@home.example", "--yes")
 	require.NoError(t, err)
-	require.Contains(t, out, "1 of 1 addresses are recorded again")
+	require.Contains(t, out, "1 of 1 addresses and numbers are recorded again")
+	out, err = o.run("", "lift", "--phone", "090-1234-5678", "--phone-region", "JP", "--yes")
+	require.NoError(t, err)
+	require.Contains(t, out, "1 of 1 addresses and numbers are recorded again")
 	out, err = o.run("Mia.Zebrafink@viewer.example", "lift", "--address-file", "-", "--yes", "--json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"lifted"`)

@@ -78,15 +78,15 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if t.settings.GetRetention().GetLegalHold() {
 		return nil, status.Error(codes.FailedPrecondition, "the workspace is under a legal hold: take that back first (retention.legal_hold)")
 	}
-	keys, err := t.personKeys(req.GetAddresses())
+	keys, addresses, phones, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
 	now, by := s.deps.Clock.Now(), auth.FromContext(ctx).Name
 	e := &configv1.Erasure{
 		Workspace: req.GetWorkspace(), Id: newID(), Status: configv1.ErasureStatus_ERASURE_STATUS_RUNNING,
-		RequestedBy: by, RequestedAt: timestamppb.New(now), Addresses: int32(len(keys)), Certificate: &configv1.ErasureCertificate{},
-		BlankRows: req.GetBlankRows(),
+		RequestedBy: by, RequestedAt: timestamppb.New(now), Addresses: int32(addresses), Phones: int32(phones), //nolint:gosec // at most 50
+		Certificate: &configv1.ErasureCertificate{}, BlankRows: req.GetBlankRows(),
 	}
 	body, err := proto.Marshal(e)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if err != nil {
 		return nil, err
 	}
-	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", len(keys))
+	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", addresses, "phones", phones)
 	out, err := s.describe(ctx, started)
 	return &configv1.StartErasureResponse{Erasure: out}, err
 }
@@ -124,12 +124,13 @@ func (s *Server) GetErasure(ctx context.Context, req *configv1.GetErasureRequest
 	return &configv1.GetErasureResponse{Erasure: out}, err
 }
 
-// describe decodes an erasure and adds whether it was lifted.
+// describe decodes an erasure and adds how it stands with its deadlines and whether it was lifted.
 func (s *Server) describe(ctx context.Context, e store.Erasure) (*configv1.Erasure, error) {
 	out := &configv1.Erasure{}
 	if err := proto.Unmarshal(e.Body, out); err != nil {
 		return nil, fmt.Errorf("decode erasure %s of workspace %s: %w", e.ID, e.Workspace, err)
 	}
+	setProgress(out, s.deps.Clock.Now())
 	at, err := s.deps.Lifter.LiftedSince(ctx, e.Workspace, e.ID)
 	if err == nil && !at.IsZero() {
 		out.LiftedAt = timestamppb.New(at)
@@ -181,7 +182,7 @@ func (s *Server) LiftSuppression(ctx context.Context, req *configv1.LiftSuppress
 	if err != nil {
 		return nil, err
 	}
-	keys, err := t.personKeys(req.GetAddresses())
+	keys, _, _, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
@@ -195,9 +196,9 @@ func (s *Server) LiftSuppression(ctx context.Context, req *configv1.LiftSuppress
 		return nil, err
 	}
 	if n == 0 {
-		return nil, status.Error(codes.FailedPrecondition, "none of the addresses is suppressed in this workspace: there is nothing to lift")
+		return nil, status.Error(codes.FailedPrecondition, "none of the addresses and numbers is suppressed in this workspace: there is nothing to lift")
 	}
-	s.audit(ctx, "a suppression is lifted", "workspace", req.GetWorkspace(), "addresses", n)
+	s.audit(ctx, "a suppression is lifted", "workspace", req.GetWorkspace(), "people_keys", n)
 	return &configv1.LiftSuppressionResponse{Lifted: int32(n), LiftedAt: timestamppb.New(now)}, nil
 }
 
