@@ -128,6 +128,10 @@ func (p *Process) needsSettings() bool {
 // beginning. Call Close afterwards.
 func (p *Process) Run(ctx context.Context) error { return p.group.run(ctx) }
 
+// TakeGlobalLogs sends what libraries log on their own through this process's logger, where the same rules hold for every line.
+// Only a program that runs one Process calls it.
+func (p *Process) TakeGlobalLogs() { p.tel.TakeGlobal() }
+
 // Ready reports nil, or which services are not ready and why.
 func (p *Process) Ready() error { return p.group.ready() }
 

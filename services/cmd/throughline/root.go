@@ -50,7 +50,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	)
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(),
-		newServe(), newInit(), newHealth(), newKeys(), newTopics(),
+		newServe(), newInit(), newHealth(), newKeys(), newTopics(), newLogLevel(),
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
 		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
 		newIntegrations(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),

@@ -79,7 +79,7 @@ func complete(c *configv1.ErasureCertificate, cfg Config, requested time.Time) {
 			Detail: "originals that could not be handled, sealed with the installation's key: a replay of them is stopped at the first stage",
 		},
 		&configv1.ErasureRemaining{
-			Place:  "ledger",
+			Place: "ledger",
 			Detail: "per write: its key (a hash), revisions and times, the record's id in Salesforce and a keyed hash of what was written; no value, no person key, " +
 				"so that nothing is written twice; forgotten some time after the last change (writer.ledger_keep, 13 months at most)",
 		},
