@@ -187,7 +187,7 @@ func (s *Service) orgs() orgs {
 // newPrivacy builds what answers and works on requests about personal data.
 func (s *Service) newPrivacy() {
 	s.privacy = privacy.NewServer(s.cfg.Privacy, privacy.Deps{
-		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store,
+		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store, Proposals: s.store,
 		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger, Writes: s.deps.Broker != nil,
 	})
 	s.officer = privacy.NewWorker(s.cfg.Privacy, privacy.WorkerDeps{

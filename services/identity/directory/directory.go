@@ -32,6 +32,8 @@ type How struct {
 	LeadEmails, ContactEmails []string
 	// SandboxSuffix finds users by their address with ".invalid" at its end, too (IMM-27).
 	SandboxSuffix bool
+	// Preferences reads the privacy records of candidates, where the org has any (XC-32).
+	Preferences bool
 }
 
 // Answer is what an org says.

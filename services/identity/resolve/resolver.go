@@ -155,6 +155,7 @@ func (j *job) ask() directory.Ask {
 		How: directory.How{
 			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),
 			SandboxSuffix: p.GetSandboxSuffix() && connection.GetOrg().GetSandbox(),
+			Preferences:   !j.workspace.Proto().GetPreferences().GetIgnore(),
 		},
 	}
 	if !unknown(j.engagement) {

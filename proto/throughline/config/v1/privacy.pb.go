@@ -1486,6 +1486,400 @@ func (x *GetExportResponse) GetData() []byte {
 	return nil
 }
 
+// ErasureProposal is a person whom an org says to forget.
+type ErasureProposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Made up; says nothing of the person.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The org.
+	Connection string `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Lead or Contact.
+	Object string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	// 18-character id of the record whose Individual says so.
+	RecordId string `protobuf:"bytes,5,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// When the org was first heard to say so.
+	ProposedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=proposed_at,json=proposedAt,proto3" json:"proposed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasureProposal) Reset() {
+	*x = ErasureProposal{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasureProposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasureProposal) ProtoMessage() {}
+
+func (x *ErasureProposal) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasureProposal.ProtoReflect.Descriptor instead.
+func (*ErasureProposal) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ErasureProposal) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetProposedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProposedAt
+	}
+	return nil
+}
+
+// ListErasureProposalsRequest names a workspace.
+type ListErasureProposalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace     string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasureProposalsRequest) Reset() {
+	*x = ListErasureProposalsRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasureProposalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasureProposalsRequest) ProtoMessage() {}
+
+func (x *ListErasureProposalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasureProposalsRequest.ProtoReflect.Descriptor instead.
+func (*ListErasureProposalsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListErasureProposalsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+// ListErasureProposalsResponse lists what is to be decided on, at most 1,000.
+type ListErasureProposalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Proposals     []*ErasureProposal `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasureProposalsResponse) Reset() {
+	*x = ListErasureProposalsResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasureProposalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasureProposalsResponse) ProtoMessage() {}
+
+func (x *ListErasureProposalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasureProposalsResponse.ProtoReflect.Descriptor instead.
+func (*ListErasureProposalsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListErasureProposalsResponse) GetProposals() []*ErasureProposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+// ConfirmErasureProposalRequest names a proposal.
+type ConfirmErasureProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Its id.
+	ProposalId string `protobuf:"bytes,2,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	// Must be true: an erasure cannot be undone.
+	Confirm bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// See StartErasureRequest.
+	BlankRows     bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmErasureProposalRequest) Reset() {
+	*x = ConfirmErasureProposalRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmErasureProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmErasureProposalRequest) ProtoMessage() {}
+
+func (x *ConfirmErasureProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmErasureProposalRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmErasureProposalRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ConfirmErasureProposalRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ConfirmErasureProposalRequest) GetProposalId() string {
+	if x != nil {
+		return x.ProposalId
+	}
+	return ""
+}
+
+func (x *ConfirmErasureProposalRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+func (x *ConfirmErasureProposalRequest) GetBlankRows() bool {
+	if x != nil {
+		return x.BlankRows
+	}
+	return false
+}
+
+// ConfirmErasureProposalResponse returns the erasure as it begins.
+type ConfirmErasureProposalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Running. It is about the one address or number under which the person was found; erase others by StartErasure.
+	Erasure       *Erasure `protobuf:"bytes,1,opt,name=erasure,proto3" json:"erasure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmErasureProposalResponse) Reset() {
+	*x = ConfirmErasureProposalResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmErasureProposalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmErasureProposalResponse) ProtoMessage() {}
+
+func (x *ConfirmErasureProposalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmErasureProposalResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmErasureProposalResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ConfirmErasureProposalResponse) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+// DismissErasureProposalRequest names a proposal.
+type DismissErasureProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Its id.
+	ProposalId    string `protobuf:"bytes,2,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissErasureProposalRequest) Reset() {
+	*x = DismissErasureProposalRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissErasureProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissErasureProposalRequest) ProtoMessage() {}
+
+func (x *DismissErasureProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissErasureProposalRequest.ProtoReflect.Descriptor instead.
+func (*DismissErasureProposalRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DismissErasureProposalRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *DismissErasureProposalRequest) GetProposalId() string {
+	if x != nil {
+		return x.ProposalId
+	}
+	return ""
+}
+
+// DismissErasureProposalResponse is empty.
+type DismissErasureProposalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissErasureProposalResponse) Reset() {
+	*x = DismissErasureProposalResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissErasureProposalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissErasureProposalResponse) ProtoMessage() {}
+
+func (x *DismissErasureProposalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissErasureProposalResponse.ProtoReflect.Descriptor instead.
+func (*DismissErasureProposalResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{24}
+}
+
 var File_throughline_config_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_privacy_proto_rawDesc = "" +
@@ -1593,7 +1987,35 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\"^\n" +
 	"\x11GetExportResponse\x125\n" +
 	"\x06export\x18\x01 \x01(\v2\x1d.throughline.config.v1.ExportR\x06export\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*i\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xd1\x01\n" +
+	"\x0fErasureProposal\x12\x1c\n" +
+	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x03 \x01(\tR\n" +
+	"connection\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x1b\n" +
+	"\trecord_id\x18\x05 \x01(\tR\brecordId\x12;\n" +
+	"\vproposed_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"proposedAt\"D\n" +
+	"\x1bListErasureProposalsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\"d\n" +
+	"\x1cListErasureProposalsResponse\x12D\n" +
+	"\tproposals\x18\x01 \x03(\v2&.throughline.config.v1.ErasureProposalR\tproposals\"\xa9\x01\n" +
+	"\x1dConfirmErasureProposalRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12(\n" +
+	"\vproposal_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"proposalId\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
+	"\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\"Z\n" +
+	"\x1eConfirmErasureProposalResponse\x128\n" +
+	"\aerasure\x18\x01 \x01(\v2\x1e.throughline.config.v1.ErasureR\aerasure\"p\n" +
+	"\x1dDismissErasureProposalRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12(\n" +
+	"\vproposal_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"proposalId\" \n" +
+	"\x1eDismissErasureProposalResponse*i\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_RUNNING\x10\x01\x12\x1c\n" +
@@ -1608,12 +2030,15 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\fExportStatus\x12\x1d\n" +
 	"\x19EXPORT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EXPORT_STATUS_RUNNING\x10\x01\x12\x17\n" +
-	"\x13EXPORT_STATUS_READY\x10\x022\x80\x05\n" +
+	"\x13EXPORT_STATUS_READY\x10\x022\x91\b\n" +
 	"\x0ePrivacyService\x12g\n" +
 	"\fStartErasure\x12*.throughline.config.v1.StartErasureRequest\x1a+.throughline.config.v1.StartErasureResponse\x12a\n" +
 	"\n" +
 	"GetErasure\x12(.throughline.config.v1.GetErasureRequest\x1a).throughline.config.v1.GetErasureResponse\x12g\n" +
-	"\fListErasures\x12*.throughline.config.v1.ListErasuresRequest\x1a+.throughline.config.v1.ListErasuresResponse\x12p\n" +
+	"\fListErasures\x12*.throughline.config.v1.ListErasuresRequest\x1a+.throughline.config.v1.ListErasuresResponse\x12\x7f\n" +
+	"\x14ListErasureProposals\x122.throughline.config.v1.ListErasureProposalsRequest\x1a3.throughline.config.v1.ListErasureProposalsResponse\x12\x85\x01\n" +
+	"\x16ConfirmErasureProposal\x124.throughline.config.v1.ConfirmErasureProposalRequest\x1a5.throughline.config.v1.ConfirmErasureProposalResponse\x12\x85\x01\n" +
+	"\x16DismissErasureProposal\x124.throughline.config.v1.DismissErasureProposalRequest\x1a5.throughline.config.v1.DismissErasureProposalResponse\x12p\n" +
 	"\x0fLiftSuppression\x12-.throughline.config.v1.LiftSuppressionRequest\x1a..throughline.config.v1.LiftSuppressionResponse\x12g\n" +
 	"\fExportPerson\x12*.throughline.config.v1.ExportPersonRequest\x1a+.throughline.config.v1.ExportPersonResponse\x12^\n" +
 	"\tGetExport\x12'.throughline.config.v1.GetExportRequest\x1a(.throughline.config.v1.GetExportResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
@@ -1631,72 +2056,88 @@ func file_throughline_config_v1_privacy_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_privacy_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_throughline_config_v1_privacy_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_throughline_config_v1_privacy_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_throughline_config_v1_privacy_proto_goTypes = []any{
-	(ErasureStatus)(0),              // 0: throughline.config.v1.ErasureStatus
-	(ErasureProgress)(0),            // 1: throughline.config.v1.ErasureProgress
-	(ExportStatus)(0),               // 2: throughline.config.v1.ExportStatus
-	(*Erasure)(nil),                 // 3: throughline.config.v1.Erasure
-	(*ErasureCertificate)(nil),      // 4: throughline.config.v1.ErasureCertificate
-	(*ErasureRemoved)(nil),          // 5: throughline.config.v1.ErasureRemoved
-	(*ErasureRemaining)(nil),        // 6: throughline.config.v1.ErasureRemaining
-	(*ErasureRecord)(nil),           // 7: throughline.config.v1.ErasureRecord
-	(*StartErasureRequest)(nil),     // 8: throughline.config.v1.StartErasureRequest
-	(*StartErasureResponse)(nil),    // 9: throughline.config.v1.StartErasureResponse
-	(*GetErasureRequest)(nil),       // 10: throughline.config.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),      // 11: throughline.config.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),     // 12: throughline.config.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),    // 13: throughline.config.v1.ListErasuresResponse
-	(*LiftSuppressionRequest)(nil),  // 14: throughline.config.v1.LiftSuppressionRequest
-	(*LiftSuppressionResponse)(nil), // 15: throughline.config.v1.LiftSuppressionResponse
-	(*Export)(nil),                  // 16: throughline.config.v1.Export
-	(*ExportPersonRequest)(nil),     // 17: throughline.config.v1.ExportPersonRequest
-	(*ExportPersonResponse)(nil),    // 18: throughline.config.v1.ExportPersonResponse
-	(*GetExportRequest)(nil),        // 19: throughline.config.v1.GetExportRequest
-	(*GetExportResponse)(nil),       // 20: throughline.config.v1.GetExportResponse
-	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(ErasureStatus)(0),                     // 0: throughline.config.v1.ErasureStatus
+	(ErasureProgress)(0),                   // 1: throughline.config.v1.ErasureProgress
+	(ExportStatus)(0),                      // 2: throughline.config.v1.ExportStatus
+	(*Erasure)(nil),                        // 3: throughline.config.v1.Erasure
+	(*ErasureCertificate)(nil),             // 4: throughline.config.v1.ErasureCertificate
+	(*ErasureRemoved)(nil),                 // 5: throughline.config.v1.ErasureRemoved
+	(*ErasureRemaining)(nil),               // 6: throughline.config.v1.ErasureRemaining
+	(*ErasureRecord)(nil),                  // 7: throughline.config.v1.ErasureRecord
+	(*StartErasureRequest)(nil),            // 8: throughline.config.v1.StartErasureRequest
+	(*StartErasureResponse)(nil),           // 9: throughline.config.v1.StartErasureResponse
+	(*GetErasureRequest)(nil),              // 10: throughline.config.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),             // 11: throughline.config.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),            // 12: throughline.config.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),           // 13: throughline.config.v1.ListErasuresResponse
+	(*LiftSuppressionRequest)(nil),         // 14: throughline.config.v1.LiftSuppressionRequest
+	(*LiftSuppressionResponse)(nil),        // 15: throughline.config.v1.LiftSuppressionResponse
+	(*Export)(nil),                         // 16: throughline.config.v1.Export
+	(*ExportPersonRequest)(nil),            // 17: throughline.config.v1.ExportPersonRequest
+	(*ExportPersonResponse)(nil),           // 18: throughline.config.v1.ExportPersonResponse
+	(*GetExportRequest)(nil),               // 19: throughline.config.v1.GetExportRequest
+	(*GetExportResponse)(nil),              // 20: throughline.config.v1.GetExportResponse
+	(*ErasureProposal)(nil),                // 21: throughline.config.v1.ErasureProposal
+	(*ListErasureProposalsRequest)(nil),    // 22: throughline.config.v1.ListErasureProposalsRequest
+	(*ListErasureProposalsResponse)(nil),   // 23: throughline.config.v1.ListErasureProposalsResponse
+	(*ConfirmErasureProposalRequest)(nil),  // 24: throughline.config.v1.ConfirmErasureProposalRequest
+	(*ConfirmErasureProposalResponse)(nil), // 25: throughline.config.v1.ConfirmErasureProposalResponse
+	(*DismissErasureProposalRequest)(nil),  // 26: throughline.config.v1.DismissErasureProposalRequest
+	(*DismissErasureProposalResponse)(nil), // 27: throughline.config.v1.DismissErasureProposalResponse
+	(*timestamppb.Timestamp)(nil),          // 28: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_privacy_proto_depIdxs = []int32{
 	0,  // 0: throughline.config.v1.Erasure.status:type_name -> throughline.config.v1.ErasureStatus
-	21, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	21, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
+	28, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	28, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: throughline.config.v1.Erasure.certificate:type_name -> throughline.config.v1.ErasureCertificate
-	21, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
-	21, // 5: throughline.config.v1.Erasure.target_at:type_name -> google.protobuf.Timestamp
-	21, // 6: throughline.config.v1.Erasure.due_at:type_name -> google.protobuf.Timestamp
+	28, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
+	28, // 5: throughline.config.v1.Erasure.target_at:type_name -> google.protobuf.Timestamp
+	28, // 6: throughline.config.v1.Erasure.due_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: throughline.config.v1.Erasure.progress:type_name -> throughline.config.v1.ErasureProgress
 	5,  // 8: throughline.config.v1.ErasureCertificate.removed:type_name -> throughline.config.v1.ErasureRemoved
 	6,  // 9: throughline.config.v1.ErasureCertificate.remaining:type_name -> throughline.config.v1.ErasureRemaining
 	7,  // 10: throughline.config.v1.ErasureCertificate.records:type_name -> throughline.config.v1.ErasureRecord
-	21, // 11: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
-	21, // 12: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
+	28, // 11: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
+	28, // 12: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
 	3,  // 13: throughline.config.v1.StartErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
 	3,  // 14: throughline.config.v1.GetErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
 	3,  // 15: throughline.config.v1.ListErasuresResponse.erasures:type_name -> throughline.config.v1.Erasure
-	21, // 16: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
+	28, // 16: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
 	2,  // 17: throughline.config.v1.Export.status:type_name -> throughline.config.v1.ExportStatus
-	21, // 18: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
-	21, // 19: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
-	21, // 20: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 18: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
+	28, // 19: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
+	28, // 20: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
 	16, // 21: throughline.config.v1.ExportPersonResponse.export:type_name -> throughline.config.v1.Export
 	16, // 22: throughline.config.v1.GetExportResponse.export:type_name -> throughline.config.v1.Export
-	8,  // 23: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
-	10, // 24: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
-	12, // 25: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
-	14, // 26: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
-	17, // 27: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
-	19, // 28: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
-	9,  // 29: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
-	11, // 30: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
-	13, // 31: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
-	15, // 32: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
-	18, // 33: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
-	20, // 34: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	28, // 23: throughline.config.v1.ErasureProposal.proposed_at:type_name -> google.protobuf.Timestamp
+	21, // 24: throughline.config.v1.ListErasureProposalsResponse.proposals:type_name -> throughline.config.v1.ErasureProposal
+	3,  // 25: throughline.config.v1.ConfirmErasureProposalResponse.erasure:type_name -> throughline.config.v1.Erasure
+	8,  // 26: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
+	10, // 27: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
+	12, // 28: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
+	22, // 29: throughline.config.v1.PrivacyService.ListErasureProposals:input_type -> throughline.config.v1.ListErasureProposalsRequest
+	24, // 30: throughline.config.v1.PrivacyService.ConfirmErasureProposal:input_type -> throughline.config.v1.ConfirmErasureProposalRequest
+	26, // 31: throughline.config.v1.PrivacyService.DismissErasureProposal:input_type -> throughline.config.v1.DismissErasureProposalRequest
+	14, // 32: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
+	17, // 33: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
+	19, // 34: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
+	9,  // 35: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
+	11, // 36: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
+	13, // 37: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
+	23, // 38: throughline.config.v1.PrivacyService.ListErasureProposals:output_type -> throughline.config.v1.ListErasureProposalsResponse
+	25, // 39: throughline.config.v1.PrivacyService.ConfirmErasureProposal:output_type -> throughline.config.v1.ConfirmErasureProposalResponse
+	27, // 40: throughline.config.v1.PrivacyService.DismissErasureProposal:output_type -> throughline.config.v1.DismissErasureProposalResponse
+	15, // 41: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
+	18, // 42: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
+	20, // 43: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
+	35, // [35:44] is the sub-list for method output_type
+	26, // [26:35] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_privacy_proto_init() }
@@ -1710,7 +2151,7 @@ func file_throughline_config_v1_privacy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_privacy_proto_rawDesc), len(file_throughline_config_v1_privacy_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

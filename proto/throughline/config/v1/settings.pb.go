@@ -617,7 +617,9 @@ type Workspace struct {
 	// else the org's default zone.
 	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
-	Retention     *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	Retention *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	// What people told Salesforce about their data (XC-32); absent: it is honoured for views.
+	Preferences   *PreferenceSettings `protobuf:"bytes,65,opt,name=preferences,proto3" json:"preferences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -736,14 +738,80 @@ func (x *Workspace) GetRetention() *RetentionSettings {
 	return nil
 }
 
-// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
+func (x *Workspace) GetPreferences() *PreferenceSettings {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+// PreferenceSettings says how far the privacy records of Salesforce (Individual) are honoured: who opted out of tracking or
+// processing, or is to be forgotten, is not written about. A Lead and a Contact of one person count together: the stricter wins.
+type PreferenceSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Do not ask for privacy records at all. Default false: they are honoured.
+	Ignore bool `protobuf:"varint,1,opt,name=ignore,proto3" json:"ignore,omitempty"`
+	// The kinds of sources they apply to; empty: video and document. Calls and registrations, which a contract may need, are
+	// exempt unless they are named.
+	Sources       []string `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreferenceSettings) Reset() {
+	*x = PreferenceSettings{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreferenceSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreferenceSettings) ProtoMessage() {}
+
+func (x *PreferenceSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreferenceSettings.ProtoReflect.Descriptor instead.
+func (*PreferenceSettings) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PreferenceSettings) GetIgnore() bool {
+	if x != nil {
+		return x.Ignore
+	}
+	return false
+}
+
+func (x *PreferenceSettings) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30). Topics are shared by workspaces: only the
+// installation shortens those, for all.
 type RetentionSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rows of the run log. At least 1 hour; absent: the installation's, 90 days by default.
 	RunLog *durationpb.Duration `protobuf:"bytes,1,opt,name=run_log,json=runLog,proto3" json:"run_log,omitempty"`
 	// Counts of the run log, per hour. At least as long as run_log; absent: the installation's, 13 months by default.
 	RunLogCounts *durationpb.Duration `protobuf:"bytes,2,opt,name=run_log_counts,json=runLogCounts,proto3" json:"run_log_counts,omitempty"`
-	// A legal hold: nothing of the run log is deleted for its age, and nobody is erased, until it is taken back.
+	// A legal hold: nothing of the run log, the audit log and the history of settings is deleted for its age, nobody is erased and no
+	// key destroyed, until it is taken back.
 	LegalHold     bool `protobuf:"varint,3,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -751,7 +819,7 @@ type RetentionSettings struct {
 
 func (x *RetentionSettings) Reset() {
 	*x = RetentionSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +831,7 @@ func (x *RetentionSettings) String() string {
 func (*RetentionSettings) ProtoMessage() {}
 
 func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +844,7 @@ func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetentionSettings.ProtoReflect.Descriptor instead.
 func (*RetentionSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RetentionSettings) GetRunLog() *durationpb.Duration {
@@ -815,7 +883,7 @@ type Suppression struct {
 
 func (x *Suppression) Reset() {
 	*x = Suppression{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +895,7 @@ func (x *Suppression) String() string {
 func (*Suppression) ProtoMessage() {}
 
 func (x *Suppression) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +908,7 @@ func (x *Suppression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
 func (*Suppression) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Suppression) GetPersonKey() string {
@@ -883,7 +951,7 @@ type VisitSettings struct {
 
 func (x *VisitSettings) Reset() {
 	*x = VisitSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +963,7 @@ func (x *VisitSettings) String() string {
 func (*VisitSettings) ProtoMessage() {}
 
 func (x *VisitSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +976,7 @@ func (x *VisitSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VisitSettings.ProtoReflect.Descriptor instead.
 func (*VisitSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *VisitSettings) GetSilence() *durationpb.Duration {
@@ -970,7 +1038,7 @@ type MatchPolicy struct {
 
 func (x *MatchPolicy) Reset() {
 	*x = MatchPolicy{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1050,7 @@ func (x *MatchPolicy) String() string {
 func (*MatchPolicy) ProtoMessage() {}
 
 func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1063,7 @@ func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MatchPolicy.ProtoReflect.Descriptor instead.
 func (*MatchPolicy) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MatchPolicy) GetName() string {
@@ -1095,7 +1163,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1175,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1188,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Connection) GetWorkspace() string {
@@ -1303,7 +1371,7 @@ type BudgetShares struct {
 
 func (x *BudgetShares) Reset() {
 	*x = BudgetShares{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1383,7 @@ func (x *BudgetShares) String() string {
 func (*BudgetShares) ProtoMessage() {}
 
 func (x *BudgetShares) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1396,7 @@ func (x *BudgetShares) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetShares.ProtoReflect.Descriptor instead.
 func (*BudgetShares) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BudgetShares) GetInteractivePercent() int32 {
@@ -1373,7 +1441,7 @@ type Org struct {
 
 func (x *Org) Reset() {
 	*x = Org{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1453,7 @@ func (x *Org) String() string {
 func (*Org) ProtoMessage() {}
 
 func (x *Org) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1466,7 @@ func (x *Org) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Org.ProtoReflect.Descriptor instead.
 func (*Org) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Org) GetId() string {
@@ -1456,7 +1524,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1536,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1549,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1513,7 +1581,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1593,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1606,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1577,7 +1645,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1657,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1670,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1668,7 +1736,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1748,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1761,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -1837,7 +1905,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1917,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1930,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Action) GetName() string {
@@ -1976,7 +2044,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2056,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2069,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -2118,7 +2186,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2198,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2211,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -2170,7 +2238,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2250,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2263,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -2281,7 +2349,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2293,7 +2361,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2306,7 +2374,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2375,7 +2443,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2455,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2468,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2454,7 +2522,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2534,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2547,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2535,7 +2603,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\x84\x05\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\"\xd1\x05\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2552,8 +2620,12 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
-	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretentionB\x13\n" +
-	"\x11_track_by_default\"\xa7\x01\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x12K\n" +
+	"\vpreferences\x18A \x01(\v2).throughline.config.v1.PreferenceSettingsR\vpreferencesB\x13\n" +
+	"\x11_track_by_default\"y\n" +
+	"\x12PreferenceSettings\x12\x16\n" +
+	"\x06ignore\x18\x01 \x01(\bR\x06ignore\x12K\n" +
+	"\asources\x18\x02 \x03(\tB1\xbaH.\x92\x01+\x18\x01\"'r%R\x05videoR\bdocumentR\x04callR\fregistrationR\asources\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
 	"\x0erun_log_counts\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\frunLogCounts\x12\x1d\n" +
@@ -2794,7 +2866,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(ZoneRule)(0),                 // 0: throughline.config.v1.ZoneRule
 	(Trigger)(0),                  // 1: throughline.config.v1.Trigger
@@ -2807,78 +2879,80 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(Assignee)(0),                 // 8: throughline.config.v1.Assignee
 	(ApiKeyScope)(0),              // 9: throughline.config.v1.ApiKeyScope
 	(*Workspace)(nil),             // 10: throughline.config.v1.Workspace
-	(*RetentionSettings)(nil),     // 11: throughline.config.v1.RetentionSettings
-	(*Suppression)(nil),           // 12: throughline.config.v1.Suppression
-	(*VisitSettings)(nil),         // 13: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 14: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 15: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 16: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 17: throughline.config.v1.Org
-	(*ClientCredentials)(nil),     // 18: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 19: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 20: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 21: throughline.config.v1.Integration
-	(*Action)(nil),                // 22: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 23: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 24: throughline.config.v1.Template
-	(*Constant)(nil),              // 25: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 26: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 27: throughline.config.v1.ContentSetting
-	(*ApiKey)(nil),                // 28: throughline.config.v1.ApiKey
-	nil,                           // 29: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 30: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 33: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 34: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 35: throughline.config.v1.Consent
+	(*PreferenceSettings)(nil),    // 11: throughline.config.v1.PreferenceSettings
+	(*RetentionSettings)(nil),     // 12: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 13: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 14: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 15: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 16: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 17: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 18: throughline.config.v1.Org
+	(*ClientCredentials)(nil),     // 19: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 20: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 21: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 22: throughline.config.v1.Integration
+	(*Action)(nil),                // 23: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 24: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 25: throughline.config.v1.Template
+	(*Constant)(nil),              // 26: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 27: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 28: throughline.config.v1.ContentSetting
+	(*ApiKey)(nil),                // 29: throughline.config.v1.ApiKey
+	nil,                           // 30: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 31: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 34: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 35: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 36: throughline.config.v1.Consent
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	13, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	14, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	31, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	14, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	15, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	32, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	0,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	11, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	31, // 5: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	31, // 6: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	32, // 7: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	32, // 8: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	31, // 9: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	31, // 10: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	31, // 11: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	18, // 12: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	19, // 13: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	20, // 14: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	17, // 15: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	16, // 16: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	33, // 17: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	34, // 18: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	35, // 19: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	1,  // 20: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	22, // 21: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	32, // 22: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	29, // 23: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	4,  // 24: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	5,  // 25: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	23, // 26: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	26, // 27: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	3,  // 28: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	2,  // 29: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	24, // 30: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	25, // 31: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	7,  // 32: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	6,  // 33: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	30, // 34: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	8,  // 35: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	0,  // 36: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	32, // 37: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 38: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	32, // 39: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	12, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	11, // 5: throughline.config.v1.Workspace.preferences:type_name -> throughline.config.v1.PreferenceSettings
+	32, // 6: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	32, // 7: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	33, // 8: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	33, // 9: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	32, // 10: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	32, // 11: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	32, // 12: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	19, // 13: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	20, // 14: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	21, // 15: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	18, // 16: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	17, // 17: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	34, // 18: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	35, // 19: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	36, // 20: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	1,  // 21: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	23, // 22: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	33, // 23: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	30, // 24: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	4,  // 25: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	5,  // 26: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	24, // 27: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	27, // 28: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	3,  // 29: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	2,  // 30: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	25, // 31: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	26, // 32: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	7,  // 33: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	6,  // 34: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	31, // 35: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	8,  // 36: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	0,  // 37: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	33, // 38: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 39: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	33, // 40: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -2888,20 +2962,20 @@ func file_throughline_config_v1_settings_proto_init() {
 	}
 	file_throughline_config_v1_connection_state_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[6].OneofWrappers = []any{
 		(*Connection_ClientCredentials)(nil),
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[13].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[14].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[16].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
@@ -2912,7 +2986,7 @@ func file_throughline_config_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -131,12 +131,15 @@ var rules = map[string]Rule{
 	configv1.CatalogueService_PreviewIntegration_FullMethodName:  {Roles: readers},
 
 	// What is held of people: for whoever may change settings, until there is a role of its own.
-	configv1.PrivacyService_StartErasure_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_GetErasure_FullMethodName:      {Roles: officers},
-	configv1.PrivacyService_ListErasures_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_LiftSuppression_FullMethodName: {Roles: officers},
-	configv1.PrivacyService_ExportPerson_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_GetExport_FullMethodName:       {Roles: officers},
+	configv1.PrivacyService_StartErasure_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_GetErasure_FullMethodName:             {Roles: officers},
+	configv1.PrivacyService_ListErasures_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_LiftSuppression_FullMethodName:        {Roles: officers},
+	configv1.PrivacyService_ListErasureProposals_FullMethodName:   {Roles: officers},
+	configv1.PrivacyService_ConfirmErasureProposal_FullMethodName: {Roles: officers},
+	configv1.PrivacyService_DismissErasureProposal_FullMethodName: {Roles: officers},
+	configv1.PrivacyService_ExportPerson_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_GetExport_FullMethodName:              {Roles: officers},
 
 	configv1.KeyService_GetKeyUse_FullMethodName:           {Roles: admins, Everywhere: true},
 	configv1.KeyService_RewrapSecrets_FullMethodName:       {Roles: admins, Everywhere: true},

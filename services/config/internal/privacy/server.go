@@ -46,6 +46,7 @@ type Deps struct {
 	Erasures     Erasures
 	Lifter       Lifter
 	Exports      Exports
+	Proposals    Proposals
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
@@ -68,26 +69,37 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if !req.GetConfirm() {
 		return nil, status.Error(codes.InvalidArgument, "confirm: an erasure cannot be undone; set it when you are sure")
 	}
-	if req.GetBlankRows() && !s.deps.Writes {
-		return nil, status.Error(codes.FailedPrecondition, "blank_rows: this config service has no broker to send writes through")
-	}
-	t, err := loadTenant(ctx, s.deps.Documents, s.deps.Installation, req.GetWorkspace())
+	t, err := s.erasable(ctx, req.GetWorkspace(), req.GetBlankRows())
 	if err != nil {
 		return nil, err
-	}
-	if t.settings.GetRetention().GetLegalHold() {
-		return nil, status.Error(codes.FailedPrecondition, "the workspace is under a legal hold: take that back first (retention.legal_hold)")
 	}
 	keys, addresses, phones, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
-	now, by := s.deps.Clock.Now(), auth.FromContext(ctx).Name
-	e := &configv1.Erasure{
-		Workspace: req.GetWorkspace(), Id: newID(), Status: configv1.ErasureStatus_ERASURE_STATUS_RUNNING,
-		RequestedBy: by, RequestedAt: timestamppb.New(now), Addresses: int32(addresses), Phones: int32(phones), //nolint:gosec // at most 50
-		Certificate: &configv1.ErasureCertificate{}, BlankRows: req.GetBlankRows(),
+	out, err := s.start(ctx, keys, &configv1.Erasure{
+		Workspace: req.GetWorkspace(), Addresses: int32(addresses), Phones: int32(phones), BlankRows: req.GetBlankRows(), //nolint:gosec // at most 50
+	})
+	return &configv1.StartErasureResponse{Erasure: out}, err
+}
+
+// erasable returns the workspace if people of it can be erased, as it is wanted.
+func (s *Server) erasable(ctx context.Context, workspace string, blank bool) (tenant, error) {
+	if blank && !s.deps.Writes {
+		return tenant{}, status.Error(codes.FailedPrecondition, "blank_rows: this config service has no broker to send writes through")
 	}
+	t, err := loadTenant(ctx, s.deps.Documents, s.deps.Installation, workspace)
+	if err == nil && t.settings.GetRetention().GetLegalHold() {
+		err = status.Error(codes.FailedPrecondition, "the workspace is under a legal hold: take that back first (retention.legal_hold)")
+	}
+	return t, err
+}
+
+// start begins the erasure of the person with the keys.
+func (s *Server) start(ctx context.Context, keys []string, e *configv1.Erasure) (*configv1.Erasure, error) {
+	now := s.deps.Clock.Now()
+	e.Id, e.Status, e.Certificate = newID(), configv1.ErasureStatus_ERASURE_STATUS_RUNNING, &configv1.ErasureCertificate{}
+	e.RequestedBy, e.RequestedAt = auth.FromContext(ctx).Name, timestamppb.New(now)
 	body, err := proto.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode an erasure: %w", err)
@@ -106,9 +118,8 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if err != nil {
 		return nil, err
 	}
-	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", addresses, "phones", phones)
-	out, err := s.describe(ctx, started)
-	return &configv1.StartErasureResponse{Erasure: out}, err
+	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", e.GetAddresses(), "phones", e.GetPhones())
+	return s.describe(ctx, started)
 }
 
 // GetErasure implements configv1.PrivacyServiceServer.

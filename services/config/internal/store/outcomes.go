@@ -22,6 +22,8 @@ type Outcome struct {
 	EventID, VisitID, EngagementID, WriteKey, RecordID string
 	// Integration is the rule that made it; an outcome's id is of one rule for ever. It is counted and not kept with the row.
 	Integration string
+	// Forget is set when an org says that the person is to be forgotten; an erasure is proposed then.
+	Forget *Forget
 	// Body is the outcome as it came.
 	Body []byte
 }
@@ -114,10 +116,14 @@ func (s *Store) insertOutcomes(rows int) string {
 }
 
 // RecordOutcomes stores a batch in one transaction. An outcome that is there already is replaced by a later decision
-// and otherwise left alone, and is counted once either way, so that a batch may be repeated (promise 5).
+// and otherwise left alone, and is counted once either way, so that a batch may be repeated (promise 5). Erasures that orgs propose are
+// noted.
 func (s *Store) RecordOutcomes(ctx context.Context, batch []Outcome) error {
 	if len(batch) == 0 {
 		return nil
+	}
+	if err := s.propose(ctx, batch); err != nil {
+		return err
 	}
 	batch = newestOfEach(batch)
 	bucket, err := s.bucket.take(ctx, s, len(batch))
