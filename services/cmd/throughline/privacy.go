@@ -27,7 +27,7 @@ the shell's history and other users may see them. Numbers begin with + and the c
   throughline privacy export --workspace acme --address-file person.txt --out person.json
   throughline privacy lift --workspace acme --address-file person.txt --yes`,
 	}
-	cmd.AddCommand(newErase(), newErasureStatus(), newExport(), newLift())
+	cmd.AddCommand(newErase(), newErasureStatus(), newExport(), newLift(), newProposals(), newConfirm(), newDismiss())
 	return cmd
 }
 

@@ -64,6 +64,7 @@ func Run(t *testing.T, open Open) {
 		{"Erasures", erasures},
 		{"ErasedRows", erasedRows},
 		{"Exports", exports},
+		{"Proposals", proposals},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
