@@ -496,7 +496,8 @@ func TestExport(t *testing.T) {
 	p.plant(t, "globex", mia)
 	p.tell(t, "acme", her, 1, 2)
 	p.tell(t, "acme", p.personKey(t, "acme", ren), 3)
-	p.awaitCount(t, "acme", 3)
+	p.forget(t, her, 4)
+	p.awaitCount(t, "acme", 4)
 
 	_, err := p.viewer.ExportPerson(t.Context(), &configv1.ExportPersonRequest{Workspace: "acme", Addresses: []string{mia}})
 	require.Equal(t, codes.PermissionDenied, status.Code(err))
@@ -512,6 +513,7 @@ func TestExport(t *testing.T) {
 		Visits                                                                 []struct{ Revision string }
 		Writes                                                                 []struct{ Fields map[string]any }
 		Activities, Engagements, Resolved, Outcomes, DeadLetters, Suppressions []map[string]any
+		ErasureProposals                                                       []map[string]any
 	}
 	require.NoError(t, json.Unmarshal(document, &doc))
 	require.Equal(t, []struct{ Email, Name string }{{strings.ToLower(mia), "Name of " + mia}}, doc.Identities)
@@ -524,7 +526,8 @@ func TestExport(t *testing.T) {
 	} {
 		require.Equal(t, 1, n, name)
 	}
-	require.Len(t, doc.Outcomes, 2)
+	require.Len(t, doc.Outcomes, 3)
+	require.Equal(t, "00Q000000000001AAA", doc.ErasureProposals[0]["recordId"])
 	require.NotContains(t, string(document), "ren@", "another person")
 	require.NotContains(t, string(document), "owner@firm.example", "the content's owner has rights of their own")
 	require.NotContains(t, string(document), p.personKey(t, "globex", mia), "promise 9")

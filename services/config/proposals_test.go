@@ -18,6 +18,7 @@ func (p *privacyBundle) forget(t *testing.T, personKey string, n int) {
 	o := written("acme", n)
 	o.Status, o.Reason, o.PersonKey, o.Connection = streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_OPTED_OUT, personKey, "main"
 	o.OccurredAt = o.GetDecidedAt()
+	o.RecordId, o.Object = "", ""
 	o.Forget = &streamv1.ForgetRequest{Object: "Lead", RecordId: "00Q000000000001AAA"}
 	p.broker.Append(topic.Outcomes, n%2, record(t, o))
 }

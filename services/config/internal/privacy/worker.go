@@ -34,9 +34,10 @@ type Answers interface {
 	PurgeExports(ctx context.Context, now time.Time) error
 }
 
-// Suppressions tells who was erased.
+// Suppressions tells who was erased, and of whom an org says that they should be.
 type Suppressions interface {
 	Suppressions(ctx context.Context, workspace string, personKeys []string) ([]store.Suppression, error)
+	ProposalsAbout(ctx context.Context, workspace string, personKeys []string) ([]store.Proposal, error)
 }
 
 // Log reads the pipeline's topics.

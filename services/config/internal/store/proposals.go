@@ -65,17 +65,26 @@ const proposalColumns = "workspace, id, person_key, connection, object, record_i
 
 // Proposals reads those of a workspace that nobody has decided on, oldest first.
 func (s *Store) Proposals(ctx context.Context, workspace string, limit int) ([]Proposal, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+proposalColumns+` FROM erasure_proposals
-		WHERE workspace = $1 AND dismissed_at IS NULL ORDER BY proposed_at, id LIMIT $2`, workspace, limit)
+	return s.queryProposals(ctx, "WHERE workspace = $1 AND dismissed_at IS NULL ORDER BY proposed_at, id LIMIT $2", workspace, limit)
+}
+
+// ProposalsAbout reads those about some people of one workspace, dismissed ones too.
+func (s *Store) ProposalsAbout(ctx context.Context, workspace string, personKeys []string) ([]Proposal, error) {
+	in, args := inList(personKeys, workspace)
+	return s.queryProposals(ctx, "WHERE workspace = $1 AND person_key IN ("+in+") ORDER BY proposed_at, id", args...)
+}
+
+func (s *Store) queryProposals(ctx context.Context, where string, args ...any) ([]Proposal, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+proposalColumns+" FROM erasure_proposals "+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read proposals of %s: %w", workspace, err)
+		return nil, fmt.Errorf("read proposals: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var out []Proposal
 	for rows.Next() {
 		p, err := scanProposal(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read proposals of %s: %w", workspace, err)
+			return nil, fmt.Errorf("read proposals: %w", err)
 		}
 		out = append(out, p)
 	}
