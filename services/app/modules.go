@@ -96,6 +96,7 @@ func buildSettings(s *shared) (Service, error) { return s.settings, nil }
 func buildConfig(s *shared) (Service, error) {
 	cfg := s.cfg.Config
 	cfg.Privacy.TopicRetention, cfg.Privacy.DeadLetterRetention = s.cfg.Topics.Retention, s.cfg.Topics.DeadLetterRetention
+	cfg.Privacy.UnresolvedRetention = s.cfg.Topics.UnresolvedRetention
 	return config.New(cfg, config.Deps{
 		Broker: s.kafka, Topics: TopicLog{s.kafka}, Installation: s.installation, Decide: Decide,
 		Logger: s.tel.For(configModule), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,

@@ -204,6 +204,7 @@ func TestErasure(t *testing.T) {
 		places[r.GetPlace()] = r
 	}
 	require.Equal(t, epoch.Add(30*24*time.Hour), places["topics"].GetUntil().AsTime())
+	require.Equal(t, epoch.Add(90*24*time.Hour), places["engagements of an org that could not be asked"].GetUntil().AsTime())
 	require.Contains(t, places, "Salesforce")
 	require.Nil(t, done.GetLiftedAt())
 

@@ -75,6 +75,10 @@ func complete(c *configv1.ErasureCertificate, cfg Config, requested time.Time) {
 			Detail: "copies of messages, sealed with the workspace's key, under a keyed hash: no stage opens or forwards them; a topic cannot delete one record, its retention ends them",
 		},
 		&configv1.ErasureRemaining{
+			Place: "engagements of an org that could not be asked", Until: until(requested, cfg.UnresolvedRetention),
+			Detail: "copies in a topic of their own, sealed and used like those in the other topics: not at all (topics.unresolved_retention)",
+		},
+		&configv1.ErasureRemaining{
 			Place: "dead letters", Until: until(requested, cfg.DeadLetterRetention),
 			Detail: "originals that could not be handled, sealed with the installation's key: a replay of them is stopped at the first stage",
 		},
