@@ -183,13 +183,15 @@ func TestLibrariesLogThroughTheSameHandler(t *testing.T) { //nolint:paralleltest
 	tel.TakeGlobal()
 
 	log.Printf("standard library: %s", "mia@viewer.example")
-	slog.Warn("slog", "who", "mia@viewer.example")
+	slog.Warn("slog", "who", "mia@viewer.example") //nolint:sloglint // as a library does
 	grpclog.Errorf("grpc: %s refused", "mia@viewer.example")
-	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("about Mia Zebrafink,\nmia@viewer.example, +81 90 1234 5678") })
+	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic("about Mia Zebrafink,\nmia@viewer.example, +81 90 1234 5678")
+	})
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = ServerLog(tel.For("web"))
 	server.Start()
-	resp, err := http.Get(server.URL) //nolint:noctx // a test
+	resp, err := http.Get(server.URL)
 	if err == nil {
 		require.NoError(t, resp.Body.Close())
 	}

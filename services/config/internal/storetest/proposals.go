@@ -37,7 +37,8 @@ func proposals(t *testing.T, open Open) {
 		for range 2 {
 			require.NoError(t, s.RecordOutcomes(ctx, []store.Outcome{
 				forgetting("acme", "o1", "a", 0), forgetting("acme", "o2", "b", time.Second), forgetting("acme", "o3", "a", time.Minute),
-				forgetting("globex", "o4", "a", 0), {Workspace: "acme", ID: "o5", DecidedAt: epoch, Stage: "mapping", Status: 2, Body: []byte("x")},
+				forgetting("globex", "o4", "a", 0),
+				{Workspace: "acme", ID: "o5", DecidedAt: epoch, Stage: "mapping", Status: 2, Body: []byte("x")},
 			}))
 		}
 		require.Equal(t, []string{"a", "b"}, people(t, s, "acme"))

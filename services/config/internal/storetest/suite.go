@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"Links", links},
 		{"Audit", audit},
 		{"AuditAge", auditAge},
+		{"LegalHolds", legalHolds},
 		{"Describes", describes},
 		{"Broken", broken},
 		{"Suppressions", suppressions},
