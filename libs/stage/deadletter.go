@@ -73,14 +73,14 @@ func (e *panicError) Error() string { return "the handler panicked at " + e.plac
 func guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = Permanent(ReasonPanic, &panicError{place: panicPlace()})
+			err = Permanent(ReasonPanic, &panicError{place: PanicPlace()})
 		}
 	}()
 	return f()
 }
 
-// panicPlace returns the function and line that panicked. It must be called by the deferred function that recovers.
-func panicPlace() string {
+// PanicPlace returns the function and line that panicked. It must be called by the deferred function that recovers.
+func PanicPlace() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
 	panicked := false

@@ -125,11 +125,11 @@ func (p *part) retry(ctx context.Context, doing string, f func() error) error {
 	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = p.cfg.RetryMin, p.cfg.RetryMax, 2
 	start, before := time.Now(), p.currentPhase()
 	if ctx.Err() == nil {
-		p.logger.Warn("failed, trying again", "doing", doing, "error", err)
+		p.logger.WarnContext(ctx, "failed, trying again", "doing", doing, "error", err)
 	}
 	for {
 		if time.Since(start) >= p.cfg.RetryBudget && p.currentPhase() != paused {
-			p.logger.Error("paused: the retry budget is used up, trying on", "doing", doing, "error", err)
+			p.logger.ErrorContext(ctx, "paused: the retry budget is used up, trying on", "doing", doing, "error", err)
 			p.setPhase(paused, fmt.Errorf("%s: %w", doing, err))
 		}
 		if !pause(ctx, wait.NextBackOff()) {

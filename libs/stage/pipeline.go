@@ -61,7 +61,7 @@ func (w *pipeline) chunk(ctx, work context.Context, c chunk) bool {
 		}
 		n := min(len(records), w.cfg.BatchRecords)
 		if err := w.handle(work, records[:n]); err != nil {
-			w.logger.Warn("gave up a batch, it will come again", "error", err)
+			w.logger.WarnContext(work, "gave up a batch, it will come again", "error", err)
 			return false
 		}
 		records = records[n:]

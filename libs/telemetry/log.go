@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -22,12 +23,13 @@ type LogConfig struct {
 	Format string `yaml:"format"`
 }
 
-func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+// newHandler writes lines of every level: which are wanted is for Levels to say.
+func newHandler(w io.Writer, format string) slog.Handler {
+	options := &slog.HandlerOptions{Level: slog.Level(math.MinInt), ReplaceAttr: scrubAttr}
 	if format == FormatText {
-		return slog.New(traced{slog.NewTextHandler(w, options)})
+		return traced{slog.NewTextHandler(w, options)}
 	}
-	return slog.New(traced{slog.NewJSONHandler(w, options)})
+	return traced{slog.NewJSONHandler(w, options)}
 }
 
 // traced adds the ids of the span in the context to every line, so that a log leads to its trace.

@@ -59,8 +59,8 @@ const maxLinks = 256
 type Telemetry struct {
 	// Logger is the root logger.
 	Logger *slog.Logger
-	// Level changes the logger's level while the process runs.
-	Level *slog.LevelVar
+	// Levels changes what is logged while the process runs.
+	Levels *Levels
 	// Tracer makes tracers.
 	Tracer trace.TracerProvider
 	// Meter makes meters.
@@ -68,6 +68,7 @@ type Telemetry struct {
 	// Registry holds the metrics, for those who add collectors of their own.
 	Registry *prometheus.Registry
 
+	lines   slog.Handler
 	closers []func(context.Context) error
 }
 
@@ -93,9 +94,8 @@ func New(ctx context.Context, cfg Config, service, version string, options ...Op
 	for _, o := range options {
 		o(&out)
 	}
-	level := new(slog.LevelVar)
-	level.Set(cfg.Log.Level)
-	t := &Telemetry{Logger: newLogger(out.log, cfg.Log.Format, level), Level: level, Registry: prometheus.NewRegistry()}
+	t := &Telemetry{Levels: newLevels(cfg.Log.Level), lines: newHandler(out.log, cfg.Log.Format), Registry: prometheus.NewRegistry()}
+	t.Logger = slog.New(leveled{t.lines, t.Levels.rest})
 	res := resource.NewSchemaless(attribute.String("service.name", service), attribute.String("service.version", version))
 	if err := t.startMetrics(res); err != nil {
 		return nil, err

@@ -26,8 +26,9 @@ func TestConfigNamesTheWrongKey(t *testing.T) {
 
 func TestLogLinesCarryTheTrace(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-27")
 	var out bytes.Buffer
-	log := newLogger(&out, FormatJSON, slog.LevelInfo).With("service", "x")
+	log := slog.New(newHandler(&out, FormatJSON)).With("service", "x")
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 	log.InfoContext(trace.ContextWithSpanContext(t.Context(), span), "hello")
 	var line map[string]any

@@ -11,8 +11,8 @@ import (
 	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
-// admin is the listener for operators: /healthz (the process runs), /readyz (it can do its work, or why not), /metrics and
-// /config (in force, secrets redacted). Liveness does not depend on Salesforce, Kafka or config: restarting would not help.
+// admin is the listener for operators: /healthz (the process runs), /readyz (it can do its work, or why not), /metrics,
+// /config (in force, secrets redacted) and /log-level (of each service, to read and to change). Liveness does not depend on Salesforce, Kafka or config: restarting would not help.
 type admin struct {
 	listener net.Listener
 	server   *http.Server
@@ -48,7 +48,14 @@ func newAdmin(ctx context.Context, cfg *Config, tel *telemetry.Telemetry, ready 
 		w.Header().Set("Content-Type", "application/yaml")
 		fmt.Fprint(w, text)
 	})
-	server := &http.Server{Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: adminMaxHeader}
+	levels := logLevels{tel}
+	mux.HandleFunc("GET /log-level", levels.show)
+	mux.HandleFunc("PUT /log-level", levels.set)
+	mux.HandleFunc("PUT /log-level/{service}", levels.set)
+	server := &http.Server{
+		Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: adminMaxHeader,
+		ErrorLog: telemetry.ServerLog(tel.For("admin")),
+	}
 	a := &admin{listener: listener, server: server}
 	go func() {
 		if err := server.Serve(listener); err != nil && err != http.ErrServerClosed {

@@ -72,9 +72,14 @@ type TopicsConfig struct {
 	Partitions int `yaml:"partitions"`
 	// ReplicationFactor of every topic; 0 leaves it to the brokers.
 	ReplicationFactor int `yaml:"replication_factor"`
-	// Retention of activities, visits, engagements, resolved, writes and outcomes.
+	// Retention of activities, visits, engagements, resolved, writes and outcomes; at most 30 days (XC-30).
 	Retention time.Duration `yaml:"retention"`
-	// DeadLetterRetention is how long what could not be handled is kept for replay.
+	// RawRetention is how long customer topics may keep raw events; at most 14 days. Those topics are the customer's: they get it
+	// where create_sources makes them, and `throughline topics` names those that keep longer.
+	RawRetention time.Duration `yaml:"raw_retention"`
+	// UnresolvedRetention is how long engagements wait for an org that cannot be asked; at most 90 days.
+	UnresolvedRetention time.Duration `yaml:"unresolved_retention"`
+	// DeadLetterRetention is how long what could not be handled is kept for replay; at most 30 days.
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
 	// CreateSources also creates the topics of ingest.sources. They are the producers' to create; this is for trying out.
 	CreateSources bool `yaml:"create_sources"`
@@ -100,17 +105,20 @@ func DefaultConfig() Config {
 		AdminTokenFile:  defaultAdminToken,
 		ViewerTokenFile: defaultViewerToken,
 		Kafka:           kafka.DefaultConfig("127.0.0.1:9092"),
-		Topics:          TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
-		Settings:        settings.DefaultConfig(),
-		Orgs:            orgs.DefaultConfig(),
-		Config:          config.DefaultConfig(),
-		Console:         console.DefaultConfig(),
-		Ingest:          ingest.DefaultConfig(),
-		Visits:          visits.DefaultConfig(),
-		Identity:        identity.DefaultConfig(),
-		Mapping:         mapping.DefaultConfig(),
-		Writer:          writer.DefaultConfig(),
-		Sync:            sync.DefaultConfig(),
+		Topics: TopicsConfig{
+			Partitions: 12, Retention: maxRetention, RawRetention: maxRawRetention, UnresolvedRetention: maxUnresolvedRetention,
+			DeadLetterRetention: maxDeadLetterRetention,
+		},
+		Settings: settings.DefaultConfig(),
+		Orgs:     orgs.DefaultConfig(),
+		Config:   config.DefaultConfig(),
+		Console:  console.DefaultConfig(),
+		Ingest:   ingest.DefaultConfig(),
+		Visits:   visits.DefaultConfig(),
+		Identity: identity.DefaultConfig(),
+		Mapping:  mapping.DefaultConfig(),
+		Writer:   writer.DefaultConfig(),
+		Sync:     sync.DefaultConfig(),
 	}
 	cfg.Settings.TokenFile, cfg.Settings.SavePath = defaultServiceToken, defaultSnapshot
 	cfg.Console.TokenFile = defaultAdminToken
@@ -138,14 +146,6 @@ func (c *Config) Validate() error {
 	if err := c.KeyService.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("key_service.%w", err))
 	}
-	if c.Topics.Partitions < 1 || c.Topics.Partitions > 10_000 {
-		errs = append(errs, fmt.Errorf("topics.partitions: %d is not between 1 and 10000", c.Topics.Partitions))
-	}
-	if c.Topics.Retention < time.Hour {
-		errs = append(errs, fmt.Errorf("topics.retention: %s is less than an hour", c.Topics.Retention))
-	}
-	if c.Topics.DeadLetterRetention < time.Hour {
-		errs = append(errs, fmt.Errorf("topics.dead_letter_retention: %s is less than an hour", c.Topics.DeadLetterRetention))
-	}
+	errs = append(errs, c.Topics.validate())
 	return errors.Join(errs...)
 }

@@ -54,7 +54,7 @@ func (g *group) run(ctx context.Context) error {
 		started = append(started, r)
 		go func() {
 			defer close(r.done)
-			if r.err = r.service.Run(mctx); r.err != nil || mctx.Err() == nil {
+			if r.err = guarded(func() error { return r.service.Run(mctx) }); r.err != nil || mctx.Err() == nil {
 				once.Do(func() { close(failed) })
 			}
 		}()

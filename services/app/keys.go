@@ -55,5 +55,5 @@ func (k *keyFollower) Run(ctx context.Context) error {
 func (k *keyFollower) Ready() error { return nil }
 
 func buildKeys(s *shared) (Service, error) {
-	return &keyFollower{installation: s.installation, every: s.cfg.InstallationKeyReload, logger: s.tel.Logger}, nil
+	return &keyFollower{installation: s.installation, every: s.cfg.InstallationKeyReload, logger: s.tel.For(keysModule)}, nil
 }

@@ -71,7 +71,7 @@ func (s *shared) open() error {
 		return fmt.Errorf("installation_key_file: %w; copy it from where `throughline init` made it, or run that first", err)
 	}
 	s.deadLetter = deadletter.Encode(s.installation)
-	s.kafka, err = kafka.New(s.cfg.Kafka, kafka.Deps{Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter})
+	s.kafka, err = kafka.New(s.cfg.Kafka, kafka.Deps{Logger: s.tel.For("kafka"), Tracer: s.tel.Tracer, Meter: s.tel.Meter})
 	return err
 }
 
@@ -83,7 +83,7 @@ func (s *shared) watch() error {
 	}
 	s.closers = append(s.closers, conn.Close)
 	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
-		Installation: s.installation, Conn: conn, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+		Installation: s.installation, Conn: conn, Logger: s.tel.For(settingsModule), Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
 	if err != nil {
 		return err
@@ -100,9 +100,10 @@ func buildConfig(s *shared) (Service, error) {
 	cfg := s.cfg.Config
 	cfg.Privacy.TopicRetention, cfg.Privacy.DeadLetterRetention = s.cfg.Topics.Retention, s.cfg.Topics.DeadLetterRetention
 	cfg.Notices.ParkedFor = s.cfg.Writer.Parking.KeepFor
+	cfg.Privacy.UnresolvedRetention = s.cfg.Topics.UnresolvedRetention
 	return config.New(cfg, config.Deps{
 		Broker: s.kafka, Topics: TopicLog{s.kafka}, Installation: s.installation, Decide: Decide,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.For(configModule), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
@@ -117,28 +118,28 @@ func buildConsole(s *shared) (Service, error) {
 	s.closers = append(s.closers, conn.Close)
 	client := configv1.NewConfigServiceClient(conn)
 	return console.New(s.cfg.Console, console.Deps{
-		Settings: client, Tracer: &trace.Finder{Log: TopicLog{s.kafka}, Outcomes: client}, Logger: s.tel.Logger,
+		Settings: client, Tracer: &trace.Finder{Log: TopicLog{s.kafka}, Outcomes: client}, Logger: s.tel.For("console"),
 	})
 }
 
 func buildWriter(s *shared) (Service, error) {
 	return writer.New(s.cfg.Writer, writer.Deps{
 		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.For("writer"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildMapping(s *shared) (Service, error) {
 	return mapping.New(s.cfg.Mapping, mapping.Deps{
 		Broker: s.kafka, Settings: s.settings,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.For("mapping"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildIdentity(s *shared) (Service, error) {
 	return identity.New(s.cfg.Identity, identity.Deps{
 		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs, Topics: s.kafka,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.For("identity"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
@@ -152,13 +153,13 @@ func buildSync(s *shared) (Service, error) {
 func buildVisits(s *shared) (Service, error) {
 	return visits.New(s.cfg.Visits, visits.Deps{
 		Broker: s.kafka, Settings: s.settings, Clock: s.silence,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		Logger: s.tel.For("visits"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
 }
 
 func buildIngest(s *shared) (Service, error) {
 	return ingest.New(s.cfg.Ingest, ingest.Deps{
 		Broker: s.kafka, Publisher: s.kafka, Settings: s.settings, Sealer: s.installation,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
+		Logger: s.tel.For("ingest"), Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
 }

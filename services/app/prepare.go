@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
@@ -38,7 +39,26 @@ func Prepare(ctx context.Context, cfg *Config, done func(step string)) error {
 		return err
 	}
 	for _, s := range specs {
-		done(fmt.Sprintf("topic             %s, %d partitions", s.Name, s.Partitions))
+		done(fmt.Sprintf("topic             %s, %d partitions, %s", s.Name, s.Partitions, keeps(s)))
 	}
 	return nil
+}
+
+// keeps says how long a topic keeps its records.
+func keeps(s kafka.TopicSpec) string {
+	switch {
+	case s.Theirs:
+		return "made for " + days(s.Retention) + ", yours to change"
+	case s.Compacted:
+		return "the newest of every key"
+	}
+	return "kept " + days(s.Retention) + " at most"
+}
+
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day == 0 {
+		return strconv.Itoa(int(d/day)) + " days"
+	}
+	return d.String()
 }

@@ -63,6 +63,7 @@ func New(ctx context.Context, cfg *Config, names []string, opts Options) (*Proce
 		return nil, err
 	}
 	p := &Process{cfg: cfg, names: names, tel: tel, services: map[string]Service{}}
+	p.warnOfPlaintext()
 	if err := p.build(ctx, opts); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
@@ -126,6 +127,10 @@ func (p *Process) needsSettings() bool {
 // Run starts the services from the end of the flow, blocks until ctx ends or one of them fails, and stops them from its
 // beginning. Call Close afterwards.
 func (p *Process) Run(ctx context.Context) error { return p.group.run(ctx) }
+
+// TakeGlobalLogs sends what libraries log on their own through this process's logger, where the same rules hold for every line.
+// Only a program that runs one Process calls it.
+func (p *Process) TakeGlobalLogs() { p.tel.TakeGlobal() }
 
 // Ready reports nil, or which services are not ready and why.
 func (p *Process) Ready() error { return p.group.ready() }

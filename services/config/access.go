@@ -129,7 +129,7 @@ func (s *Service) newAccess() {
 		Verifier: verifier, Installation: s.deps.Installation, Limits: s.cfg.Access.limits(), Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}, s.api)
 	s.auditor = &retain.Cleaner{
-		Config: s.cfg.Access.Audit, Purger: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Config: s.cfg.Access.Audit, Purger: s.store, Workspaces: s.store, Clock: s.deps.Clock, Logger: s.deps.Logger,
 		Lapsed: &lapse.Ender{Rules: s.cfg.Plans, Documents: s.store, Disconnector: s.connect.disconnector, Logger: s.deps.Logger},
 	}
 }

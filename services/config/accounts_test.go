@@ -25,7 +25,7 @@ func (b *testBundle) listed(t *testing.T, req *configv1.ListAccountsRequest) []*
 	return resp.GetAccounts()
 }
 
-func idsOf(accounts []*configv1.Account) []string {
+func accountIDs(accounts []*configv1.Account) []string {
 	out := []string{}
 	for _, a := range accounts {
 		out = append(out, a.GetConnection())
@@ -64,7 +64,7 @@ func TestAccountsAreListedWithWhoMadeThem(t *testing.T) {
 	require.NoError(t, err)
 
 	all := b.listed(t, &configv1.ListAccountsRequest{})
-	require.Equal(t, []string{"main", "uat", "waiting"}, idsOf(all))
+	require.Equal(t, []string{"main", "uat", "waiting"}, accountIDs(all))
 	first := all[0]
 	require.Equal(t, production, first.GetEnvironment())
 	require.Equal(t, "Sales", first.GetName())
@@ -85,9 +85,9 @@ func TestAccountsAreListedWithWhoMadeThem(t *testing.T) {
 	for search, want := range map[string][]string{
 		"acme k.k.": {"main"}, "ACME": {"main", "uat", "waiting"}, "hana@": {"main", "uat"}, "/orgs/UAT": {"uat"}, "not yet": {"waiting"}, "nobody": {},
 	} {
-		require.Equal(t, want, idsOf(b.listed(t, &configv1.ListAccountsRequest{Search: search})), search)
+		require.Equal(t, want, accountIDs(b.listed(t, &configv1.ListAccountsRequest{Search: search})), search)
 	}
-	require.Equal(t, []string{"uat"}, idsOf(b.listed(t, &configv1.ListAccountsRequest{Environment: sandbox})))
+	require.Equal(t, []string{"uat"}, accountIDs(b.listed(t, &configv1.ListAccountsRequest{Environment: sandbox})))
 
 	got, err = b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestOnlyAnAdministratorBeginsAConnection(t *testing.T) {
 	require.Equal(t, "CONNECT_PENDING", reason)
 	require.Equal(t, starts[first].GetFlow().GetId(), about["flow"])
 	require.Equal(t, configv1.FlowStatus_FLOW_STATUS_WAITING, b.flow(t, about["flow"]).GetStatus(), "others see where it stands")
-	require.Equal(t, []string{"main"}, idsOf(b.listed(t, &configv1.ListAccountsRequest{})))
+	require.Equal(t, []string{"main"}, accountIDs(b.listed(t, &configv1.ListAccountsRequest{})))
 	require.Equal(t, awaiting, b.status(t).GetState())
 }
 
@@ -250,8 +250,8 @@ func TestSeveralAccountsPerEnvironment(t *testing.T) {
 	b.connect(t, "east", sim.login("acme"), in(production))
 	b.connect(t, "west", sim.login("acme"), in(production))
 	b.connect(t, "test", sim.login("uat"), in(sandbox))
-	require.Equal(t, []string{"east", "west"}, idsOf(b.listed(t, &configv1.ListAccountsRequest{Environment: production})))
-	require.Equal(t, []string{"test"}, idsOf(b.listed(t, &configv1.ListAccountsRequest{Environment: sandbox})))
+	require.Equal(t, []string{"east", "west"}, accountIDs(b.listed(t, &configv1.ListAccountsRequest{Environment: production})))
+	require.Equal(t, []string{"test"}, accountIDs(b.listed(t, &configv1.ListAccountsRequest{Environment: sandbox})))
 
 	w := b.browser(t)
 	w.answer = "deny"

@@ -122,6 +122,8 @@ type Database struct {
 	PostgresDSN secret.String `yaml:"postgres_dsn"`
 	// PostgresPasswordFile holds the password, e.g. a mounted secret; a trailing newline is cut.
 	PostgresPasswordFile string `yaml:"postgres_password_file"`
+	// PostgresPlaintext allows a server beyond loopback without TLS, where the network itself is protected.
+	PostgresPlaintext bool `yaml:"postgres_plaintext"`
 	// MaxConns is the most connections to PostgreSQL.
 	MaxConns int `yaml:"max_conns"`
 	// OpenTimeout bounds opening and migrating; a run log of millions of rows takes its time when an index changes.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/telemetry"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connectweb"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
@@ -108,6 +109,7 @@ func (s *Service) newConnecting() (*connecting, error) {
 	}
 	c.server = &http.Server{
 		Handler: pages.Routes(), ReadHeaderTimeout: pageTimeout, ReadTimeout: pageTimeout, MaxHeaderBytes: pageMaxHeader,
+		ErrorLog: telemetry.ServerLog(s.deps.Logger),
 		// The answer to a login waits for Salesforce several times.
 		WriteTimeout: 4*s.cfg.Connect.Logins.ExchangeTimeout + s.cfg.OrgTimeout,
 	}

@@ -57,6 +57,7 @@ func (b *keyed) rotate(t *testing.T) (old, fresh uint32) {
 
 func TestTheInstallationKeyRotatesUnderLoad(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-29")
 	b := setupKeyed(t)
 	b.workspace(t, "acme")
 	b.workspace(t, "globex")
@@ -140,6 +141,7 @@ func (b *keyed) unreadable(t *testing.T) []*configv1.UnreadableSecret {
 
 func TestCredentialsThatDoNotOpenStopTheirConnectionAndNameIt(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-29")
 	b := setupKeyed(t)
 	b.workspace(t, "acme")
 	old, _ := b.rotateWithoutRewrap(t)
@@ -157,11 +159,73 @@ func TestCredentialsThatDoNotOpenStopTheirConnectionAndNameIt(t *testing.T) {
 	require.Equal(t, map[string]string{"code": "CREDENTIALS_UNREADABLE", "workspace": "acme", "connection": "main"}, info.GetMetadata())
 	require.Zero(t, b.org.count(), "Salesforce is not asked with anything else")
 	require.Len(t, b.unreadable(t), 2, "the workspace's keys and the credentials")
+	stands := b.stands(t, "acme")
+	require.Equal(t, configv1.ConnectionState_CONNECTION_STATE_DEGRADED, stands.GetState())
+	require.Equal(t, "CREDENTIALS_UNREADABLE", stands.GetCause())
 
 	require.NoError(t, b.file.Enable(old))
 	_, err = b.service.GetAccessToken(t.Context(), &configv1.GetAccessTokenRequest{Workspace: "acme", Connection: "main"})
 	require.NoError(t, err, "nothing was lost by it")
 	require.Empty(t, b.unreadable(t))
+}
+
+// stands is where the workspace's connection stands.
+func (b *keyed) stands(t *testing.T, workspace string) *configv1.ConnectionStatus {
+	t.Helper()
+	got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: workspace, Connection: "main"})
+	require.NoError(t, err)
+	return got.GetConnection().GetStatus()
+}
+
+func TestAWorkspaceEndsWithItsKeys(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-29")
+	b := setupKeyed(t)
+	b.workspace(t, "acme")
+	b.workspace(t, "globex")
+	destroy := func(client configv1.KeyServiceClient, confirm string) error {
+		_, err := client.DestroyWorkspaceKeys(t.Context(), &configv1.DestroyWorkspaceKeysRequest{Workspace: "acme", Confirm: confirm})
+		return err
+	}
+	require.Equal(t, codes.InvalidArgument, status.Code(destroy(b.keys, "ACME")))
+	own := configv1.NewKeyServiceClient(b.dial(t, acmeToken))
+	require.Equal(t, codes.PermissionDenied, status.Code(destroy(own, "acme")), "the installation's owner decides")
+	hold := func(on bool) {
+		got, err := b.admin.GetWorkspace(t.Context(), &configv1.GetWorkspaceRequest{Workspace: "acme"})
+		require.NoError(t, err)
+		got.Workspace.Retention = &configv1.RetentionSettings{LegalHold: on}
+		_, err = b.admin.PutWorkspace(t.Context(), &configv1.PutWorkspaceRequest{Workspace: got.GetWorkspace()})
+		require.NoError(t, err)
+	}
+	hold(true)
+	require.Equal(t, codes.FailedPrecondition, status.Code(destroy(b.keys, "acme")), "a legal hold")
+	hold(false)
+
+	require.NoError(t, destroy(b.keys, "acme"))
+	require.Equal(t, "KEYS_DESTROYED", b.stands(t, "acme").GetCause())
+	require.Equal(t, configv1.ConnectionState_CONNECTION_STATE_DISCONNECTED, b.stands(t, "acme").GetState())
+	stopped := func(err error) {
+		t.Helper()
+		require.Equal(t, codes.FailedPrecondition, status.Code(err))
+		require.ErrorContains(t, err, "were destroyed")
+	}
+	people := configv1.NewPrivacyServiceClient(b.dial(t, adminToken))
+	_, err := people.StartErasure(t.Context(), &configv1.StartErasureRequest{Workspace: "acme", Addresses: []string{mia}, Confirm: true})
+	stopped(err)
+	_, err = people.ExportPerson(t.Context(), &configv1.ExportPersonRequest{Workspace: "acme", Addresses: []string{mia}})
+	stopped(err)
+	_, err = b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: b.connection("acme")})
+	stopped(err)
+	_, err = b.service.GetAccessToken(t.Context(), &configv1.GetAccessTokenRequest{Workspace: "acme", Connection: "main"})
+	require.Equal(t, codes.FailedPrecondition, status.Code(err))
+	_, err = b.service.GetAccessToken(t.Context(), &configv1.GetAccessTokenRequest{Workspace: "globex", Connection: "main"})
+	require.NoError(t, err, "promise 6")
+
+	entries, err := configv1.NewAccessServiceClient(b.dial(t, adminToken)).ListAuditEntries(t.Context(), &configv1.ListAuditEntriesRequest{Workspace: "acme"})
+	require.NoError(t, err)
+	last := entries.GetEntries()[0]
+	require.Equal(t, []string{"root", "DestroyWorkspaceKeys"}, []string{last.GetActor(), last.GetAction()}, "audited")
+	require.NoError(t, destroy(b.keys, "acme"), "again is harmless")
 }
 
 // rotateWithoutRewrap makes a new primary key that config takes up without looking through the store.
@@ -176,6 +240,7 @@ func (b *keyed) rotateWithoutRewrap(t *testing.T) (old, fresh uint32) {
 
 func TestWorkspaceKeysRotateInTwoSteps(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-29")
 	b := setupKeyed(t)
 	b.workspace(t, "acme")
 	stream := b.watch(t, 0)

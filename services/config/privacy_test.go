@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -162,6 +163,7 @@ func eventually(t *testing.T, cond func() bool, what string) {
 
 func TestErasure(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-31")
 	p := setupPrivacy(t)
 	her, his := p.personKey(t, "acme", mia), p.personKey(t, "acme", ren)
 	p.tell(t, "acme", her, 0, 1, 2, 3, 4, 5, 6)
@@ -202,6 +204,7 @@ func TestErasure(t *testing.T) {
 		places[r.GetPlace()] = r
 	}
 	require.Equal(t, epoch.Add(30*24*time.Hour), places["topics"].GetUntil().AsTime())
+	require.Equal(t, epoch.Add(90*24*time.Hour), places["engagements of an org that could not be asked"].GetUntil().AsTime())
 	require.Contains(t, places, "Salesforce")
 	require.Nil(t, done.GetLiftedAt())
 
@@ -227,8 +230,88 @@ func TestErasure(t *testing.T) {
 	}
 }
 
+func TestAPersonIsErasedByNumbersAsWellAsAddresses(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-31")
+	p := setupPrivacy(t)
+	byNumber := p.keys(t, "acme").PersonKey("+819012345678")
+	p.tell(t, "acme", byNumber, 0, 1)
+	p.tell(t, "acme", p.personKey(t, "acme", mia), 2)
+	p.tell(t, "acme", p.personKey(t, "acme", ren), 3)
+	p.awaitCount(t, "acme", 4)
+	start := func(phones ...string) (*configv1.StartErasureResponse, error) {
+		return p.officer.StartErasure(t.Context(), &configv1.StartErasureRequest{
+			Workspace: "acme", Addresses: []string{mia}, Phones: phones, PhoneRegion: "JP", Confirm: true,
+		})
+	}
+	_, err := start("+81 90-1234-5678", "12")
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	require.ErrorContains(t, err, "phones[1]")
+	require.NotContains(t, err.Error(), "1234", "promise 8")
+	got, err := start("+81 90-1234-5678", "090 1234 5678")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, got.GetErasure().GetPhones(), "one number in two spellings is one")
+	require.EqualValues(t, 1, got.GetErasure().GetAddresses())
+	eventually(t, func() bool { return len(p.rows(t, "acme")) == 1 }, "what is known by the address and by the number goes; others' stays")
+	require.Len(t, p.snapshot(t)["acme"].GetSuppressions(), 2)
+	require.NotContains(t, p.logs.String(), "9012345678", "promise 8")
+
+	_, err = p.officer.ExportPerson(t.Context(), &configv1.ExportPersonRequest{Workspace: "acme", Phones: []string{"+819012345678"}})
+	require.NoError(t, err)
+	p.clock.Advance(time.Minute)
+	lifted, err := p.officer.LiftSuppression(t.Context(), &configv1.LiftSuppressionRequest{
+		Workspace: "acme", Phones: []string{"+819012345678"}, Confirm: true,
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, lifted.GetLifted())
+	_, err = p.officer.LiftSuppression(t.Context(), &configv1.LiftSuppressionRequest{Workspace: "acme", Confirm: true})
+	require.Equal(t, codes.InvalidArgument, status.Code(err), "nobody is named")
+}
+
+func TestAnErasureTellsHowItStandsWithItsDeadlines(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-31")
+	p := setupPrivacy(t, func(p *privacyBundle) { p.cfg.Privacy.Settle = 720 * time.Hour })
+	e := p.erase(t, "acme", mia)
+	require.Equal(t, epoch.Add(day), e.GetTargetAt().AsTime())
+	require.Equal(t, epoch.Add(30*day), e.GetDueAt().AsTime())
+	progress := func() configv1.ErasureProgress { return p.erasure(t, "acme", e.GetId()).GetProgress() }
+	require.Equal(t, configv1.ErasureProgress_ERASURE_PROGRESS_ON_TIME, progress())
+	p.clock.Advance(day + time.Second)
+	require.Equal(t, configv1.ErasureProgress_ERASURE_PROGRESS_LATE, progress())
+	p.clock.Advance(29 * day)
+	eventually(t, func() bool { return progress() == configv1.ErasureProgress_ERASURE_PROGRESS_DONE_OVERDUE }, "completed a second too late")
+
+	// One that cannot be done is named as overdue, in the list and in the log.
+	stuck := setupPrivacy(t, func(p *privacyBundle) {
+		p.broker.Create(topic.Writes, 1)
+		p.broker.Fail(func(op stagetest.Operation) error {
+			if op.Topic == topic.Writes {
+				return errors.New("the brokers are away")
+			}
+			return nil
+		})
+	})
+	o := written("acme", 1)
+	o.PersonKey, o.Connection, o.Object, o.OccurredAt = stuck.personKey(t, "acme", mia), "main", "Engagement__c", o.GetDecidedAt()
+	stuck.broker.Append(topic.Outcomes, 0, record(t, o))
+	stuck.awaitCount(t, "acme", 1)
+	_, err := stuck.officer.StartErasure(t.Context(), &configv1.StartErasureRequest{
+		Workspace: "acme", Addresses: []string{mia}, Confirm: true, BlankRows: true,
+	})
+	require.NoError(t, err)
+	stuck.clock.Advance(31 * day)
+	eventually(t, func() bool {
+		return strings.Contains(stuck.logs.String(), "an erasure is late") && strings.Contains(stuck.logs.String(), "overdue=true")
+	}, "the log names it")
+	list, err := stuck.officer.ListErasures(t.Context(), &configv1.ListErasuresRequest{Workspace: "acme"})
+	require.NoError(t, err)
+	require.Equal(t, configv1.ErasureProgress_ERASURE_PROGRESS_OVERDUE, list.GetErasures()[0].GetProgress())
+}
+
 func TestErasureIsLifted(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-31")
 	p := setupPrivacy(t)
 	her := p.personKey(t, "acme", mia)
 	e := p.erase(t, "acme", mia)
@@ -264,6 +347,7 @@ func TestErasureIsLifted(t *testing.T) {
 
 func TestRowsAreBlankedOnRequest(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-31")
 	p := setupPrivacy(t, func(p *privacyBundle) { p.broker.Create(topic.Writes, 1) })
 	her := p.personKey(t, "acme", mia)
 	row, other := written("acme", 1), written("acme", 2)
@@ -310,6 +394,7 @@ func TestRowsAreBlankedOnRequest(t *testing.T) {
 
 func TestErasureIsRefused(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-31")
 	p := setupPrivacy(t, func(p *privacyBundle) { p.cfg.Privacy.MaxSuppressions = 2 })
 	start := func(client configv1.PrivacyServiceClient, workspace string, confirm bool, addresses ...string) error {
 		_, err := client.StartErasure(t.Context(), &configv1.StartErasureRequest{Workspace: workspace, Addresses: addresses, Confirm: confirm})
@@ -404,6 +489,7 @@ func (p *privacyBundle) read(t *testing.T, workspace, id string) (*configv1.Expo
 
 func TestExport(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-33")
 	p := setupPrivacy(t)
 	her := p.personKey(t, "acme", mia)
 	p.plant(t, "acme", mia)
@@ -411,7 +497,8 @@ func TestExport(t *testing.T) {
 	p.plant(t, "globex", mia)
 	p.tell(t, "acme", her, 1, 2)
 	p.tell(t, "acme", p.personKey(t, "acme", ren), 3)
-	p.awaitCount(t, "acme", 3)
+	p.forget(t, her, 4)
+	p.awaitCount(t, "acme", 4)
 
 	_, err := p.viewer.ExportPerson(t.Context(), &configv1.ExportPersonRequest{Workspace: "acme", Addresses: []string{mia}})
 	require.Equal(t, codes.PermissionDenied, status.Code(err))
@@ -427,6 +514,7 @@ func TestExport(t *testing.T) {
 		Visits                                                                 []struct{ Revision string }
 		Writes                                                                 []struct{ Fields map[string]any }
 		Activities, Engagements, Resolved, Outcomes, DeadLetters, Suppressions []map[string]any
+		ErasureProposals                                                       []map[string]any
 	}
 	require.NoError(t, json.Unmarshal(document, &doc))
 	require.Equal(t, []struct{ Email, Name string }{{strings.ToLower(mia), "Name of " + mia}}, doc.Identities)
@@ -439,7 +527,8 @@ func TestExport(t *testing.T) {
 	} {
 		require.Equal(t, 1, n, name)
 	}
-	require.Len(t, doc.Outcomes, 2)
+	require.Len(t, doc.Outcomes, 3)
+	require.Equal(t, "00Q000000000001AAA", doc.ErasureProposals[0]["recordId"])
 	require.NotContains(t, string(document), "ren@", "another person")
 	require.NotContains(t, string(document), "owner@firm.example", "the content's owner has rights of their own")
 	require.NotContains(t, string(document), p.personKey(t, "globex", mia), "promise 9")
@@ -465,6 +554,7 @@ func TestExport(t *testing.T) {
 
 func TestExportIsBoundedAndGoesWithAnErasure(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-33")
 	p := setupPrivacy(t, func(p *privacyBundle) { p.cfg.Privacy.ExportBytes = 1 << 16 })
 	her := p.personKey(t, "acme", mia)
 	for n := range 400 {

@@ -27,6 +27,7 @@ func (p *privacyBundle) keep(t *testing.T, workspace string, own *configv1.Reten
 
 func TestAWorkspaceMayShortenRetentionAndNeverLengthenIt(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-30")
 	p := setupPrivacy(t)
 	rows, counts := p.cfg.RunLog.Retention.Rows, p.cfg.RunLog.Retention.Counts
 	for name, tc := range map[string]struct {
@@ -54,6 +55,7 @@ func TestAWorkspaceMayShortenRetentionAndNeverLengthenIt(t *testing.T) {
 
 func TestThePurgeHonoursEveryWorkspacesRetention(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-30")
 	p := setupPrivacy(t, func(p *privacyBundle) { p.cfg.RunLog.Retention.Every = time.Second })
 	p.workspace(t, "held")
 	require.NoError(t, p.keep(t, "acme", &configv1.RetentionSettings{RunLog: durationpb.New(day), RunLogCounts: durationpb.New(2 * day)}))

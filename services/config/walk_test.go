@@ -136,7 +136,8 @@ func (c caller) may(name string, d documented) bool {
 
 // platformWide are the calls that are not about one workspace.
 var platformWide = map[string]bool{
-	"ConfigService/Watch": true, "ConnectService/OverrideState": true, "PlanService/SetPlan": true, "KeyService/GetKeyUse": true, "KeyService/RewrapSecrets": true,
+	"ConfigService/Watch": true, "ConnectService/OverrideState": true, "PlanService/SetPlan": true, "KeyService/GetKeyUse": true,
+	"KeyService/RewrapSecrets": true, "KeyService/DestroyWorkspaceKeys": true,
 }
 
 var roleName = regexp.MustCompile(`[^a-z]`)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/throughline-dev/throughline/libs/telemetry"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/gateway"
 )
@@ -48,7 +49,7 @@ func (s *Service) newHTTP(gate *api.Gate) error {
 	}
 	s.web = &web{listener: listener, gateway: g, inner: s.newServer(gate), server: &http.Server{
 		Handler: g, ReadHeaderTimeout: webHeaderTimeout, ReadTimeout: s.cfg.HTTPTimeout, WriteTimeout: s.cfg.HTTPTimeout + webHeaderTimeout,
-		IdleTimeout: webIdleTimeout, MaxHeaderBytes: webMaxHeader,
+		IdleTimeout: webIdleTimeout, MaxHeaderBytes: webMaxHeader, ErrorLog: telemetry.ServerLog(s.deps.Logger),
 	}}
 	if s.cfg.TLS.CertFile == "" {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
 // Limits on every request: promise 7.
@@ -69,6 +70,7 @@ func (s *Service) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		WriteTimeout: s.cfg.LookupTimeout + writeOverhead, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ErrorLog: telemetry.ServerLog(s.deps.Logger),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -106,6 +106,8 @@ func (e *erasing) person(event *rig.Event) string {
 // XC-31. A person's events flow; the person is erased while some of it waits for the org; and from then on nothing of theirs
 // moves, whatever comes, comes back or is replayed. Nobody else notices.
 func TestAnErasedPersonIsForgotten(t *testing.T) {
+	t.Attr("requirement", "XC-31")
+	t.Attr("requirement", "XC-33")
 	rig.Parallel(t)
 	e := setupErasing(t)
 	first, theirs := named(rig.Closed("acme", plantedViewer)), rig.Closed("acme", bystander)

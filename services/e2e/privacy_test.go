@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,6 +105,7 @@ func (p *pages) check(t *testing.T, words map[string]string) {
 // Promise 8. A run in which everything goes wrong that can make somebody quote what they should not, at log level debug,
 // with every span sampled.
 func TestNothingPersonalAndNoSecretGetsOut(t *testing.T) {
+	t.Attr("requirement", "XC-27")
 	t.Attr("requirement", "XC-28")
 	rig.Parallel(t)
 	var out pages
@@ -145,10 +147,29 @@ func TestNothingPersonalAndNoSecretGetsOut(t *testing.T) {
 		require.NotNil(t, out.texts[want], "nothing was found to look at in %s", want)
 		require.Greater(t, out.texts[want].Len(), 100, want)
 	}
+	requireStructured(t, out.texts["logs"].String())
 	out.check(t, forbidden(slices.Concat(material, []string{
 		r.OrgSecret, r.AdminToken, r.ServiceToken, refresh, entered, token,
 		key.GetSecret(), strings.TrimPrefix(key.GetSecret(), "tl_acme_player_"),
 	})...))
+}
+
+// requireStructured checks that every log line is JSON and names its service, and that lines about an event lead to its trace.
+func requireStructured(t *testing.T, lines string) {
+	t.Helper()
+	traced := 0
+	for line := range strings.Lines(lines) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields), line)
+		require.NotEmpty(t, fields["msg"], line)
+		if fields["trace_id"] != nil {
+			traced++
+		}
+	}
+	require.Positive(t, traced, "no line leads to a trace")
 }
 
 // plant makes two customers: one whose org refuses to-dos with a text that quotes what was in them, and one whose org lets
@@ -241,7 +262,7 @@ func collect(t *testing.T, r *rig.Rig, process *rig.Process, out *pages) {
 			out.add("outcomes", text)
 		}
 	}
-	for _, path := range []string{"/metrics", "/config", "/readyz"} {
+	for _, path := range []string{"/metrics", "/config", "/readyz", "/log-level"} {
 		out.add("metrics", get(t, "http://"+process.AdminAddress()+path))
 	}
 	require.NoError(t, filepath.WalkDir(r.Dir, func(path string, d fs.DirEntry, err error) error {

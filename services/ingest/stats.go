@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/bits"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,8 +86,20 @@ func (t *tally) audit(source string, d *intake.Decision) {
 	t.mu.Unlock()
 	sometimes.Do(func() {
 		t.logger.Warn("security audit: an event names another workspace than the one it came through; it was rejected",
-			"source", source, "workspace", d.Workspace, "event_id", d.EventID)
+			"source", source, "workspace", d.Workspace, "event_id", d.EventID, "trace_id", traceOf(d))
 	})
+}
+
+// traceOf is the trace of a decision's first message, whose traceparent reads 00-<trace>-<span>-<flags>; "" for none.
+func traceOf(d *intake.Decision) string {
+	if len(d.Messages) == 0 {
+		return ""
+	}
+	parts := strings.Split(d.Messages[0].TraceParent, "-")
+	if len(parts) != 4 {
+		return ""
+	}
+	return parts[1]
 }
 
 func (t *tally) stats() Stats {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/throughline-dev/throughline/libs/telemetry"
 	"github.com/throughline-dev/throughline/services/simulator/internal/certs"
 	"github.com/throughline-dev/throughline/services/simulator/internal/clock"
 	"github.com/throughline-dev/throughline/services/simulator/internal/faults"
@@ -305,6 +306,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 	}
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: telemetry.ServerLog(s.deps.Logger),
 	}
 	stop := s.servePubSub(ctx)
 	defer stop()

@@ -32,6 +32,9 @@ type Config struct {
 	SessionTimeout time.Duration `yaml:"session_timeout"`
 }
 
+// maxLedgerKeep is how long the ledger may remember what was done, in hashes and ids: 13 months (XC-30).
+const maxLedgerKeep = 396 * 24 * time.Hour
+
 // DefaultConfig returns the defaults of the parts, 45 days of ledger, a sweep every hour, 20 s to drain and 10 s
 // until a silent member is given up.
 func DefaultConfig() Config {
@@ -61,6 +64,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("refusals.%w", err)
 	}
 	switch {
+	case c.LedgerKeep > maxLedgerKeep:
+		return errors.New("ledger_keep: want at most 9504h, 13 months")
 	case c.LedgerKeep <= c.Parking.KeepFor:
 		return errors.New("ledger_keep: must be longer than parking.keep_for")
 	case c.LedgerSweep <= 0:

@@ -304,6 +304,7 @@ func TestConfig(t *testing.T) {
 		"parking.keep_for":       func(c *writer.Config) { c.Parking.KeepFor = 0 },
 		"gate.quota_percent":     func(c *writer.Config) { c.Gate.QuotaPercent = 0 },
 		"ledger_keep":            func(c *writer.Config) { c.LedgerKeep = time.Hour },
+		"ledger_keep: want":      func(c *writer.Config) { c.LedgerKeep = 397 * 24 * time.Hour },
 		"drain_timeout":          func(c *writer.Config) { c.DrainTimeout = 0 },
 		"lanes.held_records":     func(c *writer.Config) { c.Lanes.HeldRecords = 1 },
 		"gate.retry_min":         func(c *writer.Config) { c.Gate.RetryMin = 0 },

@@ -239,6 +239,32 @@ func TestClient(t *testing.T) {
 		require.ErrorAs(t, c.EnsureTopics(t.Context(), spec), &policy)
 	})
 
+	t.Run("SetsTheRetentionOfATopicThatExists", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-30")
+		c := kafkatest.New(t)
+		spec := kafka.TopicSpec{Name: c.Name("t"), Partitions: 1, ReplicationFactor: 1}
+		theirs := kafka.TopicSpec{Name: c.Name("theirs"), Partitions: 1, ReplicationFactor: 1, Retention: 30 * time.Hour}
+		require.NoError(t, c.EnsureTopics(t.Context(), spec, theirs), "as the cluster has it")
+		spec.Retention, theirs.Retention, theirs.Theirs = 14*24*time.Hour, time.Hour, true
+		compacted := kafka.TopicSpec{Name: c.Name("state"), Partitions: 1, ReplicationFactor: 1, Compacted: true}
+		for range 2 {
+			require.NoError(t, c.EnsureTopics(t.Context(), spec, theirs, compacted))
+		}
+		missing := c.Name("missing")
+		got, err := c.Retentions(t.Context(), spec.Name, theirs.Name, compacted.Name, missing)
+		require.NoError(t, err)
+		require.Equal(t, kafka.Kept{Known: true, AtMost: 14 * 24 * time.Hour}, got[spec.Name], "segments included")
+		require.Equal(t, kafka.Kept{Known: true, AtMost: 30 * time.Hour}, got[theirs.Name], "not ours to change")
+		require.True(t, got[compacted.Name].Compacted)
+		require.False(t, got[missing].Known)
+		spec.Retention = -1
+		require.NoError(t, c.EnsureTopics(t.Context(), spec))
+		got, err = c.Retentions(t.Context(), spec.Name)
+		require.NoError(t, err)
+		require.Negative(t, got[spec.Name].AtMost)
+	})
+
 	t.Run("TellsLag", func(t *testing.T) {
 		t.Parallel()
 		c := kafkatest.New(t)
@@ -301,6 +327,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"tls.key_file":    func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CertFile: "c"} },
 		"tls.enabled":     func(c *kafka.Config) { c.TLS.CAFile = "ca" },
 		"tls.ca_file":     func(c *kafka.Config) { c.TLS = kafka.TLS{Enabled: true, CAFile: "/does/not/exist"} },
+		"plaintext":       func(c *kafka.Config) { c.Brokers = append(c.Brokers, "kafka.example:9092") },
 		"sasl.mechanism":  func(c *kafka.Config) { c.SASL.Mechanism = "GSSAPI" },
 		"username":        func(c *kafka.Config) { c.SASL.Mechanism = "SCRAM-SHA-512" },
 		"in clear": func(c *kafka.Config) {
@@ -315,6 +342,25 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		spoil(&cfg)
 		_, err := kafka.New(cfg, kafka.Deps{})
 		require.ErrorContains(t, err, key)
+	}
+}
+
+func TestRecordsTravelInTheClearOnlyWhereThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-29")
+	for name, tc := range map[string]struct {
+		cfg kafka.Config
+		ok  bool
+	}{
+		"this machine":    {kafka.Config{Brokers: []string{"localhost:9092", "127.0.0.1:1", "[::1]:2"}}, true},
+		"another machine": {kafka.Config{Brokers: []string{"127.0.0.1:1", "10.0.0.7:9092"}}, false},
+		"by name":         {kafka.Config{Brokers: []string{"kafka:9092"}}, false},
+		"no port":         {kafka.Config{Brokers: []string{"kafka"}}, false},
+		"with TLS":        {kafka.Config{Brokers: []string{"kafka:9092"}, TLS: kafka.TLS{Enabled: true}}, true},
+		"allowed":         {kafka.Config{Brokers: []string{"kafka:9092"}, Plaintext: true}, true},
+	} {
+		err := tc.cfg.Validate()
+		require.Equal(t, tc.ok, err == nil, "%s: %v", name, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -26,7 +27,9 @@ type Config struct {
 	// ClientID names this program in the brokers' logs and quotas. It is also the ce_source of what Publish writes.
 	ClientID string `yaml:"client_id"`
 	TLS      TLS    `yaml:"tls"`
-	SASL     SASL   `yaml:"sasl"`
+	// Plaintext allows brokers beyond loopback without TLS, where the network itself is protected.
+	Plaintext bool `yaml:"plaintext"`
+	SASL      SASL `yaml:"sasl"`
 	// Compression of produced batches: none, gzip, snappy, lz4 or zstd. Whatever producers used is read.
 	Compression string `yaml:"compression"`
 	// MaxBatchBytes is the most bytes of one partition in one request. A larger single message is sent alone.
@@ -117,7 +120,28 @@ func (c Config) Validate() error {
 	if !c.TLS.Enabled && (c.TLS.CAFile != "" || c.TLS.CertFile != "") {
 		errs = append(errs, errors.New("kafka: tls files are set but tls.enabled is false"))
 	}
+	if broker := c.inTheClear(); broker != "" && !c.Plaintext {
+		errs = append(errs, fmt.Errorf("kafka: %s is not a loopback address, so records would travel in the clear; set tls.enabled, "+
+			"or plaintext if the network itself is protected", broker))
+	}
 	return errors.Join(append(errs, c.SASL.validate(c.TLS.Enabled))...)
+}
+
+// inTheClear returns a broker beyond loopback that is reached without TLS, "" if there is none.
+func (c Config) inTheClear() string {
+	if c.TLS.Enabled {
+		return ""
+	}
+	for _, broker := range c.Brokers {
+		host, _, err := net.SplitHostPort(broker)
+		if err != nil {
+			host = broker
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return broker
+		}
+	}
+	return ""
 }
 
 func (s SASL) validate(encrypted bool) error {

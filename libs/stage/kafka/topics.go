@@ -18,9 +18,11 @@ type TopicSpec struct {
 	ReplicationFactor int
 	// Compacted keeps the newest record of every key instead of deleting by age.
 	Compacted bool
-	// Retention is how long records are kept; 0 leaves it to the cluster, a negative one keeps them for ever. Not for
-	// compacted topics.
+	// Retention is how long records are kept at most; 0 leaves it to the cluster, a negative one keeps them for ever. Not for
+	// compacted topics. The cluster deletes whole segments by their newest record, so it is told a little less.
 	Retention time.Duration
+	// Theirs leaves a topic that exists to those who made it: its retention is not changed.
+	Theirs bool
 	// MaxMessageBytes is the largest batch the topic takes; 0 leaves it to the cluster (about 1 MiB).
 	MaxMessageBytes int
 }
@@ -30,8 +32,9 @@ const compactedSegment = 64 << 20
 
 // EnsureTopics creates the topics that are missing. It waits for a cluster that does not answer yet until ctx ends, a
 // minute at most. A topic with another partition count than asked for is an error, because it would send keys elsewhere. So
-// is one that deletes what should be compacted, because state would be lost with time, or the other way round. All other
-// settings of a topic that exists are its operator's.
+// is one that deletes what should be compacted, because state would be lost with time, or the other way round. The retention of
+// a topic that exists is set, and read back: a *RetentionError tells of one that stays another. All other settings of a topic
+// that exists are its operator's.
 func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -40,7 +43,8 @@ func (c *Client) EnsureTopics(ctx context.Context, specs ...TopicSpec) error {
 		var k kafka.Error
 		var mismatch *PartitionCountError
 		var policy *CleanupPolicyError
-		if err == nil || errors.As(err, &mismatch) || errors.As(err, &policy) || (errors.As(err, &k) && !k.Temporary()) {
+		var kept *RetentionError
+		if err == nil || errors.As(err, &mismatch) || errors.As(err, &policy) || errors.As(err, &kept) || (errors.As(err, &k) && !k.Temporary()) {
 			return err
 		}
 		if sleep(ctx, 500*time.Millisecond) != nil {
@@ -98,7 +102,10 @@ func (c *Client) ensureTopics(ctx context.Context, specs []TopicSpec) error {
 			return &PartitionCountError{Topic: s.Name, Want: s.Partitions, Have: have}
 		}
 	}
-	return c.checkPolicies(ctx, specs)
+	if err := c.checkPolicies(ctx, specs); err != nil {
+		return err
+	}
+	return c.ensureRetention(ctx, specs)
 }
 
 const cleanupPolicy = "cleanup.policy"
@@ -152,15 +159,13 @@ func (s TopicSpec) config() kafka.TopicConfig {
 		t.ConfigEntries = append(t.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: value})
 	}
 	set(cleanupPolicy, s.policy())
-	switch {
-	case s.Compacted:
+	if s.Compacted {
 		// Only closed segments are compacted, and a restart reads all that is left: a segment of Kafka's default 1 GiB would
 		// have it read a gigabyte per partition of what is outdated.
 		set("segment.bytes", strconv.Itoa(compactedSegment))
-	case s.Retention < 0:
-		set("retention.ms", "-1")
-	case s.Retention > 0:
-		set("retention.ms", strconv.FormatInt(s.Retention.Milliseconds(), 10))
+	}
+	for _, entry := range s.ages() {
+		set(entry.ConfigName, entry.ConfigValue)
 	}
 	if s.MaxMessageBytes > 0 {
 		set("max.message.bytes", strconv.Itoa(s.MaxMessageBytes))

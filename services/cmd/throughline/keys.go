@@ -49,7 +49,7 @@ what they have sealed.`,
   throughline keys wrap --config throughline.yaml      # into the key service that key_service.key_uri names`,
 	}
 	cmd.AddCommand(newKeysList(), newKeysRotate(), newKeysPromote(), newKeysRewrap(),
-		newKeysDisable(), newKeysEnable(), newKeysDelete(), newKeysWrap())
+		newKeysDisable(), newKeysEnable(), newKeysDelete(), newKeysWrap(), newKeysDestroy())
 	return cmd
 }
 

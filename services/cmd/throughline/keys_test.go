@@ -203,3 +203,20 @@ func (r *keyRig) showsNoKey(t *testing.T) {
 		require.NotContains(t, r.shown.String(), hidden)
 	}
 }
+
+func TestKeysDestroyEndsAWorkspaceOnlyForWhoTypesItsID(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-29")
+	r := setupKeyRig(t)
+	for _, args := range [][]string{{"destroy", "acme"}, {"destroy", "acme", "--confirm", "amce"}} {
+		_, err := r.run(args...)
+		require.ErrorContains(t, err, "--confirm acme")
+	}
+	_, err := r.run("list", "--workspace", "acme")
+	require.NoError(t, err, "nothing has happened")
+	out, err := r.run("destroy", "acme", "--confirm", "acme", "--json")
+	require.NoError(t, err)
+	require.Contains(t, out, `"workspace":"acme"`)
+	_, err = r.run("list", "--workspace", "acme")
+	require.ErrorContains(t, err, "were destroyed")
+}

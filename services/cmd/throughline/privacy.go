@@ -19,15 +19,15 @@ func newPrivacy() *cobra.Command {
 		Use:     "privacy",
 		GroupID: "look",
 		Short:   "Erase a person, or export what is held of one",
-		Long: `Does what people may ask of their own data. A person is named by e-mail addresses, which are turned into keyed hashes and
-stored nowhere. Give them in a file or on standard input (--address-file -) rather than on the command line, where the shell's
-history and other users may see them.`,
+		Long: `Does what people may ask of their own data. A person is named by e-mail addresses and phone numbers, which are turned into keyed
+hashes and stored nowhere. Give them in a file or on standard input (--address-file -), one a line, rather than on the command line, where
+the shell's history and other users may see them. Numbers begin with + and the country code, or --phone-region says the country.`,
 		Example: `  throughline privacy erase --workspace acme --address-file person.txt --yes
   throughline privacy status --workspace acme
   throughline privacy export --workspace acme --address-file person.txt --out person.json
   throughline privacy lift --workspace acme --address-file person.txt --yes`,
 	}
-	cmd.AddCommand(newErase(), newErasureStatus(), newExport(), newLift())
+	cmd.AddCommand(newErase(), newErasureStatus(), newExport(), newLift(), newProposals(), newConfirm(), newDismiss())
 	return cmd
 }
 
@@ -36,6 +36,8 @@ type privacyFlags struct {
 	t         target
 	workspace string
 	addresses []string
+	phones    []string
+	region    string
 	file      string
 	asJSON    bool
 }
@@ -47,46 +49,58 @@ func (f *privacyFlags) register(cmd *cobra.Command, person bool) {
 	if err := cmd.MarkFlagRequired("workspace"); err != nil {
 		panic(err)
 	}
-	if !person {
-		return
+	if person {
+		f.registerPerson(cmd)
+		cmd.MarkFlagsOneRequired("address", "phone", "address-file")
 	}
+}
+
+// registerPerson adds the flags that name a person.
+func (f *privacyFlags) registerPerson(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.addresses, "address", nil, "an e-mail `address` of the person; may be repeated")
-	cmd.Flags().StringVar(&f.file, "address-file", "", "`file` with one address a line, or - for standard input")
-	cmd.MarkFlagsOneRequired("address", "address-file")
+	cmd.Flags().StringArrayVar(&f.phones, "phone", nil, "a phone `number` of the person; may be repeated")
+	cmd.Flags().StringVar(&f.region, "phone-region", "", "the `country` of numbers without a country code, e.g. JP")
+	cmd.Flags().StringVar(&f.file, "address-file", "", "`file` with one address or number a line, or - for standard input")
 }
 
 // maxAddressBytes is far more than the addresses of one person take.
 const maxAddressBytes = 64 << 10
 
-// person returns the addresses, from the flags and the file.
-func (f *privacyFlags) person(stdin io.Reader) ([]string, error) {
-	all := f.addresses
+// person reads the addresses and numbers from the file, if there is one: what has no @ is a number.
+func (f *privacyFlags) person(stdin io.Reader) error {
 	if f.file == "" {
-		return all, nil
+		return nil
 	}
 	in := stdin
 	if f.file != "-" {
 		file, err := os.Open(f.file)
 		if err != nil {
-			return nil, fmt.Errorf("--address-file: %w", err)
+			return fmt.Errorf("--address-file: %w", err)
 		}
 		defer func() { _ = file.Close() }()
 		in = file
 	}
 	lines := bufio.NewScanner(io.LimitReader(in, maxAddressBytes))
 	for lines.Scan() {
-		if line := strings.TrimSpace(lines.Text()); line != "" {
-			all = append(all, line)
+		switch line := strings.TrimSpace(lines.Text()); {
+		case line == "":
+		case strings.ContainsAny(line, "@＠"):
+			f.addresses = append(f.addresses, line)
+		default:
+			f.phones = append(f.phones, line)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("--address-file: %w", err)
+		return fmt.Errorf("--address-file: %w", err)
 	}
-	if len(all) == 0 {
-		return nil, errors.New("--address-file: there is no address in it")
+	if f.named() == 0 {
+		return errors.New("--address-file: there is no address in it")
 	}
-	return all, nil
+	return nil
 }
+
+// named is how many addresses and numbers were given.
+func (f *privacyFlags) named() int { return len(f.addresses) + len(f.phones) }
 
 // call runs f with the service.
 func (f *privacyFlags) call(ctx context.Context, do func(context.Context, configv1.PrivacyServiceClient) error) error {
@@ -113,16 +127,15 @@ Throughline package.`,
   printf '%s\n' mia@example.com mia@home.example | throughline privacy erase --workspace acme --address-file - --yes --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			addresses, err := f.person(cmd.InOrStdin())
-			if err != nil {
+			if err := f.person(cmd.InOrStdin()); err != nil {
 				return err
 			}
 			if !yes {
-				return fmt.Errorf("an erasure of %d addresses in workspace %s cannot be undone: add --yes", len(addresses), f.workspace)
+				return fmt.Errorf("an erasure of %d addresses and numbers in workspace %s cannot be undone: add --yes", f.named(), f.workspace)
 			}
 			return f.call(cmd.Context(), func(ctx context.Context, s configv1.PrivacyServiceClient) error {
 				got, err := s.StartErasure(ctx, &configv1.StartErasureRequest{
-					Workspace: f.workspace, Addresses: addresses, Confirm: true, BlankRows: blank,
+					Workspace: f.workspace, Addresses: f.addresses, Phones: f.phones, PhoneRegion: f.region, Confirm: true, BlankRows: blank,
 				})
 				if err != nil {
 					return err
@@ -149,23 +162,24 @@ is replayed.`,
   throughline privacy lift --workspace acme --address mia@example.com --yes --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			addresses, err := f.person(cmd.InOrStdin())
-			if err != nil {
+			if err := f.person(cmd.InOrStdin()); err != nil {
 				return err
 			}
 			if !yes {
 				return errors.New("lift only with the person's consent: add --yes")
 			}
 			return f.call(cmd.Context(), func(ctx context.Context, s configv1.PrivacyServiceClient) error {
-				got, err := s.LiftSuppression(ctx, &configv1.LiftSuppressionRequest{Workspace: f.workspace, Addresses: addresses, Confirm: true})
+				got, err := s.LiftSuppression(ctx, &configv1.LiftSuppressionRequest{
+					Workspace: f.workspace, Addresses: f.addresses, Phones: f.phones, PhoneRegion: f.region, Confirm: true,
+				})
 				if err != nil {
 					return err
 				}
 				if f.asJSON {
 					return printJSON(cmd.OutOrStdout(), got)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d of %d addresses are recorded again from %s on\n",
-					got.GetLifted(), len(addresses), moment(got.GetLiftedAt()))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d of %d addresses and numbers are recorded again from %s on\n",
+					got.GetLifted(), f.named(), moment(got.GetLiftedAt()))
 				return err
 			})
 		},

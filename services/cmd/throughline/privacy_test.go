@@ -12,18 +12,21 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // office is a config service with the workspace acme, and a way to run `throughline privacy` against it.
 type office struct {
-	t     *testing.T
-	flags []string
+	t       *testing.T
+	service *config.Service
+	flags   []string
 }
 
 func setupOffice(t *testing.T) *office {
@@ -51,7 +54,7 @@ func setupOffice(t *testing.T) *office {
 		Workspace: &configv1.Workspace{Id: "acme", Name: "Acme"},
 	})
 	require.NoError(t, err)
-	return &office{t: t, flags: []string{
+	return &office{t: t, service: service, flags: []string{
 		"--workspace", "acme", "--set", "settings.target=" + service.Addr(), "--set", "admin_token_file=" + tokenFile,
 	}}
 }
@@ -72,7 +75,7 @@ func (o *office) run(stdin, command string, flags ...string) (string, error) {
 func TestPrivacy(t *testing.T) {
 	t.Parallel()
 	o := setupOffice(t)
-	const person = "Mia.Zebrafink@viewer.example\n\n mia@home.example \n"
+	const person = "Mia.Zebrafink@viewer.example\n\n mia@home.example \n+81 90-1234-5678\n"
 
 	_, err := o.run("", "erase", "--yes")
 	require.ErrorContains(t, err, "address")
@@ -112,8 +115,9 @@ func TestPrivacy(t *testing.T) {
 		require.NoError(t, err)
 		return strings.Contains(out, "COMPLETED")
 	}, 20*time.Second, 50*time.Millisecond)
-	require.Contains(t, out, "of 2 addresses")
+	require.Contains(t, out, "of 2 addresses and 1 numbers")
 	require.Contains(t, out, "remains  topics until ")
+	require.Contains(t, out, ": DONE")
 	out, err = o.run("", "status")
 	require.NoError(t, err)
 	require.Contains(t, out, erasure.ID)
@@ -122,11 +126,48 @@ func TestPrivacy(t *testing.T) {
 	require.ErrorContains(t, err, "--yes")
 	out, err = o.run("", "lift", "--address", "mia@home.example", "--yes")
 	require.NoError(t, err)
-	require.Contains(t, out, "1 of 1 addresses are recorded again")
+	require.Contains(t, out, "1 of 1 addresses and numbers are recorded again")
+	out, err = o.run("", "lift", "--phone", "090-1234-5678", "--phone-region", "JP", "--yes")
+	require.NoError(t, err)
+	require.Contains(t, out, "1 of 1 addresses and numbers are recorded again")
 	out, err = o.run("Mia.Zebrafink@viewer.example", "lift", "--address-file", "-", "--yes", "--json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"lifted"`)
 	out, err = o.run("", "status", "--json")
 	require.NoError(t, err)
 	require.Contains(t, out, "liftedAt", "all of its addresses are")
+}
+
+func TestPrivacyProposals(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-32")
+	o := setupOffice(t)
+	forget := func(event string) {
+		require.NoError(t, o.service.RecordOutcomes(t.Context(), []*streamv1.Outcome{{
+			Workspace: "acme", Status: streamv1.Status_STATUS_SKIPPED, Reason: streamv1.Reason_REASON_OPTED_OUT, Stage: "mapping", EventId: event,
+			PersonKey: "key of " + event, Connection: "main", DecidedAt: timestamppb.Now(), OccurredAt: timestamppb.Now(),
+			Forget: &streamv1.ForgetRequest{Object: "Lead", RecordId: "00Q00000000000" + event},
+		}}))
+	}
+	forget("1AAA")
+	forget("2AAA")
+	out, err := o.run("", "proposals", "--json")
+	require.NoError(t, err)
+	var listed struct {
+		Proposals []struct{ ID, RecordID string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &listed))
+	require.Len(t, listed.Proposals, 2)
+	_, err = o.run("", "confirm", listed.Proposals[0].ID)
+	require.ErrorContains(t, err, "--yes")
+	out, err = o.run("", "confirm", listed.Proposals[0].ID, "--yes")
+	require.NoError(t, err)
+	require.Contains(t, out, "RUNNING")
+	out, err = o.run("", "proposals")
+	require.NoError(t, err)
+	require.NotContains(t, out, listed.Proposals[0].RecordID)
+	require.Contains(t, out, listed.Proposals[1].RecordID)
+	out, err = o.run("", "dismiss", listed.Proposals[1].ID)
+	require.NoError(t, err)
+	require.Contains(t, out, "is dismissed")
 }

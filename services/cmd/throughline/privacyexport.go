@@ -32,11 +32,12 @@ standard output. The installation keeps it sealed for 7 days; --id reads it agai
 				ctx, cancel := context.WithTimeout(ctx, wait)
 				defer cancel()
 				if id == "" {
-					addresses, err := f.person(cmd.InOrStdin())
-					if err != nil {
+					if err := f.person(cmd.InOrStdin()); err != nil {
 						return err
 					}
-					asked, err := s.ExportPerson(ctx, &configv1.ExportPersonRequest{Workspace: f.workspace, Addresses: addresses})
+					asked, err := s.ExportPerson(ctx, &configv1.ExportPersonRequest{
+						Workspace: f.workspace, Addresses: f.addresses, Phones: f.phones, PhoneRegion: f.region,
+					})
 					if err != nil {
 						return err
 					}
@@ -47,12 +48,11 @@ standard output. The installation keeps it sealed for 7 days; --id reads it agai
 		},
 	}
 	f.register(cmd, false)
-	cmd.Flags().StringArrayVar(&f.addresses, "address", nil, "an e-mail `address` of the person; may be repeated")
-	cmd.Flags().StringVar(&f.file, "address-file", "", "`file` with one address a line, or - for standard input")
+	f.registerPerson(cmd)
 	cmd.Flags().StringVar(&id, "id", "", "an export that was made before")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write; without it the document is printed")
 	cmd.Flags().DurationVar(&wait, "wait", 30*time.Minute, "how long to wait at most")
-	cmd.MarkFlagsOneRequired("address", "address-file", "id")
+	cmd.MarkFlagsOneRequired("address", "phone", "address-file", "id")
 	cmd.MarkFlagsMutuallyExclusive("id", "address")
 	cmd.MarkFlagsMutuallyExclusive("id", "address-file")
 	return cmd

@@ -59,10 +59,11 @@ func (f *privacyFlags) list(ctx context.Context, w io.Writer, s configv1.Privacy
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"erasure", "status", "requested", "by", "addresses", "completed", "lifted"})
+	t.AppendHeader(table.Row{"erasure", "status", "requested", "by", "addresses", "numbers", "completed", "lifted", "deadline"})
 	for _, e := range all.GetErasures() {
 		t.AppendRow(table.Row{
-			e.GetId(), statusOf(e), moment(e.GetRequestedAt()), e.GetRequestedBy(), e.GetAddresses(), moment(e.GetCompletedAt()), moment(e.GetLiftedAt()),
+			e.GetId(), statusOf(e), moment(e.GetRequestedAt()), e.GetRequestedBy(), e.GetAddresses(), e.GetPhones(),
+			moment(e.GetCompletedAt()), moment(e.GetLiftedAt()), progressOf(e),
 		})
 	}
 	t.Render()
@@ -74,9 +75,10 @@ func printErasure(w io.Writer, e *configv1.Erasure, asJSON bool) error {
 		return printJSON(w, e)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Erasure %s of %d addresses in workspace %s: %s\n", e.GetId(), e.GetAddresses(), e.GetWorkspace(), statusOf(e))
+	fmt.Fprintf(&b, "Erasure %s of %d addresses and %d numbers in workspace %s: %s\n", e.GetId(), e.GetAddresses(), e.GetPhones(), e.GetWorkspace(), statusOf(e))
 	fmt.Fprintf(&b, "requested %s by %s; completed %s; lifted %s\n",
 		moment(e.GetRequestedAt()), e.GetRequestedBy(), moment(e.GetCompletedAt()), moment(e.GetLiftedAt()))
+	fmt.Fprintf(&b, "meant to be done by %s, due by %s: %s\n", moment(e.GetTargetAt()), moment(e.GetDueAt()), progressOf(e))
 	c := e.GetCertificate()
 	for _, r := range c.GetRemoved() {
 		count := ""
@@ -107,6 +109,11 @@ func printErasure(w io.Writer, e *configv1.Erasure, asJSON bool) error {
 
 func statusOf(e *configv1.Erasure) string {
 	return strings.TrimPrefix(e.GetStatus().String(), "ERASURE_STATUS_")
+}
+
+// progressOf says how an erasure stands with its deadlines.
+func progressOf(e *configv1.Erasure) string {
+	return strings.ReplaceAll(strings.TrimPrefix(e.GetProgress().String(), "ERASURE_PROGRESS_"), "_", " ")
 }
 
 // moment is a time for people; "-" for none.

@@ -53,7 +53,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(),
 		newPreview(), newSend(), newTrace(), newOutcomes(), newDays(), newNotices(), newReplay(), newIntegrations(),
 		newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(), newPlans(),
-		newGroups(), newEvents(), newDrafts(), newReports(), newPushes(), newRuns(), newSetup(),
+		newGroups(), newEvents(), newDrafts(), newReports(), newPushes(), newRuns(), newSetup(), newTopics(), newLogLevel(),
 		newBench(),
 	)
 	return root

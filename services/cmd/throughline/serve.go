@@ -59,6 +59,7 @@ ends the process at once; nothing is lost then either, only repeated.`,
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "configuration is valid")
 				return errors.Join(err, closeProcess(p))
 			}
+			p.TakeGlobalLogs()
 			if err := printLink(cmd, p); err != nil {
 				return errors.Join(err, closeProcess(p))
 			}

@@ -47,6 +47,8 @@ type How struct {
 	// nothing about an account, besides the well-known ones.
 	DomainField string
 	FreeMail    []string
+	// Preferences reads the privacy records of candidates, where the org has any (XC-32).
+	Preferences bool
 }
 
 // Answer is what an org says.

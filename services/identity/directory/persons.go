@@ -27,12 +27,14 @@ const (
 	pairAccountFields  = "Id, " + fieldPersonEmail + ", " + fieldPersonContact
 )
 
-// persons is what an org's describe says about person accounts, as the integration user sees it.
+// persons is what an org's describe says about person accounts and privacy records, as the integration user sees it.
 type persons struct {
 	// enabled orgs have pairs; the user sees which Contacts belong to one.
 	enabled bool
 	// accounts may be read; email says that they can be looked for by PersonEmail.
 	accounts, email bool
+	// preferences are the fields of privacy records that can be read, by the object they are read through.
+	preferences map[string][]string
 	// until is when it is to be asked again.
 	until time.Time
 }
@@ -89,8 +91,12 @@ func describePersons(ctx context.Context, org Org) (persons, error) {
 	if err != nil {
 		return persons{}, err
 	}
+	preferences, err := describePreferences(ctx, org, contact)
+	if err != nil {
+		return persons{}, err
+	}
 	if _, ok := contact.Field(fieldIsPerson); !ok {
-		return persons{}, nil
+		return persons{preferences: preferences}, nil
 	}
 	account, err := describe(ctx, org, accountObject)
 	if err != nil {
@@ -98,7 +104,9 @@ func describePersons(ctx context.Context, org Org) (persons, error) {
 	}
 	email, visible := account.Field(fieldPersonEmail)
 	_, paired := account.Field(fieldPersonContact)
-	return persons{enabled: true, accounts: account.Queryable, email: account.Queryable && visible && email.Filterable && paired}, nil
+	return persons{
+		enabled: true, accounts: account.Queryable, email: account.Queryable && visible && email.Filterable && paired, preferences: preferences,
+	}, nil
 }
 
 // describe returns an object without fields when the user must not see the object: what is asked of it then is refused by

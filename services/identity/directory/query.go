@@ -140,6 +140,7 @@ func candidate(object string, rec salesforce.Record, fields []string) match.Cand
 		CreatedAt:          rec.Time("CreatedDate"),
 		Converted:          rec.Bool("IsConverted"),
 		ConvertedContactID: rec.String("ConvertedContactId"),
+		Preferences:        preferences(rec),
 	}
 	for _, f := range fields {
 		if c.Extra == nil {

@@ -56,7 +56,8 @@ type member struct {
 }
 
 func newRound(dir *Salesforce, key string, first *Ask) *round {
-	manner := strings.Join(slices.Concat(first.Fields, []string{"/"}, first.LeadEmails, []string{"/"}, first.ContactEmails), ",")
+	manner := strings.Join(slices.Concat(first.Fields, []string{"/"}, first.LeadEmails, []string{"/"}, first.ContactEmails,
+		[]string{"/", strconv.FormatBool(first.Preferences)}), ",")
 	return &round{
 		dir: dir, key: key, workspace: first.Workspace, connection: first.Connection, now: dir.clock.Now(),
 		asked: dir.changes.Now(),
@@ -246,7 +247,7 @@ func (r *round) fieldsOf(object string) string {
 	if object == match.Lead {
 		base = leadFields
 	}
-	return fieldList(base, r.emailFields(object), r.how.Fields)
+	return fieldList(base, r.emailFields(object), r.how.Fields, r.preferenceFields(object))
 }
 
 // byViewer assigns records to those who asked for their address. Different spellings of one address are one address.

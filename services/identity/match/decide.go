@@ -30,6 +30,8 @@ type Candidate struct {
 	Converted, ViaConversion bool
 	// ConvertedContactID of a converted Lead; "" when it became an account only.
 	ConvertedContactID string
+	// Preferences are those of the privacy record; nothing when there is none, or it was not asked for.
+	Preferences Preferences
 	// Extra holds what Policy.Fields asks for: text, float64, bool or nil.
 	Extra map[string]any
 }

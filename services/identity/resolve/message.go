@@ -149,6 +149,12 @@ func resolution(j *job, a *directory.Answer) *streamv1.Resolution {
 		Policy:  j.policy.Name,
 		AskedAt: timestamp(a.AskedAt),
 	}
+	if p, by := match.Strictest(a.Candidates); by != nil && !unknown(j.engagement) {
+		r.Preferences = &streamv1.Preferences{
+			OptedOutTracking: p.OptedOutTracking, OptedOutProcessing: p.OptedOutProcessing, ShouldForget: p.ShouldForget,
+			RecordId: by.ID, Object: by.Object,
+		}
+	}
 	switch {
 	case unknown(j.engagement):
 		r.Reason = streamv1.Reason_REASON_IDENTITY_UNKNOWN

@@ -162,6 +162,7 @@ func (j *job) ask() directory.Ask {
 			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),
 			SandboxSuffix: p.GetSandboxSuffix() && connection.GetOrg().GetSandbox(),
 			DomainField:   p.GetAccountDomainField(), FreeMail: p.GetFreeMailDomains(),
+			Preferences: !j.workspace.Proto().GetPreferences().GetIgnore(),
 		},
 	}
 	if !unknown(j.engagement) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/throughline-dev/throughline/libs/certs"
+	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
 // maxHeaderBytes and idleTimeout bound what a connection may hold without a request.
@@ -42,7 +43,7 @@ func (s Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s.Handler, ReadHeaderTimeout: s.Config.ReadTimeout, ReadTimeout: s.Config.ReadTimeout,
 		WriteTimeout: s.Config.ReadTimeout + s.Config.RequestTimeout + time.Second, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: telemetry.ServerLog(s.Logger),
 	}
 	drained := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -42,7 +42,8 @@ type TLSConfig struct {
 	Enabled bool `yaml:"enabled"`
 }
 
-func (c TLSConfig) on() bool { return c.Enabled || c.CAFile != "" || c.CertFile != "" }
+// On reports whether TLS is used.
+func (c TLSConfig) On() bool { return c.Enabled || c.CAFile != "" || c.CertFile != "" }
 
 // DefaultConfig returns a Config for a config service on this machine.
 func DefaultConfig() Config {
@@ -65,7 +66,7 @@ func (c Config) Validate() error {
 		return errors.New("max_snapshot_bytes: want at least 1 MiB")
 	case (c.TLS.CertFile == "") != (c.TLS.KeyFile == ""):
 		return errors.New("tls.cert_file, tls.key_file: set both or neither")
-	case !c.TLS.on() && !c.Plaintext && !loopback(c.Target):
+	case !c.TLS.On() && !c.Plaintext && !loopback(c.Target):
 		return fmt.Errorf("tls: %s is not a loopback address, so a token would travel in the clear; set tls.enabled or plaintext", c.Target)
 	}
 	return nil

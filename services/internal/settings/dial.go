@@ -73,7 +73,7 @@ func (b *bearer) GetRequestMetadata(context.Context, ...string) (map[string]stri
 func (b *bearer) RequireTransportSecurity() bool { return false }
 
 func (c TLSConfig) credentials() (credentials.TransportCredentials, error) {
-	if !c.on() {
+	if !c.On() {
 		return insecure.NewCredentials(), nil
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}

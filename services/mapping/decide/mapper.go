@@ -69,6 +69,9 @@ func (m *Mapper) Map(in Input) (Result, error) {
 	d.visit = d.engagement.GetVisit()
 	d.told = d.visit.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED
 	d.unknown = d.engagement.GetSubject().GetPersonKey() == ""
+	if d.optedOut() {
+		return d.result, nil
+	}
 	if in.Remap != nil {
 		if err := m.remap(d, in.Remap); err != nil {
 			return Result{}, err

@@ -807,6 +807,107 @@ func (x *PromoteWorkspaceKeyResponse) GetKeys() []*WorkspaceKey {
 	return nil
 }
 
+// DestroyWorkspaceKeysRequest names the workspace, twice.
+type DestroyWorkspaceKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspace.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// The workspace's id once more, as a person typed it.
+	Confirm       string `protobuf:"bytes,2,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DestroyWorkspaceKeysRequest) Reset() {
+	*x = DestroyWorkspaceKeysRequest{}
+	mi := &file_throughline_config_v1_key_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DestroyWorkspaceKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DestroyWorkspaceKeysRequest) ProtoMessage() {}
+
+func (x *DestroyWorkspaceKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_key_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DestroyWorkspaceKeysRequest.ProtoReflect.Descriptor instead.
+func (*DestroyWorkspaceKeysRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_key_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DestroyWorkspaceKeysRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *DestroyWorkspaceKeysRequest) GetConfirm() string {
+	if x != nil {
+		return x.Confirm
+	}
+	return ""
+}
+
+// DestroyWorkspaceKeysResponse says when.
+type DestroyWorkspaceKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From when on nothing opens.
+	DestroyedAt   *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=destroyed_at,json=destroyedAt,proto3" json:"destroyed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DestroyWorkspaceKeysResponse) Reset() {
+	*x = DestroyWorkspaceKeysResponse{}
+	mi := &file_throughline_config_v1_key_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DestroyWorkspaceKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DestroyWorkspaceKeysResponse) ProtoMessage() {}
+
+func (x *DestroyWorkspaceKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_key_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DestroyWorkspaceKeysResponse.ProtoReflect.Descriptor instead.
+func (*DestroyWorkspaceKeysResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_key_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DestroyWorkspaceKeysResponse) GetDestroyedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DestroyedAt
+	}
+	return nil
+}
+
 var File_throughline_config_v1_key_service_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_key_service_proto_rawDesc = "" +
@@ -850,19 +951,25 @@ const file_throughline_config_v1_key_service_proto_rawDesc = "" +
 	"\x06key_id\x18\x02 \x01(\rB\a\xbaH\x04*\x02 \x00R\x05keyId\x12\x10\n" +
 	"\x03now\x18\x03 \x01(\bR\x03now\"V\n" +
 	"\x1bPromoteWorkspaceKeyResponse\x127\n" +
-	"\x04keys\x18\x01 \x03(\v2#.throughline.config.v1.WorkspaceKeyR\x04keys*\x9b\x01\n" +
+	"\x04keys\x18\x01 \x03(\v2#.throughline.config.v1.WorkspaceKeyR\x04keys\"^\n" +
+	"\x1bDestroyWorkspaceKeysRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x18\n" +
+	"\aconfirm\x18\x02 \x01(\tR\aconfirm\"]\n" +
+	"\x1cDestroyWorkspaceKeysResponse\x12=\n" +
+	"\fdestroyed_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vdestroyedAt*\x9b\x01\n" +
 	"\x11WorkspaceKeyState\x12#\n" +
 	"\x1fWORKSPACE_KEY_STATE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bWORKSPACE_KEY_STATE_STANDBY\x10\x01\x12\x1f\n" +
 	"\x1bWORKSPACE_KEY_STATE_PRIMARY\x10\x02\x12\x1f\n" +
-	"\x1bWORKSPACE_KEY_STATE_RETIRED\x10\x032\xc0\x04\n" +
+	"\x1bWORKSPACE_KEY_STATE_RETIRED\x10\x032\xc1\x05\n" +
 	"\n" +
 	"KeyService\x12^\n" +
 	"\tGetKeyUse\x12'.throughline.config.v1.GetKeyUseRequest\x1a(.throughline.config.v1.GetKeyUseResponse\x12j\n" +
 	"\rRewrapSecrets\x12+.throughline.config.v1.RewrapSecretsRequest\x1a,.throughline.config.v1.RewrapSecretsResponse\x12v\n" +
 	"\x11ListWorkspaceKeys\x12/.throughline.config.v1.ListWorkspaceKeysRequest\x1a0.throughline.config.v1.ListWorkspaceKeysResponse\x12p\n" +
 	"\x0fAddWorkspaceKey\x12-.throughline.config.v1.AddWorkspaceKeyRequest\x1a..throughline.config.v1.AddWorkspaceKeyResponse\x12|\n" +
-	"\x13PromoteWorkspaceKey\x121.throughline.config.v1.PromoteWorkspaceKeyRequest\x1a2.throughline.config.v1.PromoteWorkspaceKeyResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\x13PromoteWorkspaceKey\x121.throughline.config.v1.PromoteWorkspaceKeyRequest\x1a2.throughline.config.v1.PromoteWorkspaceKeyResponse\x12\x7f\n" +
+	"\x14DestroyWorkspaceKeys\x122.throughline.config.v1.DestroyWorkspaceKeysRequest\x1a3.throughline.config.v1.DestroyWorkspaceKeysResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_key_service_proto_rawDescOnce sync.Once
@@ -877,24 +984,26 @@ func file_throughline_config_v1_key_service_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_key_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_throughline_config_v1_key_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_throughline_config_v1_key_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_throughline_config_v1_key_service_proto_goTypes = []any{
-	(WorkspaceKeyState)(0),              // 0: throughline.config.v1.WorkspaceKeyState
-	(*GetKeyUseRequest)(nil),            // 1: throughline.config.v1.GetKeyUseRequest
-	(*GetKeyUseResponse)(nil),           // 2: throughline.config.v1.GetKeyUseResponse
-	(*RewrapSecretsRequest)(nil),        // 3: throughline.config.v1.RewrapSecretsRequest
-	(*RewrapSecretsResponse)(nil),       // 4: throughline.config.v1.RewrapSecretsResponse
-	(*KeyUse)(nil),                      // 5: throughline.config.v1.KeyUse
-	(*KeyCount)(nil),                    // 6: throughline.config.v1.KeyCount
-	(*UnreadableSecret)(nil),            // 7: throughline.config.v1.UnreadableSecret
-	(*WorkspaceKey)(nil),                // 8: throughline.config.v1.WorkspaceKey
-	(*ListWorkspaceKeysRequest)(nil),    // 9: throughline.config.v1.ListWorkspaceKeysRequest
-	(*ListWorkspaceKeysResponse)(nil),   // 10: throughline.config.v1.ListWorkspaceKeysResponse
-	(*AddWorkspaceKeyRequest)(nil),      // 11: throughline.config.v1.AddWorkspaceKeyRequest
-	(*AddWorkspaceKeyResponse)(nil),     // 12: throughline.config.v1.AddWorkspaceKeyResponse
-	(*PromoteWorkspaceKeyRequest)(nil),  // 13: throughline.config.v1.PromoteWorkspaceKeyRequest
-	(*PromoteWorkspaceKeyResponse)(nil), // 14: throughline.config.v1.PromoteWorkspaceKeyResponse
-	(*timestamppb.Timestamp)(nil),       // 15: google.protobuf.Timestamp
+	(WorkspaceKeyState)(0),               // 0: throughline.config.v1.WorkspaceKeyState
+	(*GetKeyUseRequest)(nil),             // 1: throughline.config.v1.GetKeyUseRequest
+	(*GetKeyUseResponse)(nil),            // 2: throughline.config.v1.GetKeyUseResponse
+	(*RewrapSecretsRequest)(nil),         // 3: throughline.config.v1.RewrapSecretsRequest
+	(*RewrapSecretsResponse)(nil),        // 4: throughline.config.v1.RewrapSecretsResponse
+	(*KeyUse)(nil),                       // 5: throughline.config.v1.KeyUse
+	(*KeyCount)(nil),                     // 6: throughline.config.v1.KeyCount
+	(*UnreadableSecret)(nil),             // 7: throughline.config.v1.UnreadableSecret
+	(*WorkspaceKey)(nil),                 // 8: throughline.config.v1.WorkspaceKey
+	(*ListWorkspaceKeysRequest)(nil),     // 9: throughline.config.v1.ListWorkspaceKeysRequest
+	(*ListWorkspaceKeysResponse)(nil),    // 10: throughline.config.v1.ListWorkspaceKeysResponse
+	(*AddWorkspaceKeyRequest)(nil),       // 11: throughline.config.v1.AddWorkspaceKeyRequest
+	(*AddWorkspaceKeyResponse)(nil),      // 12: throughline.config.v1.AddWorkspaceKeyResponse
+	(*PromoteWorkspaceKeyRequest)(nil),   // 13: throughline.config.v1.PromoteWorkspaceKeyRequest
+	(*PromoteWorkspaceKeyResponse)(nil),  // 14: throughline.config.v1.PromoteWorkspaceKeyResponse
+	(*DestroyWorkspaceKeysRequest)(nil),  // 15: throughline.config.v1.DestroyWorkspaceKeysRequest
+	(*DestroyWorkspaceKeysResponse)(nil), // 16: throughline.config.v1.DestroyWorkspaceKeysResponse
+	(*timestamppb.Timestamp)(nil),        // 17: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_key_service_proto_depIdxs = []int32{
 	5,  // 0: throughline.config.v1.GetKeyUseResponse.use:type_name -> throughline.config.v1.KeyUse
@@ -904,23 +1013,26 @@ var file_throughline_config_v1_key_service_proto_depIdxs = []int32{
 	0,  // 4: throughline.config.v1.WorkspaceKey.state:type_name -> throughline.config.v1.WorkspaceKeyState
 	8,  // 5: throughline.config.v1.ListWorkspaceKeysResponse.keys:type_name -> throughline.config.v1.WorkspaceKey
 	8,  // 6: throughline.config.v1.AddWorkspaceKeyResponse.key:type_name -> throughline.config.v1.WorkspaceKey
-	15, // 7: throughline.config.v1.AddWorkspaceKeyResponse.promote_from:type_name -> google.protobuf.Timestamp
+	17, // 7: throughline.config.v1.AddWorkspaceKeyResponse.promote_from:type_name -> google.protobuf.Timestamp
 	8,  // 8: throughline.config.v1.PromoteWorkspaceKeyResponse.keys:type_name -> throughline.config.v1.WorkspaceKey
-	1,  // 9: throughline.config.v1.KeyService.GetKeyUse:input_type -> throughline.config.v1.GetKeyUseRequest
-	3,  // 10: throughline.config.v1.KeyService.RewrapSecrets:input_type -> throughline.config.v1.RewrapSecretsRequest
-	9,  // 11: throughline.config.v1.KeyService.ListWorkspaceKeys:input_type -> throughline.config.v1.ListWorkspaceKeysRequest
-	11, // 12: throughline.config.v1.KeyService.AddWorkspaceKey:input_type -> throughline.config.v1.AddWorkspaceKeyRequest
-	13, // 13: throughline.config.v1.KeyService.PromoteWorkspaceKey:input_type -> throughline.config.v1.PromoteWorkspaceKeyRequest
-	2,  // 14: throughline.config.v1.KeyService.GetKeyUse:output_type -> throughline.config.v1.GetKeyUseResponse
-	4,  // 15: throughline.config.v1.KeyService.RewrapSecrets:output_type -> throughline.config.v1.RewrapSecretsResponse
-	10, // 16: throughline.config.v1.KeyService.ListWorkspaceKeys:output_type -> throughline.config.v1.ListWorkspaceKeysResponse
-	12, // 17: throughline.config.v1.KeyService.AddWorkspaceKey:output_type -> throughline.config.v1.AddWorkspaceKeyResponse
-	14, // 18: throughline.config.v1.KeyService.PromoteWorkspaceKey:output_type -> throughline.config.v1.PromoteWorkspaceKeyResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 9: throughline.config.v1.DestroyWorkspaceKeysResponse.destroyed_at:type_name -> google.protobuf.Timestamp
+	1,  // 10: throughline.config.v1.KeyService.GetKeyUse:input_type -> throughline.config.v1.GetKeyUseRequest
+	3,  // 11: throughline.config.v1.KeyService.RewrapSecrets:input_type -> throughline.config.v1.RewrapSecretsRequest
+	9,  // 12: throughline.config.v1.KeyService.ListWorkspaceKeys:input_type -> throughline.config.v1.ListWorkspaceKeysRequest
+	11, // 13: throughline.config.v1.KeyService.AddWorkspaceKey:input_type -> throughline.config.v1.AddWorkspaceKeyRequest
+	13, // 14: throughline.config.v1.KeyService.PromoteWorkspaceKey:input_type -> throughline.config.v1.PromoteWorkspaceKeyRequest
+	15, // 15: throughline.config.v1.KeyService.DestroyWorkspaceKeys:input_type -> throughline.config.v1.DestroyWorkspaceKeysRequest
+	2,  // 16: throughline.config.v1.KeyService.GetKeyUse:output_type -> throughline.config.v1.GetKeyUseResponse
+	4,  // 17: throughline.config.v1.KeyService.RewrapSecrets:output_type -> throughline.config.v1.RewrapSecretsResponse
+	10, // 18: throughline.config.v1.KeyService.ListWorkspaceKeys:output_type -> throughline.config.v1.ListWorkspaceKeysResponse
+	12, // 19: throughline.config.v1.KeyService.AddWorkspaceKey:output_type -> throughline.config.v1.AddWorkspaceKeyResponse
+	14, // 20: throughline.config.v1.KeyService.PromoteWorkspaceKey:output_type -> throughline.config.v1.PromoteWorkspaceKeyResponse
+	16, // 21: throughline.config.v1.KeyService.DestroyWorkspaceKeys:output_type -> throughline.config.v1.DestroyWorkspaceKeysResponse
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_key_service_proto_init() }
@@ -934,7 +1046,7 @@ func file_throughline_config_v1_key_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_key_service_proto_rawDesc), len(file_throughline_config_v1_key_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,11 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	KeyService_GetKeyUse_FullMethodName           = "/throughline.config.v1.KeyService/GetKeyUse"
-	KeyService_RewrapSecrets_FullMethodName       = "/throughline.config.v1.KeyService/RewrapSecrets"
-	KeyService_ListWorkspaceKeys_FullMethodName   = "/throughline.config.v1.KeyService/ListWorkspaceKeys"
-	KeyService_AddWorkspaceKey_FullMethodName     = "/throughline.config.v1.KeyService/AddWorkspaceKey"
-	KeyService_PromoteWorkspaceKey_FullMethodName = "/throughline.config.v1.KeyService/PromoteWorkspaceKey"
+	KeyService_GetKeyUse_FullMethodName            = "/throughline.config.v1.KeyService/GetKeyUse"
+	KeyService_RewrapSecrets_FullMethodName        = "/throughline.config.v1.KeyService/RewrapSecrets"
+	KeyService_ListWorkspaceKeys_FullMethodName    = "/throughline.config.v1.KeyService/ListWorkspaceKeys"
+	KeyService_AddWorkspaceKey_FullMethodName      = "/throughline.config.v1.KeyService/AddWorkspaceKey"
+	KeyService_PromoteWorkspaceKey_FullMethodName  = "/throughline.config.v1.KeyService/PromoteWorkspaceKey"
+	KeyService_DestroyWorkspaceKeys_FullMethodName = "/throughline.config.v1.KeyService/DestroyWorkspaceKeys"
 )
 
 // KeyServiceClient is the client API for KeyService service.
@@ -46,6 +47,10 @@ type KeyServiceClient interface {
 	AddWorkspaceKey(ctx context.Context, in *AddWorkspaceKeyRequest, opts ...grpc.CallOption) (*AddWorkspaceKeyResponse, error)
 	// PromoteWorkspaceKey makes the standby sealing key the one that seals. Older ones go on to open.
 	PromoteWorkspaceKey(ctx context.Context, in *PromoteWorkspaceKeyRequest, opts ...grpc.CallOption) (*PromoteWorkspaceKeyResponse, error)
+	// DestroyWorkspaceKeys makes everything that was ever sealed for a workspace unreadable, wherever copies of it lie: personal
+	// data in topics and backups, parked writes, credentials. Nothing works for the workspace any more, and there is no way back.
+	// It may be called again.
+	DestroyWorkspaceKeys(ctx context.Context, in *DestroyWorkspaceKeysRequest, opts ...grpc.CallOption) (*DestroyWorkspaceKeysResponse, error)
 }
 
 type keyServiceClient struct {
@@ -106,6 +111,16 @@ func (c *keyServiceClient) PromoteWorkspaceKey(ctx context.Context, in *PromoteW
 	return out, nil
 }
 
+func (c *keyServiceClient) DestroyWorkspaceKeys(ctx context.Context, in *DestroyWorkspaceKeysRequest, opts ...grpc.CallOption) (*DestroyWorkspaceKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DestroyWorkspaceKeysResponse)
+	err := c.cc.Invoke(ctx, KeyService_DestroyWorkspaceKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // KeyServiceServer is the server API for KeyService service.
 // All implementations must embed UnimplementedKeyServiceServer
 // for forward compatibility.
@@ -124,6 +139,10 @@ type KeyServiceServer interface {
 	AddWorkspaceKey(context.Context, *AddWorkspaceKeyRequest) (*AddWorkspaceKeyResponse, error)
 	// PromoteWorkspaceKey makes the standby sealing key the one that seals. Older ones go on to open.
 	PromoteWorkspaceKey(context.Context, *PromoteWorkspaceKeyRequest) (*PromoteWorkspaceKeyResponse, error)
+	// DestroyWorkspaceKeys makes everything that was ever sealed for a workspace unreadable, wherever copies of it lie: personal
+	// data in topics and backups, parked writes, credentials. Nothing works for the workspace any more, and there is no way back.
+	// It may be called again.
+	DestroyWorkspaceKeys(context.Context, *DestroyWorkspaceKeysRequest) (*DestroyWorkspaceKeysResponse, error)
 	mustEmbedUnimplementedKeyServiceServer()
 }
 
@@ -148,6 +167,9 @@ func (UnimplementedKeyServiceServer) AddWorkspaceKey(context.Context, *AddWorksp
 }
 func (UnimplementedKeyServiceServer) PromoteWorkspaceKey(context.Context, *PromoteWorkspaceKeyRequest) (*PromoteWorkspaceKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PromoteWorkspaceKey not implemented")
+}
+func (UnimplementedKeyServiceServer) DestroyWorkspaceKeys(context.Context, *DestroyWorkspaceKeysRequest) (*DestroyWorkspaceKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DestroyWorkspaceKeys not implemented")
 }
 func (UnimplementedKeyServiceServer) mustEmbedUnimplementedKeyServiceServer() {}
 func (UnimplementedKeyServiceServer) testEmbeddedByValue()                    {}
@@ -260,6 +282,24 @@ func _KeyService_PromoteWorkspaceKey_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KeyService_DestroyWorkspaceKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DestroyWorkspaceKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyServiceServer).DestroyWorkspaceKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyService_DestroyWorkspaceKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyServiceServer).DestroyWorkspaceKeys(ctx, req.(*DestroyWorkspaceKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // KeyService_ServiceDesc is the grpc.ServiceDesc for KeyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -286,6 +326,10 @@ var KeyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PromoteWorkspaceKey",
 			Handler:    _KeyService_PromoteWorkspaceKey_Handler,
+		},
+		{
+			MethodName: "DestroyWorkspaceKeys",
+			Handler:    _KeyService_DestroyWorkspaceKeys_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

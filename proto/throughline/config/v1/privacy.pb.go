@@ -79,6 +79,71 @@ func (ErasureStatus) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{0}
 }
 
+// ErasureProgress says how an erasure stands with its deadlines.
+type ErasureProgress int32
+
+const (
+	// Never sent.
+	ErasureProgress_ERASURE_PROGRESS_UNSPECIFIED ErasureProgress = 0
+	// Under way, before target_at.
+	ErasureProgress_ERASURE_PROGRESS_ON_TIME ErasureProgress = 1
+	// Under way, after target_at.
+	ErasureProgress_ERASURE_PROGRESS_LATE ErasureProgress = 2
+	// Under way, after due_at: somebody has to look.
+	ErasureProgress_ERASURE_PROGRESS_OVERDUE ErasureProgress = 3
+	// Completed before due_at.
+	ErasureProgress_ERASURE_PROGRESS_DONE ErasureProgress = 4
+	// Completed after due_at.
+	ErasureProgress_ERASURE_PROGRESS_DONE_OVERDUE ErasureProgress = 5
+)
+
+// Enum value maps for ErasureProgress.
+var (
+	ErasureProgress_name = map[int32]string{
+		0: "ERASURE_PROGRESS_UNSPECIFIED",
+		1: "ERASURE_PROGRESS_ON_TIME",
+		2: "ERASURE_PROGRESS_LATE",
+		3: "ERASURE_PROGRESS_OVERDUE",
+		4: "ERASURE_PROGRESS_DONE",
+		5: "ERASURE_PROGRESS_DONE_OVERDUE",
+	}
+	ErasureProgress_value = map[string]int32{
+		"ERASURE_PROGRESS_UNSPECIFIED":  0,
+		"ERASURE_PROGRESS_ON_TIME":      1,
+		"ERASURE_PROGRESS_LATE":         2,
+		"ERASURE_PROGRESS_OVERDUE":      3,
+		"ERASURE_PROGRESS_DONE":         4,
+		"ERASURE_PROGRESS_DONE_OVERDUE": 5,
+	}
+)
+
+func (x ErasureProgress) Enum() *ErasureProgress {
+	p := new(ErasureProgress)
+	*p = x
+	return p
+}
+
+func (x ErasureProgress) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErasureProgress) Descriptor() protoreflect.EnumDescriptor {
+	return file_throughline_config_v1_privacy_proto_enumTypes[1].Descriptor()
+}
+
+func (ErasureProgress) Type() protoreflect.EnumType {
+	return &file_throughline_config_v1_privacy_proto_enumTypes[1]
+}
+
+func (x ErasureProgress) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErasureProgress.Descriptor instead.
+func (ErasureProgress) EnumDescriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{1}
+}
+
 // ExportStatus says how far an export is.
 type ExportStatus int32
 
@@ -116,11 +181,11 @@ func (x ExportStatus) String() string {
 }
 
 func (ExportStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_throughline_config_v1_privacy_proto_enumTypes[1].Descriptor()
+	return file_throughline_config_v1_privacy_proto_enumTypes[2].Descriptor()
 }
 
 func (ExportStatus) Type() protoreflect.EnumType {
-	return &file_throughline_config_v1_privacy_proto_enumTypes[1]
+	return &file_throughline_config_v1_privacy_proto_enumTypes[2]
 }
 
 func (x ExportStatus) Number() protoreflect.EnumNumber {
@@ -129,7 +194,7 @@ func (x ExportStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExportStatus.Descriptor instead.
 func (ExportStatus) EnumDescriptor() ([]byte, []int) {
-	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{2}
 }
 
 // Erasure is one request to forget a person.
@@ -154,7 +219,15 @@ type Erasure struct {
 	// When every address of it was lifted again; absent otherwise.
 	LiftedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
 	// Whether the person's rows of the Throughline package are blanked in Salesforce.
-	BlankRows     bool `protobuf:"varint,10,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	BlankRows bool `protobuf:"varint,10,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	// How many phone numbers it is about.
+	Phones int32 `protobuf:"varint,65,opt,name=phones,proto3" json:"phones,omitempty"`
+	// Until when it is meant to be completed: 24 hours after it was asked for.
+	TargetAt *timestamppb.Timestamp `protobuf:"bytes,66,opt,name=target_at,json=targetAt,proto3" json:"target_at,omitempty"`
+	// Until when it must be completed: 30 days after it was asked for.
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,67,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// How it stands with that.
+	Progress      ErasureProgress `protobuf:"varint,68,opt,name=progress,proto3,enum=throughline.config.v1.ErasureProgress" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,6 +330,34 @@ func (x *Erasure) GetBlankRows() bool {
 		return x.BlankRows
 	}
 	return false
+}
+
+func (x *Erasure) GetPhones() int32 {
+	if x != nil {
+		return x.Phones
+	}
+	return 0
+}
+
+func (x *Erasure) GetTargetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TargetAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *Erasure) GetProgress() ErasureProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return ErasureProgress_ERASURE_PROGRESS_UNSPECIFIED
 }
 
 // ErasureCertificate says what was removed and what remains, without saying of whom.
@@ -554,7 +655,11 @@ type StartErasureRequest struct {
 	// Blank the person's rows of the Throughline package (Engagement__c) in Salesforce when the erasure is completed: address,
 	// links to people, external id and trace. The numbers stay. Ordinary writes do it, so the org's rules and budget hold. Other
 	// records are the customer's own decision.
-	BlankRows     bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	BlankRows bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -615,6 +720,20 @@ func (x *StartErasureRequest) GetBlankRows() bool {
 		return x.BlankRows
 	}
 	return false
+}
+
+func (x *StartErasureRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *StartErasureRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
 }
 
 // StartErasureResponse returns the erasure as it begins.
@@ -891,7 +1010,11 @@ type LiftSuppressionRequest struct {
 	// Addresses that may be recorded again; at most 50. They are not stored.
 	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Must be true: the person has registered again, with consent.
-	Confirm       bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Confirm bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -947,10 +1070,24 @@ func (x *LiftSuppressionRequest) GetConfirm() bool {
 	return false
 }
 
+func (x *LiftSuppressionRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *LiftSuppressionRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
+}
+
 // LiftSuppressionResponse says what was lifted.
 type LiftSuppressionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many of the addresses were suppressed, and are no more.
+	// How many of the addresses and numbers were suppressed, and are no more.
 	Lifted int32 `protobuf:"varint,1,opt,name=lifted,proto3" json:"lifted,omitempty"`
 	// From when on events count again.
 	LiftedAt      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=lifted_at,json=liftedAt,proto3" json:"lifted_at,omitempty"`
@@ -1117,7 +1254,11 @@ type ExportPersonRequest struct {
 	// Tenant.
 	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
 	// The person's e-mail addresses; at most 50. They are not stored.
-	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Addresses []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Phone numbers of the same person, in any spelling; at most 50. They are not stored.
+	Phones []string `protobuf:"bytes,65,rep,name=phones,proto3" json:"phones,omitempty"`
+	// The country (ISO 3166, two letters) of phone numbers that begin without + and country code. Without it those are refused.
+	PhoneRegion   string `protobuf:"bytes,66,opt,name=phone_region,json=phoneRegion,proto3" json:"phone_region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1164,6 +1305,20 @@ func (x *ExportPersonRequest) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *ExportPersonRequest) GetPhones() []string {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *ExportPersonRequest) GetPhoneRegion() string {
+	if x != nil {
+		return x.PhoneRegion
+	}
+	return ""
 }
 
 // ExportPersonResponse returns the export as it begins.
@@ -1331,11 +1486,405 @@ func (x *GetExportResponse) GetData() []byte {
 	return nil
 }
 
+// ErasureProposal is a person whom an org says to forget.
+type ErasureProposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Made up; says nothing of the person.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The org.
+	Connection string `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Lead or Contact.
+	Object string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	// 18-character id of the record whose Individual says so.
+	RecordId string `protobuf:"bytes,5,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// When the org was first heard to say so.
+	ProposedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=proposed_at,json=proposedAt,proto3" json:"proposed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasureProposal) Reset() {
+	*x = ErasureProposal{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasureProposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasureProposal) ProtoMessage() {}
+
+func (x *ErasureProposal) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasureProposal.ProtoReflect.Descriptor instead.
+func (*ErasureProposal) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ErasureProposal) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
+func (x *ErasureProposal) GetProposedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProposedAt
+	}
+	return nil
+}
+
+// ListErasureProposalsRequest names a workspace.
+type ListErasureProposalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace     string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasureProposalsRequest) Reset() {
+	*x = ListErasureProposalsRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasureProposalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasureProposalsRequest) ProtoMessage() {}
+
+func (x *ListErasureProposalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasureProposalsRequest.ProtoReflect.Descriptor instead.
+func (*ListErasureProposalsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListErasureProposalsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+// ListErasureProposalsResponse lists what is to be decided on, at most 1,000.
+type ListErasureProposalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Proposals     []*ErasureProposal `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListErasureProposalsResponse) Reset() {
+	*x = ListErasureProposalsResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListErasureProposalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListErasureProposalsResponse) ProtoMessage() {}
+
+func (x *ListErasureProposalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListErasureProposalsResponse.ProtoReflect.Descriptor instead.
+func (*ListErasureProposalsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListErasureProposalsResponse) GetProposals() []*ErasureProposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+// ConfirmErasureProposalRequest names a proposal.
+type ConfirmErasureProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Its id.
+	ProposalId string `protobuf:"bytes,2,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	// Must be true: an erasure cannot be undone.
+	Confirm bool `protobuf:"varint,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// See StartErasureRequest.
+	BlankRows     bool `protobuf:"varint,4,opt,name=blank_rows,json=blankRows,proto3" json:"blank_rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmErasureProposalRequest) Reset() {
+	*x = ConfirmErasureProposalRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmErasureProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmErasureProposalRequest) ProtoMessage() {}
+
+func (x *ConfirmErasureProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmErasureProposalRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmErasureProposalRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ConfirmErasureProposalRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ConfirmErasureProposalRequest) GetProposalId() string {
+	if x != nil {
+		return x.ProposalId
+	}
+	return ""
+}
+
+func (x *ConfirmErasureProposalRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+func (x *ConfirmErasureProposalRequest) GetBlankRows() bool {
+	if x != nil {
+		return x.BlankRows
+	}
+	return false
+}
+
+// ConfirmErasureProposalResponse returns the erasure as it begins.
+type ConfirmErasureProposalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Running. It is about the one address or number under which the person was found; erase others by StartErasure.
+	Erasure       *Erasure `protobuf:"bytes,1,opt,name=erasure,proto3" json:"erasure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmErasureProposalResponse) Reset() {
+	*x = ConfirmErasureProposalResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmErasureProposalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmErasureProposalResponse) ProtoMessage() {}
+
+func (x *ConfirmErasureProposalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmErasureProposalResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmErasureProposalResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ConfirmErasureProposalResponse) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+// DismissErasureProposalRequest names a proposal.
+type DismissErasureProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Its id.
+	ProposalId    string `protobuf:"bytes,2,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissErasureProposalRequest) Reset() {
+	*x = DismissErasureProposalRequest{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissErasureProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissErasureProposalRequest) ProtoMessage() {}
+
+func (x *DismissErasureProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissErasureProposalRequest.ProtoReflect.Descriptor instead.
+func (*DismissErasureProposalRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DismissErasureProposalRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *DismissErasureProposalRequest) GetProposalId() string {
+	if x != nil {
+		return x.ProposalId
+	}
+	return ""
+}
+
+// DismissErasureProposalResponse is empty.
+type DismissErasureProposalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissErasureProposalResponse) Reset() {
+	*x = DismissErasureProposalResponse{}
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissErasureProposalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissErasureProposalResponse) ProtoMessage() {}
+
+func (x *DismissErasureProposalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_privacy_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissErasureProposalResponse.ProtoReflect.Descriptor instead.
+func (*DismissErasureProposalResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_privacy_proto_rawDescGZIP(), []int{24}
+}
+
 var File_throughline_config_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x03\n" +
+	"#throughline/config/v1/privacy.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x05\n" +
 	"\aErasure\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12<\n" +
@@ -1348,7 +1897,11 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\tlifted_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\x12\x1d\n" +
 	"\n" +
 	"blank_rows\x18\n" +
-	" \x01(\bR\tblankRows\"\x86\x02\n" +
+	" \x01(\bR\tblankRows\x12\x16\n" +
+	"\x06phones\x18A \x01(\x05R\x06phones\x127\n" +
+	"\ttarget_at\x18B \x01(\v2\x1a.google.protobuf.TimestampR\btargetAt\x121\n" +
+	"\x06due_at\x18C \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12B\n" +
+	"\bprogress\x18D \x01(\x0e2&.throughline.config.v1.ErasureProgressR\bprogress\"\x86\x02\n" +
 	"\x12ErasureCertificate\x12?\n" +
 	"\aremoved\x18\x01 \x03(\v2%.throughline.config.v1.ErasureRemovedR\aremoved\x12E\n" +
 	"\tremaining\x18\x02 \x03(\v2'.throughline.config.v1.ErasureRemainingR\tremaining\x12>\n" +
@@ -1370,13 +1923,17 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\trecord_id\x18\x03 \x01(\tR\brecordId\x129\n" +
 	"\n" +
 	"written_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\twrittenAt\x12&\n" +
-	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xa8\x01\n" +
+	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xf2\x02\n" +
 	"\x13StartErasureRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
 	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
 	"\n" +
-	"blank_rows\x18\x04 \x01(\bR\tblankRows\"P\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"P\n" +
 	"\x14StartErasureResponse\x128\n" +
 	"\aerasure\x18\x01 \x01(\v2\x1e.throughline.config.v1.ErasureR\aerasure\"b\n" +
 	"\x11GetErasureRequest\x12%\n" +
@@ -1393,11 +1950,15 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"z\n" +
 	"\x14ListErasuresResponse\x12:\n" +
 	"\berasures\x18\x01 \x03(\v2\x1e.throughline.config.v1.ErasureR\berasures\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd6\x02\n" +
 	"\x16LiftSuppressionRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\bR\aconfirm\"j\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"j\n" +
 	"\x17LiftSuppressionResponse\x12\x16\n" +
 	"\x06lifted\x18\x01 \x01(\x05R\x06lifted\x127\n" +
 	"\tlifted_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bliftedAt\"\xdb\x02\n" +
@@ -1410,10 +1971,14 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\bready_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\areadyAt\x129\n" +
 	"\n" +
 	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
-	"\x04size\x18\b \x01(\x03R\x04size\"o\n" +
+	"\x04size\x18\b \x01(\x03R\x04size\"\xb9\x02\n" +
 	"\x13ExportPersonRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x121\n" +
-	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\"M\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
+	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12(\n" +
+	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
+	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"M\n" +
 	"\x14ExportPersonResponse\x125\n" +
 	"\x06export\x18\x01 \x01(\v2\x1d.throughline.config.v1.ExportR\x06export\"\x80\x01\n" +
 	"\x10GetExportRequest\x12%\n" +
@@ -1422,20 +1987,58 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\"^\n" +
 	"\x11GetExportResponse\x125\n" +
 	"\x06export\x18\x01 \x01(\v2\x1d.throughline.config.v1.ExportR\x06export\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*i\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xd1\x01\n" +
+	"\x0fErasureProposal\x12\x1c\n" +
+	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x03 \x01(\tR\n" +
+	"connection\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x1b\n" +
+	"\trecord_id\x18\x05 \x01(\tR\brecordId\x12;\n" +
+	"\vproposed_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"proposedAt\"D\n" +
+	"\x1bListErasureProposalsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\"d\n" +
+	"\x1cListErasureProposalsResponse\x12D\n" +
+	"\tproposals\x18\x01 \x03(\v2&.throughline.config.v1.ErasureProposalR\tproposals\"\xa9\x01\n" +
+	"\x1dConfirmErasureProposalRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12(\n" +
+	"\vproposal_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"proposalId\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
+	"\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\"Z\n" +
+	"\x1eConfirmErasureProposalResponse\x128\n" +
+	"\aerasure\x18\x01 \x01(\v2\x1e.throughline.config.v1.ErasureR\aerasure\"p\n" +
+	"\x1dDismissErasureProposalRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12(\n" +
+	"\vproposal_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"proposalId\" \n" +
+	"\x1eDismissErasureProposalResponse*i\n" +
 	"\rErasureStatus\x12\x1e\n" +
 	"\x1aERASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERASURE_STATUS_RUNNING\x10\x01\x12\x1c\n" +
-	"\x18ERASURE_STATUS_COMPLETED\x10\x02*a\n" +
+	"\x18ERASURE_STATUS_COMPLETED\x10\x02*\xc8\x01\n" +
+	"\x0fErasureProgress\x12 \n" +
+	"\x1cERASURE_PROGRESS_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18ERASURE_PROGRESS_ON_TIME\x10\x01\x12\x19\n" +
+	"\x15ERASURE_PROGRESS_LATE\x10\x02\x12\x1c\n" +
+	"\x18ERASURE_PROGRESS_OVERDUE\x10\x03\x12\x19\n" +
+	"\x15ERASURE_PROGRESS_DONE\x10\x04\x12!\n" +
+	"\x1dERASURE_PROGRESS_DONE_OVERDUE\x10\x05*a\n" +
 	"\fExportStatus\x12\x1d\n" +
 	"\x19EXPORT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EXPORT_STATUS_RUNNING\x10\x01\x12\x17\n" +
-	"\x13EXPORT_STATUS_READY\x10\x022\x80\x05\n" +
+	"\x13EXPORT_STATUS_READY\x10\x022\x91\b\n" +
 	"\x0ePrivacyService\x12g\n" +
 	"\fStartErasure\x12*.throughline.config.v1.StartErasureRequest\x1a+.throughline.config.v1.StartErasureResponse\x12a\n" +
 	"\n" +
 	"GetErasure\x12(.throughline.config.v1.GetErasureRequest\x1a).throughline.config.v1.GetErasureResponse\x12g\n" +
-	"\fListErasures\x12*.throughline.config.v1.ListErasuresRequest\x1a+.throughline.config.v1.ListErasuresResponse\x12p\n" +
+	"\fListErasures\x12*.throughline.config.v1.ListErasuresRequest\x1a+.throughline.config.v1.ListErasuresResponse\x12\x7f\n" +
+	"\x14ListErasureProposals\x122.throughline.config.v1.ListErasureProposalsRequest\x1a3.throughline.config.v1.ListErasureProposalsResponse\x12\x85\x01\n" +
+	"\x16ConfirmErasureProposal\x124.throughline.config.v1.ConfirmErasureProposalRequest\x1a5.throughline.config.v1.ConfirmErasureProposalResponse\x12\x85\x01\n" +
+	"\x16DismissErasureProposal\x124.throughline.config.v1.DismissErasureProposalRequest\x1a5.throughline.config.v1.DismissErasureProposalResponse\x12p\n" +
 	"\x0fLiftSuppression\x12-.throughline.config.v1.LiftSuppressionRequest\x1a..throughline.config.v1.LiftSuppressionResponse\x12g\n" +
 	"\fExportPerson\x12*.throughline.config.v1.ExportPersonRequest\x1a+.throughline.config.v1.ExportPersonResponse\x12^\n" +
 	"\tGetExport\x12'.throughline.config.v1.GetExportRequest\x1a(.throughline.config.v1.GetExportResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
@@ -1452,69 +2055,89 @@ func file_throughline_config_v1_privacy_proto_rawDescGZIP() []byte {
 	return file_throughline_config_v1_privacy_proto_rawDescData
 }
 
-var file_throughline_config_v1_privacy_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_throughline_config_v1_privacy_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_throughline_config_v1_privacy_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_throughline_config_v1_privacy_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_throughline_config_v1_privacy_proto_goTypes = []any{
-	(ErasureStatus)(0),              // 0: throughline.config.v1.ErasureStatus
-	(ExportStatus)(0),               // 1: throughline.config.v1.ExportStatus
-	(*Erasure)(nil),                 // 2: throughline.config.v1.Erasure
-	(*ErasureCertificate)(nil),      // 3: throughline.config.v1.ErasureCertificate
-	(*ErasureRemoved)(nil),          // 4: throughline.config.v1.ErasureRemoved
-	(*ErasureRemaining)(nil),        // 5: throughline.config.v1.ErasureRemaining
-	(*ErasureRecord)(nil),           // 6: throughline.config.v1.ErasureRecord
-	(*StartErasureRequest)(nil),     // 7: throughline.config.v1.StartErasureRequest
-	(*StartErasureResponse)(nil),    // 8: throughline.config.v1.StartErasureResponse
-	(*GetErasureRequest)(nil),       // 9: throughline.config.v1.GetErasureRequest
-	(*GetErasureResponse)(nil),      // 10: throughline.config.v1.GetErasureResponse
-	(*ListErasuresRequest)(nil),     // 11: throughline.config.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),    // 12: throughline.config.v1.ListErasuresResponse
-	(*LiftSuppressionRequest)(nil),  // 13: throughline.config.v1.LiftSuppressionRequest
-	(*LiftSuppressionResponse)(nil), // 14: throughline.config.v1.LiftSuppressionResponse
-	(*Export)(nil),                  // 15: throughline.config.v1.Export
-	(*ExportPersonRequest)(nil),     // 16: throughline.config.v1.ExportPersonRequest
-	(*ExportPersonResponse)(nil),    // 17: throughline.config.v1.ExportPersonResponse
-	(*GetExportRequest)(nil),        // 18: throughline.config.v1.GetExportRequest
-	(*GetExportResponse)(nil),       // 19: throughline.config.v1.GetExportResponse
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(ErasureStatus)(0),                     // 0: throughline.config.v1.ErasureStatus
+	(ErasureProgress)(0),                   // 1: throughline.config.v1.ErasureProgress
+	(ExportStatus)(0),                      // 2: throughline.config.v1.ExportStatus
+	(*Erasure)(nil),                        // 3: throughline.config.v1.Erasure
+	(*ErasureCertificate)(nil),             // 4: throughline.config.v1.ErasureCertificate
+	(*ErasureRemoved)(nil),                 // 5: throughline.config.v1.ErasureRemoved
+	(*ErasureRemaining)(nil),               // 6: throughline.config.v1.ErasureRemaining
+	(*ErasureRecord)(nil),                  // 7: throughline.config.v1.ErasureRecord
+	(*StartErasureRequest)(nil),            // 8: throughline.config.v1.StartErasureRequest
+	(*StartErasureResponse)(nil),           // 9: throughline.config.v1.StartErasureResponse
+	(*GetErasureRequest)(nil),              // 10: throughline.config.v1.GetErasureRequest
+	(*GetErasureResponse)(nil),             // 11: throughline.config.v1.GetErasureResponse
+	(*ListErasuresRequest)(nil),            // 12: throughline.config.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),           // 13: throughline.config.v1.ListErasuresResponse
+	(*LiftSuppressionRequest)(nil),         // 14: throughline.config.v1.LiftSuppressionRequest
+	(*LiftSuppressionResponse)(nil),        // 15: throughline.config.v1.LiftSuppressionResponse
+	(*Export)(nil),                         // 16: throughline.config.v1.Export
+	(*ExportPersonRequest)(nil),            // 17: throughline.config.v1.ExportPersonRequest
+	(*ExportPersonResponse)(nil),           // 18: throughline.config.v1.ExportPersonResponse
+	(*GetExportRequest)(nil),               // 19: throughline.config.v1.GetExportRequest
+	(*GetExportResponse)(nil),              // 20: throughline.config.v1.GetExportResponse
+	(*ErasureProposal)(nil),                // 21: throughline.config.v1.ErasureProposal
+	(*ListErasureProposalsRequest)(nil),    // 22: throughline.config.v1.ListErasureProposalsRequest
+	(*ListErasureProposalsResponse)(nil),   // 23: throughline.config.v1.ListErasureProposalsResponse
+	(*ConfirmErasureProposalRequest)(nil),  // 24: throughline.config.v1.ConfirmErasureProposalRequest
+	(*ConfirmErasureProposalResponse)(nil), // 25: throughline.config.v1.ConfirmErasureProposalResponse
+	(*DismissErasureProposalRequest)(nil),  // 26: throughline.config.v1.DismissErasureProposalRequest
+	(*DismissErasureProposalResponse)(nil), // 27: throughline.config.v1.DismissErasureProposalResponse
+	(*timestamppb.Timestamp)(nil),          // 28: google.protobuf.Timestamp
 }
 var file_throughline_config_v1_privacy_proto_depIdxs = []int32{
 	0,  // 0: throughline.config.v1.Erasure.status:type_name -> throughline.config.v1.ErasureStatus
-	20, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
-	20, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
-	3,  // 3: throughline.config.v1.Erasure.certificate:type_name -> throughline.config.v1.ErasureCertificate
-	20, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: throughline.config.v1.ErasureCertificate.removed:type_name -> throughline.config.v1.ErasureRemoved
-	5,  // 6: throughline.config.v1.ErasureCertificate.remaining:type_name -> throughline.config.v1.ErasureRemaining
-	6,  // 7: throughline.config.v1.ErasureCertificate.records:type_name -> throughline.config.v1.ErasureRecord
-	20, // 8: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
-	20, // 9: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
-	2,  // 10: throughline.config.v1.StartErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
-	2,  // 11: throughline.config.v1.GetErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
-	2,  // 12: throughline.config.v1.ListErasuresResponse.erasures:type_name -> throughline.config.v1.Erasure
-	20, // 13: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
-	1,  // 14: throughline.config.v1.Export.status:type_name -> throughline.config.v1.ExportStatus
-	20, // 15: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
-	20, // 16: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
-	20, // 17: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
-	15, // 18: throughline.config.v1.ExportPersonResponse.export:type_name -> throughline.config.v1.Export
-	15, // 19: throughline.config.v1.GetExportResponse.export:type_name -> throughline.config.v1.Export
-	7,  // 20: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
-	9,  // 21: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
-	11, // 22: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
-	13, // 23: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
-	16, // 24: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
-	18, // 25: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
-	8,  // 26: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
-	10, // 27: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
-	12, // 28: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
-	14, // 29: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
-	17, // 30: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
-	19, // 31: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
-	26, // [26:32] is the sub-list for method output_type
-	20, // [20:26] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	28, // 1: throughline.config.v1.Erasure.requested_at:type_name -> google.protobuf.Timestamp
+	28, // 2: throughline.config.v1.Erasure.completed_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: throughline.config.v1.Erasure.certificate:type_name -> throughline.config.v1.ErasureCertificate
+	28, // 4: throughline.config.v1.Erasure.lifted_at:type_name -> google.protobuf.Timestamp
+	28, // 5: throughline.config.v1.Erasure.target_at:type_name -> google.protobuf.Timestamp
+	28, // 6: throughline.config.v1.Erasure.due_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: throughline.config.v1.Erasure.progress:type_name -> throughline.config.v1.ErasureProgress
+	5,  // 8: throughline.config.v1.ErasureCertificate.removed:type_name -> throughline.config.v1.ErasureRemoved
+	6,  // 9: throughline.config.v1.ErasureCertificate.remaining:type_name -> throughline.config.v1.ErasureRemaining
+	7,  // 10: throughline.config.v1.ErasureCertificate.records:type_name -> throughline.config.v1.ErasureRecord
+	28, // 11: throughline.config.v1.ErasureRemaining.until:type_name -> google.protobuf.Timestamp
+	28, // 12: throughline.config.v1.ErasureRecord.written_at:type_name -> google.protobuf.Timestamp
+	3,  // 13: throughline.config.v1.StartErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
+	3,  // 14: throughline.config.v1.GetErasureResponse.erasure:type_name -> throughline.config.v1.Erasure
+	3,  // 15: throughline.config.v1.ListErasuresResponse.erasures:type_name -> throughline.config.v1.Erasure
+	28, // 16: throughline.config.v1.LiftSuppressionResponse.lifted_at:type_name -> google.protobuf.Timestamp
+	2,  // 17: throughline.config.v1.Export.status:type_name -> throughline.config.v1.ExportStatus
+	28, // 18: throughline.config.v1.Export.requested_at:type_name -> google.protobuf.Timestamp
+	28, // 19: throughline.config.v1.Export.ready_at:type_name -> google.protobuf.Timestamp
+	28, // 20: throughline.config.v1.Export.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 21: throughline.config.v1.ExportPersonResponse.export:type_name -> throughline.config.v1.Export
+	16, // 22: throughline.config.v1.GetExportResponse.export:type_name -> throughline.config.v1.Export
+	28, // 23: throughline.config.v1.ErasureProposal.proposed_at:type_name -> google.protobuf.Timestamp
+	21, // 24: throughline.config.v1.ListErasureProposalsResponse.proposals:type_name -> throughline.config.v1.ErasureProposal
+	3,  // 25: throughline.config.v1.ConfirmErasureProposalResponse.erasure:type_name -> throughline.config.v1.Erasure
+	8,  // 26: throughline.config.v1.PrivacyService.StartErasure:input_type -> throughline.config.v1.StartErasureRequest
+	10, // 27: throughline.config.v1.PrivacyService.GetErasure:input_type -> throughline.config.v1.GetErasureRequest
+	12, // 28: throughline.config.v1.PrivacyService.ListErasures:input_type -> throughline.config.v1.ListErasuresRequest
+	22, // 29: throughline.config.v1.PrivacyService.ListErasureProposals:input_type -> throughline.config.v1.ListErasureProposalsRequest
+	24, // 30: throughline.config.v1.PrivacyService.ConfirmErasureProposal:input_type -> throughline.config.v1.ConfirmErasureProposalRequest
+	26, // 31: throughline.config.v1.PrivacyService.DismissErasureProposal:input_type -> throughline.config.v1.DismissErasureProposalRequest
+	14, // 32: throughline.config.v1.PrivacyService.LiftSuppression:input_type -> throughline.config.v1.LiftSuppressionRequest
+	17, // 33: throughline.config.v1.PrivacyService.ExportPerson:input_type -> throughline.config.v1.ExportPersonRequest
+	19, // 34: throughline.config.v1.PrivacyService.GetExport:input_type -> throughline.config.v1.GetExportRequest
+	9,  // 35: throughline.config.v1.PrivacyService.StartErasure:output_type -> throughline.config.v1.StartErasureResponse
+	11, // 36: throughline.config.v1.PrivacyService.GetErasure:output_type -> throughline.config.v1.GetErasureResponse
+	13, // 37: throughline.config.v1.PrivacyService.ListErasures:output_type -> throughline.config.v1.ListErasuresResponse
+	23, // 38: throughline.config.v1.PrivacyService.ListErasureProposals:output_type -> throughline.config.v1.ListErasureProposalsResponse
+	25, // 39: throughline.config.v1.PrivacyService.ConfirmErasureProposal:output_type -> throughline.config.v1.ConfirmErasureProposalResponse
+	27, // 40: throughline.config.v1.PrivacyService.DismissErasureProposal:output_type -> throughline.config.v1.DismissErasureProposalResponse
+	15, // 41: throughline.config.v1.PrivacyService.LiftSuppression:output_type -> throughline.config.v1.LiftSuppressionResponse
+	18, // 42: throughline.config.v1.PrivacyService.ExportPerson:output_type -> throughline.config.v1.ExportPersonResponse
+	20, // 43: throughline.config.v1.PrivacyService.GetExport:output_type -> throughline.config.v1.GetExportResponse
+	35, // [35:44] is the sub-list for method output_type
+	26, // [26:35] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_privacy_proto_init() }
@@ -1527,8 +2150,8 @@ func file_throughline_config_v1_privacy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_privacy_proto_rawDesc), len(file_throughline_config_v1_privacy_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,20 +22,24 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PrivacyService_StartErasure_FullMethodName    = "/throughline.config.v1.PrivacyService/StartErasure"
-	PrivacyService_GetErasure_FullMethodName      = "/throughline.config.v1.PrivacyService/GetErasure"
-	PrivacyService_ListErasures_FullMethodName    = "/throughline.config.v1.PrivacyService/ListErasures"
-	PrivacyService_LiftSuppression_FullMethodName = "/throughline.config.v1.PrivacyService/LiftSuppression"
-	PrivacyService_ExportPerson_FullMethodName    = "/throughline.config.v1.PrivacyService/ExportPerson"
-	PrivacyService_GetExport_FullMethodName       = "/throughline.config.v1.PrivacyService/GetExport"
+	PrivacyService_StartErasure_FullMethodName           = "/throughline.config.v1.PrivacyService/StartErasure"
+	PrivacyService_GetErasure_FullMethodName             = "/throughline.config.v1.PrivacyService/GetErasure"
+	PrivacyService_ListErasures_FullMethodName           = "/throughline.config.v1.PrivacyService/ListErasures"
+	PrivacyService_ListErasureProposals_FullMethodName   = "/throughline.config.v1.PrivacyService/ListErasureProposals"
+	PrivacyService_ConfirmErasureProposal_FullMethodName = "/throughline.config.v1.PrivacyService/ConfirmErasureProposal"
+	PrivacyService_DismissErasureProposal_FullMethodName = "/throughline.config.v1.PrivacyService/DismissErasureProposal"
+	PrivacyService_LiftSuppression_FullMethodName        = "/throughline.config.v1.PrivacyService/LiftSuppression"
+	PrivacyService_ExportPerson_FullMethodName           = "/throughline.config.v1.PrivacyService/ExportPerson"
+	PrivacyService_GetExport_FullMethodName              = "/throughline.config.v1.PrivacyService/GetExport"
 )
 
 // PrivacyServiceClient is the client API for PrivacyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses, the only
-// thing by which the stream tells them apart. Errors: INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED,
+// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses and phone numbers,
+// by which the stream tells them apart; one request may name several of both, of one person. Errors: INVALID_ARGUMENT, NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED,
 // FAILED_PRECONDITION (a legal hold, or nothing to lift), RESOURCE_EXHAUSTED (too many suppressed people).
 type PrivacyServiceClient interface {
 	// StartErasure suppresses a person at once and erases what is held of them. It may be repeated: one that is under way for
@@ -45,6 +49,13 @@ type PrivacyServiceClient interface {
 	GetErasure(ctx context.Context, in *GetErasureRequest, opts ...grpc.CallOption) (*GetErasureResponse, error)
 	// ListErasures reads a workspace's, newest first, without the records of their certificates.
 	ListErasures(ctx context.Context, in *ListErasuresRequest, opts ...grpc.CallOption) (*ListErasuresResponse, error)
+	// ListErasureProposals reads whom a Salesforce org says to forget (Individual.ShouldForget), oldest first. Nobody is erased by
+	// that alone.
+	ListErasureProposals(ctx context.Context, in *ListErasureProposalsRequest, opts ...grpc.CallOption) (*ListErasureProposalsResponse, error)
+	// ConfirmErasureProposal starts the erasure that is proposed.
+	ConfirmErasureProposal(ctx context.Context, in *ConfirmErasureProposalRequest, opts ...grpc.CallOption) (*ConfirmErasureProposalResponse, error)
+	// DismissErasureProposal ends a proposal without an erasure. It comes again after 30 days if the org still says so.
+	DismissErasureProposal(ctx context.Context, in *DismissErasureProposalRequest, opts ...grpc.CallOption) (*DismissErasureProposalResponse, error)
 	// LiftSuppression lets later events of a person in again. What happened before stays erased, also when it is replayed.
 	LiftSuppression(ctx context.Context, in *LiftSuppressionRequest, opts ...grpc.CallOption) (*LiftSuppressionResponse, error)
 	// ExportPerson begins to gather everything that is held of a person.
@@ -91,6 +102,36 @@ func (c *privacyServiceClient) ListErasures(ctx context.Context, in *ListErasure
 	return out, nil
 }
 
+func (c *privacyServiceClient) ListErasureProposals(ctx context.Context, in *ListErasureProposalsRequest, opts ...grpc.CallOption) (*ListErasureProposalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListErasureProposalsResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_ListErasureProposals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *privacyServiceClient) ConfirmErasureProposal(ctx context.Context, in *ConfirmErasureProposalRequest, opts ...grpc.CallOption) (*ConfirmErasureProposalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmErasureProposalResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_ConfirmErasureProposal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *privacyServiceClient) DismissErasureProposal(ctx context.Context, in *DismissErasureProposalRequest, opts ...grpc.CallOption) (*DismissErasureProposalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DismissErasureProposalResponse)
+	err := c.cc.Invoke(ctx, PrivacyService_DismissErasureProposal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *privacyServiceClient) LiftSuppression(ctx context.Context, in *LiftSuppressionRequest, opts ...grpc.CallOption) (*LiftSuppressionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LiftSuppressionResponse)
@@ -125,8 +166,9 @@ func (c *privacyServiceClient) GetExport(ctx context.Context, in *GetExportReque
 // All implementations must embed UnimplementedPrivacyServiceServer
 // for forward compatibility.
 //
-// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses, the only
-// thing by which the stream tells them apart. Errors: INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED,
+// PrivacyService erases people and exports what is held of them. People are named by their e-mail addresses and phone numbers,
+// by which the stream tells them apart; one request may name several of both, of one person. Errors: INVALID_ARGUMENT, NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED,
 // FAILED_PRECONDITION (a legal hold, or nothing to lift), RESOURCE_EXHAUSTED (too many suppressed people).
 type PrivacyServiceServer interface {
 	// StartErasure suppresses a person at once and erases what is held of them. It may be repeated: one that is under way for
@@ -136,6 +178,13 @@ type PrivacyServiceServer interface {
 	GetErasure(context.Context, *GetErasureRequest) (*GetErasureResponse, error)
 	// ListErasures reads a workspace's, newest first, without the records of their certificates.
 	ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error)
+	// ListErasureProposals reads whom a Salesforce org says to forget (Individual.ShouldForget), oldest first. Nobody is erased by
+	// that alone.
+	ListErasureProposals(context.Context, *ListErasureProposalsRequest) (*ListErasureProposalsResponse, error)
+	// ConfirmErasureProposal starts the erasure that is proposed.
+	ConfirmErasureProposal(context.Context, *ConfirmErasureProposalRequest) (*ConfirmErasureProposalResponse, error)
+	// DismissErasureProposal ends a proposal without an erasure. It comes again after 30 days if the org still says so.
+	DismissErasureProposal(context.Context, *DismissErasureProposalRequest) (*DismissErasureProposalResponse, error)
 	// LiftSuppression lets later events of a person in again. What happened before stays erased, also when it is replayed.
 	LiftSuppression(context.Context, *LiftSuppressionRequest) (*LiftSuppressionResponse, error)
 	// ExportPerson begins to gather everything that is held of a person.
@@ -160,6 +209,15 @@ func (UnimplementedPrivacyServiceServer) GetErasure(context.Context, *GetErasure
 }
 func (UnimplementedPrivacyServiceServer) ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListErasures not implemented")
+}
+func (UnimplementedPrivacyServiceServer) ListErasureProposals(context.Context, *ListErasureProposalsRequest) (*ListErasureProposalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListErasureProposals not implemented")
+}
+func (UnimplementedPrivacyServiceServer) ConfirmErasureProposal(context.Context, *ConfirmErasureProposalRequest) (*ConfirmErasureProposalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmErasureProposal not implemented")
+}
+func (UnimplementedPrivacyServiceServer) DismissErasureProposal(context.Context, *DismissErasureProposalRequest) (*DismissErasureProposalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DismissErasureProposal not implemented")
 }
 func (UnimplementedPrivacyServiceServer) LiftSuppression(context.Context, *LiftSuppressionRequest) (*LiftSuppressionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LiftSuppression not implemented")
@@ -245,6 +303,60 @@ func _PrivacyService_ListErasures_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PrivacyService_ListErasureProposals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListErasureProposalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).ListErasureProposals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_ListErasureProposals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).ListErasureProposals(ctx, req.(*ListErasureProposalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrivacyService_ConfirmErasureProposal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmErasureProposalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).ConfirmErasureProposal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_ConfirmErasureProposal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).ConfirmErasureProposal(ctx, req.(*ConfirmErasureProposalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrivacyService_DismissErasureProposal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DismissErasureProposalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrivacyServiceServer).DismissErasureProposal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrivacyService_DismissErasureProposal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrivacyServiceServer).DismissErasureProposal(ctx, req.(*DismissErasureProposalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PrivacyService_LiftSuppression_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LiftSuppressionRequest)
 	if err := dec(in); err != nil {
@@ -317,6 +429,18 @@ var PrivacyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListErasures",
 			Handler:    _PrivacyService_ListErasures_Handler,
+		},
+		{
+			MethodName: "ListErasureProposals",
+			Handler:    _PrivacyService_ListErasureProposals_Handler,
+		},
+		{
+			MethodName: "ConfirmErasureProposal",
+			Handler:    _PrivacyService_ConfirmErasureProposal_Handler,
+		},
+		{
+			MethodName: "DismissErasureProposal",
+			Handler:    _PrivacyService_DismissErasureProposal_Handler,
 		},
 		{
 			MethodName: "LiftSuppression",

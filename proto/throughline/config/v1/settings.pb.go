@@ -680,6 +680,8 @@ type Workspace struct {
 	ZoneRule ZoneRule `protobuf:"varint,11,opt,name=zone_rule,json=zoneRule,proto3,enum=throughline.config.v1.ZoneRule" json:"zone_rule,omitempty"`
 	// How long things are kept, where it is to be shorter than the installation keeps them (XC-30).
 	Retention *RetentionSettings `protobuf:"bytes,20,opt,name=retention,proto3" json:"retention,omitempty"`
+	// What people told Salesforce about their data (XC-32); absent: it is honoured for views.
+	Preferences *PreferenceSettings `protobuf:"bytes,65,opt,name=preferences,proto3" json:"preferences,omitempty"`
 	// Output only: what it has subscribed to, by source and time (LOOM-1). PlanService sets it.
 	Plans []*Plan `protobuf:"bytes,30,rep,name=plans,proto3" json:"plans,omitempty"`
 	// Output only, in snapshots: when which source's Salesforce integration was not or will not be included.
@@ -806,6 +808,13 @@ func (x *Workspace) GetRetention() *RetentionSettings {
 	return nil
 }
 
+func (x *Workspace) GetPreferences() *PreferenceSettings {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
 func (x *Workspace) GetPlans() []*Plan {
 	if x != nil {
 		return x.Plans
@@ -834,14 +843,73 @@ func (x *Workspace) GetAccessCheck() AccessCheck {
 	return AccessCheck_ACCESS_CHECK_UNSPECIFIED
 }
 
-// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30).
+// PreferenceSettings says how far the privacy records of Salesforce (Individual) are honoured: who opted out of tracking or
+// processing, or is to be forgotten, is not written about. A Lead and a Contact of one person count together: the stricter wins.
+type PreferenceSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Do not ask for privacy records at all. Default false: they are honoured.
+	Ignore bool `protobuf:"varint,1,opt,name=ignore,proto3" json:"ignore,omitempty"`
+	// The kinds of sources they apply to; empty: video and document. Calls and registrations, which a contract may need, are
+	// exempt unless they are named.
+	Sources       []string `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreferenceSettings) Reset() {
+	*x = PreferenceSettings{}
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreferenceSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreferenceSettings) ProtoMessage() {}
+
+func (x *PreferenceSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreferenceSettings.ProtoReflect.Descriptor instead.
+func (*PreferenceSettings) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PreferenceSettings) GetIgnore() bool {
+	if x != nil {
+		return x.Ignore
+	}
+	return false
+}
+
+func (x *PreferenceSettings) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// RetentionSettings may shorten what the installation keeps, never lengthen it (XC-30). Topics are shared by workspaces: only the
+// installation shortens those, for all.
 type RetentionSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rows of the run log. At least 1 hour; absent: the installation's, 90 days by default.
 	RunLog *durationpb.Duration `protobuf:"bytes,1,opt,name=run_log,json=runLog,proto3" json:"run_log,omitempty"`
 	// Counts of the run log, per hour. At least as long as run_log; absent: the installation's, 13 months by default.
 	RunLogCounts *durationpb.Duration `protobuf:"bytes,2,opt,name=run_log_counts,json=runLogCounts,proto3" json:"run_log_counts,omitempty"`
-	// A legal hold: nothing of the run log is deleted for its age, and nobody is erased, until it is taken back.
+	// A legal hold: nothing of the run log, the audit log and the history of settings is deleted for its age, nobody is erased and no
+	// key destroyed, until it is taken back.
 	LegalHold     bool `protobuf:"varint,3,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -849,7 +917,7 @@ type RetentionSettings struct {
 
 func (x *RetentionSettings) Reset() {
 	*x = RetentionSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +929,7 @@ func (x *RetentionSettings) String() string {
 func (*RetentionSettings) ProtoMessage() {}
 
 func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[1]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +942,7 @@ func (x *RetentionSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetentionSettings.ProtoReflect.Descriptor instead.
 func (*RetentionSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RetentionSettings) GetRunLog() *durationpb.Duration {
@@ -913,7 +981,7 @@ type Suppression struct {
 
 func (x *Suppression) Reset() {
 	*x = Suppression{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +993,7 @@ func (x *Suppression) String() string {
 func (*Suppression) ProtoMessage() {}
 
 func (x *Suppression) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[2]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1006,7 @@ func (x *Suppression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
 func (*Suppression) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Suppression) GetPersonKey() string {
@@ -981,7 +1049,7 @@ type VisitSettings struct {
 
 func (x *VisitSettings) Reset() {
 	*x = VisitSettings{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1061,7 @@ func (x *VisitSettings) String() string {
 func (*VisitSettings) ProtoMessage() {}
 
 func (x *VisitSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[3]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1074,7 @@ func (x *VisitSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VisitSettings.ProtoReflect.Descriptor instead.
 func (*VisitSettings) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *VisitSettings) GetSilence() *durationpb.Duration {
@@ -1072,7 +1140,7 @@ type MatchPolicy struct {
 
 func (x *MatchPolicy) Reset() {
 	*x = MatchPolicy{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1152,7 @@ func (x *MatchPolicy) String() string {
 func (*MatchPolicy) ProtoMessage() {}
 
 func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[4]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1165,7 @@ func (x *MatchPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MatchPolicy.ProtoReflect.Descriptor instead.
 func (*MatchPolicy) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MatchPolicy) GetName() string {
@@ -1215,7 +1283,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1295,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[5]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1308,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Connection) GetWorkspace() string {
@@ -1437,7 +1505,7 @@ type BudgetShares struct {
 
 func (x *BudgetShares) Reset() {
 	*x = BudgetShares{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1517,7 @@ func (x *BudgetShares) String() string {
 func (*BudgetShares) ProtoMessage() {}
 
 func (x *BudgetShares) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[6]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1530,7 @@ func (x *BudgetShares) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetShares.ProtoReflect.Descriptor instead.
 func (*BudgetShares) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BudgetShares) GetInteractivePercent() int32 {
@@ -1509,7 +1577,7 @@ type Org struct {
 
 func (x *Org) Reset() {
 	*x = Org{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1589,7 @@ func (x *Org) String() string {
 func (*Org) ProtoMessage() {}
 
 func (x *Org) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[7]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1602,7 @@ func (x *Org) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Org.ProtoReflect.Descriptor instead.
 func (*Org) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Org) GetId() string {
@@ -1599,7 +1667,7 @@ type FormerZone struct {
 
 func (x *FormerZone) Reset() {
 	*x = FormerZone{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1679,7 @@ func (x *FormerZone) String() string {
 func (*FormerZone) ProtoMessage() {}
 
 func (x *FormerZone) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[8]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1692,7 @@ func (x *FormerZone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormerZone.ProtoReflect.Descriptor instead.
 func (*FormerZone) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FormerZone) GetTimeZone() string {
@@ -1654,7 +1722,7 @@ type ClientCredentials struct {
 
 func (x *ClientCredentials) Reset() {
 	*x = ClientCredentials{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1734,7 @@ func (x *ClientCredentials) String() string {
 func (*ClientCredentials) ProtoMessage() {}
 
 func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[9]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1747,7 @@ func (x *ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCredentials.ProtoReflect.Descriptor instead.
 func (*ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ClientCredentials) GetClientId() string {
@@ -1711,7 +1779,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1791,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[10]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1804,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RefreshToken) GetClientId() string {
@@ -1775,7 +1843,7 @@ type JwtBearer struct {
 
 func (x *JwtBearer) Reset() {
 	*x = JwtBearer{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1855,7 @@ func (x *JwtBearer) String() string {
 func (*JwtBearer) ProtoMessage() {}
 
 func (x *JwtBearer) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[11]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1868,7 @@ func (x *JwtBearer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JwtBearer.ProtoReflect.Descriptor instead.
 func (*JwtBearer) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JwtBearer) GetClientId() string {
@@ -1870,7 +1938,7 @@ type Integration struct {
 
 func (x *Integration) Reset() {
 	*x = Integration{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1950,7 @@ func (x *Integration) String() string {
 func (*Integration) ProtoMessage() {}
 
 func (x *Integration) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[12]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +1963,7 @@ func (x *Integration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Integration.ProtoReflect.Descriptor instead.
 func (*Integration) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Integration) GetWorkspace() string {
@@ -2055,7 +2123,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2135,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[13]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2148,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Action) GetName() string {
@@ -2201,7 +2269,7 @@ type FieldMapping struct {
 
 func (x *FieldMapping) Reset() {
 	*x = FieldMapping{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2281,7 @@ func (x *FieldMapping) String() string {
 func (*FieldMapping) ProtoMessage() {}
 
 func (x *FieldMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[14]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2294,7 @@ func (x *FieldMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldMapping.ProtoReflect.Descriptor instead.
 func (*FieldMapping) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FieldMapping) GetField() string {
@@ -2343,7 +2411,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2423,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[15]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2436,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Template) GetTexts() map[string]string {
@@ -2395,7 +2463,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2475,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[16]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2488,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{16}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Constant) GetValue() isConstant_Value {
@@ -2506,7 +2574,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +2586,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[17]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +2599,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{17}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Assignment) GetChain() []Assignee {
@@ -2604,7 +2672,7 @@ type ContentSetting struct {
 
 func (x *ContentSetting) Reset() {
 	*x = ContentSetting{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +2684,7 @@ func (x *ContentSetting) String() string {
 func (*ContentSetting) ProtoMessage() {}
 
 func (x *ContentSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[18]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +2697,7 @@ func (x *ContentSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSetting.ProtoReflect.Descriptor instead.
 func (*ContentSetting) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{18}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ContentSetting) GetWorkspace() string {
@@ -2689,7 +2757,7 @@ type ContentOrigin struct {
 
 func (x *ContentOrigin) Reset() {
 	*x = ContentOrigin{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2769,7 @@ func (x *ContentOrigin) String() string {
 func (*ContentOrigin) ProtoMessage() {}
 
 func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[19]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2782,7 @@ func (x *ContentOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentOrigin.ProtoReflect.Descriptor instead.
 func (*ContentOrigin) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{19}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ContentOrigin) GetGroups() []string {
@@ -2761,7 +2829,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2841,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_settings_proto_msgTypes[20]
+	mi := &file_throughline_config_v1_settings_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2854,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{20}
+	return file_throughline_config_v1_settings_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ApiKey) GetWorkspace() string {
@@ -2842,7 +2910,7 @@ var File_throughline_config_v1_settings_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xf2\x06\n" +
+	"$throughline/config/v1/settings.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,throughline/config/v1/connection_state.proto\x1a throughline/config/v1/plan.proto\"\xbf\a\n" +
 	"\tWorkspace\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -2859,12 +2927,16 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x12F\n" +
 	"\tzone_rule\x18\v \x01(\x0e2\x1f.throughline.config.v1.ZoneRuleB\b\xbaH\x05\x82\x01\x02\x10\x01R\bzoneRule\x12F\n" +
-	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x121\n" +
+	"\tretention\x18\x14 \x01(\v2(.throughline.config.v1.RetentionSettingsR\tretention\x12K\n" +
+	"\vpreferences\x18A \x01(\v2).throughline.config.v1.PreferenceSettingsR\vpreferences\x121\n" +
 	"\x05plans\x18\x1e \x03(\v2\x1b.throughline.config.v1.PlanR\x05plans\x124\n" +
 	"\x06lapses\x18\x1f \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapses\x122\n" +
 	"\x10default_workflow\x18( \x01(\tB\a\xbaH\x04r\x02\x18@R\x0fdefaultWorkflow\x12O\n" +
 	"\faccess_check\x18- \x01(\x0e2\".throughline.config.v1.AccessCheckB\b\xbaH\x05\x82\x01\x02\x10\x01R\vaccessCheckB\x13\n" +
-	"\x11_track_by_default\"\xa7\x01\n" +
+	"\x11_track_by_default\"y\n" +
+	"\x12PreferenceSettings\x12\x16\n" +
+	"\x06ignore\x18\x01 \x01(\bR\x06ignore\x12K\n" +
+	"\asources\x18\x02 \x03(\tB1\xbaH.\x92\x01+\x18\x01\"'r%R\x05videoR\bdocumentR\x04callR\fregistrationR\asources\"\xa7\x01\n" +
 	"\x11RetentionSettings\x122\n" +
 	"\arun_log\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06runLog\x12?\n" +
 	"\x0erun_log_counts\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\frunLogCounts\x12\x1d\n" +
@@ -3132,7 +3204,7 @@ func file_throughline_config_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_throughline_config_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(AccessCheck)(0),              // 0: throughline.config.v1.AccessCheck
 	(ZoneRule)(0),                 // 1: throughline.config.v1.ZoneRule
@@ -3146,92 +3218,94 @@ var file_throughline_config_v1_settings_proto_goTypes = []any{
 	(Assignee)(0),                 // 9: throughline.config.v1.Assignee
 	(ApiKeyScope)(0),              // 10: throughline.config.v1.ApiKeyScope
 	(*Workspace)(nil),             // 11: throughline.config.v1.Workspace
-	(*RetentionSettings)(nil),     // 12: throughline.config.v1.RetentionSettings
-	(*Suppression)(nil),           // 13: throughline.config.v1.Suppression
-	(*VisitSettings)(nil),         // 14: throughline.config.v1.VisitSettings
-	(*MatchPolicy)(nil),           // 15: throughline.config.v1.MatchPolicy
-	(*Connection)(nil),            // 16: throughline.config.v1.Connection
-	(*BudgetShares)(nil),          // 17: throughline.config.v1.BudgetShares
-	(*Org)(nil),                   // 18: throughline.config.v1.Org
-	(*FormerZone)(nil),            // 19: throughline.config.v1.FormerZone
-	(*ClientCredentials)(nil),     // 20: throughline.config.v1.ClientCredentials
-	(*RefreshToken)(nil),          // 21: throughline.config.v1.RefreshToken
-	(*JwtBearer)(nil),             // 22: throughline.config.v1.JwtBearer
-	(*Integration)(nil),           // 23: throughline.config.v1.Integration
-	(*Action)(nil),                // 24: throughline.config.v1.Action
-	(*FieldMapping)(nil),          // 25: throughline.config.v1.FieldMapping
-	(*Template)(nil),              // 26: throughline.config.v1.Template
-	(*Constant)(nil),              // 27: throughline.config.v1.Constant
-	(*Assignment)(nil),            // 28: throughline.config.v1.Assignment
-	(*ContentSetting)(nil),        // 29: throughline.config.v1.ContentSetting
-	(*ContentOrigin)(nil),         // 30: throughline.config.v1.ContentOrigin
-	(*ApiKey)(nil),                // 31: throughline.config.v1.ApiKey
-	nil,                           // 32: throughline.config.v1.Integration.DescribedLengthsEntry
-	nil,                           // 33: throughline.config.v1.Template.TextsEntry
-	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
-	(*Plan)(nil),                  // 35: throughline.config.v1.Plan
-	(*Lapse)(nil),                 // 36: throughline.config.v1.Lapse
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*ConnectSettings)(nil),       // 38: throughline.config.v1.ConnectSettings
-	(*ConnectionStatus)(nil),      // 39: throughline.config.v1.ConnectionStatus
-	(*Consent)(nil),               // 40: throughline.config.v1.Consent
-	(*Entitlement)(nil),           // 41: throughline.config.v1.Entitlement
+	(*PreferenceSettings)(nil),    // 12: throughline.config.v1.PreferenceSettings
+	(*RetentionSettings)(nil),     // 13: throughline.config.v1.RetentionSettings
+	(*Suppression)(nil),           // 14: throughline.config.v1.Suppression
+	(*VisitSettings)(nil),         // 15: throughline.config.v1.VisitSettings
+	(*MatchPolicy)(nil),           // 16: throughline.config.v1.MatchPolicy
+	(*Connection)(nil),            // 17: throughline.config.v1.Connection
+	(*BudgetShares)(nil),          // 18: throughline.config.v1.BudgetShares
+	(*Org)(nil),                   // 19: throughline.config.v1.Org
+	(*FormerZone)(nil),            // 20: throughline.config.v1.FormerZone
+	(*ClientCredentials)(nil),     // 21: throughline.config.v1.ClientCredentials
+	(*RefreshToken)(nil),          // 22: throughline.config.v1.RefreshToken
+	(*JwtBearer)(nil),             // 23: throughline.config.v1.JwtBearer
+	(*Integration)(nil),           // 24: throughline.config.v1.Integration
+	(*Action)(nil),                // 25: throughline.config.v1.Action
+	(*FieldMapping)(nil),          // 26: throughline.config.v1.FieldMapping
+	(*Template)(nil),              // 27: throughline.config.v1.Template
+	(*Constant)(nil),              // 28: throughline.config.v1.Constant
+	(*Assignment)(nil),            // 29: throughline.config.v1.Assignment
+	(*ContentSetting)(nil),        // 30: throughline.config.v1.ContentSetting
+	(*ContentOrigin)(nil),         // 31: throughline.config.v1.ContentOrigin
+	(*ApiKey)(nil),                // 32: throughline.config.v1.ApiKey
+	nil,                           // 33: throughline.config.v1.Integration.DescribedLengthsEntry
+	nil,                           // 34: throughline.config.v1.Template.TextsEntry
+	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
+	(*Plan)(nil),                  // 36: throughline.config.v1.Plan
+	(*Lapse)(nil),                 // 37: throughline.config.v1.Lapse
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*ConnectSettings)(nil),       // 39: throughline.config.v1.ConnectSettings
+	(*ConnectionStatus)(nil),      // 40: throughline.config.v1.ConnectionStatus
+	(*Consent)(nil),               // 41: throughline.config.v1.Consent
+	(*Entitlement)(nil),           // 42: throughline.config.v1.Entitlement
 }
 var file_throughline_config_v1_settings_proto_depIdxs = []int32{
-	14, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
-	15, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
-	34, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
+	15, // 0: throughline.config.v1.Workspace.visits:type_name -> throughline.config.v1.VisitSettings
+	16, // 1: throughline.config.v1.Workspace.match_policy:type_name -> throughline.config.v1.MatchPolicy
+	35, // 2: throughline.config.v1.Workspace.lateness:type_name -> google.protobuf.Duration
 	1,  // 3: throughline.config.v1.Workspace.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	12, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
-	35, // 5: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
-	36, // 6: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
-	0,  // 7: throughline.config.v1.Workspace.access_check:type_name -> throughline.config.v1.AccessCheck
-	34, // 8: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
-	34, // 9: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
-	37, // 10: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
-	37, // 11: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
-	34, // 12: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
-	34, // 13: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
-	34, // 14: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
-	20, // 15: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
-	21, // 16: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
-	22, // 17: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
-	18, // 18: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
-	17, // 19: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
-	38, // 20: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
-	39, // 21: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
-	40, // 22: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
-	41, // 23: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
-	36, // 24: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
-	19, // 25: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
-	37, // 26: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
-	2,  // 27: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
-	24, // 28: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
-	37, // 29: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
-	32, // 30: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
-	37, // 31: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
-	5,  // 32: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
-	6,  // 33: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
-	25, // 34: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
-	28, // 35: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
-	4,  // 36: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
-	3,  // 37: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
-	26, // 38: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
-	27, // 39: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
-	8,  // 40: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
-	7,  // 41: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
-	33, // 42: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
-	9,  // 43: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
-	1,  // 44: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
-	30, // 45: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
-	37, // 46: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	10, // 47: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
-	37, // 48: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	13, // 4: throughline.config.v1.Workspace.retention:type_name -> throughline.config.v1.RetentionSettings
+	12, // 5: throughline.config.v1.Workspace.preferences:type_name -> throughline.config.v1.PreferenceSettings
+	36, // 6: throughline.config.v1.Workspace.plans:type_name -> throughline.config.v1.Plan
+	37, // 7: throughline.config.v1.Workspace.lapses:type_name -> throughline.config.v1.Lapse
+	0,  // 8: throughline.config.v1.Workspace.access_check:type_name -> throughline.config.v1.AccessCheck
+	35, // 9: throughline.config.v1.RetentionSettings.run_log:type_name -> google.protobuf.Duration
+	35, // 10: throughline.config.v1.RetentionSettings.run_log_counts:type_name -> google.protobuf.Duration
+	38, // 11: throughline.config.v1.Suppression.since:type_name -> google.protobuf.Timestamp
+	38, // 12: throughline.config.v1.Suppression.lifted_at:type_name -> google.protobuf.Timestamp
+	35, // 13: throughline.config.v1.VisitSettings.silence:type_name -> google.protobuf.Duration
+	35, // 14: throughline.config.v1.VisitSettings.settle:type_name -> google.protobuf.Duration
+	35, // 15: throughline.config.v1.VisitSettings.cadence:type_name -> google.protobuf.Duration
+	21, // 16: throughline.config.v1.Connection.client_credentials:type_name -> throughline.config.v1.ClientCredentials
+	22, // 17: throughline.config.v1.Connection.refresh_token:type_name -> throughline.config.v1.RefreshToken
+	23, // 18: throughline.config.v1.Connection.jwt_bearer:type_name -> throughline.config.v1.JwtBearer
+	19, // 19: throughline.config.v1.Connection.org:type_name -> throughline.config.v1.Org
+	18, // 20: throughline.config.v1.Connection.budget:type_name -> throughline.config.v1.BudgetShares
+	39, // 21: throughline.config.v1.Connection.settings:type_name -> throughline.config.v1.ConnectSettings
+	40, // 22: throughline.config.v1.Connection.status:type_name -> throughline.config.v1.ConnectionStatus
+	41, // 23: throughline.config.v1.Connection.consent:type_name -> throughline.config.v1.Consent
+	42, // 24: throughline.config.v1.Connection.entitlement:type_name -> throughline.config.v1.Entitlement
+	37, // 25: throughline.config.v1.Connection.lapses:type_name -> throughline.config.v1.Lapse
+	20, // 26: throughline.config.v1.Org.former_zones:type_name -> throughline.config.v1.FormerZone
+	38, // 27: throughline.config.v1.FormerZone.until:type_name -> google.protobuf.Timestamp
+	2,  // 28: throughline.config.v1.Integration.trigger:type_name -> throughline.config.v1.Trigger
+	25, // 29: throughline.config.v1.Integration.actions:type_name -> throughline.config.v1.Action
+	38, // 30: throughline.config.v1.Integration.effective_from:type_name -> google.protobuf.Timestamp
+	33, // 31: throughline.config.v1.Integration.described_lengths:type_name -> throughline.config.v1.Integration.DescribedLengthsEntry
+	38, // 32: throughline.config.v1.Integration.deleted_at:type_name -> google.protobuf.Timestamp
+	5,  // 33: throughline.config.v1.Action.operation:type_name -> throughline.config.v1.ActionOperation
+	6,  // 34: throughline.config.v1.Action.scope:type_name -> throughline.config.v1.Scope
+	26, // 35: throughline.config.v1.Action.fields:type_name -> throughline.config.v1.FieldMapping
+	29, // 36: throughline.config.v1.Action.assignment:type_name -> throughline.config.v1.Assignment
+	4,  // 37: throughline.config.v1.Action.repeat:type_name -> throughline.config.v1.Repeat
+	3,  // 38: throughline.config.v1.Action.duplicates:type_name -> throughline.config.v1.DuplicatePolicy
+	27, // 39: throughline.config.v1.FieldMapping.template:type_name -> throughline.config.v1.Template
+	28, // 40: throughline.config.v1.FieldMapping.constant:type_name -> throughline.config.v1.Constant
+	8,  // 41: throughline.config.v1.FieldMapping.null_policy:type_name -> throughline.config.v1.NullPolicy
+	7,  // 42: throughline.config.v1.FieldMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	34, // 43: throughline.config.v1.Template.texts:type_name -> throughline.config.v1.Template.TextsEntry
+	9,  // 44: throughline.config.v1.Assignment.chain:type_name -> throughline.config.v1.Assignee
+	1,  // 45: throughline.config.v1.Assignment.zone_rule:type_name -> throughline.config.v1.ZoneRule
+	31, // 46: throughline.config.v1.ContentSetting.origin:type_name -> throughline.config.v1.ContentOrigin
+	38, // 47: throughline.config.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 48: throughline.config.v1.ApiKey.scopes:type_name -> throughline.config.v1.ApiKeyScope
+	38, // 49: throughline.config.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_settings_proto_init() }
@@ -3242,32 +3316,32 @@ func file_throughline_config_v1_settings_proto_init() {
 	file_throughline_config_v1_connection_state_proto_init()
 	file_throughline_config_v1_plan_proto_init()
 	file_throughline_config_v1_settings_proto_msgTypes[0].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
 	file_throughline_config_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
-	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[5].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[6].OneofWrappers = []any{
 		(*Connection_ClientCredentials)(nil),
 		(*Connection_RefreshToken)(nil),
 		(*Connection_JwtBearer)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[14].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[15].OneofWrappers = []any{
 		(*FieldMapping_Path)(nil),
 		(*FieldMapping_Expression)(nil),
 		(*FieldMapping_Template)(nil),
 		(*FieldMapping_Constant)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[16].OneofWrappers = []any{
+	file_throughline_config_v1_settings_proto_msgTypes[17].OneofWrappers = []any{
 		(*Constant_Text)(nil),
 		(*Constant_Number)(nil),
 		(*Constant_Flag)(nil),
 	}
-	file_throughline_config_v1_settings_proto_msgTypes[19].OneofWrappers = []any{}
+	file_throughline_config_v1_settings_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_settings_proto_rawDesc), len(file_throughline_config_v1_settings_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -147,7 +147,9 @@ type Outcome struct {
 	// Whom it is about: Subject.person_key, a keyed hash; empty when nobody knows, and of whoever was erased (XC-31).
 	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
 	// The row of a report's run that the write was for; absent for others.
-	RunRow        *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
+	RunRow *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
+	// The record whose privacy record asks to forget the person (XC-32); absent: none does.
+	Forget        *ForgetRequest `protobuf:"bytes,65,opt,name=forget,proto3" json:"forget,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,6 +366,68 @@ func (x *Outcome) GetRunRow() *RunRow {
 	return nil
 }
 
+func (x *Outcome) GetForget() *ForgetRequest {
+	if x != nil {
+		return x.Forget
+	}
+	return nil
+}
+
+// ForgetRequest names a record with Individual.ShouldForget.
+type ForgetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Lead or Contact.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// 18-character id.
+	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetRequest) Reset() {
+	*x = ForgetRequest{}
+	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetRequest) ProtoMessage() {}
+
+func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
+func (*ForgetRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_stream_v1_outcome_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ForgetRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ForgetRequest) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
 // Request is the call to Salesforce that carried a write.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -383,7 +447,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[1]
+	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +459,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[1]
+	mi := &file_throughline_stream_v1_outcome_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +472,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_outcome_proto_rawDescGZIP(), []int{1}
+	return file_throughline_stream_v1_outcome_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Request) GetApi() string {
@@ -450,7 +514,7 @@ var File_throughline_stream_v1_outcome_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"\n" +
-	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\x1a\x1fthroughline/stream/v1/row.proto\"\xc9\a\n" +
+	"#throughline/stream/v1/outcome.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"throughline/stream/v1/reason.proto\x1a\x1fthroughline/stream/v1/row.proto\"\x87\b\n" +
 	"\aOutcome\x12\x1d\n" +
 	"\n" +
 	"outcome_id\x18\x01 \x01(\tR\toutcomeId\x12\x1c\n" +
@@ -484,7 +548,11 @@ const file_throughline_stream_v1_outcome_proto_rawDesc = "" +
 	"\x05notes\x18\x18 \x03(\tR\x05notes\x12\x1d\n" +
 	"\n" +
 	"person_key\x18( \x01(\tR\tpersonKey\x126\n" +
-	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\"\x92\x01\n" +
+	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\x12<\n" +
+	"\x06forget\x18A \x01(\v2$.throughline.stream.v1.ForgetRequestR\x06forget\"D\n" +
+	"\rForgetRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x1b\n" +
+	"\trecord_id\x18\x02 \x01(\tR\brecordId\"\x92\x01\n" +
 	"\aRequest\x12\x10\n" +
 	"\x03api\x18\x01 \x01(\tR\x03api\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x1f\n" +
@@ -516,27 +584,29 @@ func file_throughline_stream_v1_outcome_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_stream_v1_outcome_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_throughline_stream_v1_outcome_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_throughline_stream_v1_outcome_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_throughline_stream_v1_outcome_proto_goTypes = []any{
 	(Status)(0),                   // 0: throughline.stream.v1.Status
 	(*Outcome)(nil),               // 1: throughline.stream.v1.Outcome
-	(*Request)(nil),               // 2: throughline.stream.v1.Request
-	(Reason)(0),                   // 3: throughline.stream.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
-	(*RunRow)(nil),                // 5: throughline.stream.v1.RunRow
+	(*ForgetRequest)(nil),         // 2: throughline.stream.v1.ForgetRequest
+	(*Request)(nil),               // 3: throughline.stream.v1.Request
+	(Reason)(0),                   // 4: throughline.stream.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*RunRow)(nil),                // 6: throughline.stream.v1.RunRow
 }
 var file_throughline_stream_v1_outcome_proto_depIdxs = []int32{
 	0, // 0: throughline.stream.v1.Outcome.status:type_name -> throughline.stream.v1.Status
-	3, // 1: throughline.stream.v1.Outcome.reason:type_name -> throughline.stream.v1.Reason
-	4, // 2: throughline.stream.v1.Outcome.occurred_at:type_name -> google.protobuf.Timestamp
-	4, // 3: throughline.stream.v1.Outcome.decided_at:type_name -> google.protobuf.Timestamp
-	2, // 4: throughline.stream.v1.Outcome.request:type_name -> throughline.stream.v1.Request
-	5, // 5: throughline.stream.v1.Outcome.run_row:type_name -> throughline.stream.v1.RunRow
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 1: throughline.stream.v1.Outcome.reason:type_name -> throughline.stream.v1.Reason
+	5, // 2: throughline.stream.v1.Outcome.occurred_at:type_name -> google.protobuf.Timestamp
+	5, // 3: throughline.stream.v1.Outcome.decided_at:type_name -> google.protobuf.Timestamp
+	3, // 4: throughline.stream.v1.Outcome.request:type_name -> throughline.stream.v1.Request
+	6, // 5: throughline.stream.v1.Outcome.run_row:type_name -> throughline.stream.v1.RunRow
+	2, // 6: throughline.stream.v1.Outcome.forget:type_name -> throughline.stream.v1.ForgetRequest
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_outcome_proto_init() }
@@ -552,7 +622,7 @@ func file_throughline_stream_v1_outcome_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_stream_v1_outcome_proto_rawDesc), len(file_throughline_stream_v1_outcome_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -131,7 +131,9 @@ type Resolution struct {
 	// The users that integrations name as assignees, those that exist (IMM-29).
 	FixedUsers []*Person `protobuf:"bytes,10,rep,name=fixed_users,json=fixedUsers,proto3" json:"fixed_users,omitempty"`
 	// The viewer's account (IMM-44); absent when there is none, and when no integration of the connection asks for it.
-	Account       *Person `protobuf:"bytes,75,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Person `protobuf:"bytes,75,opt,name=account,proto3" json:"account,omitempty"`
+	// What the privacy records of the candidates say (XC-32); absent when they say nothing, or were not asked.
+	Preferences   *Preferences `protobuf:"bytes,65,opt,name=preferences,proto3" json:"preferences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +245,96 @@ func (x *Resolution) GetAccount() *Person {
 	return nil
 }
 
+func (x *Resolution) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+// Preferences is what somebody told Salesforce about their data, by the privacy records (Individual) of all candidates together:
+// the stricter wins.
+type Preferences struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Individual.HasOptedOutTracking.
+	OptedOutTracking bool `protobuf:"varint,1,opt,name=opted_out_tracking,json=optedOutTracking,proto3" json:"opted_out_tracking,omitempty"`
+	// Individual.HasOptedOutProcessing.
+	OptedOutProcessing bool `protobuf:"varint,2,opt,name=opted_out_processing,json=optedOutProcessing,proto3" json:"opted_out_processing,omitempty"`
+	// Individual.ShouldForget.
+	ShouldForget bool `protobuf:"varint,3,opt,name=should_forget,json=shouldForget,proto3" json:"should_forget,omitempty"`
+	// The candidate whose privacy record says so: of should_forget if there is one. 18-character id.
+	RecordId string `protobuf:"bytes,4,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// Lead or Contact.
+	Object        string `protobuf:"bytes,5,opt,name=object,proto3" json:"object,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preferences) Reset() {
+	*x = Preferences{}
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preferences) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preferences) ProtoMessage() {}
+
+func (x *Preferences) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
+func (*Preferences) Descriptor() ([]byte, []int) {
+	return file_throughline_stream_v1_resolved_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Preferences) GetOptedOutTracking() bool {
+	if x != nil {
+		return x.OptedOutTracking
+	}
+	return false
+}
+
+func (x *Preferences) GetOptedOutProcessing() bool {
+	if x != nil {
+		return x.OptedOutProcessing
+	}
+	return false
+}
+
+func (x *Preferences) GetShouldForget() bool {
+	if x != nil {
+		return x.ShouldForget
+	}
+	return false
+}
+
+func (x *Preferences) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
+func (x *Preferences) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
 // Person is a Salesforce record that stands for somebody.
 type Person struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -271,7 +363,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[2]
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +375,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[2]
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +388,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_resolved_proto_rawDescGZIP(), []int{2}
+	return file_throughline_stream_v1_resolved_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Person) GetRecordId() string {
@@ -383,7 +475,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[3]
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +487,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[3]
+	mi := &file_throughline_stream_v1_resolved_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +500,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_throughline_stream_v1_resolved_proto_rawDescGZIP(), []int{3}
+	return file_throughline_stream_v1_resolved_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Candidate) GetRecordId() string {
@@ -469,7 +561,7 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"resolution\x18\x03 \x01(\v2!.throughline.stream.v1.ResolutionR\n" +
 	"resolution\x12\"\n" +
 	"\rorg_time_zone\x18\x04 \x01(\tR\vorgTimeZone\x12+\n" +
-	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xf6\x04\n" +
+	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xbc\x05\n" +
 	"\n" +
 	"Resolution\x121\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1d.throughline.stream.v1.PersonR\x04lead\x127\n" +
@@ -486,7 +578,14 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\vfixed_users\x18\n" +
 	" \x03(\v2\x1d.throughline.stream.v1.PersonR\n" +
 	"fixedUsers\x127\n" +
-	"\aaccount\x18K \x01(\v2\x1d.throughline.stream.v1.PersonR\aaccount\"\xb6\x02\n" +
+	"\aaccount\x18K \x01(\v2\x1d.throughline.stream.v1.PersonR\aaccount\x12D\n" +
+	"\vpreferences\x18A \x01(\v2\".throughline.stream.v1.PreferencesR\vpreferences\"\xc7\x01\n" +
+	"\vPreferences\x12,\n" +
+	"\x12opted_out_tracking\x18\x01 \x01(\bR\x10optedOutTracking\x120\n" +
+	"\x14opted_out_processing\x18\x02 \x01(\bR\x12optedOutProcessing\x12#\n" +
+	"\rshould_forget\x18\x03 \x01(\bR\fshouldForget\x12\x1b\n" +
+	"\trecord_id\x18\x04 \x01(\tR\brecordId\x12\x16\n" +
+	"\x06object\x18\x05 \x01(\tR\x06object\"\xb6\x02\n" +
 	"\x06Person\x12\x1b\n" +
 	"\trecord_id\x18\x01 \x01(\tR\brecordId\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x19\n" +
@@ -519,36 +618,38 @@ func file_throughline_stream_v1_resolved_proto_rawDescGZIP() []byte {
 	return file_throughline_stream_v1_resolved_proto_rawDescData
 }
 
-var file_throughline_stream_v1_resolved_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_throughline_stream_v1_resolved_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_throughline_stream_v1_resolved_proto_goTypes = []any{
 	(*Resolved)(nil),              // 0: throughline.stream.v1.Resolved
 	(*Resolution)(nil),            // 1: throughline.stream.v1.Resolution
-	(*Person)(nil),                // 2: throughline.stream.v1.Person
-	(*Candidate)(nil),             // 3: throughline.stream.v1.Candidate
-	(*Engagement)(nil),            // 4: throughline.stream.v1.Engagement
-	(Reason)(0),                   // 5: throughline.stream.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Preferences)(nil),           // 2: throughline.stream.v1.Preferences
+	(*Person)(nil),                // 3: throughline.stream.v1.Person
+	(*Candidate)(nil),             // 4: throughline.stream.v1.Candidate
+	(*Engagement)(nil),            // 5: throughline.stream.v1.Engagement
+	(Reason)(0),                   // 6: throughline.stream.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_throughline_stream_v1_resolved_proto_depIdxs = []int32{
-	4,  // 0: throughline.stream.v1.Resolved.engagement:type_name -> throughline.stream.v1.Engagement
+	5,  // 0: throughline.stream.v1.Resolved.engagement:type_name -> throughline.stream.v1.Engagement
 	1,  // 1: throughline.stream.v1.Resolved.resolution:type_name -> throughline.stream.v1.Resolution
-	2,  // 2: throughline.stream.v1.Resolution.lead:type_name -> throughline.stream.v1.Person
-	2,  // 3: throughline.stream.v1.Resolution.contact:type_name -> throughline.stream.v1.Person
-	2,  // 4: throughline.stream.v1.Resolution.person:type_name -> throughline.stream.v1.Person
-	2,  // 5: throughline.stream.v1.Resolution.content_owner:type_name -> throughline.stream.v1.Person
-	3,  // 6: throughline.stream.v1.Resolution.candidates:type_name -> throughline.stream.v1.Candidate
-	5,  // 7: throughline.stream.v1.Resolution.reason:type_name -> throughline.stream.v1.Reason
-	5,  // 8: throughline.stream.v1.Resolution.owner_reason:type_name -> throughline.stream.v1.Reason
-	6,  // 9: throughline.stream.v1.Resolution.asked_at:type_name -> google.protobuf.Timestamp
-	2,  // 10: throughline.stream.v1.Resolution.fixed_users:type_name -> throughline.stream.v1.Person
-	2,  // 11: throughline.stream.v1.Resolution.account:type_name -> throughline.stream.v1.Person
-	6,  // 12: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
-	6,  // 13: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	3,  // 2: throughline.stream.v1.Resolution.lead:type_name -> throughline.stream.v1.Person
+	3,  // 3: throughline.stream.v1.Resolution.contact:type_name -> throughline.stream.v1.Person
+	3,  // 4: throughline.stream.v1.Resolution.person:type_name -> throughline.stream.v1.Person
+	3,  // 5: throughline.stream.v1.Resolution.content_owner:type_name -> throughline.stream.v1.Person
+	4,  // 6: throughline.stream.v1.Resolution.candidates:type_name -> throughline.stream.v1.Candidate
+	6,  // 7: throughline.stream.v1.Resolution.reason:type_name -> throughline.stream.v1.Reason
+	6,  // 8: throughline.stream.v1.Resolution.owner_reason:type_name -> throughline.stream.v1.Reason
+	7,  // 9: throughline.stream.v1.Resolution.asked_at:type_name -> google.protobuf.Timestamp
+	3,  // 10: throughline.stream.v1.Resolution.fixed_users:type_name -> throughline.stream.v1.Person
+	3,  // 11: throughline.stream.v1.Resolution.account:type_name -> throughline.stream.v1.Person
+	2,  // 12: throughline.stream.v1.Resolution.preferences:type_name -> throughline.stream.v1.Preferences
+	7,  // 13: throughline.stream.v1.Candidate.last_modified_at:type_name -> google.protobuf.Timestamp
+	7,  // 14: throughline.stream.v1.Candidate.created_at:type_name -> google.protobuf.Timestamp
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_resolved_proto_init() }
@@ -564,7 +665,7 @@ func file_throughline_stream_v1_resolved_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_stream_v1_resolved_proto_rawDesc), len(file_throughline_stream_v1_resolved_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

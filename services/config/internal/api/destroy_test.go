@@ -16,7 +16,9 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/api"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
@@ -45,6 +47,7 @@ func setupKeys(t *testing.T) *keyBundle {
 	)}
 	b.server = api.NewKeyServer(api.KeyDeps{
 		Documents: s, Destroyer: s, Installation: inst, Clock: clock, Logger: logger, PromoteAfter: time.Minute,
+		Keeper:    &lifecycle.Keeper{Rules: connstate.DefaultRules(), States: s, Clock: clock, Logger: logger},
 		Rewrapper: keys.New(keys.DefaultConfig(), keys.Deps{Store: s, Installation: inst, Logger: logger}),
 	})
 	for _, id := range []string{"acme", "globex"} {
@@ -93,6 +96,7 @@ func (b *keyBundle) view(t *testing.T) *settings.View {
 
 func TestDestroyedKeysMakeEverythingOfTheWorkspaceUnreadable(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "XC-29")
 	b := setupKeys(t)
 	ctx := auth.WithIdentity(t.Context(), auth.Identity{Name: "aoi", Role: auth.RoleAdmin})
 	ws, ok := b.view(t).Workspace("acme")
@@ -100,7 +104,16 @@ func TestDestroyedKeysMakeEverythingOfTheWorkspaceUnreadable(t *testing.T) {
 	copyInKafka, err := ws.Keys().Seal([]byte("viewer@example.com"))
 	require.NoError(t, err)
 
-	require.NoError(t, b.server.DestroyWorkspaceKeys(ctx, "acme"))
+	destroy := func(workspace, confirm string) error {
+		_, err := b.server.DestroyWorkspaceKeys(ctx, &configv1.DestroyWorkspaceKeysRequest{Workspace: workspace, Confirm: confirm})
+		return err
+	}
+	for _, confirm := range []string{"", "Acme", "globex"} {
+		require.Equal(t, codes.InvalidArgument, status.Code(destroy("acme", confirm)), confirm)
+	}
+	_, ok = b.view(t).Workspace("acme")
+	require.True(t, ok, "not before it is confirmed")
+	require.NoError(t, destroy("acme", "acme"))
 	view := b.view(t)
 	_, ok = view.Workspace("acme")
 	require.False(t, ok, "no service works for it any more")
@@ -127,8 +140,8 @@ func TestDestroyedKeysMakeEverythingOfTheWorkspaceUnreadable(t *testing.T) {
 	_, err = b.store.Token(ctx, "globex", "main")
 	require.NoError(t, err)
 
-	require.NoError(t, b.server.DestroyWorkspaceKeys(ctx, "acme"), "again is harmless")
+	require.NoError(t, destroy("acme", "acme"), "again is harmless")
 	_, err = b.server.AddWorkspaceKey(ctx, &configv1.AddWorkspaceKeyRequest{Workspace: "acme"})
 	require.Equal(t, codes.FailedPrecondition, status.Code(err), "it gets no new keys by the way")
-	require.ErrorIs(t, b.server.DestroyWorkspaceKeys(ctx, "nobody"), store.ErrNotFound)
+	require.ErrorIs(t, destroy("nobody", "nobody"), store.ErrNotFound)
 }

@@ -14,15 +14,10 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
-	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
-
-// Destroyer makes a workspace's sealed values unreadable; see store.Store.
-type Destroyer interface {
-	DestroyKeys(ctx context.Context, save store.Save) error
-}
 
 // Rewrapper seals stored values anew; see keys.Rewrapper.
 type Rewrapper interface {
@@ -36,6 +31,8 @@ type KeyDeps struct {
 	Destroyer    Destroyer
 	Rewrapper    Rewrapper
 	Installation *seal.Installation
+	// Keeper is told that the connections of a destroyed workspace are ended.
+	Keeper *lifecycle.Keeper
 	// PromoteAfter is how long a standby sealing key waits; see keys.Config.
 	PromoteAfter time.Duration
 	Clock        interface{ Now() time.Time }
@@ -151,27 +148,6 @@ func (s *KeyServer) PromoteWorkspaceKey(ctx context.Context, req *configv1.Promo
 	return &configv1.PromoteWorkspaceKeyResponse{Keys: listed}, err
 }
 
-// DestroyWorkspaceKeys makes everything that was ever sealed for the workspace unreadable, wherever copies of it lie:
-// personal data in topics, parked writes, credentials, tokens. The workspace's settings stay and no service works for it any
-// more. There is no way back; it is the last step of erasing a workspace, and its caller has asked twice. Calling it again is
-// harmless.
-func (s *KeyServer) DestroyWorkspaceKeys(ctx context.Context, workspace string) error {
-	doc, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
-	if err != nil {
-		return err
-	}
-	save, err := s.next(ctx, doc)
-	if err != nil {
-		return err
-	}
-	if err := s.deps.Destroyer.DestroyKeys(ctx, save); err != nil {
-		return err
-	}
-	s.deps.Logger.WarnContext(ctx, "the workspace's keys were destroyed: what was sealed for it can never be read again",
-		"workspace", workspace, "by", save.Author)
-	return nil
-}
-
 // keysOf reads a workspace's document, which holds its keys.
 func (s *KeyServer) keysOf(ctx context.Context, workspace string) (store.Document, error) {
 	doc, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
@@ -218,8 +194,13 @@ func (s *KeyServer) next(ctx context.Context, doc store.Document) (store.Save, e
 	}
 	ws.Version = doc.Version + 1
 	body, err := encoding.Marshal(ws)
+	if err != nil {
+		return store.Save{}, err
+	}
+	act, err := actOf(ctx, s.deps.Clock.Now(), []*configv1.FieldChange{{Path: sealedPath, Concealed: true}})
 	return store.Save{
-		Key: doc.Key, Expected: doc.Version, Body: body, Author: auth.FromContext(ctx).Name, At: s.deps.Clock.Now(),
+		Key: doc.Key, Expected: doc.Version, Body: body, Author: act.Actor, At: act.At,
+		Role: act.Role, Action: act.Action, Reason: act.Reason, Changes: act.Changes,
 	}, err
 }
 

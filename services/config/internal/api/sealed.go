@@ -8,11 +8,12 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
 
 // CodeSealed is in the metadata of a refusal because a sealed value does not open, under "code".
-const CodeSealed = "CREDENTIALS_UNREADABLE"
+const CodeSealed = lifecycle.CauseUnreadable
 
 // sealedStatus tells that something sealed does not open, and which connection that stops. It is never gone around: what
 // does not open is not used, and nothing is ever kept unsealed.

@@ -172,18 +172,23 @@ var rules = map[string]Rule{
 	configv1.SetupService_ListMissingFields_FullMethodName: {Roles: editors},
 
 	// What is held of people: for whoever may change settings, until there is a role of its own.
-	configv1.PrivacyService_StartErasure_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_GetErasure_FullMethodName:      {Roles: officers},
-	configv1.PrivacyService_ListErasures_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_LiftSuppression_FullMethodName: {Roles: officers},
-	configv1.PrivacyService_ExportPerson_FullMethodName:    {Roles: officers},
-	configv1.PrivacyService_GetExport_FullMethodName:       {Roles: officers},
+	configv1.PrivacyService_StartErasure_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_GetErasure_FullMethodName:             {Roles: officers},
+	configv1.PrivacyService_ListErasures_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_LiftSuppression_FullMethodName:        {Roles: officers},
+	configv1.PrivacyService_ListErasureProposals_FullMethodName:   {Roles: officers},
+	configv1.PrivacyService_ConfirmErasureProposal_FullMethodName: {Roles: officers},
+	configv1.PrivacyService_DismissErasureProposal_FullMethodName: {Roles: officers},
+	configv1.PrivacyService_ExportPerson_FullMethodName:           {Roles: officers},
+	configv1.PrivacyService_GetExport_FullMethodName:              {Roles: officers},
 
 	configv1.KeyService_GetKeyUse_FullMethodName:           {Roles: admins, Everywhere: true},
 	configv1.KeyService_RewrapSecrets_FullMethodName:       {Roles: admins, Everywhere: true},
 	configv1.KeyService_ListWorkspaceKeys_FullMethodName:   {Roles: readers},
 	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
 	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
+	// Who ends a workspace for good decides for the platform (XC-29).
+	configv1.KeyService_DestroyWorkspaceKeys_FullMethodName: {Roles: admins, Everywhere: true},
 
 	configv1.ReportService_PutReport_FullMethodName:             {Roles: editors, Scope: writeSettings},
 	configv1.ReportService_ListReports_FullMethodName:           {Roles: everybody, Scope: readSettings},

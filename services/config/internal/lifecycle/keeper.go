@@ -36,6 +36,10 @@ const (
 	CauseNotFinished = "NOT_FINISHED"
 	// CauseDisconnected: an administrator disconnected the org.
 	CauseDisconnected = "DISCONNECT"
+	// CauseKeysDestroyed: the workspace's keys were destroyed, and its credentials with them.
+	CauseKeysDestroyed = "KEYS_DESTROYED"
+	// CauseUnreadable: the credentials do not open with the installation's key.
+	CauseUnreadable = "CREDENTIALS_UNREADABLE"
 	// CauseDiagnosis: what diagnosis found.
 	CauseDiagnosis = "DIAGNOSIS"
 	// CauseChecked: an administrator had it checked, and Salesforce let us in.
@@ -48,6 +52,7 @@ const (
 const (
 	ActorSalesforce = "salesforce"
 	ActorDiagnosis  = "diagnosis"
+	ActorConfig     = "config"
 	ActorSetupLink  = "set-up link"
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/seal"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
@@ -13,8 +14,15 @@ import (
 
 // Refused notes that Salesforce gave no token for a connection. A grant that is dead is REVOKED; an app, address or key that
 // is not accepted leaves the grant alive, so that is DEGRADED. What passes by itself changes nothing: a Salesforce that cannot
-// be reached has revoked nothing (IMM-15). Implements tokens.Observer.
+// be reached has revoked nothing (IMM-15). Credentials that do not open could not even be shown to Salesforce: DEGRADED, until
+// somebody restores the key or enters them again. Implements tokens.Observer.
 func (k *Keeper) Refused(ctx context.Context, workspace, connection string, err error) {
+	if errors.Is(err, seal.ErrOpen) { // XC-29: never gone around
+		k.note(ctx, Key{workspace, connection}, connstate.Change{
+			To: connstate.Degraded, Reason: streamv1.Reason_REASON_SF_AUTH_REVOKED, Cause: CauseUnreadable, Actor: ActorConfig,
+		})
+		return
+	}
 	var e *salesforce.Error
 	if !errors.As(err, &e) {
 		return
@@ -56,7 +64,7 @@ func (k *Keeper) Issued(ctx context.Context, workspace, connection string) {
 	switch {
 	case status.State == connstate.Revoked:
 		k.note(ctx, key, connstate.Change{To: connstate.Authorised, Cause: CauseTokenIssued, Actor: ActorSalesforce, Recovery: true})
-	case status.State == connstate.Degraded && status.Actor == ActorSalesforce:
+	case status.State == connstate.Degraded && (status.Actor == ActorSalesforce || status.Cause == CauseUnreadable):
 	default:
 		return
 	}

@@ -75,15 +75,20 @@ func complete(c *configv1.ErasureCertificate, cfg Config, requested time.Time) {
 			Detail: "copies of messages, sealed with the workspace's key, under a keyed hash: no stage opens or forwards them; a topic cannot delete one record, its retention ends them",
 		},
 		&configv1.ErasureRemaining{
+			Place: "engagements of an org that could not be asked", Until: until(requested, cfg.UnresolvedRetention),
+			Detail: "copies in a topic of their own, sealed and used like those in the other topics: not at all (topics.unresolved_retention)",
+		},
+		&configv1.ErasureRemaining{
 			Place: "dead letters", Until: until(requested, cfg.DeadLetterRetention),
 			Detail: "originals that could not be handled, sealed with the installation's key: a replay of them is stopped at the first stage",
 		},
 		&configv1.ErasureRemaining{
-			Place:  "ledger",
-			Detail: "hashes of writes and ids of records, without any value, so that nothing is written twice; forgotten some time after their last change (writer.ledger_keep)",
+			Place: "ledger",
+			Detail: "per write: its key (a hash), revisions and times, the record's id in Salesforce and a keyed hash of what was written; no value, no person key, " +
+				"so that nothing is written twice; forgotten some time after the last change (writer.ledger_keep, 13 months at most)",
 		},
 		&configv1.ErasureRemaining{
-			Place: "suppression list", Detail: "the keyed hash of the address, so that later events are refused; it cannot be turned back into the address",
+			Place: "suppression list", Detail: "keyed hashes of the addresses and numbers, so that later events are refused; they cannot be turned back",
 		},
 		&configv1.ErasureRemaining{
 			Place: "your own topics and backups", Detail: "what the producers of events keep, and backups of databases and brokers, are yours to delete",

@@ -25,9 +25,10 @@ type Config struct {
 	// ExportTimeout bounds the gathering of one export; it begins anew when it took longer.
 	ExportTimeout time.Duration `yaml:"export_timeout"`
 
-	// TopicRetention and DeadLetterRetention are how long topics keep records, for certificates. The process sets them from
-	// what it creates topics with.
+	// TopicRetention, UnresolvedRetention and DeadLetterRetention are how long topics keep records, for certificates. The process
+	// sets them from what it creates topics with.
 	TopicRetention      time.Duration `yaml:"-"`
+	UnresolvedRetention time.Duration `yaml:"-"`
 	DeadLetterRetention time.Duration `yaml:"-"`
 }
 
@@ -40,7 +41,7 @@ func DefaultConfig() Config {
 	return Config{
 		Settle: time.Hour, Every: 5 * time.Second, Batch: 500, MaxSuppressions: 200_000, MaxRecords: 10_000,
 		ExportKeep: exportKeepMax, ExportBytes: 16 << 20, ExportTimeout: time.Hour,
-		TopicRetention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour,
+		TopicRetention: 30 * 24 * time.Hour, UnresolvedRetention: 90 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour,
 	}
 }
 

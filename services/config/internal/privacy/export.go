@@ -25,7 +25,7 @@ func (s *Server) ExportPerson(ctx context.Context, req *configv1.ExportPersonReq
 	if err != nil {
 		return nil, err
 	}
-	keys, err := t.personKeys(req.GetAddresses())
+	keys, addresses, phones, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Server) ExportPerson(ctx context.Context, req *configv1.ExportPersonReq
 	if err != nil {
 		return nil, err
 	}
-	s.audit(ctx, "what is held of a person is being exported", "workspace", e.GetWorkspace(), "export", e.GetId(), "addresses", len(keys))
+	s.audit(ctx, "what is held of a person is being exported", "workspace", e.GetWorkspace(), "export", e.GetId(), "addresses", addresses, "phones", phones)
 	return &configv1.ExportPersonResponse{Export: e}, nil
 }
 

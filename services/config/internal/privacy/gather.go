@@ -24,6 +24,8 @@ type document struct {
 	Identities []identity `json:"identities"`
 	// Suppressions tell whether and since when the person is kept out.
 	Suppressions []suppressed `json:"suppressions"`
+	// ErasureProposals tell which records of Salesforce say that the person is to be forgotten.
+	ErasureProposals []recordEntry `json:"erasureProposals"`
 	// SalesforceRecords were written about the person.
 	SalesforceRecords []recordEntry `json:"salesforceRecords"`
 	// Activities are single events; Visits, Engagements and Resolved what became of them, each in its newest revision.
@@ -52,10 +54,11 @@ type suppressed struct {
 }
 
 type recordEntry struct {
-	Connection string    `json:"connection"`
-	Object     string    `json:"object"`
-	RecordID   string    `json:"recordId"`
-	WrittenAt  time.Time `json:"writtenAt"`
+	Connection string     `json:"connection"`
+	Object     string     `json:"object"`
+	RecordID   string     `json:"recordId"`
+	WrittenAt  time.Time  `json:"writtenAt,omitzero"`
+	ProposedAt *time.Time `json:"proposedAt,omitempty"`
 }
 
 // export gathers what is held of a person, seals and saves it.
@@ -106,6 +109,15 @@ func (w *Worker) gatherStore(ctx context.Context, row store.Export, g *gatherer)
 			s.LiftedAt = &one.LiftedAt
 		}
 		g.doc.Suppressions = append(g.doc.Suppressions, s)
+	}
+	proposed, err := w.deps.Suppressions.ProposalsAbout(ctx, row.Workspace, row.PersonKeys)
+	if err != nil {
+		return err
+	}
+	for _, p := range proposed {
+		g.doc.ErasureProposals = append(g.doc.ErasureProposals, recordEntry{
+			Connection: p.Connection, Object: p.Object, RecordID: p.RecordID, ProposedAt: &p.ProposedAt,
+		})
 	}
 	return w.eachRow(ctx, rowsOf{workspace: row.Workspace, personKeys: row.PersonKeys}, func(_ []store.OutcomeRow, outcomes []*streamv1.Outcome) error {
 		for _, o := range outcomes {

@@ -37,6 +37,9 @@ func loadTenant(ctx context.Context, docs Documents, inst *seal.Installation, wo
 	if err != nil {
 		return tenant{}, err
 	}
+	if len(doc.Sealed) == 0 {
+		return tenant{}, status.Errorf(codes.FailedPrecondition, "the keys of workspace %s were destroyed: nothing of it can be read any more", workspace)
+	}
 	out := tenant{settings: &configv1.Workspace{}}
 	if err := proto.Unmarshal(doc.Body, out.settings); err != nil {
 		return tenant{}, fmt.Errorf("decode workspace %s: %w", workspace, err)
@@ -45,19 +48,40 @@ func loadTenant(ctx context.Context, docs Documents, inst *seal.Installation, wo
 	return out, err
 }
 
-// personKeys turns addresses into person keys, sorted, each once. Promise 8: the error says which one is wrong, not what
-// it is.
-func (t tenant) personKeys(addresses []string) ([]string, error) {
-	keys := make([]string, 0, len(addresses))
-	for i, raw := range addresses {
+// person is how a request names one.
+type person interface {
+	GetAddresses() []string
+	GetPhones() []string
+	GetPhoneRegion() string
+}
+
+// personKeys turns addresses and numbers into person keys, sorted, each once, and tells of how many of each they are. Promise 8:
+// the error says which one is wrong, not what it is.
+func (t tenant) personKeys(p person) (keys []string, addresses, phones int, err error) {
+	for i, raw := range p.GetAddresses() {
 		email, err := normalize.Email(raw)
 		if err != nil {
-			return nil, status.Errorf(codes.InvalidArgument, "addresses[%d]: %s", i, err)
+			return nil, 0, 0, status.Errorf(codes.InvalidArgument, "addresses[%d]: %s", i, err)
 		}
 		keys = append(keys, t.keys.PersonKey(email))
 	}
+	addresses = len(unique(keys))
+	for i, raw := range p.GetPhones() {
+		number, err := normalize.Phone(raw, p.GetPhoneRegion())
+		if err != nil {
+			return nil, 0, 0, status.Errorf(codes.InvalidArgument, "phones[%d]: %s", i, err)
+		}
+		keys = append(keys, t.keys.PersonKey(number)) // no address begins with + and has no @
+	}
+	keys = unique(keys)
+	return keys, addresses, len(keys) - addresses, nil
+}
+
+// unique returns the keys sorted, each once.
+func unique(keys []string) []string {
+	keys = slices.Clone(keys)
 	slices.Sort(keys)
-	return slices.Compact(keys), nil
+	return slices.Compact(keys)
 }
 
 // newID makes an id that says nothing.

@@ -46,6 +46,7 @@ type Deps struct {
 	Erasures     Erasures
 	Lifter       Lifter
 	Exports      Exports
+	Proposals    Proposals
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
@@ -68,26 +69,37 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if !req.GetConfirm() {
 		return nil, status.Error(codes.InvalidArgument, "confirm: an erasure cannot be undone; set it when you are sure")
 	}
-	if req.GetBlankRows() && !s.deps.Writes {
-		return nil, status.Error(codes.FailedPrecondition, "blank_rows: this config service has no broker to send writes through")
-	}
-	t, err := loadTenant(ctx, s.deps.Documents, s.deps.Installation, req.GetWorkspace())
+	t, err := s.erasable(ctx, req.GetWorkspace(), req.GetBlankRows())
 	if err != nil {
 		return nil, err
 	}
-	if t.settings.GetRetention().GetLegalHold() {
-		return nil, status.Error(codes.FailedPrecondition, "the workspace is under a legal hold: take that back first (retention.legal_hold)")
-	}
-	keys, err := t.personKeys(req.GetAddresses())
+	keys, addresses, phones, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
-	now, by := s.deps.Clock.Now(), auth.FromContext(ctx).Name
-	e := &configv1.Erasure{
-		Workspace: req.GetWorkspace(), Id: newID(), Status: configv1.ErasureStatus_ERASURE_STATUS_RUNNING,
-		RequestedBy: by, RequestedAt: timestamppb.New(now), Addresses: int32(len(keys)), Certificate: &configv1.ErasureCertificate{},
-		BlankRows: req.GetBlankRows(),
+	out, err := s.start(ctx, keys, &configv1.Erasure{
+		Workspace: req.GetWorkspace(), Addresses: int32(addresses), Phones: int32(phones), BlankRows: req.GetBlankRows(), //nolint:gosec // at most 50
+	})
+	return &configv1.StartErasureResponse{Erasure: out}, err
+}
+
+// erasable returns the workspace if people of it can be erased, as it is wanted.
+func (s *Server) erasable(ctx context.Context, workspace string, blank bool) (tenant, error) {
+	if blank && !s.deps.Writes {
+		return tenant{}, status.Error(codes.FailedPrecondition, "blank_rows: this config service has no broker to send writes through")
 	}
+	t, err := loadTenant(ctx, s.deps.Documents, s.deps.Installation, workspace)
+	if err == nil && t.settings.GetRetention().GetLegalHold() {
+		err = status.Error(codes.FailedPrecondition, "the workspace is under a legal hold: take that back first (retention.legal_hold)")
+	}
+	return t, err
+}
+
+// start begins the erasure of the person with the keys.
+func (s *Server) start(ctx context.Context, keys []string, e *configv1.Erasure) (*configv1.Erasure, error) {
+	now := s.deps.Clock.Now()
+	e.Id, e.Status, e.Certificate = newID(), configv1.ErasureStatus_ERASURE_STATUS_RUNNING, &configv1.ErasureCertificate{}
+	e.RequestedBy, e.RequestedAt = auth.FromContext(ctx).Name, timestamppb.New(now)
 	body, err := proto.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode an erasure: %w", err)
@@ -106,9 +118,8 @@ func (s *Server) StartErasure(ctx context.Context, req *configv1.StartErasureReq
 	if err != nil {
 		return nil, err
 	}
-	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", len(keys))
-	out, err := s.describe(ctx, started)
-	return &configv1.StartErasureResponse{Erasure: out}, err
+	s.audit(ctx, "a person is being erased", "workspace", e.GetWorkspace(), "erasure", started.ID, "addresses", e.GetAddresses(), "phones", e.GetPhones())
+	return s.describe(ctx, started)
 }
 
 // GetErasure implements configv1.PrivacyServiceServer.
@@ -124,12 +135,13 @@ func (s *Server) GetErasure(ctx context.Context, req *configv1.GetErasureRequest
 	return &configv1.GetErasureResponse{Erasure: out}, err
 }
 
-// describe decodes an erasure and adds whether it was lifted.
+// describe decodes an erasure and adds how it stands with its deadlines and whether it was lifted.
 func (s *Server) describe(ctx context.Context, e store.Erasure) (*configv1.Erasure, error) {
 	out := &configv1.Erasure{}
 	if err := proto.Unmarshal(e.Body, out); err != nil {
 		return nil, fmt.Errorf("decode erasure %s of workspace %s: %w", e.ID, e.Workspace, err)
 	}
+	setProgress(out, s.deps.Clock.Now())
 	at, err := s.deps.Lifter.LiftedSince(ctx, e.Workspace, e.ID)
 	if err == nil && !at.IsZero() {
 		out.LiftedAt = timestamppb.New(at)
@@ -181,7 +193,7 @@ func (s *Server) LiftSuppression(ctx context.Context, req *configv1.LiftSuppress
 	if err != nil {
 		return nil, err
 	}
-	keys, err := t.personKeys(req.GetAddresses())
+	keys, _, _, err := t.personKeys(req)
 	if err != nil {
 		return nil, err
 	}
@@ -195,9 +207,9 @@ func (s *Server) LiftSuppression(ctx context.Context, req *configv1.LiftSuppress
 		return nil, err
 	}
 	if n == 0 {
-		return nil, status.Error(codes.FailedPrecondition, "none of the addresses is suppressed in this workspace: there is nothing to lift")
+		return nil, status.Error(codes.FailedPrecondition, "none of the addresses and numbers is suppressed in this workspace: there is nothing to lift")
 	}
-	s.audit(ctx, "a suppression is lifted", "workspace", req.GetWorkspace(), "addresses", n)
+	s.audit(ctx, "a suppression is lifted", "workspace", req.GetWorkspace(), "people_keys", n)
 	return &configv1.LiftSuppressionResponse{Lifted: int32(n), LiftedAt: timestamppb.New(now)}, nil
 }
 

@@ -34,9 +34,10 @@ type Answers interface {
 	PurgeExports(ctx context.Context, now time.Time) error
 }
 
-// Suppressions tells who was erased.
+// Suppressions tells who was erased, and of whom an org says that they should be.
 type Suppressions interface {
 	Suppressions(ctx context.Context, workspace string, personKeys []string) ([]store.Suppression, error)
+	ProposalsAbout(ctx context.Context, workspace string, personKeys []string) ([]store.Proposal, error)
 }
 
 // Log reads the pipeline's topics.
@@ -107,6 +108,7 @@ func (w *Worker) Work(ctx context.Context) error {
 		id, due := e.Workspace+"/"+e.ID, !w.deps.Clock.Now().Before(e.RequestedAt.Add(w.cfg.Settle))
 		if !before[id] || due {
 			if err := w.erase(ctx, e, due); err != nil {
+				w.remind(ctx, e)
 				errs = append(errs, fmt.Errorf("erasure %s of workspace %s: %w", e.ID, e.Workspace, err))
 				continue
 			}
@@ -121,6 +123,14 @@ func (w *Worker) Work(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// remind names an erasure that is late while it fails, for whoever has to answer for it.
+func (w *Worker) remind(ctx context.Context, e store.Erasure) {
+	if took := w.deps.Clock.Now().Sub(e.RequestedAt); took > target {
+		w.deps.Logger.ErrorContext(ctx, "an erasure is late: see what keeps it from being completed", "workspace", e.Workspace, "erasure", e.ID,
+			"requested_at", e.RequestedAt, "due_at", e.RequestedAt.Add(deadline), "overdue", took > deadline)
+	}
 }
 
 // erase goes through the run log once, and completes the erasure when it is due.

@@ -40,11 +40,17 @@ type Retention struct {
 	Pause time.Duration `yaml:"pause"`
 }
 
+// The longest that the run log may be kept (XC-30): rows 90 days, counts 13 months.
+const (
+	maxRows   = 90 * 24 * time.Hour
+	maxCounts = 396 * 24 * time.Hour
+)
+
 // DefaultRetention keeps rows 90 days and counts 13 months (XC-30), and cleans every 10 min in batches of 500 with 50 ms
 // between them: some 4,000 rows/s, 300 million a day.
 func DefaultRetention() Retention {
 	return Retention{
-		Rows: 90 * 24 * time.Hour, Counts: 396 * 24 * time.Hour, Every: 10 * time.Minute,
+		Rows: maxRows, Counts: maxCounts, Every: 10 * time.Minute,
 		Batch: 500, Pause: 50 * time.Millisecond,
 	}
 }
@@ -52,10 +58,10 @@ func DefaultRetention() Retention {
 // Validate names the key that is wrong.
 func (r Retention) Validate() error {
 	switch {
-	case r.Rows < time.Hour:
-		return errors.New("rows: want at least 1h")
-	case r.Counts < r.Rows:
-		return errors.New("counts: want at least as long as rows")
+	case r.Rows < time.Hour || r.Rows > maxRows:
+		return fmt.Errorf("rows: want 1h to %s, the longest they may be kept", maxRows)
+	case r.Counts < r.Rows || r.Counts > maxCounts:
+		return fmt.Errorf("counts: want at least as long as rows and at most %s, the longest they may be kept", maxCounts)
 	case r.Every < time.Second:
 		return errors.New("every: want at least 1s")
 	case r.Batch < 1:
@@ -84,7 +90,8 @@ func (r Retention) Check(own *configv1.RetentionSettings) (field, problem string
 	short := r.Shortened(own)
 	switch rows, counts := own.GetRunLog(), own.GetRunLogCounts(); {
 	case rows != nil && (!rows.IsValid() || rows.AsDuration() < time.Hour || rows.AsDuration() > r.Rows):
-		return "run_log", fmt.Sprintf("want 1h to %s, which is what this installation keeps", r.Rows)
+		return "run_log", fmt.Sprintf("want 1h to %s, which is what this installation keeps; topics are shared by workspaces, "+
+			"so that only topics.retention shortens those, for all of them", r.Rows)
 	case counts != nil && (!counts.IsValid() || counts.AsDuration() > r.Counts):
 		return "run_log_counts", fmt.Sprintf("want at most %s, which is what this installation keeps", r.Counts)
 	case short.Counts < short.Rows:

@@ -78,8 +78,14 @@ func Decode(value []byte) (store.Outcome, *streamv1.Outcome, error) {
 			return store.Outcome{}, nil, fmt.Errorf("the outcome has no valid %s", required.name)
 		}
 	}
+	var forget *store.Forget
+	if f := o.GetForget(); f != nil && o.GetPersonKey() != "" {
+		forget = &store.Forget{
+			PersonKey: o.GetPersonKey(), Connection: o.GetConnection(), Object: f.GetObject(), RecordID: f.GetRecordId(),
+		}
+	}
 	return store.Outcome{
-		Workspace: o.GetWorkspace(), ID: o.GetOutcomeId(), DecidedAt: o.GetDecidedAt().AsTime(), Stage: o.GetStage(),
+		Forget: forget, Workspace: o.GetWorkspace(), ID: o.GetOutcomeId(), DecidedAt: o.GetDecidedAt().AsTime(), Stage: o.GetStage(),
 		Status: int32(o.GetStatus()), Reason: int32(o.GetReason()),
 		EventID: o.GetEventId(), VisitID: o.GetVisitId(), EngagementID: o.GetEngagementId(),
 		WriteKey: o.GetWriteKey(), RecordID: o.GetRecordId(), Integration: o.GetIntegration(), Row: rowOf(o), Body: value,

@@ -97,10 +97,11 @@ func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) ([]AuditEntry, e
 	return out, rows.Err()
 }
 
-// PurgeAudit deletes up to limit entries of any workspace from before the given time, and returns how many it deleted.
-func (s *Store) PurgeAudit(ctx context.Context, before time.Time, limit int) (int64, error) {
+// PurgeAudit deletes entries from before the purge's time, and returns how many it deleted.
+func (s *Store) PurgeAudit(ctx context.Context, p Purge) (int64, error) {
+	spared, args := p.spare("workspace", micros(p.Before), p.Limit)
 	result, err := s.write.ExecContext(ctx,
-		"DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at < $1 ORDER BY at LIMIT $2)", micros(before), limit)
+		"DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at < $1"+spared+" ORDER BY at LIMIT $2)", args...)
 	if err != nil {
 		return 0, fmt.Errorf("purge audit log: %w", err)
 	}

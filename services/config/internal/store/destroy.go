@@ -69,6 +69,8 @@ func (s *Store) destroy(ctx context.Context, tx *sql.Tx, save Save) error {
 	for _, statement := range []string{
 		"UPDATE connect_flows SET sealed = NULL WHERE workspace = $1", "DELETE FROM revocations WHERE workspace = $1",
 		"DELETE FROM exports WHERE workspace = $1", "DELETE FROM drafts WHERE workspace = $1",
+		"DELETE FROM erasure_proposals WHERE workspace = $1",
+		"DELETE FROM notices WHERE workspace = $1", "DELETE FROM notice_tellings WHERE workspace = $1",
 	} {
 		if _, err = tx.ExecContext(ctx, statement, save.Workspace); err != nil {
 			return err

@@ -25,12 +25,15 @@ type Erasure struct {
 
 const erasureColumns = "workspace, id, requested_at, done, person_keys, body"
 
-// StartErasure saves an erasure, suppresses its people and deletes their exports, all at once, and raises the revision. An
+// StartErasure saves an erasure, suppresses its people and deletes their exports and proposals, all at once, and raises the revision. An
 // erasure of the very same people that is not done is returned in its place, unless one of them was let in again since. The
 // error is ErrTooMany when the workspace would have more than limit suppressions.
 func (s *Store) StartErasure(ctx context.Context, e Erasure, limit int) (Erasure, error) {
 	started := e
 	err := s.inTx(ctx, "start an erasure", func(tx *sql.Tx) error {
+		if err := dropProposals(ctx, tx, e); err != nil {
+			return err
+		}
 		running, err := scanErasure(tx.QueryRowContext(ctx, `SELECT `+erasureColumns+` FROM erasures
 			WHERE workspace = $1 AND done = 0 AND person_keys = $2 AND (SELECT COUNT(*) FROM suppressions
 				WHERE suppressions.workspace = erasures.workspace AND erasure = erasures.id AND lifted_at IS NULL) = $3

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // Version is one version of a document with why it was saved.
@@ -42,13 +41,13 @@ func (s *Store) HistoryPage(ctx context.Context, key Key, before int64, limit in
 	return out, rows.Err()
 }
 
-// PurgeHistory deletes up to limit versions, of any workspace's settings, that were replaced before the given time, and
-// returns how many it deleted. The newest version of a setting stays however old it is.
-func (s *Store) PurgeHistory(ctx context.Context, before time.Time, limit int) (int64, error) {
+// PurgeHistory deletes versions of settings that were replaced before the purge's time, and returns how many it deleted. The newest version of a setting stays however old it is.
+func (s *Store) PurgeHistory(ctx context.Context, p Purge) (int64, error) {
+	spared, args := p.spare("n.workspace", micros(p.Before), p.Limit)
 	result, err := s.write.ExecContext(ctx, `DELETE FROM history WHERE (workspace, kind, id, version) IN
 		(SELECT h.workspace, h.kind, h.id, h.version FROM history h JOIN history n
 			ON n.workspace = h.workspace AND n.kind = h.kind AND n.id = h.id AND n.version = h.version + 1
-			WHERE n.saved_at < $1 LIMIT $2)`, micros(before), limit)
+			WHERE n.saved_at < $1`+spared+` LIMIT $2)`, args...)
 	if err != nil {
 		return 0, fmt.Errorf("purge history of settings: %w", err)
 	}

@@ -24,6 +24,8 @@ type Outcome struct {
 	Integration string
 	// Row is the row of a report's run that it is about; nil for others. An outcome's id is of one row for ever.
 	Row *RowOf
+	// Forget is set when an org says that the person is to be forgotten; an erasure is proposed then.
+	Forget *Forget
 	// Body is the outcome as it came.
 	Body []byte
 }
@@ -116,10 +118,14 @@ func (s *Store) insertOutcomes(rows int) string {
 }
 
 // RecordOutcomes stores a batch in one transaction. An outcome that is there already is replaced by a later decision
-// and otherwise left alone, and is counted once either way, so that a batch may be repeated (promise 5).
+// and otherwise left alone, and is counted once either way, so that a batch may be repeated (promise 5). Erasures that orgs propose are
+// noted.
 func (s *Store) RecordOutcomes(ctx context.Context, batch []Outcome) error {
 	if len(batch) == 0 {
 		return nil
+	}
+	if err := s.propose(ctx, batch); err != nil {
+		return err
 	}
 	batch = newestOfEach(batch)
 	bucket, err := s.bucket.take(ctx, s, len(batch))

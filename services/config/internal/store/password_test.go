@@ -33,7 +33,7 @@ func TestAPasswordFileThatIsMissingOrEmptyIsNamed(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
 	for _, file := range []string{empty, filepath.Join(t.TempDir(), "missing")} {
 		_, err := store.OpenPostgres(t.Context(), store.PostgresConfig{
-			DSN: secret.New("postgres://throughline@192.0.2.1/throughline"), PasswordFile: file, MaxConns: 2,
+			DSN: secret.New("postgres://throughline@192.0.2.1/throughline"), PasswordFile: file, MaxConns: 2, Plaintext: true,
 		})
 		require.ErrorContains(t, err, "postgres_password_file")
 		require.ErrorContains(t, err, file)

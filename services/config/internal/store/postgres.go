@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ type PostgresConfig struct {
 	// PasswordFile holds the password that DSN leaves out; empty: none. It is read for every new connection, so that a
 	// changed password needs no restart.
 	PasswordFile string
+	// Plaintext allows a server beyond loopback without TLS, where the network itself is protected.
+	Plaintext bool
 	// MaxConns is the most connections of this process.
 	MaxConns int
 }
@@ -36,6 +39,10 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
 	conn, err := pgx.ParseConfig(cfg.DSN.Reveal())
 	if err != nil {
 		return nil, errors.New("open settings database: postgres_dsn is not a PostgreSQL connection string") // promise 8
+	}
+	if host := inTheClear(conn); host != "" && !cfg.Plaintext {
+		return nil, fmt.Errorf("open settings database: postgres_dsn may reach %s without TLS: set sslmode=verify-full in it, "+
+			"or postgres_plaintext if the network itself is protected", host)
 	}
 	// Read now as well, so that a missing file is named at once and not as a failed connection.
 	if err := cfg.signIn(ctx, conn); err != nil {
@@ -60,6 +67,25 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Store, error) {
 		},
 	}
 	return s, s.prepare(ctx)
+}
+
+// inTheClear returns a server beyond this machine to which the connection may be made without TLS, "" if there is none. The
+// driver's default, sslmode=prefer, falls back to that.
+func inTheClear(conn *pgx.ConnConfig) string {
+	clear := func(host string, encrypted bool) bool {
+		ip := net.ParseIP(host)
+		local := strings.HasPrefix(host, "/") || host == "localhost" || ip != nil && ip.IsLoopback()
+		return !encrypted && !local
+	}
+	if clear(conn.Host, conn.TLSConfig != nil) {
+		return conn.Host
+	}
+	for _, other := range conn.Fallbacks {
+		if clear(other.Host, other.TLSConfig != nil) {
+			return other.Host
+		}
+	}
+	return ""
 }
 
 // signIn fills the password in before a connection is made.

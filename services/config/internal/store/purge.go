@@ -6,6 +6,22 @@ import (
 	"time"
 )
 
+// Purge says what is to be deleted: up to Limit rows from before a time, but for those of some workspaces.
+type Purge struct {
+	Before time.Time
+	Except []string
+	Limit  int
+}
+
+// spare returns the condition that leaves out Except, and the parameters with those given first.
+func (p Purge) spare(column string, first ...any) (condition string, args []any) {
+	if len(p.Except) == 0 {
+		return "", first
+	}
+	names, args := inList(p.Except, first...)
+	return " AND " + column + " NOT IN (" + names + ")", args
+}
+
 // Cutoff returns the time before which a workspace's rows are too old; zero keeps all of them.
 type Cutoff func(workspace string) time.Time
 

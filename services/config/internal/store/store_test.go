@@ -143,6 +143,25 @@ func TestPostgresErrorsDoNotQuoteTheDSN(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
+func TestPostgresIsNotReachedInTheClearUnlessThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-29")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody is called
+	for _, mode := range []string{"", "?sslmode=disable", "?sslmode=allow", "?sslmode=prefer"} {
+		_, err := store.OpenPostgres(ctx, store.PostgresConfig{DSN: secret.New("postgres://u@db.example/x" + mode), MaxConns: 1})
+		require.ErrorContains(t, err, "postgres_plaintext", mode)
+	}
+	for dsn, allowed := range map[string]bool{
+		"postgres://u@db.example/x?sslmode=verify-full": false, "postgres://u@db.example/x?sslmode=require": false,
+		"postgres://u@127.0.0.1/x": false, "host=/run/postgresql user=u": false, "postgres://u@db.example/x": true,
+	} {
+		_, err := store.OpenPostgres(ctx, store.PostgresConfig{DSN: secret.New(dsn), MaxConns: 1, Plaintext: allowed})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "postgres_plaintext", dsn)
+	}
+}
+
 func BenchmarkRecordOutcomes(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) *store.Store{"SQLite": openSQLite, "Postgres": openPostgres} {
 		b.Run(name, func(b *testing.B) {

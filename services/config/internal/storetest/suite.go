@@ -77,6 +77,7 @@ func Run(t *testing.T, open Open) {
 		{"AuditAge", auditAge},
 		{"Notices", notices},
 		{"Tellings", tellings},
+		{"LegalHolds", legalHolds},
 		{"Describes", describes},
 		{"Broken", broken},
 		{"Suppressions", suppressions},
@@ -85,6 +86,7 @@ func Run(t *testing.T, open Open) {
 		{"Exports", exports},
 		{"Drafts", drafts},
 		{"Together", together},
+		{"Proposals", proposals},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

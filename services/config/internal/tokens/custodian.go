@@ -76,7 +76,8 @@ func (c Config) Validate() error {
 type Observer interface {
 	// Issued: it gave one.
 	Issued(ctx context.Context, workspace, connection string)
-	// Refused: it did not; err is what Issuer returned.
+	// Refused: it did not; err is what Issuer returned. Or there was nothing to ask with, because the credentials do not open:
+	// seal.ErrOpen.
 	Refused(ctx context.Context, workspace, connection string, err error)
 }
 
@@ -242,6 +243,9 @@ func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn conn
 func (c *Custodian) issue(ctx context.Context, conn connection, change func(*configv1.Connection)) (*configv1.GetAccessTokenResponse, error) {
 	doc, settings, credentials, err := c.read(ctx, conn)
 	if err != nil {
+		if errors.Is(err, seal.ErrOpen) {
+			c.observe(ctx, conn, err)
+		}
 		return nil, err
 	}
 	refused := func(generation int64, err error) error {

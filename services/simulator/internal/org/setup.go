@@ -24,6 +24,13 @@ func buildSchema(spec *scenario.Org) (*schema.Schema, error) {
 		}
 		specs = append(specs, persons)
 	}
+	if spec.DataPrivacy {
+		individuals, err := schema.Individuals()
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, individuals)
+	}
 	if spec.Package {
 		pkg, err := schema.Package(spec.PackageVersion)
 		if err != nil {

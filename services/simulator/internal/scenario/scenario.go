@@ -40,6 +40,8 @@ type Org struct {
 	PackageVersion string `yaml:"package_version,omitempty"`
 	// PersonAccounts turns person accounts on: an account with a last name is a person, and has a contact of its own.
 	PersonAccounts bool `yaml:"person_accounts,omitempty"`
+	// DataPrivacy turns Data Protection and Privacy on: Individual, and IndividualId of Lead and Contact.
+	DataPrivacy bool `yaml:"data_privacy,omitempty"`
 	// TaskQueues allows queues to own tasks.
 	TaskQueues bool `yaml:"task_queues,omitempty"`
 

@@ -9,6 +9,10 @@ const (
 // Persons returns what person accounts add to the declarations of Account, Contact and RecordType.
 func Persons() (Spec, error) { return load("persons.yaml") }
 
+// Individuals returns what Data Protection and Privacy adds: the privacy records of people, and where Leads and Contacts have
+// theirs.
+func Individuals() (Spec, error) { return load("individuals.yaml") }
+
 // recordTypes are those that a new record of o may have besides the master type.
 func recordTypes(o *Object, path string) []RecordTypeInfo {
 	if _, ok := o.Field("IsPersonAccount"); !ok || o.Name != "Account" {
