@@ -236,7 +236,7 @@ func TestFinishingAsksTheOrgAndSwitchesOnAllOrNothing(t *testing.T) {
 		"another type":       {func(s *configv1.EventSetup) { s.Export.Fields[0].Field = "Size__c" }, "export.fields[0]", "TYPE_MISMATCH"},
 		"needed and missing": {func(s *configv1.EventSetup) { s.Export.Object = "Strict__c" }, "export.fields", "REQUIRED_FIELD_MISSING"},
 		"a member":           {func(s *configv1.EventSetup) { s.Export.Object = "CampaignMember" }, "export.object", "campaign members"},
-		"not readable":       {func(s *configv1.EventSetup) { s.Import.RegistrationObject = "Task" }, "import.registration_object", "SF_NO_PERMISSION"},
+		"not readable":       {func(s *configv1.EventSetup) { s.Import.RegistrationObject = unseen }, "import.registration_object", "SF_NO_PERMISSION"},
 		"code of no text":    {func(s *configv1.EventSetup) { s.Import.EventCodeField = "Start__c" }, "import.event_code_field", "TYPE_MISMATCH"},
 		"leads elsewhere":    {func(s *configv1.EventSetup) { s.Import.TicketObjectField = "Human__c" }, "import.ticket_object_field", "does not lead to Event__c"},
 		"leads to several":   {func(s *configv1.EventSetup) { s.Import.TicketObjectField = "Any__c" }, "import.ticket_object_field", "not only to it"},

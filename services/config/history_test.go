@@ -188,6 +188,17 @@ func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
 		require.NoError(t, err)
 		b.clock.Advance(time.Hour)
 	}
+	reports := configv1.NewReportServiceClient(b.dial(t, adminToken))
+	for version, name := range []string{"Usage", "Use"} {
+		report := usage()
+		report.Version, report.Name = int64(version), name
+		_, err = reports.PutReport(ctx, &configv1.PutReportRequest{Report: report})
+		require.NoError(t, err)
+		push := scores()
+		push.Version, push.Name, push.Enabled = int64(version), name, false // no org is asked about what is off
+		_, err = reports.PutReportPush(ctx, &configv1.PutReportPushRequest{Push: push})
+		require.NoError(t, err)
+	}
 	kinds := map[configv1.SettingKind]struct {
 		id   string
 		from int64
@@ -199,6 +210,8 @@ func TestEverySettingHasAHistoryAndGoesBack(t *testing.T) {
 		configv1.SettingKind_SETTING_KIND_INTEGRATION:      {"rule", 3, []string{"name", "effective_from"}},
 		configv1.SettingKind_SETTING_KIND_CONTENT_DEFAULTS: {"acme", 2, []string{`groups["sales"].rank`}},
 		configv1.SettingKind_SETTING_KIND_EVENT_SETUP:      {"acme", 2, []string{"magic_link_field", "effective_from"}},
+		configv1.SettingKind_SETTING_KIND_REPORT:           {"usage", 2, []string{"name"}},
+		configv1.SettingKind_SETTING_KIND_REPORT_PUSH:      {"scores", 2, []string{"name"}},
 	}
 	for number := range configv1.SettingKind_name {
 		require.True(t, number == 0 || kinds[configv1.SettingKind(number)].id != "", "say here what is expected of %s", configv1.SettingKind(number))

@@ -194,6 +194,9 @@ func newFakeOrg(t *testing.T) *fakeOrg {
 }
 
 // describe knows the objects and fields that the rules of these tests write.
+// unseen is an object of the fake org whose records the user may not query.
+const unseen = "Unseen__c"
+
 func (o *fakeOrg) describe(w http.ResponseWriter, r *http.Request) {
 	if object := eventObject(r.PathValue("object")); object != nil {
 		_ = json.NewEncoder(w).Encode(object)
@@ -211,7 +214,7 @@ func (o *fakeOrg) describe(w http.ResponseWriter, r *http.Request) {
 	defer o.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"name": r.PathValue("object"), "createable": !o.noMembers || r.PathValue("object") != "CampaignMember", "updateable": true,
-		"queryable": true, "fields": fields,
+		"queryable": r.PathValue("object") != unseen, "fields": fields,
 	})
 }
 
