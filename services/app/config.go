@@ -74,6 +74,8 @@ type TopicsConfig struct {
 	Retention time.Duration `yaml:"retention"`
 	// DeadLetterRetention is how long what could not be handled is kept for replay.
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
+	// RowsRetention is how long the rows of reports are kept; a run needs those of its delivery to its end.
+	RowsRetention time.Duration `yaml:"rows_retention"`
 	// CreateSources also creates the topics of ingest.sources. They are the producers' to create; this is for trying out.
 	CreateSources bool `yaml:"create_sources"`
 }
@@ -98,16 +100,18 @@ func DefaultConfig() Config {
 		AdminTokenFile:  defaultAdminToken,
 		ViewerTokenFile: defaultViewerToken,
 		Kafka:           kafka.DefaultConfig("127.0.0.1:9092"),
-		Topics:          TopicsConfig{Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour},
-		Settings:        settings.DefaultConfig(),
-		Orgs:            orgs.DefaultConfig(),
-		Config:          config.DefaultConfig(),
-		Console:         console.DefaultConfig(),
-		Ingest:          ingest.DefaultConfig(),
-		Visits:          visits.DefaultConfig(),
-		Identity:        identity.DefaultConfig(),
-		Mapping:         mapping.DefaultConfig(),
-		Writer:          writer.DefaultConfig(),
+		Topics: TopicsConfig{
+			Partitions: 12, Retention: 30 * 24 * time.Hour, DeadLetterRetention: 30 * 24 * time.Hour, RowsRetention: 14 * 24 * time.Hour,
+		},
+		Settings: settings.DefaultConfig(),
+		Orgs:     orgs.DefaultConfig(),
+		Config:   config.DefaultConfig(),
+		Console:  console.DefaultConfig(),
+		Ingest:   ingest.DefaultConfig(),
+		Visits:   visits.DefaultConfig(),
+		Identity: identity.DefaultConfig(),
+		Mapping:  mapping.DefaultConfig(),
+		Writer:   writer.DefaultConfig(),
 	}
 	cfg.Settings.TokenFile, cfg.Settings.SavePath = defaultServiceToken, defaultSnapshot
 	cfg.Console.TokenFile = defaultAdminToken
@@ -143,6 +147,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Topics.DeadLetterRetention < time.Hour {
 		errs = append(errs, fmt.Errorf("topics.dead_letter_retention: %s is less than an hour", c.Topics.DeadLetterRetention))
+	}
+	if c.Topics.RowsRetention < 24*time.Hour {
+		errs = append(errs, fmt.Errorf("topics.rows_retention: %s is less than a day", c.Topics.RowsRetention))
 	}
 	return errors.Join(errs...)
 }

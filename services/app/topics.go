@@ -35,7 +35,8 @@ func (t TopicsConfig) Specs() []kafka.TopicSpec {
 		add(kafka.TopicSpec{Name: name, Retention: t.Retention})
 	}
 	add(kafka.TopicSpec{Name: topic.DeadLetters, Retention: t.DeadLetterRetention, MaxMessageBytes: deadLetterHeadroom})
-	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger} {
+	add(kafka.TopicSpec{Name: topic.Rows, Retention: t.RowsRetention})
+	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger, topic.RowsState} {
 		add(kafka.TopicSpec{Name: name, Compacted: true})
 	}
 	return specs

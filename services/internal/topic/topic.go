@@ -22,6 +22,7 @@ const (
 	VisitState  = "tl.visits.state.v1"
 	TotalsState = "tl.engagements.state.v1"
 	Ledger      = "tl.writes.ledger.v1"
+	RowsState   = "tl.rows.state.v1"
 )
 
 // CloudEvents types, one per topic.
@@ -47,6 +48,11 @@ func ConnectionKey(workspace, connection string) []byte { return join(workspace,
 
 // OutcomeKey keys outcomes by what they are about: a write key, or an event or visit id.
 func OutcomeKey(workspace, about string) []byte { return join(workspace, about) }
+
+// DeliveryKey keys the rows of a report: a delivery keeps its order and lives in one partition.
+func DeliveryKey(workspace, report, delivery string) []byte {
+	return join(workspace, report+"/"+delivery)
+}
 
 func join(workspace, rest string) []byte {
 	key := make([]byte, 0, len(workspace)+1+len(rest))

@@ -1532,7 +1532,9 @@ type ClaimReportRunResponse struct {
 	// The first row that is not recorded yet: 1 for a new run.
 	NextRow int64 `protobuf:"varint,7,opt,name=next_row,json=nextRow,proto3" json:"next_row,omitempty"`
 	// Until when the claim holds, unless it is renewed.
-	ClaimedUntil  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=claimed_until,json=claimedUntil,proto3" json:"claimed_until,omitempty"`
+	ClaimedUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=claimed_until,json=claimedUntil,proto3" json:"claimed_until,omitempty"`
+	// The run was handed out before: the worker that had it may have handed writes of rows from next_row on to the writer.
+	Resumed       bool `protobuf:"varint,60,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1621,6 +1623,13 @@ func (x *ClaimReportRunResponse) GetClaimedUntil() *timestamppb.Timestamp {
 		return x.ClaimedUntil
 	}
 	return nil
+}
+
+func (x *ClaimReportRunResponse) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
 }
 
 // RecordReportRunRequest tells how far a run is.
@@ -1907,7 +1916,7 @@ const file_throughline_config_v1_report_run_proto_rawDesc = "" +
 	"\x1aNoteReportDeliveryResponse\";\n" +
 	"\x15ClaimReportRunRequest\x12\"\n" +
 	"\x06worker\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06worker\"\xb7\x03\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06worker\"\xd1\x03\n" +
 	"\x16ClaimReportRunResponse\x122\n" +
 	"\x03run\x18\x01 \x01(\v2 .throughline.config.v1.ReportRunR\x03run\x125\n" +
 	"\x04push\x18\x02 \x01(\v2!.throughline.config.v1.ReportPushR\x04push\x125\n" +
@@ -1917,7 +1926,8 @@ const file_throughline_config_v1_report_run_proto_rawDesc = "" +
 	"\n" +
 	"next_chunk\x18\x06 \x01(\x03R\tnextChunk\x12\x19\n" +
 	"\bnext_row\x18\a \x01(\x03R\anextRow\x12?\n" +
-	"\rclaimed_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fclaimedUntil\"\xdf\x02\n" +
+	"\rclaimed_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fclaimedUntil\x12\x18\n" +
+	"\aresumed\x18< \x01(\bR\aresumed\"\xdf\x02\n" +
 	"\x16RecordReportRunRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x19\n" +
 	"\x03run\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03run\x12\x1f\n" +

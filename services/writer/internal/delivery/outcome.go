@@ -129,6 +129,12 @@ func (e *ending) outcome(now time.Time) *streamv1.Outcome {
 		RecordId: e.recordID, Created: e.created, Attempts: uint32(max(e.item.Attempts, 0)),
 		OccurredAt: w.GetOccurredAt(), DecidedAt: timestamppb.New(now), SettingsRevision: w.GetSettingsRevision(),
 	}
+	if row := w.GetRunRow(); row != nil {
+		o.RunRow = &streamv1.RunRow{Run: row.GetRun(), Number: row.GetNumber()}
+		if !e.written() {
+			o.RunRow.SealedKey = row.GetSealedKey()
+		}
+	}
 	if e.reason == streamv1.Reason_REASON_ERASED_SUBJECT {
 		return outcome.Erased(o)
 	}
