@@ -39,7 +39,9 @@ type ObjectSummary struct {
 	// The user may create records.
 	Createable bool `protobuf:"varint,4,opt,name=createable,proto3" json:"createable,omitempty"`
 	// The user may query records.
-	Queryable     bool `protobuf:"varint,5,opt,name=queryable,proto3" json:"queryable,omitempty"`
+	Queryable bool `protobuf:"varint,5,opt,name=queryable,proto3" json:"queryable,omitempty"`
+	// The user may change records.
+	Updateable    bool `protobuf:"varint,55,opt,name=updateable,proto3" json:"updateable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -105,6 +107,13 @@ func (x *ObjectSummary) GetCreateable() bool {
 func (x *ObjectSummary) GetQueryable() bool {
 	if x != nil {
 		return x.Queryable
+	}
+	return false
+}
+
+func (x *ObjectSummary) GetUpdateable() bool {
+	if x != nil {
+		return x.Updateable
 	}
 	return false
 }
@@ -1752,7 +1761,7 @@ var File_throughline_config_v1_catalogue_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"\n" +
-	"%throughline/config/v1/catalogue.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\x1a&throughline/stream/v1/engagement.proto\x1a#throughline/stream/v1/outcome.proto\x1a$throughline/stream/v1/resolved.proto\x1a#throughline/stream/v1/subject.proto\x1a!throughline/stream/v1/write.proto\"\x8f\x01\n" +
+	"%throughline/config/v1/catalogue.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\x1a&throughline/stream/v1/engagement.proto\x1a#throughline/stream/v1/outcome.proto\x1a$throughline/stream/v1/resolved.proto\x1a#throughline/stream/v1/subject.proto\x1a!throughline/stream/v1/write.proto\"\xaf\x01\n" +
 	"\rObjectSummary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
@@ -1760,7 +1769,10 @@ const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"\n" +
 	"createable\x18\x04 \x01(\bR\n" +
 	"createable\x12\x1c\n" +
-	"\tqueryable\x18\x05 \x01(\bR\tqueryable\"Q\n" +
+	"\tqueryable\x18\x05 \x01(\bR\tqueryable\x12\x1e\n" +
+	"\n" +
+	"updateable\x187 \x01(\bR\n" +
+	"updateable\"Q\n" +
 	"\x0fObjectSummaries\x12>\n" +
 	"\aobjects\x18\x01 \x03(\v2$.throughline.config.v1.ObjectSummaryR\aobjects\"\xf0\x01\n" +
 	"\x0fDescribedObject\x12\x12\n" +

@@ -1551,11 +1551,332 @@ func (*DeleteReportPushResponse) Descriptor() ([]byte, []int) {
 	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{17}
 }
 
+// ListPushObjectsRequest names a connection.
+type ListPushObjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// The connection.
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Only objects whose name or label contains this, without regard to case.
+	Search        string `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPushObjectsRequest) Reset() {
+	*x = ListPushObjectsRequest{}
+	mi := &file_throughline_config_v1_report_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPushObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPushObjectsRequest) ProtoMessage() {}
+
+func (x *ListPushObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_report_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPushObjectsRequest.ProtoReflect.Descriptor instead.
+func (*ListPushObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListPushObjectsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ListPushObjectsRequest) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *ListPushObjectsRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+// ListPushObjectsResponse is every object of the org, on one side or the other.
+type ListPushObjectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name.
+	Objects []*ObjectSummary `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	// Those that a report cannot be pushed into, by name.
+	Hidden []*HiddenObject `protobuf:"bytes,2,rep,name=hidden,proto3" json:"hidden,omitempty"`
+	// When the org said so.
+	AskedAt       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPushObjectsResponse) Reset() {
+	*x = ListPushObjectsResponse{}
+	mi := &file_throughline_config_v1_report_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPushObjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPushObjectsResponse) ProtoMessage() {}
+
+func (x *ListPushObjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_report_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPushObjectsResponse.ProtoReflect.Descriptor instead.
+func (*ListPushObjectsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListPushObjectsResponse) GetObjects() []*ObjectSummary {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *ListPushObjectsResponse) GetHidden() []*HiddenObject {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
+func (x *ListPushObjectsResponse) GetAskedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskedAt
+	}
+	return nil
+}
+
+// HiddenObject is one that a report cannot be pushed into.
+type HiddenObject struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// API name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Label.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// Why, e.g. "the integration user may not change its records".
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HiddenObject) Reset() {
+	*x = HiddenObject{}
+	mi := &file_throughline_config_v1_report_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HiddenObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HiddenObject) ProtoMessage() {}
+
+func (x *HiddenObject) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_report_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HiddenObject.ProtoReflect.Descriptor instead.
+func (*HiddenObject) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *HiddenObject) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HiddenObject) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *HiddenObject) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// ListPushFieldsRequest names an object.
+type ListPushFieldsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// The connection.
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// API name.
+	Object        string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPushFieldsRequest) Reset() {
+	*x = ListPushFieldsRequest{}
+	mi := &file_throughline_config_v1_report_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPushFieldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPushFieldsRequest) ProtoMessage() {}
+
+func (x *ListPushFieldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_report_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPushFieldsRequest.ProtoReflect.Descriptor instead.
+func (*ListPushFieldsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListPushFieldsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ListPushFieldsRequest) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *ListPushFieldsRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+// ListPushFieldsResponse is what the object offers.
+type ListPushFieldsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fields that can hold the key: external ids first, then e-mail addresses, then the others, each by name. Where unique is not
+	// set, several records may have one key.
+	Keys []*DescribedField `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Fields that can be filled, by name.
+	Targets []*DescribedField `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	// When the org said so.
+	AskedAt       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPushFieldsResponse) Reset() {
+	*x = ListPushFieldsResponse{}
+	mi := &file_throughline_config_v1_report_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPushFieldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPushFieldsResponse) ProtoMessage() {}
+
+func (x *ListPushFieldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_report_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPushFieldsResponse.ProtoReflect.Descriptor instead.
+func (*ListPushFieldsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_report_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListPushFieldsResponse) GetKeys() []*DescribedField {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ListPushFieldsResponse) GetTargets() []*DescribedField {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *ListPushFieldsResponse) GetAskedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskedAt
+	}
+	return nil
+}
+
 var File_throughline_config_v1_report_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\n" +
-	"\"throughline/config/v1/report.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/config/v1/settings.proto\"\x91\x02\n" +
+	"\"throughline/config/v1/report.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%throughline/config/v1/catalogue.proto\x1a$throughline/config/v1/settings.proto\"\x91\x02\n" +
 	"\x06Report\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
@@ -1653,7 +1974,31 @@ const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x1b\n" +
 	"\x04push\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04push\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x03R\aversion\"\x1a\n" +
-	"\x18DeleteReportPushResponse*\xf0\x01\n" +
+	"\x18DeleteReportPushResponse\"\x89\x01\n" +
+	"\x16ListPushObjectsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"connection\x12\x1f\n" +
+	"\x06search\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18PR\x06search\"\xcd\x01\n" +
+	"\x17ListPushObjectsResponse\x12>\n" +
+	"\aobjects\x18\x01 \x03(\v2$.throughline.config.v1.ObjectSummaryR\aobjects\x12;\n" +
+	"\x06hidden\x18\x02 \x03(\v2#.throughline.config.v1.HiddenObjectR\x06hidden\x125\n" +
+	"\basked_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt\"J\n" +
+	"\fHiddenObject\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xa4\x01\n" +
+	"\x15ListPushFieldsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
+	"connection\x12;\n" +
+	"\x06object\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x06object\"\xcb\x01\n" +
+	"\x16ListPushFieldsResponse\x129\n" +
+	"\x04keys\x18\x01 \x03(\v2%.throughline.config.v1.DescribedFieldR\x04keys\x12?\n" +
+	"\atargets\x18\x02 \x03(\v2%.throughline.config.v1.DescribedFieldR\atargets\x125\n" +
+	"\basked_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aaskedAt*\xf0\x01\n" +
 	"\x10ReportColumnType\x12\"\n" +
 	"\x1eREPORT_COLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REPORT_COLUMN_TYPE_TEXT\x10\x01\x12\x1d\n" +
@@ -1682,7 +2027,7 @@ const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\"UNKNOWN_PICKLIST_VALUE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bUNKNOWN_PICKLIST_VALUE_FAIL\x10\x01\x12 \n" +
 	"\x1cUNKNOWN_PICKLIST_VALUE_WRITE\x10\x02\x12\x1f\n" +
-	"\x1bUNKNOWN_PICKLIST_VALUE_SKIP\x10\x032\x80\x06\n" +
+	"\x1bUNKNOWN_PICKLIST_VALUE_SKIP\x10\x032\xe1\a\n" +
 	"\rReportService\x12^\n" +
 	"\tPutReport\x12'.throughline.config.v1.PutReportRequest\x1a(.throughline.config.v1.PutReportResponse\x12d\n" +
 	"\vListReports\x12).throughline.config.v1.ListReportsRequest\x1a*.throughline.config.v1.ListReportsResponse\x12g\n" +
@@ -1690,7 +2035,9 @@ const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\rPutReportPush\x12+.throughline.config.v1.PutReportPushRequest\x1a,.throughline.config.v1.PutReportPushResponse\x12j\n" +
 	"\rGetReportPush\x12+.throughline.config.v1.GetReportPushRequest\x1a,.throughline.config.v1.GetReportPushResponse\x12s\n" +
 	"\x10ListReportPushes\x12..throughline.config.v1.ListReportPushesRequest\x1a/.throughline.config.v1.ListReportPushesResponse\x12s\n" +
-	"\x10DeleteReportPush\x12..throughline.config.v1.DeleteReportPushRequest\x1a/.throughline.config.v1.DeleteReportPushResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
+	"\x10DeleteReportPush\x12..throughline.config.v1.DeleteReportPushRequest\x1a/.throughline.config.v1.DeleteReportPushResponse\x12p\n" +
+	"\x0fListPushObjects\x12-.throughline.config.v1.ListPushObjectsRequest\x1a..throughline.config.v1.ListPushObjectsResponse\x12m\n" +
+	"\x0eListPushFields\x12,.throughline.config.v1.ListPushFieldsRequest\x1a-.throughline.config.v1.ListPushFieldsResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
 	file_throughline_config_v1_report_proto_rawDescOnce sync.Once
@@ -1705,7 +2052,7 @@ func file_throughline_config_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_throughline_config_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_throughline_config_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_throughline_config_v1_report_proto_goTypes = []any{
 	(ReportColumnType)(0),            // 0: throughline.config.v1.ReportColumnType
 	(SeveralMatches)(0),              // 1: throughline.config.v1.SeveralMatches
@@ -1730,8 +2077,15 @@ var file_throughline_config_v1_report_proto_goTypes = []any{
 	(*ListReportPushesResponse)(nil), // 20: throughline.config.v1.ListReportPushesResponse
 	(*DeleteReportPushRequest)(nil),  // 21: throughline.config.v1.DeleteReportPushRequest
 	(*DeleteReportPushResponse)(nil), // 22: throughline.config.v1.DeleteReportPushResponse
-	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
-	(TooLongPolicy)(0),               // 24: throughline.config.v1.TooLongPolicy
+	(*ListPushObjectsRequest)(nil),   // 23: throughline.config.v1.ListPushObjectsRequest
+	(*ListPushObjectsResponse)(nil),  // 24: throughline.config.v1.ListPushObjectsResponse
+	(*HiddenObject)(nil),             // 25: throughline.config.v1.HiddenObject
+	(*ListPushFieldsRequest)(nil),    // 26: throughline.config.v1.ListPushFieldsRequest
+	(*ListPushFieldsResponse)(nil),   // 27: throughline.config.v1.ListPushFieldsResponse
+	(*timestamppb.Timestamp)(nil),    // 28: google.protobuf.Timestamp
+	(TooLongPolicy)(0),               // 29: throughline.config.v1.TooLongPolicy
+	(*ObjectSummary)(nil),            // 30: throughline.config.v1.ObjectSummary
+	(*DescribedField)(nil),           // 31: throughline.config.v1.DescribedField
 }
 var file_throughline_config_v1_report_proto_depIdxs = []int32{
 	6,  // 0: throughline.config.v1.Report.columns:type_name -> throughline.config.v1.ReportColumn
@@ -1739,8 +2093,8 @@ var file_throughline_config_v1_report_proto_depIdxs = []int32{
 	8,  // 2: throughline.config.v1.ReportPush.columns:type_name -> throughline.config.v1.ColumnMapping
 	1,  // 3: throughline.config.v1.ReportPush.several_matches:type_name -> throughline.config.v1.SeveralMatches
 	2,  // 4: throughline.config.v1.ReportPush.repeated_keys:type_name -> throughline.config.v1.RepeatedKeys
-	23, // 5: throughline.config.v1.ReportPush.next_run_at:type_name -> google.protobuf.Timestamp
-	24, // 6: throughline.config.v1.ColumnMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
+	28, // 5: throughline.config.v1.ReportPush.next_run_at:type_name -> google.protobuf.Timestamp
+	29, // 6: throughline.config.v1.ColumnMapping.on_too_long:type_name -> throughline.config.v1.TooLongPolicy
 	4,  // 7: throughline.config.v1.ColumnMapping.on_unknown_value:type_name -> throughline.config.v1.UnknownPicklistValue
 	3,  // 8: throughline.config.v1.ColumnMapping.aggregate:type_name -> throughline.config.v1.Aggregate
 	5,  // 9: throughline.config.v1.PutReportRequest.report:type_name -> throughline.config.v1.Report
@@ -1750,25 +2104,35 @@ var file_throughline_config_v1_report_proto_depIdxs = []int32{
 	7,  // 13: throughline.config.v1.PutReportPushResponse.push:type_name -> throughline.config.v1.ReportPush
 	7,  // 14: throughline.config.v1.GetReportPushResponse.push:type_name -> throughline.config.v1.ReportPush
 	7,  // 15: throughline.config.v1.ListReportPushesResponse.pushes:type_name -> throughline.config.v1.ReportPush
-	9,  // 16: throughline.config.v1.ReportService.PutReport:input_type -> throughline.config.v1.PutReportRequest
-	11, // 17: throughline.config.v1.ReportService.ListReports:input_type -> throughline.config.v1.ListReportsRequest
-	13, // 18: throughline.config.v1.ReportService.DeleteReport:input_type -> throughline.config.v1.DeleteReportRequest
-	15, // 19: throughline.config.v1.ReportService.PutReportPush:input_type -> throughline.config.v1.PutReportPushRequest
-	17, // 20: throughline.config.v1.ReportService.GetReportPush:input_type -> throughline.config.v1.GetReportPushRequest
-	19, // 21: throughline.config.v1.ReportService.ListReportPushes:input_type -> throughline.config.v1.ListReportPushesRequest
-	21, // 22: throughline.config.v1.ReportService.DeleteReportPush:input_type -> throughline.config.v1.DeleteReportPushRequest
-	10, // 23: throughline.config.v1.ReportService.PutReport:output_type -> throughline.config.v1.PutReportResponse
-	12, // 24: throughline.config.v1.ReportService.ListReports:output_type -> throughline.config.v1.ListReportsResponse
-	14, // 25: throughline.config.v1.ReportService.DeleteReport:output_type -> throughline.config.v1.DeleteReportResponse
-	16, // 26: throughline.config.v1.ReportService.PutReportPush:output_type -> throughline.config.v1.PutReportPushResponse
-	18, // 27: throughline.config.v1.ReportService.GetReportPush:output_type -> throughline.config.v1.GetReportPushResponse
-	20, // 28: throughline.config.v1.ReportService.ListReportPushes:output_type -> throughline.config.v1.ListReportPushesResponse
-	22, // 29: throughline.config.v1.ReportService.DeleteReportPush:output_type -> throughline.config.v1.DeleteReportPushResponse
-	23, // [23:30] is the sub-list for method output_type
-	16, // [16:23] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	30, // 16: throughline.config.v1.ListPushObjectsResponse.objects:type_name -> throughline.config.v1.ObjectSummary
+	25, // 17: throughline.config.v1.ListPushObjectsResponse.hidden:type_name -> throughline.config.v1.HiddenObject
+	28, // 18: throughline.config.v1.ListPushObjectsResponse.asked_at:type_name -> google.protobuf.Timestamp
+	31, // 19: throughline.config.v1.ListPushFieldsResponse.keys:type_name -> throughline.config.v1.DescribedField
+	31, // 20: throughline.config.v1.ListPushFieldsResponse.targets:type_name -> throughline.config.v1.DescribedField
+	28, // 21: throughline.config.v1.ListPushFieldsResponse.asked_at:type_name -> google.protobuf.Timestamp
+	9,  // 22: throughline.config.v1.ReportService.PutReport:input_type -> throughline.config.v1.PutReportRequest
+	11, // 23: throughline.config.v1.ReportService.ListReports:input_type -> throughline.config.v1.ListReportsRequest
+	13, // 24: throughline.config.v1.ReportService.DeleteReport:input_type -> throughline.config.v1.DeleteReportRequest
+	15, // 25: throughline.config.v1.ReportService.PutReportPush:input_type -> throughline.config.v1.PutReportPushRequest
+	17, // 26: throughline.config.v1.ReportService.GetReportPush:input_type -> throughline.config.v1.GetReportPushRequest
+	19, // 27: throughline.config.v1.ReportService.ListReportPushes:input_type -> throughline.config.v1.ListReportPushesRequest
+	21, // 28: throughline.config.v1.ReportService.DeleteReportPush:input_type -> throughline.config.v1.DeleteReportPushRequest
+	23, // 29: throughline.config.v1.ReportService.ListPushObjects:input_type -> throughline.config.v1.ListPushObjectsRequest
+	26, // 30: throughline.config.v1.ReportService.ListPushFields:input_type -> throughline.config.v1.ListPushFieldsRequest
+	10, // 31: throughline.config.v1.ReportService.PutReport:output_type -> throughline.config.v1.PutReportResponse
+	12, // 32: throughline.config.v1.ReportService.ListReports:output_type -> throughline.config.v1.ListReportsResponse
+	14, // 33: throughline.config.v1.ReportService.DeleteReport:output_type -> throughline.config.v1.DeleteReportResponse
+	16, // 34: throughline.config.v1.ReportService.PutReportPush:output_type -> throughline.config.v1.PutReportPushResponse
+	18, // 35: throughline.config.v1.ReportService.GetReportPush:output_type -> throughline.config.v1.GetReportPushResponse
+	20, // 36: throughline.config.v1.ReportService.ListReportPushes:output_type -> throughline.config.v1.ListReportPushesResponse
+	22, // 37: throughline.config.v1.ReportService.DeleteReportPush:output_type -> throughline.config.v1.DeleteReportPushResponse
+	24, // 38: throughline.config.v1.ReportService.ListPushObjects:output_type -> throughline.config.v1.ListPushObjectsResponse
+	27, // 39: throughline.config.v1.ReportService.ListPushFields:output_type -> throughline.config.v1.ListPushFieldsResponse
+	31, // [31:40] is the sub-list for method output_type
+	22, // [22:31] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_report_proto_init() }
@@ -1776,6 +2140,7 @@ func file_throughline_config_v1_report_proto_init() {
 	if File_throughline_config_v1_report_proto != nil {
 		return
 	}
+	file_throughline_config_v1_catalogue_proto_init()
 	file_throughline_config_v1_settings_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1783,7 +2148,7 @@ func file_throughline_config_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_report_proto_rawDesc), len(file_throughline_config_v1_report_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   18,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	ReportService_GetReportPush_FullMethodName    = "/throughline.config.v1.ReportService/GetReportPush"
 	ReportService_ListReportPushes_FullMethodName = "/throughline.config.v1.ReportService/ListReportPushes"
 	ReportService_DeleteReportPush_FullMethodName = "/throughline.config.v1.ReportService/DeleteReportPush"
+	ReportService_ListPushObjects_FullMethodName  = "/throughline.config.v1.ReportService/ListPushObjects"
+	ReportService_ListPushFields_FullMethodName   = "/throughline.config.v1.ReportService/ListPushFields"
 )
 
 // ReportServiceClient is the client API for ReportService service.
@@ -52,6 +54,10 @@ type ReportServiceClient interface {
 	ListReportPushes(ctx context.Context, in *ListReportPushesRequest, opts ...grpc.CallOption) (*ListReportPushesResponse, error)
 	// DeleteReportPush ends a push. A run under way stops after its current chunk; logs stay for their retention (WALK-36).
 	DeleteReportPush(ctx context.Context, in *DeleteReportPushRequest, opts ...grpc.CallOption) (*DeleteReportPushResponse, error)
+	// ListPushObjects reads the objects of an org that reports can be pushed into, and why others cannot (WALK-12).
+	ListPushObjects(ctx context.Context, in *ListPushObjectsRequest, opts ...grpc.CallOption) (*ListPushObjectsResponse, error)
+	// ListPushFields reads which fields of an object can hold the key (WALK-14) and which can be filled (WALK-17).
+	ListPushFields(ctx context.Context, in *ListPushFieldsRequest, opts ...grpc.CallOption) (*ListPushFieldsResponse, error)
 }
 
 type reportServiceClient struct {
@@ -132,6 +138,26 @@ func (c *reportServiceClient) DeleteReportPush(ctx context.Context, in *DeleteRe
 	return out, nil
 }
 
+func (c *reportServiceClient) ListPushObjects(ctx context.Context, in *ListPushObjectsRequest, opts ...grpc.CallOption) (*ListPushObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPushObjectsResponse)
+	err := c.cc.Invoke(ctx, ReportService_ListPushObjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportServiceClient) ListPushFields(ctx context.Context, in *ListPushFieldsRequest, opts ...grpc.CallOption) (*ListPushFieldsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPushFieldsResponse)
+	err := c.cc.Invoke(ctx, ReportService_ListPushFields_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReportServiceServer is the server API for ReportService service.
 // All implementations must embed UnimplementedReportServiceServer
 // for forward compatibility.
@@ -154,6 +180,10 @@ type ReportServiceServer interface {
 	ListReportPushes(context.Context, *ListReportPushesRequest) (*ListReportPushesResponse, error)
 	// DeleteReportPush ends a push. A run under way stops after its current chunk; logs stay for their retention (WALK-36).
 	DeleteReportPush(context.Context, *DeleteReportPushRequest) (*DeleteReportPushResponse, error)
+	// ListPushObjects reads the objects of an org that reports can be pushed into, and why others cannot (WALK-12).
+	ListPushObjects(context.Context, *ListPushObjectsRequest) (*ListPushObjectsResponse, error)
+	// ListPushFields reads which fields of an object can hold the key (WALK-14) and which can be filled (WALK-17).
+	ListPushFields(context.Context, *ListPushFieldsRequest) (*ListPushFieldsResponse, error)
 	mustEmbedUnimplementedReportServiceServer()
 }
 
@@ -184,6 +214,12 @@ func (UnimplementedReportServiceServer) ListReportPushes(context.Context, *ListR
 }
 func (UnimplementedReportServiceServer) DeleteReportPush(context.Context, *DeleteReportPushRequest) (*DeleteReportPushResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteReportPush not implemented")
+}
+func (UnimplementedReportServiceServer) ListPushObjects(context.Context, *ListPushObjectsRequest) (*ListPushObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPushObjects not implemented")
+}
+func (UnimplementedReportServiceServer) ListPushFields(context.Context, *ListPushFieldsRequest) (*ListPushFieldsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPushFields not implemented")
 }
 func (UnimplementedReportServiceServer) mustEmbedUnimplementedReportServiceServer() {}
 func (UnimplementedReportServiceServer) testEmbeddedByValue()                       {}
@@ -332,6 +368,42 @@ func _ReportService_DeleteReportPush_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportService_ListPushObjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPushObjectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportServiceServer).ListPushObjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportService_ListPushObjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportServiceServer).ListPushObjects(ctx, req.(*ListPushObjectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportService_ListPushFields_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPushFieldsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportServiceServer).ListPushFields(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportService_ListPushFields_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportServiceServer).ListPushFields(ctx, req.(*ListPushFieldsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReportService_ServiceDesc is the grpc.ServiceDesc for ReportService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -366,6 +438,14 @@ var ReportService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteReportPush",
 			Handler:    _ReportService_DeleteReportPush_Handler,
+		},
+		{
+			MethodName: "ListPushObjects",
+			Handler:    _ReportService_ListPushObjects_Handler,
+		},
+		{
+			MethodName: "ListPushFields",
+			Handler:    _ReportService_ListPushFields_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -39,16 +39,22 @@ const (
 	SettingKind_SETTING_KIND_INTEGRATION SettingKind = 3
 	// The switch of one content; its id is the content's.
 	SettingKind_SETTING_KIND_CONTENT SettingKind = 4
+	// A report that a source offers.
+	SettingKind_SETTING_KIND_REPORT SettingKind = 55
+	// What brings a report into Salesforce.
+	SettingKind_SETTING_KIND_REPORT_PUSH SettingKind = 56
 )
 
 // Enum value maps for SettingKind.
 var (
 	SettingKind_name = map[int32]string{
-		0: "SETTING_KIND_UNSPECIFIED",
-		1: "SETTING_KIND_WORKSPACE",
-		2: "SETTING_KIND_CONNECTION",
-		3: "SETTING_KIND_INTEGRATION",
-		4: "SETTING_KIND_CONTENT",
+		0:  "SETTING_KIND_UNSPECIFIED",
+		1:  "SETTING_KIND_WORKSPACE",
+		2:  "SETTING_KIND_CONNECTION",
+		3:  "SETTING_KIND_INTEGRATION",
+		4:  "SETTING_KIND_CONTENT",
+		55: "SETTING_KIND_REPORT",
+		56: "SETTING_KIND_REPORT_PUSH",
 	}
 	SettingKind_value = map[string]int32{
 		"SETTING_KIND_UNSPECIFIED": 0,
@@ -56,6 +62,8 @@ var (
 		"SETTING_KIND_CONNECTION":  2,
 		"SETTING_KIND_INTEGRATION": 3,
 		"SETTING_KIND_CONTENT":     4,
+		"SETTING_KIND_REPORT":      55,
+		"SETTING_KIND_REPORT_PUSH": 56,
 	}
 )
 
@@ -483,13 +491,15 @@ const file_throughline_config_v1_setting_history_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"I\n" +
 	"\x17RollBackSettingResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x14\n" +
-	"\x05notes\x18\x02 \x03(\tR\x05notes*\x9c\x01\n" +
+	"\x05notes\x18\x02 \x03(\tR\x05notes*\xd3\x01\n" +
 	"\vSettingKind\x12\x1c\n" +
 	"\x18SETTING_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16SETTING_KIND_WORKSPACE\x10\x01\x12\x1b\n" +
 	"\x17SETTING_KIND_CONNECTION\x10\x02\x12\x1c\n" +
 	"\x18SETTING_KIND_INTEGRATION\x10\x03\x12\x18\n" +
-	"\x14SETTING_KIND_CONTENT\x10\x042\x87\x02\n" +
+	"\x14SETTING_KIND_CONTENT\x10\x04\x12\x17\n" +
+	"\x13SETTING_KIND_REPORT\x107\x12\x1c\n" +
+	"\x18SETTING_KIND_REPORT_PUSH\x1082\x87\x02\n" +
 	"\x15SettingHistoryService\x12|\n" +
 	"\x13ListSettingVersions\x121.throughline.config.v1.ListSettingVersionsRequest\x1a2.throughline.config.v1.ListSettingVersionsResponse\x12p\n" +
 	"\x0fRollBackSetting\x12-.throughline.config.v1.RollBackSettingRequest\x1a..throughline.config.v1.RollBackSettingResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"

@@ -545,7 +545,9 @@ type RunRow struct {
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	// The row's key, sealed with the workspace's AEAD key; associated data is the workspace id. In an outcome only when the write was
 	// not done.
-	SealedKey     []byte `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	SealedKey []byte `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	// How many records the row changes, one write each; 0 means 1. A row is written when all of them are.
+	Records       int32 `protobuf:"varint,4,opt,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +603,13 @@ func (x *RunRow) GetSealedKey() []byte {
 	return nil
 }
 
+func (x *RunRow) GetRecords() int32 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
 var File_throughline_stream_v1_row_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_row_proto_rawDesc = "" +
@@ -635,12 +644,13 @@ const file_throughline_stream_v1_row_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x18\n" +
 	"\x06number\x18\x02 \x01(\x01H\x00R\x06number\x12\x14\n" +
 	"\x04flag\x18\x03 \x01(\bH\x00R\x04flagB\a\n" +
-	"\x05value\"Q\n" +
+	"\x05value\"k\n" +
 	"\x06RunRow\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x1d\n" +
 	"\n" +
-	"sealed_key\x18\x03 \x01(\fR\tsealedKeyBMZKgithub.com/throughline-dev/throughline/proto/throughline/stream/v1;streamv1b\x06proto3"
+	"sealed_key\x18\x03 \x01(\fR\tsealedKey\x12\x18\n" +
+	"\arecords\x18\x04 \x01(\x05R\arecordsBMZKgithub.com/throughline-dev/throughline/proto/throughline/stream/v1;streamv1b\x06proto3"
 
 var (
 	file_throughline_stream_v1_row_proto_rawDescOnce sync.Once

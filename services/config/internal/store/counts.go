@@ -34,20 +34,25 @@ type countKey struct {
 type tally struct {
 	hours counter
 	days  dayCounter
+	runs  runCounter
 }
 
-func newTally() tally { return tally{counter{}, dayCounter{}} }
+func newTally() tally { return tally{counter{}, dayCounter{}, runCounter{}} }
 
 func (t tally) add(o *Outcome, n int64) {
 	t.hours.add(o, n)
 	t.days.add(o, n)
+	t.runs.add(o, n)
 }
 
-func (t tally) apply(ctx context.Context, tx *sql.Tx) error {
+func (t tally) apply(ctx context.Context, s *Store, tx *sql.Tx) error {
 	if err := t.hours.apply(ctx, tx); err != nil {
 		return err
 	}
-	return t.days.apply(ctx, tx)
+	if err := t.days.apply(ctx, tx); err != nil {
+		return err
+	}
+	return t.runs.apply(ctx, s, tx)
 }
 
 // counter collects what a batch changes about the counts.

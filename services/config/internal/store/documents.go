@@ -17,6 +17,9 @@ const (
 	KindIntegration Kind = "integration"
 	KindContent     Kind = "content"
 	KindAPIKey      Kind = "apikey"
+	// KindReport and KindReportPush are handed out with runs and are in no snapshot.
+	KindReport     Kind = "report"
+	KindReportPush Kind = "report_push"
 )
 
 // Key names a document.
@@ -70,28 +73,30 @@ func (s Save) audit() AuditEntry {
 // Put saves a new version, raises the revision and adds to the audit log. The error is ErrStale if Expected is not the newest version (or
 // exists already, for 0), and ErrNotFound if there is nothing to update.
 func (s *Store) Put(ctx context.Context, save Save) error {
-	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error {
-		if err := putDocument(ctx, tx, save); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO history
-			(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
-		if err != nil {
-			return err
-		}
-		if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
-			return err
-		}
-		if err := insertAudit(ctx, tx, save.audit()); err != nil {
-			return err
-		}
-		return s.raise(ctx, tx, save.Workspace)
-	})
+	err := s.inTx(ctx, "save "+string(save.Kind)+" "+save.ID, func(tx *sql.Tx) error { return s.put(ctx, tx, save) })
 	if err == nil {
 		s.saved()
 	}
 	return err
+}
+
+func (s *Store) put(ctx context.Context, tx *sql.Tx, save Save) error {
+	if err := putDocument(ctx, tx, save); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO history
+		(workspace, kind, id, version, body, sealed_changed, saved_at, saved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		save.Workspace, save.Kind, save.ID, save.Expected+1, save.Body, changed(save.Sealed), micros(save.At), save.Author)
+	if err != nil {
+		return err
+	}
+	if err := insertRevocation(ctx, tx, save.Revoke); err != nil {
+		return err
+	}
+	if err := insertAudit(ctx, tx, save.audit()); err != nil {
+		return err
+	}
+	return s.raise(ctx, tx, save.Workspace)
 }
 
 func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {

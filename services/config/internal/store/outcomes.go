@@ -22,6 +22,8 @@ type Outcome struct {
 	EventID, VisitID, EngagementID, WriteKey, RecordID string
 	// Integration is the rule that made it; an outcome's id is of one rule for ever. It is counted and not kept with the row.
 	Integration string
+	// Row is the row of a report's run that it is about; nil for others. An outcome's id is of one row for ever.
+	Row *RowOf
 	// Body is the outcome as it came.
 	Body []byte
 }
@@ -154,7 +156,7 @@ func (s *Store) addAll(ctx context.Context, tx *sql.Tx, batch []Outcome, bucket 
 			}
 		}
 	}
-	return counts.apply(ctx, tx)
+	return counts.apply(ctx, s, tx)
 }
 
 // addOrReplace is what happens after a crash or a rebalance: it looks at each outcome alone.
@@ -180,7 +182,7 @@ func (s *Store) addOrReplace(ctx context.Context, tx *sql.Tx, batch []Outcome, b
 			}
 		}
 	}
-	return counts.apply(ctx, tx)
+	return counts.apply(ctx, s, tx)
 }
 
 func insertedBy(ctx context.Context, stmt *sql.Stmt, args []any) (int64, error) {
@@ -219,7 +221,7 @@ func (s *Store) replaceOutcome(ctx context.Context, tx *sql.Tx, r replacement) (
 		status = $5, reason = $6, event_id = $7, visit_id = $8, engagement_id = $9, write_key = $10, record_id = $11,
 		body = $12, event_hash = $13, visit_hash = $14, engagement_hash = $15, write_hash = $16, record_hash = $17,
 		bucket = $19 WHERE id_hash = $18`, o.args(nil, place{r.hash, bucket})...)
-	old.Integration = o.Integration
+	old.Integration, old.Row = o.Integration, o.Row
 	r.counts.add(&old, -1)
 	r.counts.add(o, 1)
 	return true, err

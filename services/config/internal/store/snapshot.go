@@ -16,7 +16,7 @@ type Snapshot struct {
 	// Touched are the last revisions that changed a workspace, as far back as Known: every later change is told of.
 	Touched map[string]int64
 	Known   int64
-	// Documents are the newest versions, by workspace, kind and id, of all kinds but integrations. Only workspaces carry what
+	// Documents are the newest versions, by workspace, kind and id, of all kinds but integrations, reports and pushes. Only workspaces carry what
 	// is sealed: their keys.
 	Documents []Document
 	// Integrations are all versions of integrations, by workspace, id and version.
@@ -54,7 +54,8 @@ func (s *Store) Snapshot(ctx context.Context, since int64) (Snapshot, error) {
 	of, args := ofWorkspaces(out)
 	out.Documents, err = queryDocuments(ctx, tx, `SELECT workspace, kind, id, version, body,
 		CASE WHEN kind = 'workspace' THEN sealed END, sealed_generation, saved_at, saved_by
-		FROM documents WHERE `+of+` AND kind <> '`+string(KindIntegration)+`' ORDER BY workspace, kind, id`, args...)
+		FROM documents WHERE `+of+` AND kind NOT IN ('`+string(KindIntegration)+`', '`+string(KindReport)+`', '`+string(KindReportPush)+`')
+		ORDER BY workspace, kind, id`, args...)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read settings: %w", err)
 	}
