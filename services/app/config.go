@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/orgs"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/mapping"
+	"github.com/throughline-dev/throughline/services/sync"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
 )
@@ -55,6 +56,7 @@ type Config struct {
 	Identity identity.Config `yaml:"identity"`
 	Mapping  mapping.Config  `yaml:"mapping"`
 	Writer   writer.Config   `yaml:"writer"`
+	Sync     sync.Config     `yaml:"sync"`
 }
 
 // AdminConfig is the listener for operators.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -11,10 +12,14 @@ import (
 	"github.com/throughline-dev/throughline/services/identity"
 	"github.com/throughline-dev/throughline/services/ingest"
 	"github.com/throughline-dev/throughline/services/internal/deadletter"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/internal/orgs"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/internal/trace"
 	"github.com/throughline-dev/throughline/services/mapping"
+	"github.com/throughline-dev/throughline/services/sync"
+	"github.com/throughline-dev/throughline/services/sync/reports"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
 )
@@ -43,6 +48,7 @@ var modules = []module{
 	{name: "mapping", build: buildMapping},
 	{name: "identity", build: buildIdentity},
 	{name: "visits", build: buildVisits},
+	{name: "sync", build: buildSync},
 	{name: "ingest", build: buildIngest},
 }
 
@@ -78,7 +84,7 @@ func (s *shared) watch() error {
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, conn.Close)
+	s.closers, s.config = append(s.closers, conn.Close), conn
 	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
 		Installation: s.installation, Conn: conn, Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
@@ -136,6 +142,23 @@ func buildIdentity(s *shared) (Service, error) {
 		Broker: s.kafka, Settings: s.settings, Orgs: s.orgs,
 		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
 	})
+}
+
+func buildSync(s *shared) (Service, error) {
+	return sync.New(s.cfg.Sync, sync.Deps{Reports: reports.Deps{
+		Broker: s.kafka, Publisher: s.kafka, Settings: s.settings, Orgs: s.orgs,
+		Runs: configv1.NewReportRunServiceClient(s.config), Behind: s.behind,
+		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+	}})
+}
+
+// behind is how many writes of the partition that has a connection the writer has not settled.
+func (s *shared) behind(ctx context.Context, workspace, connection string) (int64, error) {
+	lags, err := s.kafka.Lag(ctx, flow.Writes.Group, flow.Writes.Topic)
+	if err != nil {
+		return 0, err
+	}
+	return lags[s.kafka.PartitionFor(topic.ConnectionKey(workspace, connection), len(lags))].Records(), nil
 }
 
 func buildVisits(s *shared) (Service, error) {

@@ -1,0 +1,24 @@
+package sync
+
+import (
+	"fmt"
+
+	"github.com/throughline-dev/throughline/services/sync/reports"
+)
+
+// Config is what a user sets. Start from DefaultConfig.
+type Config struct {
+	// Reports says how reports are pushed.
+	Reports reports.Config `yaml:"reports"`
+}
+
+// DefaultConfig returns the defaults of every component.
+func DefaultConfig() Config { return Config{Reports: reports.DefaultConfig()} }
+
+// Validate reports every setting that is missing or out of range, by its key.
+func (c Config) Validate() error {
+	if err := c.Reports.Validate(); err != nil {
+		return fmt.Errorf("sync: reports: %w", err)
+	}
+	return nil
+}
