@@ -65,7 +65,7 @@ func TestAKeyOfNoneOrSeveralRecordsFollowsThePushsRule(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			ids := b.contacts(contact("twin"), contact("twin"))
-			b.control("clock?advance=1m")
+			b.control("clock", "advance: 1m")
 			require.NoError(t, b.org.Update(t.Context(), "Contact", ids[0], contact("twin", "Note__c", "touched")))
 			b.runs.push.SeveralMatches = rule
 			b.deliver([]string{"key", "score", "active"}, []any{"twin", 1, true}, []any{"nobody", 1, true})

@@ -155,9 +155,9 @@ func (b *testBundle) background(run func(context.Context) error) (stop func()) {
 }
 
 // control asks the simulator for something that Salesforce has no API for.
-func (b *testBundle) control(what string) {
+func (b *testBundle) control(what string, body ...string) {
 	b.t.Helper()
-	resp, err := http.Post(b.base+"/_sim/"+what, "", nil)
+	resp, err := http.Post(b.base+"/_sim/"+what, "", strings.NewReader(strings.Join(body, "")))
 	require.NoError(b.t, err)
 	require.NoError(b.t, resp.Body.Close())
 	require.Less(b.t, resp.StatusCode, http.StatusMultipleChoices)
@@ -442,4 +442,3 @@ func (r *runs) listed() map[int64]string {
 	}
 	return out
 }
-
