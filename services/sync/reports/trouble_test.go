@@ -127,6 +127,7 @@ func TestARunThatIsLeftAnywhereGoesOnWithTheFirstChunkThatIsNotRecorded(t *testi
 				b.runs.hook, b.runs.then = nil, nil
 				b.runs.mu.Unlock()
 				b.runs.release()
+				b.eventually(func() bool { return len(b.outcomes()) == len(b.writes()) }, "what was handed on is written")
 				b.start()
 				b.eventually(b.runs.done, "the run is through")
 				b.eventually(func() bool { return len(b.outcomes()) == n }, "every row has an outcome")
