@@ -198,7 +198,9 @@ func (c *Converter) rounded(n float64) float64 {
 		return n
 	}
 	unit := math.Pow10(int(c.field.GetScale()))
-	if r := math.Round(n*unit) / unit; finite(r) {
+	// The double next to a half stands for the half that was written: 1.005 becomes 1.01.
+	half := math.Nextafter(n*unit, math.Copysign(math.Inf(1), n))
+	if r := math.Round(half) / unit; finite(r) {
 		return r
 	}
 	return n
