@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -82,7 +83,7 @@ func skip(s queue.Skipped, now time.Time) (ending, error) {
 	w := s.Item.Write
 	switch s.Verdict.Step {
 	case ledger.Repeat:
-		e := written(s.Item, s.Verdict.Entry.GetRecordId(), false)
+		e := written(s.Item, cmp.Or(s.Verdict.Entry.GetRecordId(), w.GetRecordId()), false)
 		if reason := s.Verdict.Entry.GetSettledReason(); reason != 0 {
 			e.status, e.reason = streamv1.Status_STATUS_SKIPPED, reason
 		}
