@@ -111,6 +111,7 @@ type ObjectSummary struct {
 	KeyPrefix  string `json:"keyPrefix"`
 	Custom     bool   `json:"custom"`
 	Createable bool   `json:"createable"`
+	Updateable bool   `json:"updateable"`
 	Queryable  bool   `json:"queryable"`
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/catalogue"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
+	"github.com/throughline-dev/throughline/services/config/internal/reports"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -49,6 +50,8 @@ type Config struct {
 	Catalogue Catalogue `yaml:"catalogue"`
 	// Privacy is how people are erased and exports of their data are made.
 	Privacy Privacy `yaml:"privacy"`
+	// Reports bounds runs of report pushes.
+	Reports reports.Config `yaml:"reports"`
 
 	// MaxRequestBytes is the largest request accepted.
 	MaxRequestBytes int `yaml:"max_request_bytes"`
@@ -150,6 +153,7 @@ func DefaultConfig() Config {
 		RunLog:             RunLog{Stage: log, Retention: runlog.DefaultRetention()},
 		Catalogue:          catalogue.DefaultConfig(),
 		Privacy:            privacy.DefaultConfig(),
+		Reports:            reports.DefaultConfig(),
 		MaxRequestBytes:    4 << 20,
 		MaxStreams:         1000,
 		PollEvery:          2 * time.Second,
@@ -211,6 +215,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Privacy.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("privacy.%w", err))
+	}
+	if err := c.Reports.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("reports.%w", err))
 	}
 	need(c.MaxRequestBytes >= 1<<16, "max_request_bytes: want at least 65536")
 	need(c.MaxStreams >= 1, "max_streams: want at least 1")

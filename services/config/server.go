@@ -93,7 +93,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	server := grpc.NewServer(options...)
 	configv1.RegisterConfigServiceServer(server, s.api)
 	configv1.RegisterAccessServiceServer(server, s.access)
-	history := api.NewHistory(s.store, s.api, gate.Validate)
+	history := api.NewHistory(s.store, s.api, s.reports, gate.Validate)
 	configv1.RegisterIntegrationHistoryServiceServer(server, history)
 	configv1.RegisterSettingHistoryServiceServer(server, api.NewSettingHistory(history))
 	configv1.RegisterConnectServiceServer(server, s.api)
@@ -101,6 +101,8 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterRunLogServiceServer(server, s.api)
 	configv1.RegisterPrivacyServiceServer(server, s.privacy)
 	configv1.RegisterKeyServiceServer(server, s.newKeyAPI())
+	configv1.RegisterReportServiceServer(server, s.reports)
+	configv1.RegisterReportRunServiceServer(server, s.reports)
 	return server
 }
 

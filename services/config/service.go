@@ -23,6 +23,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/privacy"
+	"github.com/throughline-dev/throughline/services/config/internal/reports"
 	"github.com/throughline-dev/throughline/services/config/internal/retain"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -94,6 +95,8 @@ type Service struct {
 	cleaner   *runlog.Cleaner
 	catalogue *catalogue.Catalogue
 	keys      *keys.Rewrapper
+	runner    *reports.Runner
+	reports   *api.Reports
 	serving   atomic.Bool
 	closing   sync.Once
 	closed    error
@@ -128,6 +131,7 @@ func New(cfg Config, deps Deps) (_ *Service, err error) {
 	}
 	s.newAccess()
 	s.newPrivacy()
+	s.newReports()
 	if err = s.newServers(); err != nil {
 		return nil, err
 	}
@@ -196,6 +200,17 @@ func (s *Service) newPrivacy() {
 	})
 }
 
+// newReports builds what keeps report pushes and hands their runs out.
+func (s *Service) newReports() {
+	s.runner = reports.New(s.cfg.Reports, reports.Deps{
+		Documents: s.store, Schedules: s.store, Starter: s.store, Claims: s.store, Ends: s.store, Pauses: s.store, Deliveries: s.store,
+		Connections: s.store, Describer: s.catalogue, Clock: s.deps.Clock, Logger: s.deps.Logger,
+	})
+	s.reports = api.NewReports(api.ReportDeps{
+		Pushes: s.store, Log: s.store, Rows: s.store, Recorder: s.store, Runner: s.runner, Lease: s.cfg.Reports.Lease,
+	}, s.api)
+}
+
 func (s *Service) newKeyAPI() *api.KeyServer {
 	return api.NewKeyServer(api.KeyDeps{
 		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation,
@@ -234,6 +249,10 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return s.catalogue.Run(ctx) })
+	group.Go(func() error {
+		s.runner.Run(ctx)
+		return nil
+	})
 	group.Go(func() error {
 		s.officer.Run(ctx)
 		return nil

@@ -202,7 +202,7 @@ func describe(w http.ResponseWriter, r *http.Request) {
 		fields[i] = map[string]any{"name": name, "type": "textarea", "length": 32000, "createable": true, "updateable": true, "nillable": true}
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"name": r.PathValue("object"), "createable": true, "updateable": true, "fields": fields,
+		"name": r.PathValue("object"), "createable": true, "updateable": true, "queryable": true, "fields": fields,
 	})
 }
 

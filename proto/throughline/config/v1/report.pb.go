@@ -337,7 +337,7 @@ type Report struct {
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// The source's environment that it comes from, e.g. production.
 	Environment string `protobuf:"bytes,4,opt,name=environment,proto3" json:"environment,omitempty"`
-	// 1 to 500, names unique (BAD_SCHEMA).
+	// 1 to 500, names unique (else INVALID_ARGUMENT, BAD_SCHEMA).
 	Columns []*ReportColumn `protobuf:"bytes,5,rep,name=columns,proto3" json:"columns,omitempty"`
 	// Version, for optimistic concurrency; 0 on creation.
 	Version       int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
@@ -1876,14 +1876,14 @@ var File_throughline_config_v1_report_proto protoreflect.FileDescriptor
 
 const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\n" +
-	"\"throughline/config/v1/report.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%throughline/config/v1/catalogue.proto\x1a$throughline/config/v1/settings.proto\"\x91\x02\n" +
+	"\"throughline/config/v1/report.proto\x12\x15throughline.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%throughline/config/v1/catalogue.proto\x1a$throughline/config/v1/settings.proto\"\x84\x02\n" +
 	"\x06Report\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1e\n" +
 	"\x04name\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x04name\x12)\n" +
-	"\venvironment\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\venvironment\x12J\n" +
-	"\acolumns\x18\x05 \x03(\v2#.throughline.config.v1.ReportColumnB\v\xbaH\b\x92\x01\x05\b\x01\x10\xf4\x03R\acolumns\x12\x18\n" +
+	"\venvironment\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\venvironment\x12=\n" +
+	"\acolumns\x18\x05 \x03(\v2#.throughline.config.v1.ReportColumnR\acolumns\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\"\xc8\x01\n" +
 	"\fReportColumn\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +

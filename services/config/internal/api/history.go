@@ -26,12 +26,13 @@ type History struct {
 	configv1.UnimplementedIntegrationHistoryServiceServer
 	versions Versions
 	docs     *Server
+	reports  *Reports
 	validate func(request any) error
 }
 
 // NewHistory returns a server. validate checks a request as the gate does.
-func NewHistory(versions Versions, docs *Server, validate func(request any) error) *History {
-	return &History{versions: versions, docs: docs, validate: validate}
+func NewHistory(versions Versions, docs *Server, reports *Reports, validate func(request any) error) *History {
+	return &History{versions: versions, docs: docs, reports: reports, validate: validate}
 }
 
 // ListIntegrationVersions implements configv1.IntegrationHistoryServiceServer.

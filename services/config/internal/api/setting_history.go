@@ -64,6 +64,20 @@ var settingKinds = map[configv1.SettingKind]settingKind{
 			return &configv1.PutContentSettingRequest{Setting: m.(*configv1.ContentSetting)}
 		},
 	},
+	configv1.SettingKind_SETTING_KIND_REPORT: {
+		kind: store.KindReport, empty: func() proto.Message { return &configv1.Report{} },
+		request: func(m proto.Message, expected int64) proto.Message {
+			m.(*configv1.Report).Version = expected
+			return &configv1.PutReportRequest{Report: m.(*configv1.Report)}
+		},
+	},
+	configv1.SettingKind_SETTING_KIND_REPORT_PUSH: {
+		kind: store.KindReportPush, empty: func() proto.Message { return &configv1.ReportPush{} },
+		request: func(m proto.Message, expected int64) proto.Message {
+			m.(*configv1.ReportPush).Version = expected
+			return &configv1.PutReportPushRequest{Push: m.(*configv1.ReportPush)}
+		},
+	},
 }
 
 // ListSettingVersions implements configv1.SettingHistoryServiceServer.
@@ -165,6 +179,12 @@ func (h *History) restore(ctx context.Context, req proto.Message) (*configv1.Rol
 	case *configv1.PutIntegrationRequest:
 		resp, err := h.docs.PutIntegration(ctx, r)
 		return &configv1.RollBackSettingResponse{Version: resp.GetIntegration().GetVersion(), Notes: resp.GetNotes()}, err
+	case *configv1.PutReportRequest:
+		resp, err := h.reports.PutReport(ctx, r)
+		return &configv1.RollBackSettingResponse{Version: resp.GetReport().GetVersion(), Notes: resp.GetBroken()}, err
+	case *configv1.PutReportPushRequest:
+		resp, err := h.reports.PutReportPush(ctx, r)
+		return &configv1.RollBackSettingResponse{Version: resp.GetPush().GetVersion(), Notes: resp.GetWarnings()}, err
 	}
 	return nil, status.Errorf(codes.Unimplemented, "settings of this kind cannot be restored")
 }

@@ -144,6 +144,24 @@ var rules = map[string]Rule{
 	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
 	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
 
+	configv1.ReportService_PutReport_FullMethodName:             {Roles: editors, Scope: writeSettings},
+	configv1.ReportService_ListReports_FullMethodName:           {Roles: everybody, Scope: readSettings},
+	configv1.ReportService_DeleteReport_FullMethodName:          {Roles: editors, Scope: writeSettings},
+	configv1.ReportService_PutReportPush_FullMethodName:         {Roles: editors, Scope: writeSettings},
+	configv1.ReportService_GetReportPush_FullMethodName:         {Roles: readers, Scope: readSettings},
+	configv1.ReportService_ListReportPushes_FullMethodName:      {Roles: readers, Scope: readSettings},
+	configv1.ReportService_DeleteReportPush_FullMethodName:      {Roles: editors, Scope: writeSettings},
+	configv1.ReportService_ListPushObjects_FullMethodName:       {Roles: readers},
+	configv1.ReportService_ListPushFields_FullMethodName:        {Roles: readers},
+	configv1.ReportRunService_StartReportRun_FullMethodName:     {Roles: editors, Scope: writeSettings},
+	configv1.ReportRunService_StopReportRun_FullMethodName:      {Roles: editors, Scope: writeSettings},
+	configv1.ReportRunService_ListReportRuns_FullMethodName:     {Roles: readers, Scope: readOutcomes},
+	configv1.ReportRunService_GetReportRun_FullMethodName:       {Roles: readers, Scope: readOutcomes},
+	configv1.ReportRunService_ListReportRunRows_FullMethodName:  {Roles: readers, Scope: readOutcomes},
+	configv1.ReportRunService_NoteReportDelivery_FullMethodName: {Roles: services},
+	configv1.ReportRunService_ClaimReportRun_FullMethodName:     {Roles: services, Everywhere: true},
+	configv1.ReportRunService_RecordReportRun_FullMethodName:    {Roles: services},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},
@@ -174,6 +192,12 @@ func WorkspaceOf(request any) string {
 		return r.GetOptions().GetWorkspace()
 	case *configv1.CreateSetupLinkRequest:
 		return r.GetOptions().GetWorkspace()
+	case *configv1.PutReportRequest:
+		return r.GetReport().GetWorkspace()
+	case *configv1.PutReportPushRequest:
+		return r.GetPush().GetWorkspace()
+	case *configv1.NoteReportDeliveryRequest:
+		return r.GetDelivery().GetWorkspace()
 	case *configv1.CreateApiKeyRequest:
 		return r.GetKey().GetWorkspace()
 	case *configv1.PutMemberRequest:

@@ -97,6 +97,7 @@ func summaries(objects []salesforce.ObjectSummary) *configv1.ObjectSummaries {
 	for i, o := range objects {
 		out.Objects[i] = &configv1.ObjectSummary{
 			Name: o.Name, Label: o.Label, Custom: o.Custom, Createable: o.Createable, Queryable: o.Queryable,
+			Updateable: o.Updateable,
 		}
 	}
 	slices.SortFunc(out.Objects, func(x, y *configv1.ObjectSummary) int { return cmp.Compare(x.GetName(), y.GetName()) })

@@ -17,6 +17,8 @@ import (
 type Purger interface {
 	PurgeOutcomes(ctx context.Context, cutoff store.Cutoff, limit int) (int64, error)
 	PurgeCounts(ctx context.Context, cutoff store.Cutoff) error
+	// PurgeRuns deletes what runs of reports did before one cutoff, and the runs themselves before another (WALK-32, WALK-33).
+	PurgeRuns(ctx context.Context, rows, runs store.Cutoff, limit int) (int64, error)
 }
 
 // Workspaces reads the settings of all workspaces.
@@ -138,13 +140,24 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 		}
 	}
 	rows := cutoff(func(r Retention) time.Duration { return r.Rows })
-	for {
-		n, err := c.Purger.PurgeOutcomes(ctx, rows, c.Retention.Batch)
-		if err != nil {
+	counts := cutoff(func(r Retention) time.Duration { return r.Counts })
+	for _, purge := range []func(limit int) (int64, error){
+		func(limit int) (int64, error) { return c.Purger.PurgeOutcomes(ctx, rows, limit) },
+		func(limit int) (int64, error) { return c.Purger.PurgeRuns(ctx, rows, counts, limit) },
+	} {
+		if err := c.inBatches(ctx, purge); err != nil {
 			return err
 		}
-		if n < int64(c.Retention.Batch) {
-			break
+	}
+	return c.Purger.PurgeCounts(ctx, counts)
+}
+
+// inBatches repeats a purge until nothing is left.
+func (c *Cleaner) inBatches(ctx context.Context, purge func(limit int) (int64, error)) error {
+	for {
+		n, err := purge(c.Retention.Batch)
+		if err != nil || n < int64(c.Retention.Batch) {
+			return err
 		}
 		select {
 		case <-time.After(c.Retention.Pause):
@@ -152,7 +165,6 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return c.Purger.PurgeCounts(ctx, cutoff(func(r Retention) time.Duration { return r.Counts }))
 }
 
 // own reads what workspaces have said themselves.

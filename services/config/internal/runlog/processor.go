@@ -82,6 +82,6 @@ func Decode(value []byte) (store.Outcome, *streamv1.Outcome, error) {
 		Workspace: o.GetWorkspace(), ID: o.GetOutcomeId(), DecidedAt: o.GetDecidedAt().AsTime(), Stage: o.GetStage(),
 		Status: int32(o.GetStatus()), Reason: int32(o.GetReason()),
 		EventID: o.GetEventId(), VisitID: o.GetVisitId(), EngagementID: o.GetEngagementId(),
-		WriteKey: o.GetWriteKey(), RecordID: o.GetRecordId(), Integration: o.GetIntegration(), Body: value,
+		WriteKey: o.GetWriteKey(), RecordID: o.GetRecordId(), Integration: o.GetIntegration(), Row: rowOf(o), Body: value,
 	}, o, nil
 }

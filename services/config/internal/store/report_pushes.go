@@ -118,8 +118,8 @@ func stopRuns(ctx context.Context, tx *sql.Tx, push Key, why string, now time.Ti
 }
 
 // DuePushes reads the switched-on pushes that had no run on a day or later, of all workspaces, for the schedule.
-func (s *Store) DuePushes(ctx context.Context, day int64, limit int) ([]PushSchedule, error) {
-	return s.querySchedules(ctx, "enabled = 1 AND day < $1 ORDER BY day, workspace, push LIMIT $2", day, limit)
+func (s *Store) DuePushes(ctx context.Context, day int64) ([]PushSchedule, error) {
+	return s.querySchedules(ctx, "enabled = 1 AND day < $1 ORDER BY day, workspace, push", day)
 }
 
 // FailingPushes reads the switched-on pushes with at least so many failed days in a row, of all workspaces.

@@ -1,0 +1,109 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
+	"github.com/throughline-dev/throughline/services/config/internal/store"
+)
+
+// Run keeps order until ctx ends. A failure is logged and tried again the next time.
+func (r *Runner) Run(ctx context.Context) {
+	ticker := time.NewTicker(r.cfg.Every)
+	defer ticker.Stop()
+	for {
+		if err := r.Keep(ctx); err != nil && ctx.Err() == nil {
+			r.deps.Logger.ErrorContext(ctx, "the runs of report pushes could not be looked through; it will be tried again", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Keep notes missed days, ends runs that take too long or whose worker did not hear that they were stopped, and pauses pushes that
+// fail day after day.
+func (r *Runner) Keep(ctx context.Context) error {
+	return errors.Join(r.startDue(ctx, false), r.endOverdue(ctx), r.pauseFailing(ctx))
+}
+
+func (r *Runner) endOverdue(ctx context.Context) error {
+	now := r.deps.Clock.Now()
+	runs, err := r.deps.Ends.OverdueRuns(ctx, now.Add(-r.cfg.Longest), now)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		end := store.RunEnd{Status: store.RunFailed, Detail: run.Stop, At: now}
+		if run.Stop == "" {
+			end.Reason = run.Reason
+			end.Detail = fmt.Sprintf("cancelled: the run took longer than %s", r.cfg.Longest)
+			if waits := run.Counts.Pending(); waits > 0 {
+				end.Detail += fmt.Sprintf("; %d rows still wait for Salesforce", waits)
+			}
+			if run.Detail != "" {
+				end.Detail += "; " + run.Detail
+			}
+		}
+		if err := r.end(ctx, run, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pauseFailing pauses pushes whose scheduled runs failed on so many days in a row (WALK-36).
+func (r *Runner) pauseFailing(ctx context.Context) error {
+	failing, err := r.deps.Pauses.FailingPushes(ctx, r.cfg.FailedDays)
+	if err != nil {
+		return err
+	}
+	for _, p := range failing {
+		push, err := r.push(ctx, p.Workspace, p.Push, 0)
+		if err != nil {
+			return err
+		}
+		why := fmt.Sprintf("its scheduled runs failed on %d days in a row; see what they say, correct it and switch it on again", p.FailedDays)
+		save, err := Paused(push, why)
+		if err != nil {
+			return err
+		}
+		save.At, save.Author, save.Role, save.Action = r.deps.Clock.Now(), "schedule", "service", "PauseReportPush"
+		err = r.deps.Pauses.PutPush(ctx, save, store.PushChange{})
+		if errors.Is(err, store.ErrStale) {
+			continue // somebody saved it meanwhile: look again the next time
+		}
+		if err != nil {
+			return err
+		}
+		r.deps.Logger.WarnContext(ctx, "a report push was paused: its runs fail day after day",
+			"workspace", p.Workspace, "push", p.Push, "days", p.FailedDays)
+	}
+	return nil
+}
+
+// Paused is how a push is saved as the service pauses it: switched off, with the reason. Who does it and when is still to be said.
+func Paused(push *configv1.ReportPush, why string) (store.Save, error) {
+	next := proto.CloneOf(push)
+	next.Enabled, next.PausedBecause, next.Version = false, why, push.GetVersion()+1
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(next)
+	if err != nil {
+		return store.Save{}, fmt.Errorf("encode push %s of workspace %s: %w", push.GetId(), push.GetWorkspace(), err)
+	}
+	found, err := proto.MarshalOptions{Deterministic: true}.Marshal(&configv1.AuditEntry{Changes: changes.Between(push, next, "version")})
+	if err != nil {
+		return store.Save{}, fmt.Errorf("encode what changed of push %s: %w", push.GetId(), err)
+	}
+	return store.Save{
+		Key:      store.Key{Workspace: push.GetWorkspace(), Kind: store.KindReportPush, ID: push.GetId()},
+		Expected: push.GetVersion(), Body: body, Reason: why, Changes: found,
+	}, nil
+}
