@@ -114,6 +114,7 @@ func DefaultConfig() Config {
 		Identity: identity.DefaultConfig(),
 		Mapping:  mapping.DefaultConfig(),
 		Writer:   writer.DefaultConfig(),
+		Sync:     sync.DefaultConfig(),
 	}
 	cfg.Settings.TokenFile, cfg.Settings.SavePath = defaultServiceToken, defaultSnapshot
 	cfg.Console.TokenFile = defaultAdminToken

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 )
 
 // Config is what a user sets.
@@ -135,6 +136,9 @@ type (
 	Rows = scenario.Rows
 	// ValidationRule refuses records for which a condition holds.
 	ValidationRule = scenario.ValidationRule
+	// Object adds an object to an org, or fields to one; Field is one of them.
+	Object = schema.ObjectSpec
+	Field  = schema.FieldSpec
 )
 
 // ParseScenario reads a scenario from YAML or JSON and checks it.
