@@ -67,7 +67,7 @@ func TestKeysAreComparedByTheirType(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s %q %v %v", c.fieldType, c.row, c.record, c.ignoreCase), func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, equal(t, keys.NewRule(c.fieldType, c.ignoreCase, nil), c.row, c.record))
+			require.Equal(t, c.want, equal(t, keys.NewRule(keys.Field{Type: c.fieldType}, c.ignoreCase, nil), c.row, c.record))
 		})
 	}
 }
@@ -76,10 +76,10 @@ func TestWhatHoldsNothingIsBlank(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "WALK-27")
 	for _, row := range []string{"", " \t", "\u3000", "null", "NULL", " N/A ", "none", "-", "－", "ｎｕｌｌ"} {
-		_, blank := keys.NewRule("string", false, nil).Of(row)
+		_, blank := keys.NewRule(keys.Field{Type: "string"}, false, nil).Of(row)
 		require.True(t, blank, "%q", row)
 	}
-	chosen := keys.NewRule("string", false, []string{"unknown"})
+	chosen := keys.NewRule(keys.Field{Type: "string"}, false, []string{"unknown"})
 	_, blank := chosen.Of(" Unknown")
 	require.True(t, blank)
 	_, blank = chosen.Of("n/a")
@@ -93,7 +93,7 @@ func TestNoRecordHasTheKeysOfTwoRowsThatCountAsDifferent(t *testing.T) {
 		"0F8FAD5B-D9CB-469F-A165-70867728950E", "taro@toyo.example", "Taro@Toyo.example", "1", "1.0", "003000000000001", "003000000000001AAA"}
 	for _, fieldType := range []string{"string", "email", "id", "double"} {
 		for _, ignore := range []bool{false, true} {
-			r := keys.NewRule(fieldType, ignore, nil)
+			r := keys.NewRule(keys.Field{Type: fieldType}, ignore, nil)
 			for _, a := range texts {
 				for _, b := range texts {
 					x, _ := r.Of(a)

@@ -18,7 +18,18 @@ type Rule struct {
 	kind       kind
 	ignoreCase bool
 	blank      []string
+	// braces: the field can hold a GUID with braces.
+	braces bool
 }
+
+// Field is the field that holds the records' keys: its type, as Salesforce names types, and its length in characters, 0 if unknown.
+type Field struct {
+	Type   string
+	Length int
+}
+
+// bracedGUID is the length of a GUID with braces.
+const bracedGUID = 38
 
 type kind uint8
 
@@ -33,16 +44,16 @@ const (
 // DefaultBlank are the texts that count as a blank key, unless a push has its own (WALK-27).
 func DefaultBlank() []string { return []string{"null", "n/a", "none", "-"} }
 
-// NewRule returns the rule for a key field of a type, as Salesforce names types. blank nil means DefaultBlank.
-func NewRule(fieldType string, ignoreCase bool, blank []string) Rule {
+// NewRule returns the rule for a key field. blank nil means DefaultBlank.
+func NewRule(field Field, ignoreCase bool, blank []string) Rule {
 	if len(blank) == 0 {
 		blank = DefaultBlank()
 	}
-	r := Rule{ignoreCase: ignoreCase}
+	r := Rule{ignoreCase: ignoreCase, braces: field.Length == 0 || field.Length >= bracedGUID}
 	for _, b := range blank {
 		r.blank = append(r.blank, strings.ToLower(strings.TrimSpace(b)))
 	}
-	switch fieldType {
+	switch field.Type {
 	case "email":
 		r.kind, r.ignoreCase = email, true
 	case "id", "reference":
@@ -106,6 +117,9 @@ var guid = regexp.MustCompile(`^\{?([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}
 
 func (r Rule) text(trimmed, folded string) Key {
 	if bare := guid.FindStringSubmatch(folded); bare != nil {
+		if !r.braces {
+			return r.spelled(bare[1])
+		}
 		return r.spelled(bare[1], "{"+bare[1]+"}")
 	}
 	return r.spelled(folded, trimmed)

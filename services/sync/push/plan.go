@@ -66,7 +66,7 @@ func newPlan(claim *configv1.ClaimReportRunResponse, columns []string) (*plan, e
 			key.GetName(), push.GetObject())
 	}
 	p.keyField = salesforce.FieldDescribe{Name: key.GetName(), Type: key.GetType(), Filterable: true}
-	p.rule = keys.NewRule(key.GetType(), push.GetIgnoreCase(), push.GetBlankKeys())
+	p.rule = keys.NewRule(keys.Field{Type: key.GetType(), Length: int(key.GetLength())}, push.GetIgnoreCase(), push.GetBlankKeys())
 	for _, m := range push.GetColumns() {
 		if err := p.fill(m, slices.Index(columns, m.GetColumn()), claim.GetFields()); err != nil {
 			return nil, err
