@@ -116,7 +116,7 @@ func (e *environment) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pushing, err := reports.New(reports.DefaultConfig(), reports.Deps{ //nolint:contextcheck // as above
+	pushing, err := reports.New(reports.DefaultConfig(), reports.Deps{
 		Broker: e.kafka, Publisher: e.kafka, Settings: static, Orgs: e, Runs: e.runs, Behind: e.behind,
 	})
 	if err != nil {

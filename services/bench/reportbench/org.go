@@ -30,7 +30,8 @@ func scenario(latency time.Duration) *simulator.Scenario {
 		Users: []simulator.User{{Username: "bench@acme.example", LastName: "Bench"}},
 		Objects: []simulator.Object{{Name: "Contact", Fields: []simulator.Field{
 			{Name: keyField, Type: "string", Length: 36, ExternalID: true, Unique: true},
-			{Name: "Score__c", Type: "double", Precision: 10, Scale: 2}, {Name: "Level__c", Type: "string", Length: 20},
+			{Name: "Score__c", Type: "double", Precision: 10, Scale: 2},
+			{Name: "Level__c", Type: "string", Length: 20},
 		}}},
 	}}}
 }

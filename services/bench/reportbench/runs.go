@@ -69,7 +69,8 @@ func (r *runs) ClaimReportRun(context.Context, *configv1.ClaimReportRunRequest, 
 		},
 		Delivery: r.delivery, NextRow: 1, ClaimedUntil: timestamppb.New(time.Now().Add(lease)),
 		Fields: []*configv1.DescribedField{
-			{Name: keyField, Type: "string", Length: 36, Filterable: true}, {Name: "Score__c", Type: "double", Precision: 10, Scale: 2},
+			{Name: keyField, Type: "string", Length: 36, Filterable: true},
+			{Name: "Score__c", Type: "double", Precision: 10, Scale: 2},
 			{Name: "Level__c", Type: "string", Length: 20},
 		},
 	}, nil

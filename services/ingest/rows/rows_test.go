@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,7 @@ func texts(row *streamv1.Row) string {
 		case *streamv1.Cell_Number:
 			out = append(out, fmt.Sprint(v.Number))
 		case *streamv1.Cell_Flag:
-			out = append(out, fmt.Sprint(v.Flag))
+			out = append(out, strconv.FormatBool(v.Flag))
 		default:
 			out = append(out, "-")
 		}
@@ -348,7 +349,7 @@ func TestWhatIsInMemoryOfADeliveryIsOneBatch(t *testing.T) {
 	lines := func() io.Reader {
 		in, out := io.Pipe()
 		go func() {
-			defer out.Close()
+			defer func() { _ = out.Close() }()
 			fmt.Fprintln(out, `{"begin":{"columns":["key"]}}`)
 			for i := range 1000 {
 				// A pipe hands over line by line: who reads on without publishing shows here.

@@ -3,9 +3,9 @@ package deliveries_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -164,7 +164,7 @@ func TestWhereverTheProcessorIsRestartedADeliveryIsToldTheSame(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		var records []stage.Record
 		for i := range 3 {
-			attempt := fmt.Sprint(i)
+			attempt := strconv.Itoa(i)
 			records = append(records, piece(t, int64(len(records)), "d", attempt, begin()))
 			for row := int64(1); row <= 6; row += 2 {
 				records = append(records, piece(t, int64(len(records)), "d", attempt, batch(row, "x", "y")))

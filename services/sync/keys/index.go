@@ -44,7 +44,6 @@ type Builder struct {
 	seeds [3]maphash.Seed
 	rows  []entry
 	most  int64
-	count int64
 }
 
 // entry is one row. The hash of a key has 128 bits: of a million rows two different keys meet once in 10^26 deliveries.

@@ -3,6 +3,7 @@ package keys_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"unsafe"
 
@@ -149,7 +150,7 @@ func TestAtMostOneRowOfAKeyIsWrittenWhateverTheRows(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		rows := make([]row, 1+rng.IntN(40))
 		for i := range rows {
-			rows[i] = row{fmt.Sprint(rng.IntN(12)), fmt.Sprint(rng.IntN(3))}
+			rows[i] = row{strconv.Itoa(rng.IntN(12)), strconv.Itoa(rng.IntN(3))}
 		}
 		for _, policy := range []keys.Policy{keys.None, keys.First, keys.Last, keys.Aggregate} {
 			b := keys.NewBuilder(int64(len(rows)))

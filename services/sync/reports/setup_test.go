@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -260,7 +261,7 @@ func (b *testBundle) fields(w *streamv1.Write) string {
 		case *streamv1.FieldValue_Number:
 			v = fmt.Sprint(value.Number)
 		case *streamv1.FieldValue_Flag:
-			v = fmt.Sprint(value.Flag)
+			v = strconv.FormatBool(value.Flag)
 		}
 		out = append(out, f.GetField()+"="+v)
 	}
