@@ -358,6 +358,27 @@ func TestADisconnectedOrgFailsTheRunAndKeepsTheSchedule(t *testing.T) {
 	require.Equal(t, epoch.AddDate(0, 0, 1), b.push(t).GetNextRunAt().AsTime())
 }
 
+func TestAnOrgThatIsDisconnectedInTheMiddleEndsTheRun(t *testing.T) {
+	t.Attr("requirement", "WALK-6")
+	t.Parallel()
+	b := setupReports(t)
+	b.deliver(t, delivery("d1", 3, b.clock.Now()))
+	b.clock.Set(epoch)
+	work := b.claim(t)
+	b.record(t, &configv1.RecordReportRunRequest{Run: work.GetRun().GetId(), Last: true, Chunk: &configv1.ReportRunChunk{
+		FirstRow: 1, Rows: 3, Counts: &configv1.ReportRunCounts{Pending: 2, Unchanged: 1},
+	}})
+	b.last(t, running)
+	_, err := configv1.NewConnectServiceClient(b.dial(t, adminToken)).Disconnect(t.Context(),
+		&configv1.DisconnectRequest{Workspace: "acme", Connection: "main"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, 10*time.Second, 5*time.Millisecond)
+	run := b.last(t, failedRun)
+	require.Equal(t, streamv1.Reason_REASON_SF_AUTH_REVOKED, run.GetReason())
+	require.Contains(t, run.GetDetail(), "2 rows wait for it")
+	require.Equal(t, int64(1), run.GetCounts().GetUnchanged())
+}
+
 func TestAnOrgThatDoesNotAnswerLetsTheRunWait(t *testing.T) {
 	t.Parallel()
 	b := setupReports(t)

@@ -45,7 +45,7 @@ func prepareReports(t *testing.T) *reportBundle {
 		config.Caller{Name: "hana", Role: config.RoleOwner, Workspace: "acme", Token: secret.New(ownerToken)},
 		config.Caller{Name: "saki", Role: config.RolePrivacyOfficer, Workspace: "acme", Token: secret.New(officerToken)},
 	)
-	b.cfg.Reports.Every = 5 * time.Millisecond
+	b.cfg.Reports.Every = 50 * time.Millisecond
 	b.cfg.Reports.PerPush = 0 // due at nine o'clock sharp
 	return b
 }
@@ -78,9 +78,14 @@ func usage() *configv1.Report {
 	return &configv1.Report{
 		Workspace: "acme", Id: "usage", Name: "Usage", Environment: "production",
 		Columns: []*configv1.ReportColumn{
-			{Name: "Key", Type: columnText, KeyCandidate: true}, {Name: "Points", Type: columnNumber}, {Name: "Note", Type: columnText},
-			{Name: "Stage", Type: columnText}, {Name: "Count", Type: columnInteger}, {Name: "Late", Type: columnBoolean},
-			{Name: "Day", Type: columnDate}, {Name: "Seen", Type: columnDateTime},
+			{Name: "Key", Type: columnText, KeyCandidate: true},
+			{Name: "Points", Type: columnNumber},
+			{Name: "Note", Type: columnText},
+			{Name: "Stage", Type: columnText},
+			{Name: "Count", Type: columnInteger},
+			{Name: "Late", Type: columnBoolean},
+			{Name: "Day", Type: columnDate},
+			{Name: "Seen", Type: columnDateTime},
 		},
 	}
 }

@@ -26,8 +26,8 @@ func newApply() *cobra.Command {
 		Long: `Compares each document with what is saved and saves what differs. Applying the same file twice changes nothing.
 
 ${NAME} in a file is replaced by the environment variable, so that secrets need not be written down; one that is not set is an
-error. Documents are told apart by kind: Workspace, Connection, Integration, ContentSetting, ApiKey; or name a recipe. See
-docs/recipes.md and docs/integrations.md.`,
+error. Documents are told apart by kind: Workspace, Connection, Integration, ContentSetting, ApiKey, Report, ReportPush; or name a
+recipe. See docs/recipes.md, docs/integrations.md and docs/reports.md.`,
 		Example: `  throughline apply -f acme.yaml
   throughline apply -f acme.yaml --dry-run
   SALESFORCE_SECRET=… throughline apply -f - < acme.yaml`,
@@ -42,6 +42,7 @@ docs/recipes.md and docs/integrations.md.`,
 				return err
 			}
 			defer func() { _ = conn.Close() }()
+			opts.Reports = configv1.NewReportServiceClient(conn)
 			opts.Check = func(ctx context.Context, i *configv1.Integration) (*configv1.ValidateIntegrationResponse, error) {
 				return configv1.NewCatalogueServiceClient(conn).ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: i})
 			}

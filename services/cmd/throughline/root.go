@@ -53,7 +53,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newServe(), newInit(), newHealth(), newKeys(),
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
 		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
-		newIntegrations(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
+		newIntegrations(), newReports(), newPushes(), newRuns(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
 		newBench(),
 	)
 	return root

@@ -26,7 +26,7 @@ func newSettings() *cobra.Command {
 func settingKind(text string) (configv1.SettingKind, error) {
 	code, ok := configv1.SettingKind_value["SETTING_KIND_"+strings.ToUpper(text)]
 	if !ok || code == 0 {
-		return 0, fmt.Errorf("there is no kind %q; there are workspace, connection, integration, content", text)
+		return 0, fmt.Errorf("there is no kind %q; there are workspace, connection, integration, content, report, report_push", text)
 	}
 	return configv1.SettingKind(code), nil
 }

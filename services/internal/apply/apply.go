@@ -46,6 +46,8 @@ type Options struct {
 	DryRun bool
 	// Check, if set, tells in a dry run what would become of an integration that differs.
 	Check Check
+	// Reports keeps reports and their pushes; without it they cannot be applied.
+	Reports configv1.ReportServiceClient
 }
 
 // Check asks the service whether it would save an integration.
@@ -54,7 +56,7 @@ type Check func(ctx context.Context, i *configv1.Integration) (*configv1.Validat
 // attempts bounds how often one document is tried again when somebody else saves at the same time.
 const attempts = 5
 
-// Run applies the documents: workspaces first, then connections, integrations, content settings and API keys. It stops at
+// Run applies the documents: workspaces first, then connections, integrations, content settings, API keys, reports and their pushes. It stops at
 // the first document that fails; the report then holds what was done before. A dry run goes through all of them, and fails if
 // one would be refused.
 func Run(ctx context.Context, client configv1.ConfigServiceClient, docs []Document, opts Options) (Report, error) {
@@ -95,6 +97,9 @@ type applier struct {
 }
 
 func (a *applier) target(doc Document) (target, error) {
+	if t, err := a.reportTarget(doc); t != nil || err != nil {
+		return t, err
+	}
 	base := document{from: doc.Source, client: a.client}
 	switch s := doc.Setting.(type) {
 	case *configv1.Workspace:
@@ -130,6 +135,9 @@ func (a *applier) apply(ctx context.Context, t target) (Result, error) {
 // check adds to a dry run's result what the service would say. An integration whose connection is still to be made, by the
 // same files perhaps, cannot be checked yet.
 func (a *applier) check(ctx context.Context, t target, r *Result) error {
+	if p, ok := t.(*push); ok {
+		return p.check(ctx, r)
+	}
 	i, ok := t.(*integration)
 	if !ok || a.opts.Check == nil || !i.want.GetEnabled() { // what is switched off is not checked when it is saved either
 		return nil

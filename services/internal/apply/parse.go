@@ -22,7 +22,7 @@ import (
 type Document struct {
 	// Source says where it comes from, for messages: a file and line.
 	Source string
-	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting or ApiKey. Its version is ignored.
+	// Setting is a *configv1.Workspace, Connection, Integration, ContentSetting, ApiKey, Report or ReportPush. Its version is ignored.
 	Setting proto.Message
 }
 
@@ -33,9 +33,11 @@ var kinds = map[string]func() proto.Message{
 	"Integration":    func() proto.Message { return &configv1.Integration{} },
 	"ContentSetting": func() proto.Message { return &configv1.ContentSetting{} },
 	"ApiKey":         func() proto.Message { return &configv1.ApiKey{} },
+	"Report":         func() proto.Message { return &configv1.Report{} },
+	"ReportPush":     func() proto.Message { return &configv1.ReportPush{} },
 }
 
-const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey"
+const kindNames = "Workspace, Connection, Integration, ContentSetting, ApiKey, Report, ReportPush"
 
 // Parse reads the documents of one file, separated by lines of three dashes. Every problem is reported, each with file
 // and line of its document and the path of the field.

@@ -55,3 +55,28 @@ func FuzzDecodeAuditPage(f *testing.F) {
 		require.Equal(t, before, again)
 	})
 }
+
+func TestRowPageTokenComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	for _, row := range []store.RunRow{{Number: 12}, {Number: 1 << 40, Outcome: "outcome"}} {
+		got, err := decodeRow(7, encodeRow(7, row))
+		require.NoError(t, err)
+		require.Equal(t, row, got)
+		_, err = decodeRow(8, encodeRow(7, row))
+		require.ErrorIs(t, err, errOtherQuery)
+	}
+}
+
+func FuzzDecodeRow(f *testing.F) {
+	f.Add(uint64(7), encodeRow(7, store.RunRow{Number: 12, Outcome: "x"}))
+	f.Add(uint64(0), "AAAAAAAAAAD_____________AQ")
+	f.Fuzz(func(t *testing.T, filters uint64, token string) {
+		row, err := decodeRow(filters, token)
+		if err != nil {
+			return
+		}
+		again, err := decodeRow(filters, encodeRow(filters, row))
+		require.NoError(t, err)
+		require.Equal(t, row, again)
+	})
+}

@@ -68,7 +68,7 @@ func (r *Reports) startable(ctx context.Context, push *configv1.ReportPush) erro
 			return status.Errorf(codes.FailedPrecondition, "push %s is broken: %s: %s", push.GetId(), p.Path, p.Message)
 		}
 	}
-	why, err := r.deps.Runner.Disconnected(ctx, push)
+	why, err := r.deps.Runner.Disconnected(ctx, push.GetWorkspace(), push.GetConnection())
 	if err == nil && why != "" {
 		err = status.Error(codes.FailedPrecondition, why)
 	}

@@ -110,7 +110,7 @@ func (c *Catalogue) refreshDue(ctx context.Context, u use) error {
 	return c.Judge(ctx, u.conn)
 }
 
-// uses reads which objects the switched-on integrations of each connection write.
+// uses reads which objects the switched-on integrations and report pushes of each connection write.
 func (c *Catalogue) uses(ctx context.Context) ([]use, error) {
 	workspaces, err := c.deps.Settings.Workspaces(ctx)
 	if err != nil {
@@ -127,6 +127,9 @@ func (c *Catalogue) uses(ctx context.Context) ([]use, error) {
 			if i.GetEnabled() {
 				objects[i.GetConnection()] = append(objects[i.GetConnection()], conform.Used(i)...)
 			}
+		}
+		if err := c.pushed(ctx, ws.ID, objects); err != nil {
+			return nil, err
 		}
 		for _, id := range slices.Sorted(maps.Keys(objects)) {
 			conn, err := c.connection(ctx, ws.ID, id)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -97,8 +98,14 @@ func (w *waiting) Error() string { return w.detail }
 
 func (r *Runner) wait(ctx context.Context, run store.ReportRun, why *waiting) error {
 	run.Reason, run.Detail = int32(why.reason), why.detail
-	return r.deps.Claims.ReleaseRun(ctx, run, r.deps.Clock.Now().Add(r.cfg.Retry))
+	now := r.deps.Clock.Now()
+	// Promise 6: an org that stays away for long is asked less and less, so that asking it keeps no other's run waiting.
+	wait := max(r.cfg.Retry, min(now.Sub(run.StartedAt)/4, mostWait))
+	return r.deps.Claims.ReleaseRun(ctx, run, now.Add(wait))
 }
+
+// mostWait is the longest that a run waits before its org is asked again.
+const mostWait = 15 * time.Minute
 
 func (r *Runner) end(ctx context.Context, run store.ReportRun, end store.RunEnd) error {
 	end.At = r.deps.Clock.Now()
@@ -161,7 +168,7 @@ func (r *Runner) describe(ctx context.Context, push *configv1.ReportPush) (*conf
 	if err != nil {
 		return nil, nil, err
 	}
-	why, err := r.Disconnected(ctx, push)
+	why, err := r.Disconnected(ctx, push.GetWorkspace(), push.GetConnection())
 	if err != nil || why != "" {
 		return nil, failed(streamv1.Reason_REASON_SF_AUTH_REVOKED, "%s", why), err
 	}
@@ -185,17 +192,19 @@ func (r *Runner) describe(ctx context.Context, push *configv1.ReportPush) (*conf
 	}
 	r.deps.Logger.WarnContext(ctx, "an org could not be asked before a run; it will be again", "workspace", push.GetWorkspace(),
 		"push", push.GetId(), "connection", push.GetConnection(), "error", err)
-	return nil, nil, &waiting{streamv1.Reason_REASON_SF_UNAVAILABLE,
-		fmt.Sprintf("waits: the org of connection %s could not be asked for %s", push.GetConnection(), push.GetObject())}
+	return nil, nil, &waiting{
+		streamv1.Reason_REASON_SF_UNAVAILABLE,
+		fmt.Sprintf("waits: the org of connection %s could not be asked for %s", push.GetConnection(), push.GetObject()),
+	}
 }
 
-// Disconnected says why nothing can be written through a push's connection; "" when something can.
-func (r *Runner) Disconnected(ctx context.Context, push *configv1.ReportPush) (string, error) {
-	state, err := r.deps.Connections.ConnectionStatus(ctx, push.GetWorkspace(), push.GetConnection())
+// Disconnected says why nothing can be written through a connection; "" when something can.
+func (r *Runner) Disconnected(ctx context.Context, workspace, connection string) (string, error) {
+	state, err := r.deps.Connections.ConnectionStatus(ctx, workspace, connection)
 	switch state.State {
 	case configv1.ConnectionState_CONNECTION_STATE_NOT_CONNECTED, configv1.ConnectionState_CONNECTION_STATE_AWAITING_SF_ADMIN,
 		configv1.ConnectionState_CONNECTION_STATE_REVOKED, configv1.ConnectionState_CONNECTION_STATE_DISCONNECTED:
-		return fmt.Sprintf("disconnected: connection %s is %s; connect its org again", push.GetConnection(),
+		return fmt.Sprintf("disconnected: connection %s is %s; connect its org again", connection,
 			strings.TrimPrefix(state.State.String(), "CONNECTION_STATE_")), err
 	}
 	return "", err

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
@@ -29,10 +30,33 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// Keep notes missed days, ends runs that take too long or whose worker did not hear that they were stopped, and pauses pushes that
-// fail day after day.
+// Keep notes missed days, ends runs that take too long, whose worker did not hear that they were stopped or whose org is not
+// connected any more, and pauses pushes that fail day after day.
 func (r *Runner) Keep(ctx context.Context) error {
-	return errors.Join(r.startDue(ctx, false), r.endOverdue(ctx), r.pauseFailing(ctx))
+	return errors.Join(r.startDue(ctx, false), r.endOverdue(ctx), r.endDisconnected(ctx), r.pauseFailing(ctx))
+}
+
+// endDisconnected ends runs that wait for nothing but the writer, whose org was disconnected meanwhile (WALK-6). What was written
+// stays counted, and what is parked is counted when it is written after all.
+func (r *Runner) endDisconnected(ctx context.Context) error {
+	runs, err := r.deps.Ends.WaitingRuns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		why, err := r.Disconnected(ctx, run.Workspace, run.Connection)
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			continue
+		}
+		why = fmt.Sprintf("%s; %d rows wait for it", why, run.Counts.Pending())
+		if err := r.end(ctx, run, *failed(streamv1.Reason_REASON_SF_AUTH_REVOKED, "%s", why)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Runner) endOverdue(ctx context.Context) error {

@@ -45,6 +45,7 @@ type Claims interface {
 type Ends interface {
 	EndRun(ctx context.Context, workspace, id string, end store.RunEnd) (bool, error)
 	OverdueRuns(ctx context.Context, began, silent time.Time) ([]store.ReportRun, error)
+	WaitingRuns(ctx context.Context) ([]store.ReportRun, error)
 }
 
 // Pauses finds pushes that fail, and saves them.

@@ -133,6 +133,11 @@ func stopWhere(ctx context.Context, tx *sql.Tx, why string, now time.Time, where
 	return err
 }
 
+// WaitingRuns reads runs under way whose chunks are all recorded, of all workspaces.
+func (s *Store) WaitingRuns(ctx context.Context) ([]ReportRun, error) {
+	return s.queryRuns(ctx, "status = $1 AND last = 1 ORDER BY started_at", RunRunning)
+}
+
 // OverdueRuns reads runs under way that began before one time, or were asked to stop and whose worker went silent before another.
 func (s *Store) OverdueRuns(ctx context.Context, began, silent time.Time) ([]ReportRun, error) {
 	return s.queryRuns(ctx, "status = $1 AND (started_at < $2 OR stop <> '' AND claimed_until < $3) ORDER BY started_at LIMIT 1000",

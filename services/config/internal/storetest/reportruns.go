@@ -82,7 +82,9 @@ func runRecords(t *testing.T, open Open) {
 		_, err = s.RecordRun(ctx, rec)
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
+}
 
+func runEnds(t *testing.T, open Open) {
 	t.Run("EndARunThatIsStopped", func(t *testing.T) {
 		t.Attr("requirement", "WALK-35")
 		t.Parallel()
@@ -167,7 +169,9 @@ func runOutcomes(t *testing.T, open Open) {
 		require.Equal(t, int64(3), got.Counts.WroteDone)
 		require.Equal(t, epoch.Add(9*time.Minute), got.EndedAt)
 	})
+}
 
+func failedRuns(t *testing.T, open Open) {
 	t.Run("FailARunWithMoreFailedRowsThanAreTolerated", func(t *testing.T) {
 		t.Attr("requirement", "WALK-30")
 		t.Parallel()
@@ -203,7 +207,9 @@ func runOutcomes(t *testing.T, open Open) {
 			})
 		}
 	})
+}
 
+func severalRecords(t *testing.T, open Open) {
 	t.Run("OfARowWithSeveralRecordsCountWhenAllAreAnswered", func(t *testing.T) {
 		t.Attr("requirement", "WALK-30")
 		t.Parallel()
@@ -237,7 +243,9 @@ func runOutcomes(t *testing.T, open Open) {
 		require.Equal(t, int32(store.RunCompleted), got.Status, "what was replayed makes good")
 		require.Equal(t, epoch.Add(3*time.Minute), got.EndedAt)
 	})
+}
 
+func concurrentOutcomes(t *testing.T, open Open) {
 	t.Run("OfConcurrentBatchesCountOnce", func(t *testing.T) {
 		t.Attr("requirement", "WALK-30")
 		t.Parallel()

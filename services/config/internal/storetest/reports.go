@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -88,7 +89,9 @@ func pushes(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.Empty(t, got.Stop, "a save that is refused stops nothing")
 	})
+}
 
+func pushStops(t *testing.T, open Open) {
 	t.Run("StopTheirRunWhenTheyArePausedOrDeleted", func(t *testing.T) {
 		t.Attr("requirement", "WALK-35")
 		t.Parallel()
@@ -135,7 +138,9 @@ func pushes(t *testing.T, open Open) {
 		require.NoError(t, s.DeleteReport(ctx, save("acme", store.KindReport, "report", 1, "")))
 		require.NoError(t, s.Put(ctx, save("acme", store.KindReport, "report", 0, "again")))
 	})
+}
 
+func failedDays(t *testing.T, open Open) {
 	t.Run("CountFailedDaysInARow", func(t *testing.T) {
 		t.Attr("requirement", "WALK-36")
 		t.Parallel()
@@ -191,7 +196,9 @@ func runs(t *testing.T, open Open) {
 		_, err = s.StartRun(ctx, run("again", today), store.RunLimit{})
 		require.ErrorIs(t, err, store.ErrStale, "the day had its run")
 	})
+}
 
+func runClaims(t *testing.T, open Open) {
 	t.Run("GoToOneWorkerUntilItIsSilent", func(t *testing.T) {
 		t.Attr("requirement", "WALK-22")
 		t.Parallel()
@@ -230,7 +237,9 @@ func runs(t *testing.T, open Open) {
 		_, err = s.ClaimRun(ctx, "x", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
+}
 
+func runLimits(t *testing.T, open Open) {
 	t.Run("ByHandAreLimited", func(t *testing.T) {
 		t.Attr("requirement", "WALK-24")
 		t.Parallel()
@@ -238,9 +247,9 @@ func runs(t *testing.T, open Open) {
 		on(t, s)
 		limit := store.RunLimit{Most: 2, Since: epoch.Add(-time.Hour)}
 		for n := range 2 {
-			_, err := s.StartRun(ctx, run(fmt.Sprint(n), store.NoDay), limit)
+			_, err := s.StartRun(ctx, run(strconv.Itoa(n), store.NoDay), limit)
 			require.NoError(t, err)
-			end(t, s, fmt.Sprint(n), store.RunFailed)
+			end(t, s, strconv.Itoa(n), store.RunFailed)
 		}
 		_, err := s.StartRun(ctx, run("three", store.NoDay), limit)
 		require.ErrorIs(t, err, store.ErrTooOften)
@@ -268,7 +277,9 @@ func runs(t *testing.T, open Open) {
 		require.Equal(t, int32(store.RunMissed), list[0].Status)
 		require.Equal(t, int64(1), start(t, s, "next", today+1).Number)
 	})
+}
 
+func runPages(t *testing.T, open Open) {
 	t.Run("ArePagedAndStayWithinTheirWorkspace", func(t *testing.T) {
 		t.Attr("requirement", "WALK-32")
 		t.Parallel()
@@ -302,7 +313,9 @@ func runs(t *testing.T, open Open) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		require.ErrorIs(t, s.StopRun(ctx, "globex", "r1", "x", epoch), store.ErrNotFound)
 	})
+}
 
+func runDeliveries(t *testing.T, open Open) {
 	t.Run("TakeTheNewestDelivery", func(t *testing.T) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
