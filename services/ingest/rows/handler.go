@@ -104,7 +104,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	defer h.leave(workspace.ID())
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.DeliveryTimeout)
 	defer cancel()
-	src, err := h.open(w, r)
+	src, err := h.open(ctx, w, r)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -119,6 +119,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
+	h.deps.Logger.InfoContext(ctx, "a delivery of a report is stored",
+		"workspace", workspace.ID(), "report", report, "delivery", id, "rows", summary.Rows, "refused", summary.Refused)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
 	_ = json.NewEncoder(w).Encode(summary) // the client may be gone; there is nobody to tell
@@ -150,8 +152,8 @@ var errMediaType = errors.New("content-type must be application/x-ndjson, or tex
 	"; content-encoding gzip or none; docs/source-reports.md describes both")
 
 // open makes the source of a request's body.
-func (h *Handler) open(w http.ResponseWriter, r *http.Request) (source, error) {
-	var body io.Reader = &patient{body: r.Body, control: http.NewResponseController(w), idle: h.cfg.IdleTimeout}
+func (h *Handler) open(ctx context.Context, w http.ResponseWriter, r *http.Request) (source, error) {
+	var body io.Reader = &patient{goesOn: ctx.Err, body: r.Body, control: http.NewResponseController(w), idle: h.cfg.IdleTimeout}
 	switch encoding := r.Header.Get("Content-Encoding"); {
 	case encoding == "" || strings.EqualFold(encoding, "identity"):
 	case strings.EqualFold(encoding, "gzip"):
@@ -182,12 +184,17 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (source, error) {
 
 // patient waits for every read as long as for any other: a delivery may take longer than a request for events.
 type patient struct {
+	// goesOn returns nil for as long as the delivery may take.
+	goesOn  func() error
 	body    io.Reader
 	control *http.ResponseController
 	idle    time.Duration
 }
 
 func (p *patient) Read(b []byte) (int, error) {
+	if err := p.goesOn(); err != nil {
+		return 0, err
+	}
 	// A server that cannot set deadlines has none of its own either.
 	until := time.Now().Add(p.idle)
 	_ = p.control.SetReadDeadline(until)
