@@ -136,9 +136,10 @@ type (
 	Rows = scenario.Rows
 	// ValidationRule refuses records for which a condition holds.
 	ValidationRule = scenario.ValidationRule
-	// Object adds an object to an org, or fields to one; Field is one of them.
+	// Object adds an object to an org, or fields to one.
 	Object = schema.ObjectSpec
-	Field  = schema.FieldSpec
+	// Field is one field of an Object.
+	Field = schema.FieldSpec
 )
 
 // ParseScenario reads a scenario from YAML or JSON and checks it.

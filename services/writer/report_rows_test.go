@@ -3,6 +3,7 @@ package writer_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -93,7 +94,7 @@ func TestRowsOfReports(t *testing.T) {
 			}))
 			require.NoError(t, b.org.Delete(t.Context(), "Lead", leads[7]))
 			for i, lead := range leads {
-				title, phone := "new", fmt.Sprint(i)
+				title, phone := "new", strconv.Itoa(i)
 				values := map[string]*string{"Title": &title}
 				switch {
 				case i%3 == 0: // one in three is forbidden: more than what would pause an integration
@@ -134,7 +135,7 @@ func TestRowsOfReports(t *testing.T) {
 				}
 				rec, err := b.org.Get(t.Context(), "Lead", lead, "Title", "Phone")
 				require.NoError(t, err)
-				want := map[int][2]any{0: {"old", "old"}, 1: {"new", nil}, 2: {"old", fmt.Sprint(i)}}[i%3]
+				want := map[int][2]any{0: {"old", "old"}, 1: {"new", nil}, 2: {"old", strconv.Itoa(i)}}[i%3]
 				require.Equal(t, want, [2]any{rec.Value("Title"), rec.Value("Phone")}, "lead %d", i)
 			}
 			require.Equal(t, streamv1.Priority_PRIORITY_BULK, b.reportRow(leads[0], 1, 1, nil).GetPriority())

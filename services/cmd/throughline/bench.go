@@ -158,7 +158,8 @@ together. The baseline is the same rows as upserts in bare Bulk API 2.0 jobs.`,
 // newBenchBroker is what benchmarks start as a process of its own.
 func newBenchBroker() *cobra.Command {
 	return &cobra.Command{
-		Use: "broker", Short: "A broker in memory, until it is stopped", Hidden: true, Args: cobra.NoArgs,
+		Use: "broker", Short: "A broker in memory, until it is stopped", Example: "  throughline bench broker",
+		Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, err := broker.Start(broker.Config{})
 			if err != nil {

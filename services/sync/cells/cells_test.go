@@ -66,12 +66,18 @@ func TestACellBecomesAValueOfTheField(t *testing.T) {
 		{"date in Japanese", &mapping{DateFormat: "YYYY年MM月DD日"}, &field{Type: "date"}, "2026年08月10日", "2026-08-10"},
 		{"datetime to date, there", &mapping{TimeZone: "Asia/Tokyo"}, &field{Type: "date"}, "2026-08-09T20:00:00Z", "2026-08-10"},
 		{"datetime", &mapping{}, &field{Type: "datetime"}, "2026-08-10T09:00:00+09:00", "2026-08-10T00:00:00.000Z"},
-		{"datetime without a zone", &mapping{DateFormat: "YYYY-MM-DD hh:mm", TimeZone: "Asia/Tokyo"}, &field{Type: "datetime"},
-			"2026-08-10 09:00", "2026-08-10T00:00:00.000Z"},
-		{"restricted picklist", &mapping{}, &field{Type: "picklist", RestrictedPicklist: true,
-			Picklist: []*configv1.PicklistChoice{{Value: "Gold"}}}, "Gold", "Gold"},
-		{"unknown value written", &mapping{OnUnknownValue: configv1.UnknownPicklistValue_UNKNOWN_PICKLIST_VALUE_WRITE},
-			&field{Type: "picklist", RestrictedPicklist: true}, "Gold", "Gold"},
+		{
+			"datetime without a zone", &mapping{DateFormat: "YYYY-MM-DD hh:mm", TimeZone: "Asia/Tokyo"}, &field{Type: "datetime"},
+			"2026-08-10 09:00", "2026-08-10T00:00:00.000Z",
+		},
+		{"restricted picklist", &mapping{}, &field{
+			Type: "picklist", RestrictedPicklist: true,
+			Picklist: []*configv1.PicklistChoice{{Value: "Gold"}},
+		}, "Gold", "Gold"},
+		{
+			"unknown value written", &mapping{OnUnknownValue: configv1.UnknownPicklistValue_UNKNOWN_PICKLIST_VALUE_WRITE},
+			&field{Type: "picklist", RestrictedPicklist: true}, "Gold", "Gold",
+		},
 		{"open picklist", &mapping{}, &field{Type: "picklist"}, "Gold", "Gold"},
 		{"id", &mapping{}, &field{Type: "reference"}, "003000000000001", "003000000000001AAA"},
 		{"too long is cut", &mapping{}, &field{Type: "string", Length: 5}, "1234567", "1234…"},
@@ -105,8 +111,10 @@ func TestACellThatDoesNotFitIsRefusedAndNotQuoted(t *testing.T) {
 		{"no such day", &mapping{}, &field{Type: "date"}, "2026-02-30"},
 		{"no year of Salesforce's", &mapping{}, &field{Type: "date"}, "0001-01-01"},
 		{"unknown value", &mapping{}, &field{Type: "picklist", RestrictedPicklist: true}, "secret"},
-		{"one unknown value of several", &mapping{}, &field{Type: "multipicklist", RestrictedPicklist: true,
-			Picklist: []*configv1.PicklistChoice{{Value: "A"}}}, "A;secret"},
+		{"one unknown value of several", &mapping{}, &field{
+			Type: "multipicklist", RestrictedPicklist: true,
+			Picklist: []*configv1.PicklistChoice{{Value: "A"}},
+		}, "A;secret"},
 		{"no id", &mapping{}, &field{Type: "reference"}, "secret"},
 		{"too long", &mapping{OnTooLong: configv1.TooLongPolicy_TOO_LONG_POLICY_FAIL}, &field{Type: "string", Length: 3}, "secret"},
 		{"an address is never cut", &mapping{}, &field{Type: "email", Length: 3}, "secret@x.example"},
@@ -146,8 +154,10 @@ func TestAMappingThatCanNeverWorkIsRefused(t *testing.T) {
 		mapping *mapping
 		field   *field
 	}{
-		{&mapping{}, &field{Type: "base64"}}, {&mapping{TimeZone: "Asia/Nowhere"}, &field{Type: "datetime"}},
-		{&mapping{DateFormat: "Jan 2, 2006"}, &field{Type: "date"}}, {&mapping{DateFormat: "DD/MM"}, &field{Type: "date"}},
+		{&mapping{}, &field{Type: "base64"}},
+		{&mapping{TimeZone: "Asia/Nowhere"}, &field{Type: "datetime"}},
+		{&mapping{DateFormat: "Jan 2, 2006"}, &field{Type: "date"}},
+		{&mapping{DateFormat: "DD/MM"}, &field{Type: "date"}},
 	} {
 		_, err := cells.New(c.mapping, c.field)
 		require.Error(t, err)

@@ -126,7 +126,8 @@ func TestAKeyInSeveralRowsFollowsThePushsRule(t *testing.T) {
 	}{
 		configv1.RepeatedKeys_REPEATED_KEYS_NONE: {
 			map[int64]string{2: "Active__c=true Score__c=5"},
-			map[int64]string{1: "KEY_DUPLICATE", 3: "KEY_DUPLICATE", 5: "NO_MATCH", 6: "KEY_DUPLICATE"}, 3, 1,
+			map[int64]string{1: "KEY_DUPLICATE", 3: "KEY_DUPLICATE", 5: "NO_MATCH", 6: "KEY_DUPLICATE"},
+			3, 1,
 		},
 		configv1.RepeatedKeys_REPEATED_KEYS_FIRST: {
 			map[int64]string{1: "Active__c=true Score__c=1", 2: "Active__c=true Score__c=5"}, map[int64]string{5: "NO_MATCH"}, 1, 2,
