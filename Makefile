@@ -56,14 +56,16 @@ requirements: $(TOOLS)/requirements ## Run the suites and write docs/requirement
 	deploy/requirements.sh
 
 ##@ Measure
-.PHONY: bench bench-stage bench-pipeline bench-writer bench-config bench-peers
-bench: bench-stage bench-pipeline bench-writer bench-config ## All benchmarks
+.PHONY: bench bench-stage bench-pipeline bench-writer bench-report bench-config bench-peers
+bench: bench-stage bench-pipeline bench-writer bench-report bench-config ## All benchmarks
 bench-stage: build ## One stage against a bare consume-produce copy
 	bin/throughline bench stage
 bench-pipeline: build ## Raw JSON in, Salesforce records out
 	bin/throughline bench pipeline
 bench-writer: build ## The writer against simulated orgs, some of them dead
 	bin/throughline bench writer
+bench-report: build ## A large report pushed into an org, against bare bulk jobs
+	bin/throughline bench report --rows 100000
 bench-config: build ## The config service: settings to watchers, a run log of 10 million rows, access tokens
 	bin/throughline bench config
 bench-peers: build ## jsforce and simple-salesforce beside the writer (needs Node.js, npm and Python 3)

@@ -24,7 +24,7 @@ accounts=(ingest visits identity mapping writer config console trace replay)
 
 bin=${THROUGHLINE:-$PWD/bin/throughline} compose=$PWD/deploy/compose
 dir=$(mktemp -d "${TMPDIR:-/tmp}/throughline-separate.XXXXXX")
-services=(config writer-1 writer-2 mapping identity visits ingest console) # in order of start
+services=(config writer-1 writer-2 mapping identity visits sync ingest console) # in order of start
 declare -A pid port
 for p in simulator config http ingest console "${services[@]/%/-admin}"; do free_port; port[$p]=$free; done
 
@@ -224,7 +224,7 @@ check "every metric of dashboard and alerts exists" "" "$absent"
 # ---- stop from the beginning of the flow, with events on their way, and start again
 stop_all() { # what
   local s code failed=
-  for s in ingest visits identity mapping writer-1 writer-2 console config; do
+  for s in ingest sync visits identity mapping writer-1 writer-2 console config; do
     code=0; kill -TERM "${pid[$s]}" || true; wait "${pid[$s]}" || code=$?
     unset "pid[$s]"
     [ "$code" = 0 ] || failed+=" $s($code)"
@@ -241,7 +241,7 @@ sleep 2
 check "after the start, every Task is there, once" "220 220" "$(records Task) $(field Task Throughline_Key__c)"
 check "after the start, every engagement is there, once" "240 240" "$(records Engagement__c) $(field Engagement__c External_Id__c)"
 stop_all "every service drains when idle"
-check "no service logged an error" 0 "$(cat "$dir"/{config,writer-1,writer-2,mapping,identity,visits,ingest,console}.log | grep -c '"level":"ERROR"' || true)"
+check "no service logged an error" 0 "$(cat "$dir"/{config,writer-1,writer-2,mapping,identity,visits,sync,ingest,console}.log | grep -c '"level":"ERROR"' || true)"
 
 echo; printf '%s\n' "${table[@]}"
 printf '\n%d checks in %ss, %s\n' "${#table[@]}" "$SECONDS" "$([ $missed = 0 ] && echo 'all as they should be' || echo 'SOMETHING IS MISSING')"

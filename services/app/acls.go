@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
@@ -34,13 +35,13 @@ func (c *Config) KafkaAccess() map[string]Access {
 		sources, groups = append(sources, s.Topic), append(groups, c.Ingest.StageOf(s).GroupID())
 	}
 	ends := []string{topic.Outcomes, topic.DeadLetters}
-	flow := []string{
+	stages := []string{
 		topic.Activities, topic.Visits, topic.Engagements, topic.Unresolved, topic.Resolved, topic.Writes, topic.Parked, topic.Outcomes,
 	}
-	log := slices.Concat(sources, flow, []string{topic.DeadLetters})
+	log := slices.Concat(sources, stages, []string{topic.DeadLetters})
 	state := []string{topic.VisitState, topic.TotalsState}
 	return map[string]Access{
-		"ingest": {Reads: sources, Writes: append([]string{topic.Activities}, ends...), Groups: groups},
+		"ingest": {Reads: sources, Writes: append([]string{topic.Activities, topic.Rows}, ends...), Groups: groups},
 		"visits": {
 			Reads:  append([]string{topic.Activities, topic.Visits}, state...),
 			Writes: slices.Concat([]string{topic.Visits, topic.Engagements}, state, ends),
@@ -59,13 +60,18 @@ func (c *Config) KafkaAccess() map[string]Access {
 			Writes: append([]string{topic.Parked, topic.Ledger, topic.Changes}, ends...),
 			Groups: []string{"tl-writer", "tl-writer-parked"},
 		},
+		"sync": {
+			Reads:  []string{topic.Changes, topic.ChangesState, topic.Rows, topic.RowsState},
+			Writes: []string{topic.Changes, topic.ChangesState, topic.RowsState, topic.Writes, topic.DeadLetters},
+			Groups: []string{c.Sync.Changes.Stage.GroupID(), c.Sync.Reports.Deliveries.GroupID(), flow.Writes.Group},
+		},
 		"config": {
 			// An export of what is held of a person reads all that is kept of the flow.
 			Reads: log, Writes: []string{topic.DeadLetters}, Groups: []string{c.Config.RunLog.Stage.GroupID()},
 		},
 		"console":     {Reads: log},
 		TraceAccount:  {Reads: log},
-		ReplayAccount: {Reads: []string{topic.DeadLetters, topic.Resolved}, Writes: slices.Concat(sources, flow)},
+		ReplayAccount: {Reads: []string{topic.DeadLetters, topic.Resolved}, Writes: slices.Concat(sources, stages)},
 	}
 }
 

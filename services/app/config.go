@@ -81,6 +81,8 @@ type TopicsConfig struct {
 	UnresolvedRetention time.Duration `yaml:"unresolved_retention"`
 	// DeadLetterRetention is how long what could not be handled is kept for replay; at most 30 days.
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
+	// RowsRetention is how long the rows of reports are kept; a run needs those of its delivery to its end.
+	RowsRetention time.Duration `yaml:"rows_retention"`
 	// CreateSources also creates the topics of ingest.sources. They are the producers' to create; this is for trying out.
 	CreateSources bool `yaml:"create_sources"`
 }
@@ -107,7 +109,7 @@ func DefaultConfig() Config {
 		Kafka:           kafka.DefaultConfig("127.0.0.1:9092"),
 		Topics: TopicsConfig{
 			Partitions: 12, Retention: maxRetention, RawRetention: maxRawRetention, UnresolvedRetention: maxUnresolvedRetention,
-			DeadLetterRetention: maxDeadLetterRetention,
+			DeadLetterRetention: maxDeadLetterRetention, RowsRetention: maxRawRetention,
 		},
 		Settings: settings.DefaultConfig(),
 		Orgs:     orgs.DefaultConfig(),

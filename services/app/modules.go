@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -11,12 +12,15 @@ import (
 	"github.com/throughline-dev/throughline/services/identity"
 	"github.com/throughline-dev/throughline/services/ingest"
 	"github.com/throughline-dev/throughline/services/internal/deadletter"
+	"github.com/throughline-dev/throughline/services/internal/flow"
 	"github.com/throughline-dev/throughline/services/internal/orgs"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/internal/trace"
 	"github.com/throughline-dev/throughline/services/mapping"
 	"github.com/throughline-dev/throughline/services/sync"
 	"github.com/throughline-dev/throughline/services/sync/changes"
+	"github.com/throughline-dev/throughline/services/sync/reports"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
 )
@@ -81,7 +85,7 @@ func (s *shared) watch() error {
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, conn.Close)
+	s.closers, s.config = append(s.closers, conn.Close), conn
 	s.settings, err = settings.NewClient(s.cfg.Settings, settings.Deps{
 		Installation: s.installation, Conn: conn, Logger: s.tel.For(settingsModule), Tracer: s.tel.Tracer, Meter: s.tel.Meter,
 	})
@@ -144,10 +148,26 @@ func buildIdentity(s *shared) (Service, error) {
 }
 
 func buildSync(s *shared) (Service, error) {
-	return sync.New(s.cfg.Sync, sync.Deps{Changes: changes.Deps{
-		Broker: s.kafka, Partitioner: s.kafka, Settings: s.settings, Orgs: s.orgs, UserAgent: s.cfg.Orgs.Salesforce.UserAgent,
-		Logger: s.tel.Logger, Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
-	}})
+	return sync.New(s.cfg.Sync, sync.Deps{
+		Changes: changes.Deps{
+			Broker: s.kafka, Partitioner: s.kafka, Settings: s.settings, Orgs: s.orgs, UserAgent: s.cfg.Orgs.Salesforce.UserAgent,
+			Logger: s.tel.For("sync"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		},
+		Reports: reports.Deps{
+			Broker: s.kafka, Publisher: s.kafka, Settings: s.settings, Orgs: s.orgs,
+			Runs: configv1.NewReportRunServiceClient(s.config), Behind: s.behind,
+			Logger: s.tel.For("sync"), Tracer: s.tel.Tracer, Meter: s.tel.Meter, DeadLetter: s.deadLetter,
+		},
+	})
+}
+
+// behind is how many writes of the partition that has a connection the writer has not settled.
+func (s *shared) behind(ctx context.Context, workspace, connection string) (int64, error) {
+	lags, err := s.kafka.Lag(ctx, flow.Writes.Group, flow.Writes.Topic)
+	if err != nil {
+		return 0, err
+	}
+	return lags[s.kafka.PartitionFor(topic.ConnectionKey(workspace, connection), len(lags))].Records(), nil
 }
 
 func buildVisits(s *shared) (Service, error) {

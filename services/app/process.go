@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/grpc"
+
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
@@ -45,8 +47,10 @@ type shared struct {
 	kafka        *kafka.Client
 	installation *seal.Installation
 	settings     *settings.Client
-	orgs         *orgs.Pool
-	deadLetter   func(stage.DeadLetter) (stage.Message, error)
+	// config is the connection on which the settings come.
+	config     grpc.ClientConnInterface
+	orgs       *orgs.Pool
+	deadLetter func(stage.DeadLetter) (stage.Message, error)
 	// closers end connections that single services opened.
 	closers []func() error
 }

@@ -35,10 +35,14 @@ func (t TopicsConfig) validate() error {
 		{"raw_retention", t.RawRetention, maxRawRetention},
 		{"unresolved_retention", t.UnresolvedRetention, maxUnresolvedRetention},
 		{"dead_letter_retention", t.DeadLetterRetention, maxDeadLetterRetention},
+		{"rows_retention", t.RowsRetention, maxRawRetention},
 	} {
 		if r.have < time.Hour || r.have > r.max {
 			errs = append(errs, fmt.Errorf("topics.%s: %s is not between 1h and %s, the longest that such data may be kept", r.key, r.have, r.max))
 		}
+	}
+	if t.RowsRetention < 24*time.Hour {
+		errs = append(errs, fmt.Errorf("topics.rows_retention: %s is less than a day, and a run may take most of one", t.RowsRetention))
 	}
 	return errors.Join(errs...)
 }
@@ -72,7 +76,8 @@ func (t TopicsConfig) Specs() []kafka.TopicSpec {
 	}
 	add(kafka.TopicSpec{Name: topic.Unresolved, Retention: t.UnresolvedRetention})
 	add(kafka.TopicSpec{Name: topic.DeadLetters, Retention: t.DeadLetterRetention, MaxMessageBytes: deadLetterHeadroom})
-	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger, topic.ChangesState} {
+	add(kafka.TopicSpec{Name: topic.Rows, Retention: t.RowsRetention})
+	for _, name := range []string{topic.VisitState, topic.TotalsState, topic.Ledger, topic.ChangesState, topic.RowsState} {
 		add(kafka.TopicSpec{Name: name, Compacted: true})
 	}
 	return specs

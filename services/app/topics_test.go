@@ -25,7 +25,7 @@ func TestEveryTopicForgetsInTime(t *testing.T) {
 	}
 	for name, want := range map[string]time.Duration{
 		topic.Activities: 30 * day, topic.Visits: 30 * day, topic.Engagements: 30 * day, topic.Resolved: 30 * day, topic.Writes: 30 * day,
-		topic.Parked: 30 * day, topic.Outcomes: 30 * day, topic.Changes: 30 * day, topic.Unresolved: 90 * day, topic.DeadLetters: 30 * day,
+		topic.Parked: 30 * day, topic.Outcomes: 30 * day, topic.Changes: 30 * day, topic.Rows: 14 * day, topic.Unresolved: 90 * day, topic.DeadLetters: 30 * day,
 	} {
 		require.Equal(t, want, specs[name].Retention, name)
 		require.False(t, specs[name].Compacted, name)
@@ -97,5 +97,5 @@ func TestInitSetsTheRetentionOfTopicsThatExistAndNamesForeignOnesThatKeepTooLong
 	require.NoError(t, Prepare(t.Context(), &cfg, func(step string) { said.WriteString(step + "\n") }))
 	require.Equal(t, []string{"theirs"}, look(), "what is the customer's is named and left alone")
 	require.Contains(t, said.String(), topic.Unresolved+", 2 partitions, kept 90 days at most")
-	require.Equal(t, 4, strings.Count(said.String(), "the newest of every key"))
+	require.Equal(t, 5, strings.Count(said.String(), "the newest of every key"))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/throughline-dev/throughline/services/ingest/edge"
 	"github.com/throughline-dev/throughline/services/ingest/event"
 	"github.com/throughline-dev/throughline/services/ingest/intake"
+	"github.com/throughline-dev/throughline/services/ingest/rows"
 )
 
 // Config is what a user sets. Start from DefaultConfig.
@@ -19,6 +20,8 @@ type Config struct {
 	Stage stage.Config `yaml:"stage"`
 	// HTTP is the endpoint for producers without Kafka.
 	HTTP edge.Config `yaml:"http"`
+	// Rows bounds the deliveries of reports, which come to the same endpoint.
+	Rows rows.Config `yaml:"rows"`
 
 	// MaxEventBytes is the largest event; a larger one is TOO_LARGE. Default 256 KiB.
 	MaxEventBytes int `yaml:"max_event_bytes"`
@@ -67,14 +70,14 @@ type Source struct {
 func DefaultConfig() Config {
 	limits := intake.DefaultLimits()
 	return Config{
-		Stage: stage.DefaultConfig(intake.Stage, ""), HTTP: edge.DefaultConfig(),
+		Stage: stage.DefaultConfig(intake.Stage, ""), HTTP: edge.DefaultConfig(), Rows: rows.DefaultConfig(),
 		MaxEventBytes: limits.EventBytes, MaxAhead: limits.Ahead, SubjectCache: 32 << 10, TraceRatio: 0.01,
 	}
 }
 
 // Validate reports every setting that is missing or out of range, by its key.
 func (c Config) Validate() error {
-	errs := []error{c.HTTP.Validate()}
+	errs := []error{c.HTTP.Validate(), c.Rows.Validate()}
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))

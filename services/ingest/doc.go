@@ -6,5 +6,6 @@
 // creator's own view) is skipped. Both leave an outcome with a stable reason. It keeps no state and does not recognise
 // repeated events; the visits they belong to do.
 //
-// Package event knows the format, package intake the rules, package edge HTTP. docs/source-events.md is for producers.
+// Package event knows the format, package intake the rules, package edge HTTP, and package rows takes the rows of reports.
+// docs/source-events.md and docs/source-reports.md are for producers.
 package ingest

@@ -17,6 +17,7 @@ import (
 	"github.com/throughline-dev/throughline/services/ingest/edge"
 	"github.com/throughline-dev/throughline/services/ingest/event"
 	"github.com/throughline-dev/throughline/services/ingest/intake"
+	"github.com/throughline-dev/throughline/services/ingest/rows"
 	"github.com/throughline-dev/throughline/services/internal/deadletter"
 )
 
@@ -47,7 +48,7 @@ type Service struct {
 	tally    *tally
 	subjects *intake.Subjects
 	stages   []*stage.Stage
-	handler  *edge.Handler
+	handler  *http.ServeMux
 }
 
 // New builds the service and starts nothing. The error names the setting or the dependency that is missing.
@@ -75,10 +76,14 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		}
 		s.stages = append(s.stages, built)
 	}
-	s.handler = edge.NewHandler(cfg.HTTP, edge.Deps{
+	s.handler = http.NewServeMux()
+	s.handler.Handle(rows.Prefix, rows.NewHandler(cfg.Rows, rows.Deps{
+		Logger: deps.Logger, Clock: deps.Clock, Publisher: deps.Publisher, Settings: deps.Settings,
+	}))
+	s.handler.Handle("/", edge.NewHandler(cfg.HTTP, edge.Deps{
 		Logger: deps.Logger, Clock: deps.Clock, Publisher: deps.Publisher, Settings: deps.Settings,
 		Observer: s.tally, NewIntake: s.newIntake,
-	})
+	}))
 	return s, nil
 }
 

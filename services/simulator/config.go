@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/scenario"
+	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
 )
 
 // Config is what a user sets.
@@ -141,6 +142,10 @@ type (
 	Rows = scenario.Rows
 	// ValidationRule refuses records for which a condition holds.
 	ValidationRule = scenario.ValidationRule
+	// Object adds an object to an org, or fields to one.
+	Object = schema.ObjectSpec
+	// Field is one field of an Object.
+	Field = schema.FieldSpec
 )
 
 // ParseScenario reads a scenario from YAML or JSON and checks it.

@@ -8,11 +8,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throughline-dev/throughline/services/sync/changes"
+	"github.com/throughline-dev/throughline/services/sync/reports"
 )
 
 // Deps is what code passes in: to each component its own.
 type Deps struct {
 	Changes changes.Deps
+	Reports reports.Deps
 }
 
 // component is one part of the service.
@@ -32,7 +34,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
-	return &Service{components: []component{watch}}, nil
+	pushing, err := reports.New(cfg.Reports, deps.Reports)
+	if err != nil {
+		return nil, fmt.Errorf("sync: %w", err)
+	}
+	return &Service{components: []component{watch, pushing}}, nil
 }
 
 // Run works until ctx ends, or until a component cannot work at all.

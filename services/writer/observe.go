@@ -102,7 +102,7 @@ func (s *Service) expire(ctx context.Context, port stage.Port, rec *stage.Record
 		EventId: w.GetEventId(), VisitId: w.GetVisitId(), EngagementId: w.GetEngagementId(),
 		PersonKey: w.GetPersonKey(), WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
 		OccurredAt: w.GetOccurredAt(), DecidedAt: timestamppb.New(s.deps.Clock.Now()),
-		SettingsRevision: w.GetSettingsRevision(),
+		SettingsRevision: w.GetSettingsRevision(), RunRow: w.GetRunRow(),
 	}
 	m, err := outcome.Message(o, rec.TraceParent())
 	if err != nil {

@@ -1,7 +1,6 @@
 package writerbench
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -20,6 +17,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/services/bench/apart"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
@@ -71,36 +69,12 @@ func (e *environment) simulateApart(ctx context.Context, sc *simulator.Scenario)
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return "", err
 	}
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(life, e.cfg.Program, "simulate", "--listen", "127.0.0.1:0", "--scenario", file)
-	said, err := os.Create(filepath.Join(dir, "simulator.log")) // not among the figures
+	url, stop, err := apart.Start(ctx, "simulator: ", e.cfg.Program, "simulate", "--listen", "127.0.0.1:0", "--scenario", file)
 	if err != nil {
-		stop()
 		return "", err
 	}
-	e.closers = append(e.closers, said.Close)
-	cmd.Stderr = said
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		stop()
-		return "", err
-	}
-	e.closers = append(e.closers, func() error {
-		stop()
-		_ = cmd.Wait() // it was killed; what it says about that is no news
-		return nil
-	})
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if _, url, ok := strings.Cut(lines.Text(), "simulator: "); ok {
-			return url, nil
-		}
-	}
-	last, err := os.ReadFile(said.Name())
-	return "", errors.Join(fmt.Errorf("the simulator ended before it said where it listens: %s", last), err)
+	e.closers = append(e.closers, stop)
+	return url, nil
 }
 
 // sign signs in to the org and returns a client with nothing in flight yet.

@@ -2,13 +2,16 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime/pprof"
 
 	"github.com/spf13/cobra"
 
+	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/services/bench/configbench"
+	"github.com/throughline-dev/throughline/services/bench/reportbench"
 	"github.com/throughline-dev/throughline/services/bench/stagebench"
 	"github.com/throughline-dev/throughline/services/bench/writerbench"
 	"github.com/throughline-dev/throughline/services/demo"
@@ -21,7 +24,7 @@ func newBench() *cobra.Command {
 		Short:   "Measure on this machine, against a baseline of the same run",
 		Long:    "Each benchmark prints its figures and, as the last line, one JSON object with name, value, unit, ratio and against.",
 	}
-	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter(), newBenchConfig())
+	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter(), newBenchReport(), newBenchConfig(), newBenchBroker())
 	return cmd
 }
 
@@ -115,6 +118,59 @@ func newBenchWriter() *cobra.Command {
 	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")
 	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
 	return cmd
+}
+
+func newBenchReport() *cobra.Command {
+	cfg := reportbench.DefaultConfig()
+	var profile string
+	var apart bool
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "A large report pushed into a simulated org, against bare bulk jobs with the same rows",
+		Long: `Streams rows in over HTTP, matches them with as many records of a simulated org, and writes all of them; then pushes the same
+rows again, which changes nothing. Prints rows/s, API calls per 1,000 rows and the most memory that ingest, sync and writer held
+together. The baseline is the same rows as upserts in bare Bulk API 2.0 jobs.`,
+		Example: `  throughline bench report
+  throughline bench report --rows 50000 --latency 0 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if apart {
+				program, err := os.Executable()
+				if err != nil {
+					return err
+				}
+				cfg.Program = program
+			}
+			return profiled(profile, func() error {
+				_, err := reportbench.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&cfg.Rows, "rows", cfg.Rows, "rows of the report, and records in the org")
+	cmd.Flags().DurationVar(&cfg.Latency, "latency", cfg.Latency, "how long a call takes")
+	cmd.Flags().BoolVar(&apart, "apart", true, "run simulator and broker in processes of their own, so that the memory is that of the services")
+	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	return cmd
+}
+
+// newBenchBroker is what benchmarks start as a process of its own.
+func newBenchBroker() *cobra.Command {
+	return &cobra.Command{
+		Use: "broker", Short: "A broker in memory, until it is stopped", Example: "  throughline bench broker",
+		Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b, err := broker.Start(broker.Config{})
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			fmt.Fprintln(cmd.OutOrStdout(), "broker: "+b.Addr()[0])
+			<-cmd.Context().Done()
+			return nil
+		},
+	}
 }
 
 func newBenchConfig() *cobra.Command {

@@ -100,7 +100,10 @@ func refuseEvent(w http.ResponseWriter, d *intake.Decision) {
 	problem(w, Problem{Status: status, Reason: event.Code(d.Reason), Detail: d.Detail, ID: d.EventID})
 }
 
-func problem(w http.ResponseWriter, p Problem) {
+func problem(w http.ResponseWriter, p Problem) { p.Write(w) }
+
+// Write answers a request with the problem.
+func (p Problem) Write(w http.ResponseWriter) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	write(w, p.Status, "application/problem+json", p)
 }

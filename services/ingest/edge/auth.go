@@ -13,9 +13,9 @@ import (
 // keyPrefix begins every API key, so that a leaked one is recognised: tl_<workspace>_<key id>_<secret>.
 const keyPrefix = "tl"
 
-// authenticate returns the workspace that the request's API key belongs to. Nothing tells a caller whether workspace,
+// Authenticate returns the workspace that the request's API key belongs to. Nothing tells a caller whether workspace,
 // key or secret was wrong.
-func authenticate(view *settings.View, r *http.Request, now time.Time) (*settings.Workspace, bool) {
+func Authenticate(view *settings.View, r *http.Request, now time.Time) (*settings.Workspace, bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	parts := strings.SplitN(token, "_", 4)
 	if !strings.EqualFold(scheme, "Bearer") || len(parts) != 4 || parts[0] != keyPrefix {

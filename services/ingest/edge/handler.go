@@ -80,7 +80,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, reasonUnavailable, "no settings yet; try again")
 		return
 	}
-	workspace, ok := authenticate(view, r, h.deps.Clock.Now())
+	workspace, ok := Authenticate(view, r, h.deps.Clock.Now())
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="throughline"`)
 		refuse(w, http.StatusUnauthorized, reasonUnauthenticated, "send Authorization: Bearer with an API key of the workspace")

@@ -15,6 +15,9 @@ type Hop struct{ Group, Topic string }
 // Parked is where writes wait for an org.
 var Parked = Hop{"tl-writer-parked", topic.Parked}
 
+// Writes is where the writer takes in what is to be written.
+var Writes = Hop{"tl-writer", topic.Writes}
+
 // Entrance is the part of the flow up to the visits, for customer topics that ingest reads with its default groups. It must
 // be quiet before the pipeline's clock is moved: records on their way would seem to come out of a long silence.
 func Entrance(customerTopics ...string) []Hop {
@@ -31,7 +34,7 @@ func Hops(customerTopics ...string) []Hop {
 		Hop{"tl-totals", topic.Visits},
 		Hop{"tl-identity", topic.Engagements}, Hop{"tl-identity-retry", topic.Unresolved},
 		Hop{"tl-mapping", topic.Resolved},
-		Parked, Hop{"tl-writer", topic.Writes},
+		Parked, Writes,
 		Hop{"tl-runlog", topic.Outcomes},
 	)
 }

@@ -102,6 +102,10 @@ func DescribedKey(object, field string) string { return object + "." + field }
 // Units counts a text as Salesforce counts at its strictest: in UTF-16 units (XC-37).
 func Units(s string) int { return units(s) }
 
+// Fit cuts s to at most limit Units, at a grapheme boundary and with an ellipsis that counts as one of them. It returns the length
+// s had, or 0 when nothing was cut.
+func Fit(s string, limit int) (fitted string, cutFrom int) { return fit(s, limit) }
+
 // kindOfCEL tells what an expression gives. What is optional may be absent.
 func kindOfCEL(t *cel.Type) given {
 	if t.Kind() == types.OpaqueKind && len(t.Parameters()) == 1 {

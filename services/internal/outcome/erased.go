@@ -10,5 +10,8 @@ const ErasedDetail = "the person was erased, so nothing of them is recorded; lif
 func Erased(o *streamv1.Outcome) *streamv1.Outcome {
 	o.Status, o.Reason, o.Detail = streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_ERASED_SUBJECT, ErasedDetail
 	o.PersonKey, o.EngagementId = "", "" // an engagement's id is made of the person's key
+	if o.RunRow != nil {
+		o.RunRow.SealedKey = nil
+	}
 	return o
 }

@@ -26,6 +26,8 @@ const (
 	Ledger      = "tl.writes.ledger.v1"
 	// ChangesState holds where subscriptions to change events go on.
 	ChangesState = "tl.changes.state.v1"
+	// RowsState holds deliveries of reports that have begun and not ended.
+	RowsState = "tl.rows.state.v1"
 )
 
 // CloudEvents types, one per topic.
@@ -52,6 +54,11 @@ func ConnectionKey(workspace, connection string) []byte { return join(workspace,
 
 // OutcomeKey keys outcomes by what they are about: a write key, or an event or visit id.
 func OutcomeKey(workspace, about string) []byte { return join(workspace, about) }
+
+// DeliveryKey keys the rows of a report: a delivery keeps its order and lives in one partition.
+func DeliveryKey(workspace, report, delivery string) []byte {
+	return join(workspace, report+"/"+delivery)
+}
 
 func join(workspace, rest string) []byte {
 	key := make([]byte, 0, len(workspace)+1+len(rest))

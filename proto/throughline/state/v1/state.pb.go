@@ -626,6 +626,97 @@ func (x *ReplayMark) GetOrgId() string {
 	return ""
 }
 
+// OpenDelivery is a delivery of a report that has begun and not ended, as the sync service remembers it. Its key names it.
+type OpenDelivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format version.
+	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// ReportRecord.attempt of the begin marker.
+	Attempt string `protobuf:"bytes,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Offset of the begin marker.
+	FirstOffset int64 `protobuf:"varint,3,opt,name=first_offset,json=firstOffset,proto3" json:"first_offset,omitempty"`
+	// Number of the row that is to come next, from 1.
+	NextRow int64 `protobuf:"varint,4,opt,name=next_row,json=nextRow,proto3" json:"next_row,omitempty"`
+	// Why it must not be pushed; empty while all is well.
+	Broken string `protobuf:"bytes,5,opt,name=broken,proto3" json:"broken,omitempty"`
+	// When the last piece came, by the broker's record time.
+	LastPieceAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_piece_at,json=lastPieceAt,proto3" json:"last_piece_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDelivery) Reset() {
+	*x = OpenDelivery{}
+	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDelivery) ProtoMessage() {}
+
+func (x *OpenDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDelivery.ProtoReflect.Descriptor instead.
+func (*OpenDelivery) Descriptor() ([]byte, []int) {
+	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OpenDelivery) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *OpenDelivery) GetAttempt() string {
+	if x != nil {
+		return x.Attempt
+	}
+	return ""
+}
+
+func (x *OpenDelivery) GetFirstOffset() int64 {
+	if x != nil {
+		return x.FirstOffset
+	}
+	return 0
+}
+
+func (x *OpenDelivery) GetNextRow() int64 {
+	if x != nil {
+		return x.NextRow
+	}
+	return 0
+}
+
+func (x *OpenDelivery) GetBroken() string {
+	if x != nil {
+		return x.Broken
+	}
+	return ""
+}
+
+func (x *OpenDelivery) GetLastPieceAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastPieceAt
+	}
+	return nil
+}
+
 var File_throughline_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_throughline_state_v1_state_proto_rawDesc = "" +
@@ -696,7 +787,14 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\treplay_id\x18\x02 \x01(\fR\breplayId\x125\n" +
 	"\bsaved_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\asavedAt\x12\x15\n" +
-	"\x06org_id\x18\x04 \x01(\tR\x05orgIdBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
+	"\x06org_id\x18\x04 \x01(\tR\x05orgId\"\xd8\x01\n" +
+	"\fOpenDelivery\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\tR\aattempt\x12!\n" +
+	"\ffirst_offset\x18\x03 \x01(\x03R\vfirstOffset\x12\x19\n" +
+	"\bnext_row\x18\x04 \x01(\x03R\anextRow\x12\x16\n" +
+	"\x06broken\x18\x05 \x01(\tR\x06broken\x12>\n" +
+	"\rlast_piece_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastPieceAtBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
 
 var (
 	file_throughline_state_v1_state_proto_rawDescOnce sync.Once
@@ -710,44 +808,46 @@ func file_throughline_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_throughline_state_v1_state_proto_rawDescData
 }
 
-var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_throughline_state_v1_state_proto_goTypes = []any{
 	(*OpenVisit)(nil),             // 0: throughline.state.v1.OpenVisit
 	(*Totals)(nil),                // 1: throughline.state.v1.Totals
 	(*Contribution)(nil),          // 2: throughline.state.v1.Contribution
 	(*LedgerEntry)(nil),           // 3: throughline.state.v1.LedgerEntry
 	(*ReplayMark)(nil),            // 4: throughline.state.v1.ReplayMark
-	(*v1.Visit)(nil),              // 5: throughline.stream.v1.Visit
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(v1.Reason)(0),                // 7: throughline.stream.v1.Reason
-	(*v1.Engagement)(nil),         // 8: throughline.stream.v1.Engagement
-	(*v1.TimeRange)(nil),          // 9: throughline.stream.v1.TimeRange
-	(*v1.CallToAction)(nil),       // 10: throughline.stream.v1.CallToAction
+	(*OpenDelivery)(nil),          // 5: throughline.state.v1.OpenDelivery
+	(*v1.Visit)(nil),              // 6: throughline.stream.v1.Visit
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(v1.Reason)(0),                // 8: throughline.stream.v1.Reason
+	(*v1.Engagement)(nil),         // 9: throughline.stream.v1.Engagement
+	(*v1.TimeRange)(nil),          // 10: throughline.stream.v1.TimeRange
+	(*v1.CallToAction)(nil),       // 11: throughline.stream.v1.CallToAction
 }
 var file_throughline_state_v1_state_proto_depIdxs = []int32{
-	5,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
-	6,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
-	6,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
-	7,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
-	6,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
-	6,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
-	8,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
+	6,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
+	7,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
+	7,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
+	8,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
+	7,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
+	7,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
+	9,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
 	2,  // 7: throughline.state.v1.Totals.visits:type_name -> throughline.state.v1.Contribution
 	2,  // 8: throughline.state.v1.Totals.folded:type_name -> throughline.state.v1.Contribution
-	6,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
-	6,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
-	9,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
-	10, // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
-	6,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
-	6,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	7,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
-	6,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
-	6,  // 17: throughline.state.v1.ReplayMark.saved_at:type_name -> google.protobuf.Timestamp
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
+	7,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
+	10, // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
+	11, // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
+	7,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
+	7,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
+	8,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
+	7,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
+	7,  // 17: throughline.state.v1.ReplayMark.saved_at:type_name -> google.protobuf.Timestamp
+	7,  // 18: throughline.state.v1.OpenDelivery.last_piece_at:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
@@ -761,7 +861,7 @@ func file_throughline_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_state_v1_state_proto_rawDesc), len(file_throughline_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

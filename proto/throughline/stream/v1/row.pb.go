@@ -36,6 +36,9 @@ type ReportRecord struct {
 	Delivery string `protobuf:"bytes,3,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	// When it was received.
 	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	// Random, one for every time the delivery was begun: when two requests bring the same delivery at once, only the pieces of the one
+	// that began last count.
+	Attempt string `protobuf:"bytes,60,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// What it is.
 	//
 	// Types that are valid to be assigned to Piece:
@@ -104,6 +107,13 @@ func (x *ReportRecord) GetReceivedAt() *timestamppb.Timestamp {
 		return x.ReceivedAt
 	}
 	return nil
+}
+
+func (x *ReportRecord) GetAttempt() string {
+	if x != nil {
+		return x.Attempt
+	}
+	return ""
 }
 
 func (x *ReportRecord) GetPiece() isReportRecord_Piece {
@@ -604,13 +614,14 @@ var File_throughline_stream_v1_row_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_row_proto_rawDesc = "" +
 	"\n" +
-	"\x1fthroughline/stream/v1/row.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x02\n" +
+	"\x1fthroughline/stream/v1/row.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n" +
 	"\fReportRecord\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x16\n" +
 	"\x06report\x18\x02 \x01(\tR\x06report\x12\x1a\n" +
 	"\bdelivery\x18\x03 \x01(\tR\bdelivery\x12;\n" +
 	"\vreceived_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"receivedAt\x128\n" +
+	"receivedAt\x12\x18\n" +
+	"\aattempt\x18< \x01(\tR\aattempt\x128\n" +
 	"\x05begin\x18\x05 \x01(\v2 .throughline.stream.v1.RowsBeginH\x00R\x05begin\x125\n" +
 	"\x04rows\x18\x06 \x01(\v2\x1f.throughline.stream.v1.RowBatchH\x00R\x04rows\x122\n" +
 	"\x03end\x18\a \x01(\v2\x1e.throughline.stream.v1.RowsEndH\x00R\x03endB\a\n" +

@@ -18,3 +18,9 @@ func (r *Rig) Connections() configv1.ConnectionListServiceClient {
 	r.T.Helper()
 	return configv1.NewConnectionListServiceClient(r.dial(r.AdminToken))
 }
+
+// Reports are the services for reports and their runs, as an administrator sees them.
+func (r *Rig) Reports() (configv1.ReportServiceClient, configv1.ReportRunServiceClient) {
+	conn := r.dial(r.AdminToken)
+	return configv1.NewReportServiceClient(conn), configv1.NewReportRunServiceClient(conn)
+}

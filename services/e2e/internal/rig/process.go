@@ -123,6 +123,9 @@ func (r *Rig) configuration(name string) app.Config {
 	cfg.Sync.Changes.Endpoint, cfg.Sync.Changes.Plaintext = r.Salesforce.PubSubAddr(), true
 	cfg.Sync.Changes.Refresh, cfg.Sync.Changes.FlushEvery = 50*time.Millisecond, 20*time.Millisecond
 	cfg.Sync.Changes.RetryMin, cfg.Sync.Changes.RetryMax = 50*time.Millisecond, 500*time.Millisecond
+	cfg.Sync.Reports.Runs.Poll, cfg.Sync.Reports.Runs.WaitMin, cfg.Sync.Reports.Runs.WaitMax =
+		50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+	cfg.Config.Reports.Lease, cfg.Config.Reports.Retry = time.Second, time.Second
 	for _, s := range []*stage.Config{
 		&cfg.Ingest.Stage, &cfg.Visits.Activities, &cfg.Visits.Visits, &cfg.Identity.Engagements, &cfg.Identity.Unresolved, &cfg.Mapping.Stage,
 	} {
@@ -139,6 +142,7 @@ func hurry(i *identity.Config, w *writer.Config) {
 	i.Directory.Timeout = 2 * time.Second
 	i.Retry.RetryMin, i.Retry.RetryMax, i.Retry.RetryPoll = 100*time.Millisecond, 500*time.Millisecond, 50*time.Millisecond
 	w.Lanes.Linger, w.Lanes.RetryMin, w.Lanes.RetryMax = 20*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond
+	w.Lanes.BulkLinger = 50 * time.Millisecond
 	w.Lanes.LookAfter = 200 * time.Millisecond
 	w.Gate.RetryMin, w.Gate.RetryMax, w.Gate.QuotaRetry = 100*time.Millisecond, 500*time.Millisecond, 200*time.Millisecond
 	w.Parking.Recheck, w.Parking.DelayMin, w.Parking.DelayMax = 50*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -82,7 +83,7 @@ func skip(s queue.Skipped, now time.Time) (ending, error) {
 	w := s.Item.Write
 	switch s.Verdict.Step {
 	case ledger.Repeat:
-		e := written(s.Item, s.Verdict.Entry.GetRecordId(), false)
+		e := written(s.Item, cmp.Or(s.Verdict.Entry.GetRecordId(), w.GetRecordId()), false)
 		if reason := s.Verdict.Entry.GetSettledReason(); reason != 0 {
 			e.status, e.reason = streamv1.Status_STATUS_SKIPPED, reason
 		}
@@ -128,6 +129,12 @@ func (e *ending) outcome(now time.Time) *streamv1.Outcome {
 		PersonKey: w.GetPersonKey(), WriteKey: w.GetWriteKey(), Revision: w.GetRevision(), Object: w.GetObject(),
 		RecordId: e.recordID, Created: e.created, Attempts: uint32(max(e.item.Attempts, 0)),
 		OccurredAt: w.GetOccurredAt(), DecidedAt: timestamppb.New(now), SettingsRevision: w.GetSettingsRevision(),
+	}
+	if row := w.GetRunRow(); row != nil {
+		o.RunRow = &streamv1.RunRow{Run: row.GetRun(), Number: row.GetNumber()}
+		if !e.written() {
+			o.RunRow.SealedKey = row.GetSealedKey()
+		}
 	}
 	if e.reason == streamv1.Reason_REASON_ERASED_SUBJECT {
 		return outcome.Erased(o)

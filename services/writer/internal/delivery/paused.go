@@ -52,7 +52,8 @@ func (l *lane) unpaused(parcels []parcel, res *result) []parcel {
 func (l *lane) judge(endings []ending) {
 	ended := make([]refusals.Ending, 0, len(endings))
 	for i := range endings {
-		if e := &endings[i]; e.ends() {
+		// A run of a report has a limit of its own for what may fail in it (WALK-30): its rows pause nothing.
+		if e := &endings[i]; e.ends() && e.item.Write.GetRunRow() == nil {
 			ended = append(ended, refusals.Ending{Action: refusals.Of(e.item.Write), Reason: e.reason})
 		}
 	}

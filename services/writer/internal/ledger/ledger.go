@@ -153,8 +153,15 @@ func find(t Table, w *streamv1.Write) (*Entry, error) {
 // Withdraw builds the entry that says that nothing was made: the call was answered, with a refusal.
 func Withdraw(w *streamv1.Write) stage.Entry { return stage.Entry{Key: Key(w)} }
 
-// Confirm builds the entry of a write that Salesforce confirmed.
+// Confirm builds the entry of a write that Salesforce confirmed. A row of a report, of which there are a million, is remembered by as
+// little as tells its revision: the write itself names the record.
 func Confirm(w *streamv1.Write, recordID string, now time.Time) (stage.Entry, error) {
+	if w.GetRunRow() != nil && w.GetOperation() == streamv1.Operation_OPERATION_UPDATE {
+		return encode(w, &Entry{
+			Version: version, ConfirmedRevision: w.GetRevision(), ContentHash: w.GetContentHash(),
+			SettledAt: timestamppb.New(now.Truncate(time.Second)),
+		})
+	}
 	return encode(w, &Entry{
 		Version: version, WriteKey: w.GetWriteKey(), Connection: w.GetConnection(),
 		ConfirmedRevision: w.GetRevision(), RecordId: recordID, ContentHash: w.GetContentHash(),

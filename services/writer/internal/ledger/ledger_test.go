@@ -1,6 +1,8 @@
 package ledger_test
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -190,5 +192,59 @@ func TestAnIntentKeepsOlderRevisionsOut(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, v.Step, "revision %d", revision)
 		require.Equal(t, "a01", v.Entry.GetRecordId())
+	}
+}
+
+func TestARowOfAReportIsRememberedByLittle(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "WALK-37")
+	row := func(revision int64) *streamv1.Write {
+		w := write(revision, streamv1.Operation_OPERATION_UPDATE, "")
+		w.RecordId, w.RunRow = "003000000000001AAA", &streamv1.RunRow{Run: "run", Number: 1}
+		return w
+	}
+	e, err := ledger.Confirm(row(5), "003000000000001AAA", now)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(e.Value), 16, "a million rows are in memory")
+	table := stage.NewTable()
+	table.Apply(e)
+	for revision, want := range map[int64]ledger.Verdict{
+		4: {Step: ledger.Skip, Reason: streamv1.Reason_REASON_SUPERSEDED}, 5: {Step: ledger.Repeat}, 6: {Step: ledger.Send},
+	} {
+		v, err := ledger.Decide(table, row(revision))
+		require.NoError(t, err)
+		v.Entry = nil
+		require.Equal(t, want, v, "revision %d; the same values are no reason to skip: the record may have been changed", revision)
+	}
+	again, err := ledger.Confirm(row(6), "003000000000001AAA", now)
+	require.NoError(t, err)
+	table.Apply(again)
+	require.Equal(t, 1, table.Len(), "it grows with records, not with runs")
+	require.True(t, ledger.Expired(again.Value, now.Add(time.Second)))
+}
+
+// BenchmarkLedgerOfReportRows tells what a million rows of a report take in memory.
+func BenchmarkLedgerOfReportRows(b *testing.B) {
+	const rows = 1_000_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		table := stage.NewTable()
+		for i := range rows {
+			w := &streamv1.Write{
+				Workspace: "acme", Connection: "main", WriteKey: fmt.Sprintf("%024d", i), Revision: 300,
+				Operation: streamv1.Operation_OPERATION_UPDATE, RunRow: &streamv1.RunRow{Run: "run", Number: int64(i)},
+			}
+			e, err := ledger.Confirm(w, "003000000000001AAA", now)
+			if err != nil {
+				b.Fatal(err)
+			}
+			table.Apply(e)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/rows, "bytes/row")
+		runtime.KeepAlive(table)
 	}
 }

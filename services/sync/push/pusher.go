@@ -1,0 +1,137 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/sync/deliveries"
+)
+
+// Settings gives the newest settings; nil while there are none yet.
+type Settings interface{ View() *settings.View }
+
+// Publisher writes to Kafka and returns once every in-sync replica has all of it. kafka.Client is one.
+type Publisher interface {
+	Publish(ctx context.Context, messages ...stage.Message) error
+}
+
+// Behind tells how many writes of the connection's partition the writer has not settled.
+type Behind func(ctx context.Context, workspace, connection string) (int64, error)
+
+// Deps is what code passes in. All of it is required.
+type Deps struct {
+	Runs      Runs
+	Settings  Settings
+	Orgs      Orgs
+	Rows      deliveries.Fetcher
+	Publisher Publisher
+	Behind    Behind
+	Logger    *slog.Logger
+}
+
+// Pusher carries out runs.
+type Pusher struct {
+	cfg   Config
+	deps  Deps
+	name  string
+	stats counters
+}
+
+type counters struct{ runs, chunks, rows, writes, queries atomic.Int64 }
+
+// Stats is what a Pusher did since it was made.
+type Stats struct {
+	// Runs begun or taken over; Chunks recorded, with Rows; Writes handed to the writer.
+	Runs, Chunks, Rows, Writes int64
+	// Queries that matched rows.
+	Queries int64
+}
+
+// Stats returns a snapshot. Safe for concurrent use.
+func (p *Pusher) Stats() Stats {
+	return Stats{
+		Runs: p.stats.runs.Load(), Chunks: p.stats.chunks.Load(), Rows: p.stats.rows.Load(), Writes: p.stats.writes.Load(),
+		Queries: p.stats.queries.Load(),
+	}
+}
+
+// New returns a pusher that has claimed nothing; cfg must be valid.
+func New(cfg Config, deps Deps) *Pusher {
+	return &Pusher{cfg: cfg, deps: deps, name: uuid.NewString()}
+}
+
+// Run carries out runs until ctx ends. A run that is under way then goes to another worker when its claim runs out.
+func (p *Pusher) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	for i := range p.cfg.Workers {
+		workers.Go(func() { p.work(ctx, fmt.Sprintf("%s/%d", p.name, i)) })
+	}
+	workers.Wait()
+	return nil
+}
+
+// work is one worker.
+func (p *Pusher) work(ctx context.Context, worker string) {
+	failing := false
+	for ctx.Err() == nil {
+		claim, err := p.claim(ctx, worker)
+		if err != nil && !failing && ctx.Err() == nil {
+			p.deps.Logger.WarnContext(ctx, "config cannot be asked for runs of reports; trying again", "error", err)
+		}
+		failing = err != nil
+		if claim.GetRun() == nil || p.deps.Settings.View() == nil {
+			pause(ctx, p.cfg.Poll)
+			continue
+		}
+		p.carryOut(ctx, worker, claim)
+	}
+}
+
+func (p *Pusher) claim(ctx context.Context, worker string) (*configv1.ClaimReportRunResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
+	defer cancel()
+	return p.deps.Runs.ClaimReportRun(ctx, &configv1.ClaimReportRunRequest{Worker: worker})
+}
+
+// carryOut brings a run as far as it gets.
+func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1.ClaimReportRunResponse) {
+	p.stats.runs.Add(1)
+	ctx, give := context.WithCancelCause(parent)
+	defer give(nil)
+	logger := p.deps.Logger.With("workspace", claim.GetRun().GetWorkspace(), "push", claim.GetRun().GetPush(), "run", claim.GetRun().GetId())
+	t := &tenure{
+		cfg: &p.cfg, runs: p.deps.Runs, run: claim.GetRun(), worker: worker, logger: logger, give: give, until: claim.GetClaimedUntil().AsTime(),
+	}
+	kept := make(chan struct{})
+	go func() { defer close(kept); t.keep(ctx) }()
+	began := time.Now()
+	r, err := p.newRun(claim, t)
+	if err == nil {
+		err = r.do(ctx)
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		err = t.tell(ctx, &configv1.RecordReportRunRequest{Reason: f.reason, Detail: f.detail})
+		logger.WarnContext(ctx, "a run of a report cannot be carried out", "reason", f.reason.String(), "detail", f.detail)
+	} else if err == nil {
+		logger.InfoContext(ctx, "all rows of a report are matched", "rows", claim.GetDelivery().GetRows(), "took", time.Since(began).String())
+	}
+	if err != nil && parent.Err() == nil {
+		logger.WarnContext(ctx, "the work on a run has ended before its last row", "error", err)
+	}
+	give(nil)
+	<-kept
+	// A broken Kafka or the like would otherwise be met again at once, by the same worker with the same run.
+	if err != nil && !errors.Is(err, errStopped) {
+		pause(parent, p.cfg.Poll)
+	}
+}
