@@ -1088,7 +1088,10 @@ type Connection struct {
 	// Output only: where the connection stands.
 	Status *ConnectionStatus `protobuf:"bytes,31,opt,name=status,proto3" json:"status,omitempty"`
 	// Output only: who authorised it, after a login.
-	Consent       *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
+	Consent *Consent `protobuf:"bytes,32,opt,name=consent,proto3" json:"consent,omitempty"`
+	// Output only: 18-character id of the first org that the connection was with; empty until an administrator accepted another
+	// one. What the writer remembers without an org belongs to it (LOOM-14).
+	FirstOrg      string `protobuf:"bytes,70,opt,name=first_org,json=firstOrg,proto3" json:"first_org,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1260,6 +1263,13 @@ func (x *Connection) GetConsent() *Consent {
 		return x.Consent
 	}
 	return nil
+}
+
+func (x *Connection) GetFirstOrg() string {
+	if x != nil {
+		return x.FirstOrg
+	}
+	return ""
 }
 
 type isConnection_Grant interface {
@@ -2581,7 +2591,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x0esandbox_suffix\x18\x05 \x01(\bR\rsandboxSuffix\x12V\n" +
 	"\x11lead_email_fields\x18\x06 \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x0fleadEmailFields\x12\\\n" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFieldsB\x13\n" +
-	"\x11_follow_converted\"\xae\a\n" +
+	"\x11_follow_converted\"\xcb\a\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2605,7 +2615,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06budget\x18\x0f \x01(\v2#.throughline.config.v1.BudgetSharesR\x06budget\x12B\n" +
 	"\bsettings\x18\x1e \x01(\v2&.throughline.config.v1.ConnectSettingsR\bsettings\x12?\n" +
 	"\x06status\x18\x1f \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x128\n" +
-	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsentB\a\n" +
+	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsent\x12\x1b\n" +
+	"\tfirst_org\x18F \x01(\tR\bfirstOrgB\a\n" +
 	"\x05grant\"\xe9\x02\n" +
 	"\fBudgetShares\x12:\n" +
 	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +

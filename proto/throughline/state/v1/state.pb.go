@@ -442,8 +442,10 @@ type LedgerEntry struct {
 	// Write.once: the lowest revision that was parked before anything was confirmed; 0 for none. The record is that
 	// revision's, so later ones change nothing although it comes back after them.
 	ReservedRevision int64 `protobuf:"varint,11,opt,name=reserved_revision,json=reservedRevision,proto3" json:"reserved_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Of an entry that stands for an action and not for a write: why it is paused.
+	Pause         *ActionPause `protobuf:"bytes,70,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LedgerEntry) Reset() {
@@ -553,6 +555,114 @@ func (x *LedgerEntry) GetReservedRevision() int64 {
 	return 0
 }
 
+func (x *LedgerEntry) GetPause() *ActionPause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// ActionPause is what one version of an integration writes to one object of an org, and is paused because the org refused too
+// much of it (XC-39). Whoever takes the partition over goes on pausing.
+type ActionPause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The integration.
+	Integration string `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	// Its version.
+	IntegrationVersion int64 `protobuf:"varint,2,opt,name=integration_version,json=integrationVersion,proto3" json:"integration_version,omitempty"`
+	// sObject API name.
+	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	// Nothing is sent before this time; then some writes are tried.
+	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// How many writes were refused, of how many that ended.
+	Refused uint32 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// How many ended.
+	Ended uint32 `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why the last one was refused.
+	Reason        v1.Reason `protobuf:"varint,7,opt,name=reason,proto3,enum=throughline.stream.v1.Reason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionPause) Reset() {
+	*x = ActionPause{}
+	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionPause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionPause) ProtoMessage() {}
+
+func (x *ActionPause) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionPause.ProtoReflect.Descriptor instead.
+func (*ActionPause) Descriptor() ([]byte, []int) {
+	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ActionPause) GetIntegration() string {
+	if x != nil {
+		return x.Integration
+	}
+	return ""
+}
+
+func (x *ActionPause) GetIntegrationVersion() int64 {
+	if x != nil {
+		return x.IntegrationVersion
+	}
+	return 0
+}
+
+func (x *ActionPause) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ActionPause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ActionPause) GetRefused() uint32 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ActionPause) GetEnded() uint32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *ActionPause) GetReason() v1.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.Reason(0)
+}
+
 var File_throughline_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_throughline_state_v1_state_proto_rawDesc = "" +
@@ -600,7 +710,7 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	" \x03(\v2 .throughline.stream.v1.TimeRangeR\x06ranges\x12B\n" +
 	"\n" +
 	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\x12B\n" +
-	"\x0flast_started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastStartedAt\"\xeb\x03\n" +
+	"\x0flast_started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastStartedAt\"\xa4\x04\n" +
 	"\vLedgerEntry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\twrite_key\x18\x02 \x01(\tR\bwriteKey\x12\x1e\n" +
@@ -617,7 +727,16 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"settled_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12+\n" +
-	"\x11reserved_revision\x18\v \x01(\x03R\x10reservedRevisionBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
+	"\x11reserved_revision\x18\v \x01(\x03R\x10reservedRevision\x127\n" +
+	"\x05pause\x18F \x01(\v2!.throughline.state.v1.ActionPauseR\x05pause\"\x91\x02\n" +
+	"\vActionPause\x12 \n" +
+	"\vintegration\x18\x01 \x01(\tR\vintegration\x12/\n" +
+	"\x13integration_version\x18\x02 \x01(\x03R\x12integrationVersion\x12\x16\n" +
+	"\x06object\x18\x03 \x01(\tR\x06object\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\rR\arefused\x12\x14\n" +
+	"\x05ended\x18\x06 \x01(\rR\x05ended\x125\n" +
+	"\x06reason\x18\a \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\x06reasonBKZIgithub.com/throughline-dev/throughline/proto/throughline/state/v1;statev1b\x06proto3"
 
 var (
 	file_throughline_state_v1_state_proto_rawDescOnce sync.Once
@@ -631,42 +750,46 @@ func file_throughline_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_throughline_state_v1_state_proto_rawDescData
 }
 
-var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_throughline_state_v1_state_proto_goTypes = []any{
 	(*OpenVisit)(nil),             // 0: throughline.state.v1.OpenVisit
 	(*Totals)(nil),                // 1: throughline.state.v1.Totals
 	(*Contribution)(nil),          // 2: throughline.state.v1.Contribution
 	(*LedgerEntry)(nil),           // 3: throughline.state.v1.LedgerEntry
-	(*v1.Visit)(nil),              // 4: throughline.stream.v1.Visit
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(v1.Reason)(0),                // 6: throughline.stream.v1.Reason
-	(*v1.Engagement)(nil),         // 7: throughline.stream.v1.Engagement
-	(*v1.TimeRange)(nil),          // 8: throughline.stream.v1.TimeRange
-	(*v1.CallToAction)(nil),       // 9: throughline.stream.v1.CallToAction
+	(*ActionPause)(nil),           // 4: throughline.state.v1.ActionPause
+	(*v1.Visit)(nil),              // 5: throughline.stream.v1.Visit
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(v1.Reason)(0),                // 7: throughline.stream.v1.Reason
+	(*v1.Engagement)(nil),         // 8: throughline.stream.v1.Engagement
+	(*v1.TimeRange)(nil),          // 9: throughline.stream.v1.TimeRange
+	(*v1.CallToAction)(nil),       // 10: throughline.stream.v1.CallToAction
 }
 var file_throughline_state_v1_state_proto_depIdxs = []int32{
-	4,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
-	5,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
-	5,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
-	6,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
-	5,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
-	5,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
-	7,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
+	5,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
+	6,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
+	6,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
+	7,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
+	6,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
+	6,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
+	8,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
 	2,  // 7: throughline.state.v1.Totals.visits:type_name -> throughline.state.v1.Contribution
 	2,  // 8: throughline.state.v1.Totals.folded:type_name -> throughline.state.v1.Contribution
-	5,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
-	5,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
-	8,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
-	9,  // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
-	5,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
-	5,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	6,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
-	5,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	6,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
+	6,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
+	9,  // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
+	10, // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
+	6,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
+	6,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
+	7,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
+	6,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
+	4,  // 17: throughline.state.v1.LedgerEntry.pause:type_name -> throughline.state.v1.ActionPause
+	6,  // 18: throughline.state.v1.ActionPause.until:type_name -> google.protobuf.Timestamp
+	7,  // 19: throughline.state.v1.ActionPause.reason:type_name -> throughline.stream.v1.Reason
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
@@ -680,7 +803,7 @@ func file_throughline_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_state_v1_state_proto_rawDesc), len(file_throughline_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -259,7 +259,9 @@ type Write struct {
 	RaiseStatus bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
 	// Whom it is about: Subject.person_key; empty when nobody knows. So that a person's writes can be found and stopped
 	// without opening any (XC-31).
-	PersonKey     string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
+	// Resolved.org: the org whose records the write names. In another one it is not written (LOOM-14).
+	Org           string `protobuf:"bytes,70,opt,name=org,proto3" json:"org,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +513,13 @@ func (x *Write) GetPersonKey() string {
 	return ""
 }
 
+func (x *Write) GetOrg() string {
+	if x != nil {
+		return x.Org
+	}
+	return ""
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -730,7 +739,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\t\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\t\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -771,7 +780,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\x12!\n" +
 	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x1d\n" +
 	"\n" +
-	"person_key\x18( \x01(\tR\tpersonKey\"G\n" +
+	"person_key\x18( \x01(\tR\tpersonKey\x12\x10\n" +
+	"\x03org\x18F \x01(\tR\x03org\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +

@@ -65,8 +65,10 @@ type Handler struct {
 	parks  chan park
 	// stopping is closed when Drain begins.
 	stopping chan struct{}
-	// reserving is held while reservations are decided and saved.
-	reserving sync.Mutex
+	// reserving is held while reservations are decided and saved, pausing while pauses are.
+	reserving, pausing sync.Mutex
+	// restored are the actions that were paused when the partition came.
+	restored []refusals.Action
 
 	mu      sync.Mutex
 	started bool
@@ -78,10 +80,12 @@ type laneKey struct{ workspace, connection string }
 // NewHandler returns the handler of one partition, with the partition's part of the ledger.
 func NewHandler(cfg Config, deps Deps, table ledger.Ranger, port stage.Port) *Handler {
 	life, cancel := context.WithCancel(context.Background())
-	return &Handler{
+	h := &Handler{
 		cfg: cfg, deps: deps, table: table, port: port, life: life, cancel: cancel,
 		parks: make(chan park, parkQueue), stopping: make(chan struct{}), lanes: map[laneKey]*lane{},
 	}
+	h.restorePauses()
+	return h
 }
 
 // Accept implements stage.SinkHandler. It waits only for a lane that is full but moving, and not for long if the
@@ -223,5 +227,6 @@ func (h *Handler) Drain(ctx context.Context) error {
 	}
 	h.cancel()
 	<-done
+	h.leavePauses()
 	return err
 }

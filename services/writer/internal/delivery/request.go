@@ -31,7 +31,7 @@ func (l *lane) request(b *queue.Batch) {
 	defer span.End()
 	res := new(result)
 	l.deliver(ctx, b, res)
-	l.judge(res.endings)
+	l.judge(ctx, res.endings)
 	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
 	if err := l.finishAll(ctx, res.endings); err != nil {
