@@ -18,7 +18,9 @@ type Party struct {
 // Ask is a question about one viewer and one content owner in one org.
 type Ask struct {
 	Workspace, Connection string
-	Viewer, Owner         Party
+	// Org tells apart the orgs that a connection was with: what one of them said says nothing about another.
+	Org           string
+	Viewer, Owner Party
 	// Users are the ids, of 18 characters, of users to be found besides.
 	Users []string
 	How

@@ -41,6 +41,7 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 		Resolution:       resolution(j, a),
 		OrgTimeZone:      connection.GetOrg().GetTimeZone(),
 		SettingsRevision: revision,
+		Org:              orgOf(connection),
 	})
 	if err != nil {
 		return stage.Message{}, fmt.Errorf("encode the resolution of engagement %s of workspace %s: %w",

@@ -151,6 +151,7 @@ func (j *job) ask() directory.Ask {
 	a := directory.Ask{
 		Workspace:  j.workspace.ID(),
 		Connection: j.connection,
+		Org:        orgOf(connection),
 		Users:      j.users,
 		How: directory.How{
 			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),
@@ -166,6 +167,15 @@ func (j *job) ask() directory.Ask {
 		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}
 	}
 	return a
+}
+
+// orgOf names the org that a connection is with now. One that is not known yet is none that anything is remembered of.
+func orgOf(c *configv1.Connection) string {
+	org, known := settings.OrgOf(c)
+	if !known {
+		return "?"
+	}
+	return org
 }
 
 // described returns the content as the visit had it, so that its owner is the one of that time (IMM-27); as the newest visit

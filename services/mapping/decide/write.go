@@ -49,6 +49,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		LeaveOutFields:     i.GetLeaveOutFields(),
 		RaiseStatus:        r.Action.GetRaiseStatus(),
 		Duplicates:         duplicates[r.Action.GetDuplicates()],
+		Org:                d.in.Resolved.GetOrg(),
 	}
 	identify(w, r, d.engagement.GetEngagementId())
 	plain, hashed, err := encode(r)

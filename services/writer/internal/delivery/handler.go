@@ -102,6 +102,9 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	if h.erased(w) {
 		return h.endErased(ctx, it)
 	}
+	if h.replaced(w) {
+		return h.endReplaced(ctx, it)
+	}
 	h.deps.Accepted(rec.Offset, it.Class(), since(rec, it.Accepted))
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
 	for {

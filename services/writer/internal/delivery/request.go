@@ -65,7 +65,12 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 	for _, it := range items {
 		it.Attempts++
 	}
-	parcels := l.followLeads(ctx, client, l.open(items, res), res)
+	parcels := l.open(items, res)
+	if !l.still(client) {
+		l.onceMore(parcels, res)
+		return
+	}
+	parcels = l.followLeads(ctx, client, parcels, res)
 	if b.Group.Operation != streamv1.Operation_OPERATION_INSERT {
 		if !l.intendOvertaking(ctx, parcels) {
 			return
