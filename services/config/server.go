@@ -101,6 +101,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterRunLogServiceServer(server, s.api)
 	configv1.RegisterPrivacyServiceServer(server, s.privacy)
 	configv1.RegisterKeyServiceServer(server, s.newKeyAPI())
+	configv1.RegisterReplayServiceServer(server, api.NewReplays(s.store, s.deps.Clock.Now))
 	return server
 }
 

@@ -52,7 +52,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newRun(), newDemo(), newGenerate(), newSimulate(),
 		newServe(), newInit(), newHealth(), newKeys(),
 		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(), newPreview(),
-		newSend(), newTrace(), newOutcomes(), newDays(), newReplay(),
+		newSend(), newTrace(), newOutcomes(), newDays(), newDeadLetters(), newReplay(),
 		newIntegrations(), newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(),
 		newBench(),
 	)

@@ -23,6 +23,8 @@ type Ask struct {
 	Viewer, Owner Party
 	// Users are the ids, of 18 characters, of users to be found besides.
 	Users []string
+	// Anew asks the org whatever is remembered of the viewer and the owner.
+	Anew bool
 	How
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/services/identity/match"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
 // Directory finds people. *directory.Salesforce is one; the people table will be another.
@@ -152,6 +153,7 @@ func (j *job) ask() directory.Ask {
 		Workspace:  j.workspace.ID(),
 		Connection: j.connection,
 		Org:        orgOf(connection),
+		Anew:       j.rec.Header(topic.HeaderAnew) != nil,
 		Users:      j.users,
 		How: directory.How{
 			Fields: j.policy.Fields(), LeadEmails: p.GetLeadEmailFields(), ContactEmails: p.GetContactEmailFields(),

@@ -124,7 +124,9 @@ type ReplayScope struct {
 	// Records a second at most.
 	Rate float64 `protobuf:"fixed64,11,opt,name=rate,proto3" json:"rate,omitempty"`
 	// It goes on where another one stopped.
-	Resumed       bool `protobuf:"varint,12,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	Resumed bool `protobuf:"varint,12,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// This dead letter.
+	DeadLetterId  string `protobuf:"bytes,13,opt,name=dead_letter_id,json=deadLetterId,proto3" json:"dead_letter_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *ReplayScope) GetResumed() bool {
 		return x.Resumed
 	}
 	return false
+}
+
+func (x *ReplayScope) GetDeadLetterId() string {
+	if x != nil {
+		return x.DeadLetterId
+	}
+	return ""
 }
 
 // ReplayCounts is what a replay did.
@@ -362,7 +371,7 @@ const file_throughline_config_v1_replay_proto_rawDesc = "" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\tworkspace\x122\n" +
 	"\x06replay\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01\x18@2\x0f^[A-Za-z0-9-]+$R\x06replay\x12@\n" +
 	"\x05scope\x18\x03 \x01(\v2\".throughline.config.v1.ReplayScopeB\x06\xbaH\x03\xc8\x01\x01R\x05scope\x127\n" +
-	"\x04done\x18\x04 \x01(\v2#.throughline.config.v1.ReplayCountsR\x04done\"\xb6\x03\n" +
+	"\x04done\x18\x04 \x01(\v2#.throughline.config.v1.ReplayCountsR\x04done\"\xe5\x03\n" +
 	"\vReplayScope\x12'\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
@@ -380,7 +389,8 @@ const file_throughline_config_v1_replay_proto_rawDesc = "" +
 	"\treal_time\x18\n" +
 	" \x01(\bR\brealTime\x12\"\n" +
 	"\x04rate\x18\v \x01(\x01B\x0e\xbaH\v\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00R\x04rate\x12\x18\n" +
-	"\aresumed\x18\f \x01(\bR\aresumed\"\x80\x01\n" +
+	"\aresumed\x18\f \x01(\bR\aresumed\x12-\n" +
+	"\x0edead_letter_id\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\fdeadLetterId\"\x80\x01\n" +
 	"\fReplayCounts\x12\x18\n" +
 	"\amatched\x18\x01 \x01(\x03R\amatched\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\x03R\breplayed\x12\x1e\n" +

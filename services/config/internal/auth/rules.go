@@ -144,6 +144,8 @@ var rules = map[string]Rule{
 	configv1.KeyService_AddWorkspaceKey_FullMethodName:     {Roles: admins},
 	configv1.KeyService_PromoteWorkspaceKey_FullMethodName: {Roles: admins},
 
+	configv1.ReplayService_RecordReplay_FullMethodName: {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},

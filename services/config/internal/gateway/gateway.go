@@ -90,6 +90,7 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		configgw.RegisterConfigServiceHandler, configgw.RegisterConnectServiceHandler, configgw.RegisterCatalogueServiceHandler,
 		configgw.RegisterIntegrationHistoryServiceHandler, configgw.RegisterSettingHistoryServiceHandler, configgw.RegisterAccessServiceHandler,
 		configgw.RegisterRunLogServiceHandler, configgw.RegisterPrivacyServiceHandler, configgw.RegisterKeyServiceHandler,
+		configgw.RegisterReplayServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
@@ -97,6 +98,9 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	}
 	if err := check(w); err != nil {
 		return stage.Permanent("BAD_SCHEMA", err)
+	}
+	if string(rec.Header(topic.HeaderClass)) == topic.ClassBulk {
+		w.Priority = streamv1.Priority_PRIORITY_BULK // a replay takes nothing from what happens now (XC-7)
 	}
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
 	if h.erased(w) {
