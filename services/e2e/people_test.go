@@ -47,6 +47,7 @@ func TestPlatform(t *testing.T) {
 		"TheFirstUsableAssigneeDecides":              testChain,
 		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
 		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
+		"AReplayGoesOnAtTheStageThatIsChosen":        testReplayFromAStage,
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {
