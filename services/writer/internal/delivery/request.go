@@ -77,6 +77,7 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 		}
 	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); b.Group.Object == memberObject {
 		l.sendMembers(ctx, client, b.Group, parcels, res)
+		l.warnOfInactive(ctx, client, res)
 		return
 	}
 	if b.Job {
