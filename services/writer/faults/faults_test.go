@@ -72,6 +72,10 @@ func (w *world) run() (wrong []string, settled bool) {
 	sent := 0
 	for _, e := range w.plan.events {
 		w.publish(w.plan.writes[sent:e.after])
+		if e.path == replace {
+			w.now.Store(w.next)
+			w.hits[replace]++
+		}
 		w.happen(e)
 		sent = e.after
 	}
@@ -134,7 +138,7 @@ func (w *world) evidence() *evidence {
 	for id, all := range w.tail.told {
 		e.told[id] = slices.Clone(all)
 	}
-	for _, o := range w.plan.orgs {
+	for _, o := range w.plan.places() {
 		for _, object := range append([]string{"Lead"}, madeObjects...) {
 			e.records[o.key+"/"+object] = w.export(o.key, object)
 		}

@@ -43,9 +43,15 @@ func (h *Handler) endReplaced(ctx context.Context, it *queue.Item) error {
 	return h.lane(laneKey{it.Write.GetWorkspace(), it.Write.GetConnection()}).finish(ctx, []ending{end})
 }
 
-// replacedEnding is the end of a write whose org is not the connection's any more. Promise 3: nobody is left without a reason,
-// and its dead letter is kept. The ledger keeps what it knows, for the case that the org comes back.
+// replacedEnding is the end of a write whose org is not the connection's any more: as it ended there, if it had, else it is given
+// up. Promise 3: nobody is left without a reason, and its dead letter is kept. The ledger keeps what it knows, for the case that
+// the org comes back.
 func (h *Handler) replacedEnding(it *queue.Item) (ending, error) {
+	now := h.deps.Clock.Now()
+	known, err := ledger.Decide(h.table, it.Write)
+	if err == nil && known.Step != ledger.Send && known.Step != ledger.Look {
+		return skip(queue.Skipped{Item: it, Verdict: known}, now)
+	}
 	end := ending{
 		item: it, status: streamv1.Status_STATUS_FAILED, reason: streamv1.Reason_REASON_SF_RECORD_GONE, detail: replacedDetail,
 	}
@@ -53,7 +59,7 @@ func (h *Handler) replacedEnding(it *queue.Item) (ending, error) {
 		return end, nil
 	}
 	var entry stage.Entry
-	entry, err := ledger.Doubt(h.table, it.Write, h.deps.Clock.Now()) // promise 4
+	entry, err = ledger.Doubt(h.table, it.Write, now) // promise 4
 	end.entry = &entry
 	return end, err
 }
