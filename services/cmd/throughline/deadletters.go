@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -188,7 +189,7 @@ func showLetter(w io.Writer, s *replay.Sample) error {
 		{"stage", s.Stage},
 		{"reason", s.Reason},
 		{"detail", s.Detail},
-		{"attempts", fmt.Sprint(s.Attempts)},
+		{"attempts", strconv.FormatUint(uint64(s.Attempts), 10)},
 		{"event", s.Event},
 		{"write key", s.Write},
 		{"trace id", s.Trace},

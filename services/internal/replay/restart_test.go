@@ -28,7 +28,8 @@ func history(t *testing.T) (*testBundle, *streamv1.Engagement) {
 	require.NoError(t, err)
 	b.log = append(b.log, stage.Record{
 		Topic: topic.Resolved, Time: b.at, Key: []byte("acme/person"), Value: value, Headers: []stage.Header{
-			{Key: stage.HeaderID, Value: []byte("e-1-8-main")}, {Key: stage.HeaderTraceParent, Value: []byte(traceParent)},
+			{Key: stage.HeaderID, Value: []byte("e-1-8-main")},
+			{Key: stage.HeaderTraceParent, Value: []byte(traceParent)},
 			{Key: topic.HeaderClass, Value: []byte("bulk")},
 		},
 	})

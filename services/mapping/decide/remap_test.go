@@ -76,7 +76,7 @@ func TestRemap(t *testing.T) {
 		require.Empty(t, after.Outcomes)
 		require.Len(t, after.Writes, 1, "and nothing else")
 		require.Equal(t, key, after.Writes[0].GetWriteKey())
-		require.EqualValues(t, b.run(t, in).Writes[0].GetIntegrationVersion(), after.Writes[0].GetIntegrationVersion())
+		require.Equal(t, b.run(t, in).Writes[0].GetIntegrationVersion(), after.Writes[0].GetIntegrationVersion())
 		require.NotContains(t, integrationtest.Fields(b.open(t, after.Writes[0])), "Campaign_Code__c")
 		require.Equal(t, in.GetOrg(), after.Writes[0].GetOrg(), "the writer makes it in no other org (LOOM-14)")
 	})
