@@ -147,6 +147,22 @@ func TestQueue(t *testing.T) {
 		require.Zero(t, q.Len())
 	})
 
+	t.Run("WritesForDifferentOrgsOfAConnectionDoNotTakeEachOthersPlace", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "LOOM-14")
+		q := queue.New(send)
+		of := func(org string) func(*streamv1.Write) { return func(w *streamv1.Write) { w.Org = org } }
+		require.Nil(t, q.Push(upsert("a", 5)))
+		require.Nil(t, q.Push(upsert("a", 5, of("00D2"))))
+		require.Equal(t, 2, q.Len(), "it is no repetition")
+		require.Nil(t, q.Push(upsert("a", 3, of("00D3"))))
+		old := q.Push(upsert("a", 6, of("00D2")))
+		require.EqualValues(t, 5, old.Write.GetRevision())
+		require.Equal(t, "00D2", old.Write.GetOrg())
+		b, _ := q.Next(start.Add(time.Second), rules(10))
+		require.Len(t, b.Items, 3)
+	})
+
 	t.Run("BytesBoundARequest", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-12")
