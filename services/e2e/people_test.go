@@ -48,6 +48,7 @@ func TestPlatform(t *testing.T) {
 		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
 		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
 		"AReplayGoesOnAtTheStageThatIsChosen":        testReplayFromAStage,
+		"EventsThatCameTooEarlyGoInByAReplay":        testReplayOfRefusedEvents,
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 	} {

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
 	"github.com/throughline-dev/throughline/services/internal/replay"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -111,4 +113,41 @@ func testReplayFromAStage(t *testing.T, p *platform) {
 		}
 	}
 	require.GreaterOrEqual(t, bulk, 3+3+1)
+}
+
+// testReplayOfRefusedEvents: events came before their workspace was there. Once it is, a replay brings them in, from the door on, and in
+// bulk, while what happens now is not.
+func testReplayOfRefusedEvents(t *testing.T, p *platform) {
+	t.Attr("requirement", "XC-7")
+	const org, viewer = "early", "mia@viewer.example"
+	early := rig.Closed(org, viewer)
+	p.Send(early)
+	p.Quiet()
+	filter := replay.Filter{Stage: "ingest", Reason: "BAD_TENANT", Event: early.ID}
+	found, err := p.replay(filter, false)
+	require.NoError(t, err)
+	require.Equal(t, 1, found.Matched)
+	p.customer(rig.Customer{ID: org, Leads: []string{viewer}})
+	for range 2 {
+		report, err := p.replay(filter, true)
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Replayed, report.Problems)
+		p.Quiet()
+		require.Len(t, p.Records(org, "Task"), 1)
+		require.Len(t, p.Records(org, "Engagement__c"), 1)
+	}
+	now := rig.Closed(org, viewer)
+	p.Send(now)
+	p.Quiet()
+	classes := map[string]map[streamv1.Priority]bool{early.ID: {}, now.ID: {}}
+	for _, rec := range p.Topic(topic.Writes) {
+		w := &streamv1.Write{}
+		require.NoError(t, proto.Unmarshal(rec.Value, w))
+		if seen := classes[w.GetEventId()]; seen != nil {
+			seen[w.GetPriority()] = true
+		}
+	}
+	require.Equal(t, map[string]map[streamv1.Priority]bool{
+		early.ID: {streamv1.Priority_PRIORITY_BULK: true}, now.ID: {streamv1.Priority_PRIORITY_REAL_TIME: true},
+	}, classes)
 }

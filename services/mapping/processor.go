@@ -115,7 +115,7 @@ func (b *batchRun) send(rec *stage.Record, result *decide.Result) error {
 			Type:        topic.TypeWrite,
 			Time:        w.GetOccurredAt().AsTime(),
 			TraceParent: traceParent,
-			Headers:     class(rec),
+			Headers:     topic.Class(rec.Header(topic.HeaderClass)),
 		})
 	}
 	for _, o := range result.Outcomes {
@@ -124,14 +124,6 @@ func (b *batchRun) send(rec *stage.Record, result *decide.Result) error {
 			return stage.Permanent("MAPPING_INVALID", err)
 		}
 		b.out.Send(m)
-	}
-	return nil
-}
-
-// class passes on in which class a replay wants writes to be sent.
-func class(rec *stage.Record) []stage.Header {
-	if value := rec.Header(topic.HeaderClass); value != nil {
-		return []stage.Header{{Key: topic.HeaderClass, Value: value}}
 	}
 	return nil
 }

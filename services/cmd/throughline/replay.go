@@ -49,7 +49,6 @@ Mapping goes by the rules of the event's time. With --new-mapping what mapping o
 versions of the integrations: what the corrected rule makes of it takes the place of what failed.
 
 Writes are sent in bulk, so that they take no calls from what happens now; --real-time sends them in the class of their integration.
-What ingest and visits gave up becomes part of visits, whose writes are not in bulk: --rate bounds it.
 
 Who replays what is in the audit log of the workspace, or of the installation without --workspace, before the first record and after
 the last.

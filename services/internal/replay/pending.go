@@ -71,10 +71,7 @@ func (x *run) askedBefore(r *stage.Record) string {
 
 // headersAs are the headers of an original that goes back where it was given up.
 func (x *run) headersAs(r *stage.Record, at string) []stage.Header {
-	switch at {
-	case AtIngest, AtVisits:
-		return r.Headers // events become part of visits there, and a visit has no class
-	case AtMapping:
+	if at == AtMapping {
 		return x.headers(r.Headers, at, x.askedBefore(r))
 	}
 	return x.headers(r.Headers, at, "")

@@ -172,7 +172,9 @@ func TestTheOriginalIsPublishedAsItWas(t *testing.T) {
 		{Key: topic.HeaderClass, Value: []byte("bulk")},
 	}, out.messages[0].Headers, "and the class, so that it takes no calls from what happens now")
 	require.Empty(t, out.messages[0].Type, "or the client would add headers of its own")
-	require.Equal(t, stage.Message{Topic: "events", Key: []byte("theirs"), Value: []byte(`{"id":"e-2"}`), Headers: []stage.Header{}}, out.messages[1])
+	require.Equal(t, stage.Message{Topic: "events", Key: []byte("theirs"), Value: []byte(`{"id":"e-2"}`), Headers: []stage.Header{
+		{Key: topic.HeaderClass, Value: []byte("bulk")},
+	}}, out.messages[1])
 }
 
 func TestWhatCannotBeReplayedIsCounted(t *testing.T) {

@@ -34,8 +34,7 @@ type Restart struct {
 	// NewMapping lets the newest versions of the integrations decide, instead of those of the event's time.
 	NewMapping bool
 	// RealTime sends writes in the class of their integration; else they are of the bulk class, and take no calls from what happens
-	// now (XC-10). What goes on at ingest or visits becomes part of visits there, and is written in the class of those; Replayer.Rate
-	// bounds it.
+	// now (XC-10). A visit is of the bulk class as long as nothing has happened in it since.
 	RealTime bool
 }
 

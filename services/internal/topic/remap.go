@@ -3,6 +3,8 @@ package topic
 import (
 	"strconv"
 	"strings"
+
+	"github.com/throughline-dev/throughline/libs/stage"
 )
 
 // HeaderRemap on a record of tl.resolved.v1 asks mapping for a Remap; its value is a Remap's text. On one of tl.engagements.v1
@@ -19,6 +21,14 @@ const HeaderAnew = "tl_anew"
 
 // ClassBulk is the class of what a replay feeds, so that it takes nothing from what happens now (XC-10).
 const ClassBulk = "bulk"
+
+// Class is the header that passes a record's class on, given the value of its HeaderClass; nil when it has none.
+func Class(value []byte) []stage.Header {
+	if value == nil {
+		return nil
+	}
+	return []stage.Header{{Key: HeaderClass, Value: value}}
+}
 
 // Remap asks for a resolved record to be mapped once more, and for nothing of it but what failed. A replay asks so.
 type Remap struct {
