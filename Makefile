@@ -68,7 +68,7 @@ bench-report: build ## A large report pushed into an org, against bare bulk jobs
 	bin/throughline bench report --rows 100000
 bench-config: build ## The config service: settings to watchers, a run log of 10 million rows, access tokens
 	bin/throughline bench config
-bench-peers: build ## jsforce and simple-salesforce beside the writer (needs Node.js, npm and Python 3)
+bench-peers: build ## The writer, jsforce and simple-salesforce drain the same records (needs Node.js, npm and Python 3)
 	deploy/peers/run.sh
 
 ##@ Keep it clean

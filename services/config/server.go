@@ -112,6 +112,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 	configv1.RegisterKeyServiceServer(server, s.newKeyAPI())
 	configv1.RegisterReportServiceServer(server, s.reports)
 	configv1.RegisterReportRunServiceServer(server, s.reports)
+	configv1.RegisterReplayServiceServer(server, api.NewReplays(s.store, s.deps.Clock.Now))
 	return server
 }
 

@@ -241,6 +241,7 @@ func TestConnections(t *testing.T) {
 	t.Run("StayWithTheOrgTheyWereMadeFor", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-18")
+		t.Attr("requirement", "LOOM-14")
 		b := setup(t)
 		b.workspace(t, "acme")
 		check := &configv1.CheckConnectionRequest{Workspace: "acme", Connection: "main"}
@@ -262,8 +263,22 @@ func TestConnections(t *testing.T) {
 		checked, err := b.admin.CheckConnection(t.Context(), check)
 		require.NoError(t, err)
 		require.Equal(t, "00D000000000002EAA", checked.GetOrg().GetId())
-		_, err = b.service.GetAccessToken(t.Context(), again)
+		token, err := b.service.GetAccessToken(t.Context(), again)
 		require.NoError(t, err)
+		require.Equal(t, "00D000000000002EAA", token.GetOrgId(), "services see of which org it is")
+
+		// Which org was first is nobody's to enter, and another address is no way around the question.
+		got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+		require.NoError(t, err)
+		require.Equal(t, "00D000000000001EAA", got.GetConnection().GetFirstOrg())
+		moved := proto.CloneOf(got.GetConnection())
+		moved.FirstOrg, moved.LoginUrl = "00D000000000009EAA", strings.Replace(moved.GetLoginUrl(), "127.0.0.1", "localhost", 1)
+		moved.GetClientCredentials().ClientSecret = "secret"
+		put, err := b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: moved})
+		require.NoError(t, err)
+		require.Equal(t, "00D000000000001EAA", put.GetConnection().GetFirstOrg())
+		require.Equal(t, "00D000000000002EAA", put.GetConnection().GetOrg().GetId())
+		require.Empty(t, put.GetConnection().GetOrg().GetName(), "nothing else is known of who answers there")
 	})
 
 	t.Run("TellWhyTheyGetNoToken", func(t *testing.T) {

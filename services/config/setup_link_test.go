@@ -15,6 +15,8 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 func (b *testBundle) setupLink(t *testing.T, o *configv1.ConnectOptions) *configv1.CreateSetupLinkResponse {
@@ -128,8 +130,13 @@ func TestASetupLinkEnds(t *testing.T) {
 
 func TestReconnectingTheSameOrgKeepsEverything(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "LOOM-14")
 	b := connectable(t)
-	sim := newSimulator(t, b)
+	sim := newSimulator(t, b, func(sc *simulator.Scenario) {
+		sc.Orgs[0].Users = append(sc.Orgs[0].Users, simulator.User{
+			Username: "kenji@acme.example", Password: "pw", LastName: "Kenji", Email: "kenji@acme.example",
+		})
+	})
 	w := b.browser(t)
 	require.Equal(t, http.StatusOK, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
 	got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
@@ -154,10 +161,29 @@ func TestReconnectingTheSameOrgKeepsEverything(t *testing.T) {
 	require.Equal(t, int32(33), got.GetConnection().GetQuotaPercent())
 	require.Equal(t, before.GetOrg().GetId(), got.GetConnection().GetOrg().GetId())
 	require.NoError(t, b.token(t))
+
+	// Another user of the org may take its place: what that one may do is looked at anew.
+	found := func() *configv1.Diagnosis {
+		resp, err := b.connects(t, acmeToken).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
+		require.NoError(t, err)
+		return resp.GetDiagnosis()
+	}
+	looked := found().GetAt().AsTime()
+	b.clock.Advance(time.Hour)
+	other := b.browser(t)
+	other.user = "kenji@acme.example"
+	require.Equal(t, http.StatusOK, other.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	got, err = b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
+	require.NoError(t, err)
+	require.Equal(t, "kenji@acme.example", got.GetConnection().GetConsent().GetUsername())
+	require.Equal(t, int32(7), got.GetConnection().GetParallelism())
+	require.Empty(t, got.GetConnection().GetFirstOrg(), "it is one org: what is remembered of it goes on")
+	require.True(t, found().GetAt().AsTime().After(looked))
 }
 
 func TestAnotherOrgAsksFirst(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "LOOM-14")
 	b := connectable(t)
 	sim := newSimulator(t, b)
 	w := b.browser(t)
@@ -183,12 +209,30 @@ func TestAnotherOrgAsksFirst(t *testing.T) {
 	require.NoError(t, accept(flow.GetResult().GetOrg().GetId()))
 	require.Equal(t, flow.GetResult().GetOrg().GetId(), b.org18(t))
 	require.NoError(t, b.token(t))
+	require.Equal(t, flow.GetResult().GetOrg().GetId(), b.remembered(t), "what is remembered begins anew")
 	require.Equal(t, codes.FailedPrecondition, status.Code(accept(flow.GetResult().GetOrg().GetId())), "once")
 
 	// Accepted beforehand.
 	back := b.startConnect(t, options(sim.login("acme"), func(o *configv1.ConnectOptions) { o.AcceptOtherOrg = true }))
 	require.Equal(t, http.StatusOK, w.connect(back.GetLink()).code)
 	require.Equal(t, acme, b.org18(t))
+	require.Empty(t, b.remembered(t), "the first one is known again")
+}
+
+// remembered names the org for what services remember, as they are told.
+func (b *testBundle) remembered(t *testing.T) string {
+	t.Helper()
+	for _, ws := range receive(t, b.watch(t, 0)).GetWorkspaces() {
+		for _, c := range ws.GetConnections() {
+			if ws.GetWorkspace().GetId() == "acme" && c.GetId() == "main" {
+				org, known := settings.OrgOf(c)
+				require.True(t, known)
+				return org
+			}
+		}
+	}
+	t.Fatal("no such connection")
+	return ""
 }
 
 func (b *testBundle) org18(t *testing.T) string {

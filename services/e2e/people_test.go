@@ -47,6 +47,8 @@ func TestPlatform(t *testing.T) {
 		"TheFirstUsableAssigneeDecides":              testChain,
 		"WhatAnOrgRefusedGoesInOnceByAReplay":        testReplay,
 		"ACorrectedMappingIsUsedByAReplayIfAskedFor": testReplayAnew,
+		"AReplayGoesOnAtTheStageThatIsChosen":        testReplayFromAStage,
+		"EventsThatCameTooEarlyGoInByAReplay":        testReplayOfRefusedEvents,
 		"PersonAccountsAreLinkedAsAPair":             testPersons,
 		"ReadersJoinACampaignOnce":                   testCampaign,
 		"WhatChangesInTheOrgCountsAtOnce":            testFresh,

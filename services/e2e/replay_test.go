@@ -37,6 +37,7 @@ func (p *platform) replay(f replay.Filter, really bool, change ...func(*replay.R
 // Promises 3 and 5: what an org refused for good is kept with the org's own words, and goes in once, and once only, when
 // the org takes it.
 func testReplay(t *testing.T, p *platform) {
+	t.Attr("requirement", "XC-7")
 	const message = "To-dos need a campaign code."
 	rule := simulator.ValidationRule{Object: "Task", When: "Subject LIKE '%closed%'", Message: message}
 	viewers := []string{"mia@viewer.example", "ren@viewer.example", "yuki@viewer.example"}
@@ -128,6 +129,7 @@ func (p *platform) complete(org string, viewers []string) {
 
 // testReplayAnew is about an org that is right and a mapping that is not: a corrected one is used only if asked for.
 func testReplayAnew(t *testing.T, p *platform) {
+	t.Attr("requirement", "XC-7")
 	viewers := []string{"mia@viewer.example", "ren@viewer.example"}
 	p.customer(rig.Customer{
 		ID: "remapped", Leads: viewers, Recipes: []string{"document-engagement"},

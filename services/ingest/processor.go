@@ -11,6 +11,7 @@ import (
 	"github.com/throughline-dev/throughline/services/ingest/edge"
 	"github.com/throughline-dev/throughline/services/ingest/event"
 	"github.com/throughline-dev/throughline/services/ingest/intake"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
 // errNoSettings makes the runtime try the batch again: no event is to blame.
@@ -49,6 +50,9 @@ func (p *processor) Process(ctx context.Context, batch []stage.Record, out *stag
 			return err
 		}
 		for _, m := range d.Messages {
+			if m.Topic == topic.Activities {
+				m.Headers = append(m.Headers, topic.Class(rec.Header(topic.HeaderClass))...)
+			}
 			out.Send(m)
 		}
 		if d.Rejected() {

@@ -115,6 +115,7 @@ func (b *batchRun) send(rec *stage.Record, result *decide.Result) error {
 			Type:        topic.TypeWrite,
 			Time:        w.GetOccurredAt().AsTime(),
 			TraceParent: traceParent,
+			Headers:     topic.Class(rec.Header(topic.HeaderClass)),
 		})
 	}
 	for _, o := range result.Outcomes {

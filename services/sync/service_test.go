@@ -30,7 +30,9 @@ type nowhere struct{}
 func (nowhere) Publish(context.Context, ...stage.Message) error { return nil }
 
 // noRuns is a config service without anything to run.
-type noRuns struct{ configv1.ReportRunServiceClient }
+type noRuns struct {
+	configv1.ReportRunServiceClient
+}
 
 func (noRuns) ClaimReportRun(context.Context, *configv1.ClaimReportRunRequest, ...grpc.CallOption) (*configv1.ClaimReportRunResponse, error) {
 	return &configv1.ClaimReportRunResponse{}, nil

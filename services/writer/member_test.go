@@ -90,20 +90,6 @@ func TestCampaignMembers(t *testing.T) {
 		require.NotEmpty(t, b.members(spring)[0].String("ContactId"))
 	})
 
-	t.Run("OfAnInactiveCampaignAreWritten", func(t *testing.T) {
-		t.Parallel()
-		t.Attr("requirement", "IMM-40")
-		b := setupSimulator(t)
-		over, err := b.org.Create(t.Context(), "Campaign", salesforce.Fields{{Name: "Name", Value: "Over"}, {Name: "IsActive", Value: false}})
-		require.NoError(t, err)
-		_, stop := b.start()
-		defer stop()
-		b.send(b.member("a", over, b.leads[0]))
-		b.ended(1)
-		require.Equal(t, map[string]string{"a/1": "WRITTEN"}, b.final())
-		require.Equal(t, "Sent", b.members(over)[0].String("Status"), "the campaign's own default")
-	})
-
 	t.Run("AreRefusedToWhomMayNotMakeThem", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "IMM-40")
@@ -118,6 +104,26 @@ func TestCampaignMembers(t *testing.T) {
 		b.send(b.member("a", spring, b.leads[0]))
 		b.ended(1)
 		require.Equal(t, map[string]string{"a/1": "FAILED SF_NO_PERMISSION"}, b.final())
+	})
+
+	t.Run("OfAnInactiveCampaignAreMadeWithAWarning", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "IMM-40")
+		b := setupSimulator(t)
+		spring, autumn := b.campaign("Spring"), b.campaign("Autumn")
+		require.NoError(t, b.org.Update(t.Context(), "Campaign", autumn, salesforce.Fields{{Name: "IsActive", Value: false}}))
+		_, stop := b.start()
+		defer stop()
+		b.send(b.member("a", spring, b.leads[0]), b.member("b", autumn, b.leads[0]), b.member("c", autumn, b.leads[1]))
+		b.ended(3)
+		require.Equal(t, map[string]string{"a/1": "WRITTEN", "b/1": "WRITTEN", "c/1": "WRITTEN"}, b.final())
+		require.Len(t, b.members(autumn), 2)
+		require.Empty(t, b.told("a").GetNotes())
+		require.Contains(t, b.told("b").GetNotes(), "CAMPAIGN_INACTIVE")
+		require.Contains(t, b.told("c").GetNotes(), "CAMPAIGN_INACTIVE")
+		b.send(b.member("d", autumn, b.leads[1])) // who is a member already
+		b.ended(4)
+		require.ElementsMatch(t, []string{"SF_ALREADY_MEMBER", "CAMPAIGN_INACTIVE"}, b.told("d").GetNotes())
 	})
 
 	t.Run("OfADeletedCampaignFail", func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestTheStatusOfAMember(t *testing.T) {
 		b.send(w)
 		b.ended(1)
 		require.Equal(t, []string{"SF_ALREADY_MEMBER"}, b.outcome("a").GetNotes())
-		require.EqualValues(t, 1, b.org.Calls()-calls)
+		require.EqualValues(t, 2, b.org.Calls()-calls, "members, and whether the campaign is active")
 		require.Equal(t, "Sent", b.status(spring))
 	})
 
@@ -116,7 +116,7 @@ func TestTheStatusOfAMember(t *testing.T) {
 		b.send(b.raised("a", spring, b.leads[0], "Responded"), b.raised("b", spring, b.leads[1], "Sent"),
 			b.raised("c", autumn, b.leads[0], "Sent"), b.raised("d", autumn, b.leads[1], "Responded"))
 		b.ended(4)
-		require.EqualValues(t, 1+2+1+1, b.org.Calls()-calls, "members, statuses of two campaigns, who has which, update")
+		require.EqualValues(t, 1+2+1+1+1, b.org.Calls()-calls, "members, statuses of two campaigns, who has which, update, which campaigns are active")
 		calls = b.org.Calls()
 		b.send(b.raised("e", spring, b.leads[1], "Responded"))
 		b.ended(5)
@@ -205,7 +205,7 @@ func TestEventsForTheSameMemberAreMergedBeforeSending(t *testing.T) {
 	for key, outcome := range b.final() {
 		require.Equal(t, "WRITTEN", outcome, key)
 	}
-	require.EqualValues(t, 2, b.org.Calls()-calls, "the campaign's statuses, and two records")
+	require.EqualValues(t, 3, b.org.Calls()-calls, "the campaign's statuses, two records, and whether it is active")
 	require.EqualValues(t, 2, b.outcome("attended").GetRequest().GetBatchSize())
 	require.True(t, b.outcome("attended").GetCreated())
 	require.Empty(t, b.outcome("attended").GetNotes())

@@ -190,6 +190,9 @@ func (s *Service) newParking(p stage.Partition, _ *stage.Table, port stage.Port)
 		Erased: func(workspace, personKey string, at time.Time) bool {
 			return s.deps.Settings.View().Erased(workspace, personKey, at)
 		},
+		Replaced: func(workspace, connection, org string) bool {
+			return delivery.Replaced(s.deps.Settings.View(), workspace, connection, org)
+		},
 		Expire: s.expire, Clock: s.deps.Clock, Logger: s.deps.Logger, Held: s.tally.Held,
 	}, port)
 	s.oldest.set(p.ID, h)

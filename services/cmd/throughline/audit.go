@@ -53,7 +53,7 @@ what concerns none: sessions and administrators' links.`,
 	flags.StringVarP(&f.request.Workspace, "workspace", "w", "", "the workspace")
 	flags.StringVar(&f.request.Actor, "actor", "", "by whom")
 	flags.StringVar(&f.request.Action, "action", "", "by which call, e.g. PutIntegration")
-	flags.StringVar(&f.request.Kind, "kind", "", "of what: workspace, connection, integration, content, apikey, member, operator, session")
+	flags.StringVar(&f.request.Kind, "kind", "", "of what: workspace, connection, integration, content, apikey, member, operator, session, replay")
 	flags.StringVar(&f.request.Target, "target", "", "of which one, by its id")
 	flags.DurationVar(&f.last, "last", 30*24*time.Hour, "how far back")
 	flags.Int32Var(&f.limit, "limit", 50, "how many at most")

@@ -24,7 +24,7 @@ func newBench() *cobra.Command {
 		Short:   "Measure on this machine, against a baseline of the same run",
 		Long:    "Each benchmark prints its figures and, as the last line, one JSON object with name, value, unit, ratio and against.",
 	}
-	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter(), newBenchReport(), newBenchConfig(), newBenchBroker())
+	cmd.AddCommand(newBenchStage(), newBenchPipeline(), newBenchWriter(), newBenchDrain(), newBenchReport(), newBenchConfig(), newBenchBroker())
 	return cmd
 }
 

@@ -5,31 +5,29 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
-	"os/user"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/throughline-dev/throughline/libs/stage/kafka"
-	"github.com/throughline-dev/throughline/services/app"
+	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/internal/replay"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // replayFlags are the flags of `throughline replay`.
 type replayFlags struct {
-	filter   replay.Filter
-	from, to string
-	rate     float64
-	resume   string
-	remap    bool
-	yes      bool
-	asJSON   bool
+	letterFlags
+	restart replay.Restart
+	rate    float64
+	resume  string
+	why     string
+	yes     bool
+	asJSON  bool
 }
 
 func newReplay() *cobra.Command {
@@ -42,8 +40,18 @@ func newReplay() *cobra.Command {
 		Long: `Feeds what was given up to its topic again: the same bytes, key and headers, so that what has already been written is not
 written again. Put right first what made it fail; what fails again becomes a new dead letter.
 
-A write goes as it was mapped then. With --new-mapping what mapping or the writer gave up is mapped once more, by the newest
-versions of the integrations: what the corrected rule makes of it takes the place of what failed, and nothing else is written.
+It goes on at the stage that gave it up. --from-stage lets it go on further back, with the same keys: at mapping, or at identity,
+which looks up anew whom it is about, e.g. after people were merged or an address field was made searchable. Only what failed comes
+of it, not what has been written besides. It needs the record that the write was made from, which is kept as long as
+topics.retention says.
+
+Mapping goes by the rules of the event's time. With --new-mapping what mapping or the writer gave up is mapped by the newest
+versions of the integrations: what the corrected rule makes of it takes the place of what failed.
+
+Writes are sent in bulk, so that they take no calls from what happens now; --real-time sends them in the class of their integration.
+
+Who replays what is in the audit log of the workspace, or of the installation without --workspace, before the first record and after
+the last.
 
 Without --yes nothing changes: it counts by stage and reason and shows the first few.
 
@@ -52,7 +60,9 @@ replayed twice by that, but for a batch of which it is not known whether it arri
 written twice.`,
 		Example: `  throughline replay --workspace acme --stage writer
   throughline replay --workspace acme --reason BAD_SCHEMA --from 2026-11-23T09:00:00Z --json
-  throughline replay --workspace acme --stage writer --rate 20 --yes
+  throughline replay --workspace acme --stage writer --rate 20 --yes --why "the rule is corrected"
+  throughline replay --workspace acme --reason SF_RECORD_GONE --from-stage identity --yes
+  throughline replay --id Zk3v0mN5q8Yw1rT2uXbA4cDe --yes
   throughline replay --workspace acme --stage writer --rate 20 --yes --resume 5f1c2a90:0=120-400,3=88-391`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,16 +74,12 @@ written twice.`,
 	}
 	t.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&f.filter.Workspace, "workspace", "w", "", "of this workspace")
-	flags.StringVar(&f.filter.Connection, "connection", "", "of this connection; only writes and resolved records have one")
-	flags.StringVar(&f.filter.Stage, "stage", "", "given up by this stage, e.g. writer")
-	flags.StringVar(&f.filter.Reason, "reason", "", "reason code, e.g. BAD_SCHEMA")
-	flags.StringVar(&f.filter.Event, "event", "", "of this event id")
-	flags.StringVar(&f.filter.Write, "write", "", "of this write key")
-	flags.StringVar(&f.from, "from", "", "given up at or after this time, RFC 3339")
-	flags.StringVar(&f.to, "to", "", "given up before this time, RFC 3339")
+	f.letterFlags.register(flags)
 	flags.Float64Var(&f.rate, "rate", replay.DefaultRate, "records a second at most")
-	flags.BoolVar(&f.remap, "new-mapping", false, "map what failed once more, by the newest versions of the integrations")
+	flags.StringVar(&f.restart.FromStage, "from-stage", "", "go on at this `stage`: identity, mapping or writer; ingest or visits for what those gave up")
+	flags.BoolVar(&f.restart.NewMapping, "new-mapping", false, "map what failed once more, by the newest versions of the integrations")
+	flags.BoolVar(&f.restart.RealTime, "real-time", false, "send writes in the class of their integration, not in bulk")
+	flags.StringVar(&f.why, "why", "", "why, for the audit log")
 	flags.StringVar(&f.resume, "resume", "", "go on where a replay with the same filter stopped: the `mark` it printed")
 	flags.BoolVar(&f.yes, "yes", false, "really replay")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON for machines")
@@ -82,24 +88,13 @@ written twice.`,
 
 // fill completes the filter from the flags and checks it.
 func (f *replayFlags) fill() error {
-	for _, b := range []struct {
-		flag, value string
-		at          *time.Time
-	}{{"--from", f.from, &f.filter.From}, {"--to", f.to, &f.filter.To}} {
-		if b.value == "" {
-			continue
-		}
-		at, err := time.Parse(time.RFC3339, b.value)
-		if err != nil {
-			return fmt.Errorf("%s: want a time such as 2026-11-23T09:00:00Z: %w", b.flag, err)
-		}
-		*b.at = at
+	if err := f.letterFlags.fill(); err != nil {
+		return err
 	}
-	f.filter.Reason = strings.ToUpper(f.filter.Reason)
 	if f.rate <= 0 {
 		return errors.New("--rate must be more than 0 records a second")
 	}
-	return f.filter.Validate()
+	return errors.Join(f.filter.Validate(), f.restart.Validate())
 }
 
 func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
@@ -107,23 +102,24 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 	if err != nil {
 		return err
 	}
-	file, err := cfg.KeyFile()
-	if err != nil {
-		return err
-	}
-	key, err := file.Load()
-	if err != nil {
-		return err
-	}
-	client, err := kafka.New(cfg.Kafka, kafka.Deps{})
+	r, client, err := openLetters(cfg)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	r := &replay.Replayer{Log: app.TopicLog{Client: client}, Opener: key, Rate: f.rate, Resume: f.resume, NewMapping: f.remap}
+	r.Rate, r.Resume, r.Restart = f.rate, f.resume, f.restart
+	var audit replayAudit
 	if f.yes {
+		conn, err := settings.Dial(cfg.Settings, settings.Deps{})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
 		r.Publisher = client
-		f.audit(cmd.ErrOrStderr(), "dead letters are going to be replayed")
+		audit = replayAudit{service: configv1.NewReplayServiceClient(conn), id: uuid.NewString(), flags: f}
+		if err := audit.record(cmd.Context(), nil); err != nil {
+			return fmt.Errorf("the replay cannot be written into the audit log, so nothing was replayed: %w", err)
+		}
 	}
 	line := &replayLine{out: cmd.ErrOrStderr()}
 	if f.live(cmd) {
@@ -132,8 +128,10 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 	report, err := r.Run(cmd.Context(), f.filter)
 	line.end()
 	if f.yes {
-		f.audit(cmd.ErrOrStderr(), "dead letters replayed", "read", report.Read, "matched", report.Matched, "replayed", report.Replayed,
-			"unreadable", report.Unreadable, "complete", err == nil, "stopped", report.Stopped, "rest", report.Resume)
+		// An interrupt ends the replay, and not what is told of it.
+		if failed := audit.record(context.WithoutCancel(cmd.Context()), report); failed != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "what was replayed is not in the audit log, only that it began: %v\n", failed)
+		}
 	}
 	return f.tell(cmd, report, err)
 }
@@ -198,20 +196,4 @@ func quoted(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// audit logs one line about who replays what: before it begins, so that there is one also when the process dies, and with the
-// counts when it has ended, also early.
-func (f *replayFlags) audit(w io.Writer, what string, counts ...any) {
-	slog.New(slog.NewJSONHandler(w, nil)).Info(what,
-		append([]any{"user", userName(), "filter", f.filter, "rate", f.rate, "new_mapping", f.remap, "resume", f.resume}, counts...)...)
-}
-
-// userName is who runs this, for the audit line; "" when the system does not say.
-func userName() string {
-	u, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return u.Username
 }

@@ -54,6 +54,7 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newPreview(), newSend(), newTrace(), newOutcomes(), newDays(), newNotices(), newReplay(), newIntegrations(),
 		newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(), newPlans(),
 		newGroups(), newEvents(), newDrafts(), newReports(), newPushes(), newRuns(), newSetup(), newTopics(), newLogLevel(),
+		newDeadLetters(),
 		newBench(),
 	)
 	return root

@@ -44,6 +44,15 @@ func (c *Cache[V]) Get(key string, now time.Time) (value V, ok bool) {
 	return e.value, true
 }
 
+// Drop forgets the value of key.
+func (c *Cache[V]) Drop(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.entries[key]; ok {
+		c.remove(at)
+	}
+}
+
 // Put keeps value until expires, or until others are wanted more.
 func (c *Cache[V]) Put(key string, value V, expires time.Time) {
 	c.mu.Lock()

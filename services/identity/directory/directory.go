@@ -27,11 +27,15 @@ type Address struct {
 // Ask is a question about one viewer and one content owner in one org.
 type Ask struct {
 	Workspace, Connection string
-	Viewer, Owner         Party
+	// Org tells apart the orgs that a connection was with: what one of them said says nothing about another.
+	Org           string
+	Viewer, Owner Party
 	// Users are the ids, of 18 characters, of users to be found besides.
 	Users []string
 	// Account asks for the viewer's account, too (IMM-44).
 	Account bool
+	// Anew asks the org whatever is remembered of the viewer and the owner.
+	Anew bool
 	How
 }
 

@@ -74,6 +74,10 @@ func (r *round) add(index int, a *Ask) {
 	m := member{index: index}
 	if a.Viewer.Key != "" {
 		m.viewer = join(r.key, a.Viewer.Key, r.manner)
+		if a.Anew {
+			r.dir.people.Drop(m.viewer)
+			delete(r.people, m.viewer)
+		}
 		if _, ok := r.people[m.viewer]; !ok {
 			if p, ok := r.dir.people.Get(m.viewer, r.now); ok && r.holds(p, a.Viewer.Key) {
 				r.people[m.viewer] = p
@@ -85,6 +89,10 @@ func (r *round) add(index int, a *Ask) {
 	}
 	if a.Owner.Key != "" {
 		m.owner = join(r.key, a.Owner.Key, strconv.FormatBool(r.how.SandboxSuffix))
+		if a.Anew {
+			r.dir.users.Drop(m.owner)
+			delete(r.users, m.owner)
+		}
 		if _, ok := r.users[m.owner]; !ok {
 			if u, ok := r.dir.users.Get(m.owner, r.now); ok && r.usersHold(u, a.Owner.Key) {
 				r.users[m.owner] = u.found

@@ -102,7 +102,7 @@ func (s *Salesforce) Look(ctx context.Context, asks []Ask) []Answer {
 	rounds := map[string]*round{}
 	var order []*round
 	for i := range asks {
-		key := join(asks[i].Workspace, asks[i].Connection)
+		key := asks[i].key()
 		r, ok := rounds[key]
 		if !ok {
 			r = newRound(s, key, &asks[i])
@@ -181,6 +181,14 @@ func (s *Salesforce) Forget(erased func(workspace, personKey string) bool) {
 	s.people.Forget(match)
 	s.users.Forget(match)
 	s.accounts.Forget(match)
+}
+
+// key names the org in caches.
+func (a *Ask) key() string {
+	if a.Org == "" {
+		return join(a.Workspace, a.Connection)
+	}
+	return join(a.Workspace, a.Connection+"@"+a.Org)
 }
 
 // join makes a cache key. None of its parts holds a NUL.

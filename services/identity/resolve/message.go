@@ -44,6 +44,7 @@ func resolved(j *job, a *directory.Answer, revision int64) (stage.Message, error
 		Resolution:       resolution(j, a),
 		OrgTimeZone:      zoneAt(connection.GetOrg(), j.engagement.GetVisit()),
 		SettingsRevision: revision,
+		Org:              orgOf(connection),
 	})
 	if err != nil {
 		return stage.Message{}, fmt.Errorf("encode the resolution of engagement %s of workspace %s: %w",
@@ -78,7 +79,26 @@ func (j *job) message(name, kind string) stage.Message {
 		Type:        kind,
 		Time:        j.engagement.GetVisit().GetLastActivityAt().AsTime(),
 		TraceParent: j.rec.TraceParent(),
+		Headers:     asked(j.rec),
 	}
+}
+
+// asked passes on what a replay asks of later stages.
+func asked(rec *stage.Record) (headers []stage.Header) {
+	for _, name := range []string{topic.HeaderRemap, topic.HeaderClass} {
+		if value := rec.Header(name); value != nil {
+			headers = append(headers, stage.Header{Key: name, Value: value})
+		}
+	}
+	return headers
+}
+
+// anew keeps what a replay asks of this stage, for a record that comes back to it.
+func anew(rec *stage.Record) []stage.Header {
+	if value := rec.Header(topic.HeaderAnew); value != nil {
+		return []stage.Header{{Key: topic.HeaderAnew, Value: value}}
+	}
+	return nil
 }
 
 // unresolved builds the message that brings the job back when it is due.
@@ -86,12 +106,17 @@ func unresolved(j *job, due time.Time) stage.Message {
 	m := j.message(topic.Unresolved, topic.TypeEngagement)
 	m.Value = j.rec.Value
 	m.ID += "-" + strconv.Itoa(j.attempt)
-	m.Headers = []stage.Header{
-		{Key: headerConnection, Value: []byte(j.connection)},
-		{Key: headerAttempt, Value: []byte(strconv.Itoa(j.attempt))},
-		{Key: headerDue, Value: millis(due)},
-		{Key: headerSince, Value: millis(j.since)},
-	}
+	m.Headers = append(
+		m.Headers,
+		anew(j.rec)...,
+	)
+	m.Headers = append(
+		m.Headers,
+		stage.Header{Key: headerConnection, Value: []byte(j.connection)},
+		stage.Header{Key: headerAttempt, Value: []byte(strconv.Itoa(j.attempt))},
+		stage.Header{Key: headerDue, Value: millis(due)},
+		stage.Header{Key: headerSince, Value: millis(j.since)},
+	)
 	return m
 }
 

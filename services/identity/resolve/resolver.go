@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/services/identity/match"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
 // Directory finds people. *directory.Salesforce is one; the people table will be another.
@@ -156,6 +157,8 @@ func (j *job) ask() directory.Ask {
 	a := directory.Ask{
 		Workspace:  j.workspace.ID(),
 		Connection: j.connection,
+		Org:        orgOf(connection),
+		Anew:       j.rec.Header(topic.HeaderAnew) != nil,
 		Users:      j.users,
 		Account:    j.account,
 		How: directory.How{
@@ -174,6 +177,15 @@ func (j *job) ask() directory.Ask {
 		a.Owner = directory.Party{Key: content.GetOwnerKey(), Address: j.opener(content.GetOwnerSealed())}
 	}
 	return a
+}
+
+// orgOf names the org that a connection is with now. One that is not known yet is none that anything is remembered of.
+func orgOf(c *configv1.Connection) string {
+	org, known := settings.OrgOf(c)
+	if !known {
+		return "?"
+	}
+	return org
 }
 
 // described returns the content as the visit had it, so that its owner is the one of that time (IMM-27); as the newest visit

@@ -95,11 +95,14 @@ type Pool struct {
 
 type key struct{ workspace, connection string }
 
-// org is one connection. Its token lasts until the connection is saved anew, its client until the API version changes.
+// org is one connection. Its token lasts until the connection is saved anew, its client until the API version or the org
+// changes.
 type org struct {
 	tokens     *tokenCache
 	client     *salesforce.Client
 	apiVersion string
+	// id is the org that the client is for; empty when that is not known.
+	id string
 	// saved is the version of the connection that the token is of.
 	saved int64
 }
@@ -128,7 +131,17 @@ var ErrUnknownConnection = errors.New("the settings have no such connection")
 // one yet. It passes when the org is connected again.
 var ErrNotAuthorised = errors.New("the connection is not authorised; connect the org")
 
-// Client returns the connection's client. It asks nobody: the first call through the client gets a token.
+// ErrOrgUnknown means that another org was accepted for the connection, and nobody knows yet which one it is. It passes when the
+// connection is checked.
+var ErrOrgUnknown = errors.New("another org was accepted for the connection; check the connection, so that it is known which")
+
+// sameOrg reports whether a client for one org may go on for another; an org that was not known may be any.
+func sameOrg(was, now string) bool {
+	return was == "" || now == "" || settings.SameOrg(was, now)
+}
+
+// Client returns the connection's client. It asks nobody: the first call through the client gets a token. A client makes calls
+// to one org: when an administrator has accepted another one, it makes none any more, and there is a new one (LOOM-14).
 func (p *Pool) Client(workspace, connection string) (*salesforce.Client, error) {
 	o, err := p.org(workspace, connection)
 	if err != nil {
@@ -154,12 +167,23 @@ func (p *Pool) org(workspace, connection string) (org, error) {
 	defer p.mu.Unlock()
 	o := p.orgs[k]
 	if err != nil {
+		if o != nil {
+			o.tokens.retire() // nor does who has a client go on with it
+		}
 		delete(p.orgs, k)
 		return org{}, err
+	}
+	if o != nil && !sameOrg(o.id, c.GetOrg().GetId()) {
+		o.tokens.retire() // what is under way was meant for the org before
+		o = nil
 	}
 	if o == nil {
 		o = &org{tokens: newTokenCache(p.cfg, p.deps, k), saved: c.GetVersion()}
 		p.orgs[k] = o
+	}
+	if o.id == "" {
+		o.id = c.GetOrg().GetId()
+		o.tokens.belong(o.id)
 	}
 	if o.saved != c.GetVersion() {
 		// It may be another org's now, or another user's. The old token would go on working, in the wrong place.
@@ -201,6 +225,9 @@ func (p *Pool) connection(workspace, connection string) (*configv1.Connection, e
 	}
 	if ended(c.GetStatus().GetState()) {
 		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrNotAuthorised)
+	}
+	if _, known := settings.OrgOf(c); !known {
+		return nil, fmt.Errorf("connection %s of workspace %s: %w", connection, workspace, ErrOrgUnknown)
 	}
 	return c, nil
 }

@@ -246,3 +246,72 @@ func TestPool(t *testing.T) {
 		require.ErrorIs(t, err, orgs.ErrUnknownConnection)
 	})
 }
+
+func TestAClientMakesCallsToOneOrg(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "LOOM-14")
+	const first, second = "00D000000000001EAA", "00D000000000002EAA"
+	with := func(b *testBundle, version int64, now, before string) {
+		b.view.Store(settingstest.New(t).Workspace("acme").Connection("main", func(c *configv1.Connection) {
+			c.Version, c.FirstOrg, c.Org = version, before, nil
+			if now != "" {
+				c.Org = &configv1.Org{Id: now}
+			}
+		}).View())
+	}
+	issuing := func(b *testBundle, org string) {
+		answer := b.answer
+		b.answer = func(n int) (*configv1.GetAccessTokenResponse, error) {
+			resp, err := answer(n)
+			resp.OrgId = org
+			return resp, err
+		}
+	}
+
+	t.Run("NoTokenOfAnotherOrgIsUsed", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		issuing(b, second)
+		with(b, 1, first, "")
+		require.Error(t, b.query(t, "main"))
+		require.Empty(t, b.bearer)
+		with(b, 2, second, first)
+		require.NoError(t, b.query(t, "main"), "the news has come")
+	})
+
+	t.Run("WhoHasAClientOfTheOrgBeforeMakesNoMoreCalls", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		issuing(b, first)
+		with(b, 1, first, "")
+		require.NoError(t, b.query(t, "main"))
+		before, err := b.pool.Client("acme", "main")
+		require.NoError(t, err)
+		with(b, 2, "", first) // accepted, and nobody knows yet which it is
+		_, err = b.pool.Client("acme", "main")
+		require.ErrorIs(t, err, orgs.ErrOrgUnknown)
+		_, err = before.Query(t.Context(), "SELECT Id FROM Lead")
+		require.Error(t, err)
+		issuing(b, second)
+		with(b, 3, second, first)
+		require.NoError(t, b.query(t, "main"))
+		_, err = before.Query(t.Context(), "SELECT Id FROM Lead")
+		require.Error(t, err)
+		require.Len(t, b.bearer, 2)
+	})
+
+	t.Run("AnOrgThatWasNotKnownMayBeAny", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		issuing(b, first)
+		with(b, 1, "", "")
+		require.NoError(t, b.query(t, "main"))
+		client, err := b.pool.Client("acme", "main")
+		require.NoError(t, err)
+		with(b, 2, first, "")
+		same, err := b.pool.Client("acme", "main")
+		require.NoError(t, err)
+		require.Same(t, client, same)
+		require.NoError(t, b.query(t, "main"))
+	})
+}

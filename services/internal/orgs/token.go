@@ -29,6 +29,9 @@ type tokenCache struct {
 	failure error
 	retryAt time.Time
 	epoch   int // grows when everything known is forgotten
+	// org is the id of the org that tokens must be of; empty: of any. retired: of none any more.
+	org     string
+	retired bool
 }
 
 func newTokenCache(cfg Config, deps Deps, k key) *tokenCache {
@@ -57,6 +60,9 @@ func (c *tokenCache) cached() (token salesforce.Token, known bool, failure error
 	now := c.deps.Clock.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.retired {
+		return salesforce.Token{}, true, errSuperseded
+	}
 	usable := !c.token.AccessToken.IsEmpty() &&
 		(c.token.ExpiresAt.IsZero() || now.Before(c.token.ExpiresAt.Add(-c.cfg.TokenMargin)))
 	if usable {
@@ -89,6 +95,11 @@ func (c *tokenCache) ask(ctx context.Context) (salesforce.Token, error) {
 		c.failure, c.retryAt = classify(err), c.deps.Clock.Now().Add(c.cfg.TokenRetry)
 		return salesforce.Token{}, c.failure
 	}
+	if issued := resp.GetOrgId(); issued != "" && !sameOrg(c.org, issued) {
+		// Promise 5: config is ahead of the settings that are known here. What is meant for one org never reaches another.
+		c.failure, c.retryAt = errSuperseded, c.deps.Clock.Now().Add(c.cfg.TokenRetry)
+		return salesforce.Token{}, c.failure
+	}
 	c.failure = nil
 	c.token = salesforce.Token{
 		AccessToken: secret.New(resp.GetAccessToken()), InstanceURL: resp.GetInstanceUrl(),
@@ -111,6 +122,25 @@ func (c *tokenCache) forget() {
 	defer c.mu.Unlock()
 	c.token, c.refused, c.failure = salesforce.Token{}, nil, nil
 	c.epoch++
+}
+
+// belong lets through no tokens but those of an org, from now on.
+func (c *tokenCache) belong(org string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.org == org {
+		return
+	}
+	c.org = org
+	c.epoch++ // what is being asked for may be another's
+}
+
+// retire ends all calls by these tokens.
+func (c *tokenCache) retire() {
+	c.forget()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = true
 }
 
 // Refused implements salesforce.TokenSource. A refusal of a token that was replaced meanwhile changes nothing.

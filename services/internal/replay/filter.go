@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 // ErrNoFilter refuses a replay of everything there is.
 var ErrNoFilter = errors.New("a replay needs a filter: give at least one of --workspace, --connection, --stage, --reason, " +
-	"--event, --write, --from or --to; `--from` with a time before the oldest dead letter means everything")
+	"--event, --write, --id, --from or --to; `--from` with a time before the oldest dead letter means everything")
 
 // Filter says which dead letters are meant. All conditions that are set must hold.
 type Filter struct {
@@ -32,6 +33,8 @@ type Filter struct {
 	Event string `json:"event,omitempty"`
 	// Write is a write key.
 	Write string `json:"write,omitempty"`
+	// Letter is the id of one dead letter.
+	Letter string `json:"dead_letter_id,omitempty"`
 	// From and To bound when the record was given up: From is included, To is not. Zero is no bound.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
@@ -56,7 +59,8 @@ func (f *Filter) Validate() error {
 // matchesLetter judges by what a letter says in clear.
 func (f *Filter) matchesLetter(l *streamv1.DeadLetter) bool {
 	at := l.GetAt().AsTime()
-	return (f.Workspace == "" || f.Workspace == l.GetWorkspace()) &&
+	return (f.Letter == "" || f.Letter == l.GetDeadLetterId()) &&
+		(f.Workspace == "" || f.Workspace == l.GetWorkspace()) &&
 		(f.Stage == "" || f.Stage == l.GetStage()) &&
 		(f.Reason == "" || f.Reason == reasonName(l)) &&
 		(f.From.IsZero() || !at.Before(f.From)) &&
@@ -77,22 +81,52 @@ func (f *Filter) matchesRecord(r *stage.Record) bool {
 		(f.Write == "" || f.Write == about.write)
 }
 
-type identity struct{ connection, event, write string }
+type identity struct{ connection, event, write, trace string }
 
 // describe tells what a record is about, as far as it can be read; much of what is dead cannot.
 func describe(r *stage.Record) identity {
+	about := contentOf(r)
+	about.trace = traceID(r.TraceParent())
+	return about
+}
+
+// traceID is the id of a W3C trace context; "" when it is none.
+func traceID(parent string) string {
+	parts := strings.Split(parent, "-")
+	if len(parts) != 4 || len(parts[1]) != 32 {
+		return ""
+	}
+	if _, err := hex.DecodeString(parts[1]); err != nil {
+		return ""
+	}
+	return parts[1]
+}
+
+func contentOf(r *stage.Record) identity {
 	switch r.Topic {
 	case topic.Writes, topic.Parked:
 		w := &streamv1.Write{}
 		if proto.Unmarshal(r.Value, w) == nil && w.GetWriteKey() != "" {
-			return identity{w.GetConnection(), w.GetEventId(), w.GetWriteKey()}
+			return identity{connection: w.GetConnection(), event: w.GetEventId(), write: w.GetWriteKey()}
 		}
 		_, connection, _ := strings.Cut(string(r.Key), "/")
 		return identity{connection: connection}
 	case topic.Resolved:
 		v := &streamv1.Resolved{}
 		if proto.Unmarshal(r.Value, v) == nil {
-			return identity{connection: v.GetConnection()}
+			return identity{connection: v.GetConnection(), event: v.GetEngagement().GetVisit().GetLastEventId()}
+		}
+		return identity{}
+	case topic.Engagements, topic.Unresolved:
+		e := &streamv1.Engagement{}
+		if proto.Unmarshal(r.Value, e) == nil {
+			return identity{event: e.GetVisit().GetLastEventId()}
+		}
+		return identity{}
+	case topic.Visits:
+		v := &streamv1.Visit{}
+		if proto.Unmarshal(r.Value, v) == nil {
+			return identity{event: v.GetLastEventId()}
 		}
 		return identity{}
 	}

@@ -63,12 +63,12 @@ func TestANewMappingIsAskedForWithWhatMappingRead(t *testing.T) {
 	b.dead("writer", "BAD_SCHEMA", stage.Record{Topic: topic.Writes, Key: []byte("acme/main"), Value: []byte{0xff}})
 
 	filter := replay.Filter{From: b.at}
-	dry, err := (&replay.Replayer{Log: b.log, Opener: b.inst, NewMapping: true}).Run(t.Context(), filter)
+	dry, err := (&replay.Replayer{Log: b.log, Opener: b.inst, Restart: replay.Restart{NewMapping: true}}).Run(t.Context(), filter)
 	require.NoError(t, err)
 	require.Equal(t, 2, dry.Unreadable, "a dry run tells what never can be mapped anew")
 
 	out := &published{}
-	r := &replay.Replayer{Log: b.log, Opener: b.inst, Publisher: out, Rate: 1e9, NewMapping: true}
+	r := &replay.Replayer{Log: b.log, Opener: b.inst, Publisher: out, Rate: 1e9, Restart: replay.Restart{NewMapping: true}}
 	report, err := r.Run(t.Context(), filter)
 	require.NoError(t, err)
 	require.Equal(t, 5, report.Replayed)
@@ -106,7 +106,7 @@ func TestResolvedRecordsAreLookedForSinceTheEvent(t *testing.T) {
 	b.log[0].Time = b.at.Add(-time.Hour)
 	b.failedWrite("w-1", "e-1", 1)
 	out := &published{}
-	report, err := (&replay.Replayer{Log: b.log, Opener: b.inst, Publisher: out, NewMapping: true}).Run(t.Context(), replay.Filter{Stage: "writer"})
+	report, err := (&replay.Replayer{Log: b.log, Opener: b.inst, Publisher: out, Restart: replay.Restart{NewMapping: true}}).Run(t.Context(), replay.Filter{Stage: "writer"})
 	require.NoError(t, err)
 	require.Zero(t, report.Replayed)
 	require.Equal(t, 1, report.Unreadable, "and it is told")

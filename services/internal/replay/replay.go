@@ -42,9 +42,8 @@ type Replayer struct {
 	Publisher Publisher
 	// Rate limits the replay, in records a second. Default DefaultRate.
 	Rate float64
-	// NewMapping lets what mapping or the writer gave up be mapped once more, by the newest versions of the integrations. Without
-	// it a write goes as it was mapped, and what mapping gave up by the versions of the event's time.
-	NewMapping bool
+	// Restart is where processing goes on, and how.
+	Restart
 	// Resume goes on where a replay with the same filter stopped: Report.Resume of that one. "" begins anew.
 	Resume string
 	// Progress is told how far a replay is: before the first record, and after each batch. The letters are counted first
@@ -78,7 +77,7 @@ type run struct {
 // same then, so that no effect happens twice (promises 3 and 5).
 func (r *Replayer) Run(ctx context.Context, f Filter) (*Report, error) {
 	report := newReport(r.Publisher == nil)
-	if err := f.Validate(); err != nil {
+	if err := errors.Join(f.Validate(), r.Restart.Validate()); err != nil {
 		return report, err
 	}
 	perSecond := r.Rate
@@ -97,7 +96,7 @@ func (r *Replayer) Run(ctx context.Context, f Filter) (*Report, error) {
 	}
 	total := 0
 	if r.Publisher != nil && r.Progress != nil {
-		counter := &run{Replayer: &Replayer{Log: r.Log, Opener: r.Opener, NewMapping: r.NewMapping}, filter: f, report: newReport(true)}
+		counter := &run{Replayer: &Replayer{Log: r.Log, Opener: r.Opener, Restart: r.Restart}, filter: f, report: newReport(true)}
 		if err := counter.scan(ctx, todo); err != nil {
 			report.stop(err, r.Resume)
 			return report, err

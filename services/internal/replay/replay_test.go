@@ -167,10 +167,14 @@ func TestTheOriginalIsPublishedAsItWas(t *testing.T) {
 	require.Equal(t, topic.Writes, out.messages[0].Topic)
 	require.Equal(t, "acme/main", string(out.messages[0].Key))
 	require.Equal(t, []stage.Header{
-		{Key: stage.HeaderID, Value: []byte("w-1")}, {Key: stage.HeaderTraceParent, Value: []byte("00-aa-bb-01")},
-	}, out.messages[0].Headers)
+		{Key: stage.HeaderID, Value: []byte("w-1")},
+		{Key: stage.HeaderTraceParent, Value: []byte("00-aa-bb-01")},
+		{Key: topic.HeaderClass, Value: []byte("bulk")},
+	}, out.messages[0].Headers, "and the class, so that it takes no calls from what happens now")
 	require.Empty(t, out.messages[0].Type, "or the client would add headers of its own")
-	require.Equal(t, stage.Message{Topic: "events", Key: []byte("theirs"), Value: []byte(`{"id":"e-2"}`), Headers: []stage.Header{}}, out.messages[1])
+	require.Equal(t, stage.Message{Topic: "events", Key: []byte("theirs"), Value: []byte(`{"id":"e-2"}`), Headers: []stage.Header{
+		{Key: topic.HeaderClass, Value: []byte("bulk")},
+	}}, out.messages[1])
 }
 
 func TestWhatCannotBeReplayedIsCounted(t *testing.T) {

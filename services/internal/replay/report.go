@@ -63,6 +63,8 @@ type Sample struct {
 	Connection string `json:"connection,omitempty"`
 	Event      string `json:"event,omitempty"`
 	Write      string `json:"write_key,omitempty"`
+	// Trace is the id of the trace it was part of.
+	Trace string `json:"trace_id,omitempty"`
 	// Attempts is how often the stage tried.
 	Attempts uint32    `json:"attempts,omitempty"`
 	Stage    string    `json:"stage"`
@@ -77,25 +79,30 @@ func newReport(dry bool) *Report { return &Report{DryRun: dry, Counts: []Count{}
 // match counts a letter that the filter means.
 func (r *Report) match(l *streamv1.DeadLetter, about identity) *Sample {
 	r.Matched++
-	at, reason := l.GetAt().AsTime(), reasonName(l)
+	sample := newSample(l, about)
+	at := sample.At
 	if r.Oldest.IsZero() || at.Before(r.Oldest) {
 		r.Oldest = at
 	}
 	if at.After(r.Newest) {
 		r.Newest = at
 	}
+	if len(r.First) < maxSamples {
+		r.First = append(r.First, *sample)
+	}
+	r.count(l.GetStage(), sample.Reason)
+	return sample
+}
+
+func newSample(l *streamv1.DeadLetter, about identity) *Sample {
 	sample := &Sample{
-		ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reason, Detail: l.GetDetail(), At: at,
-		Connection: about.connection, Event: about.event, Write: about.write, Attempts: l.GetAttempts(),
-		Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
+		ID: l.GetDeadLetterId(), Workspace: l.GetWorkspace(), Stage: l.GetStage(), Reason: reasonName(l), Detail: l.GetDetail(),
+		At: l.GetAt().AsTime(), Connection: about.connection, Event: about.event, Write: about.write, Trace: about.trace,
+		Attempts: l.GetAttempts(), Where: fmt.Sprintf("%s/%d@%d", l.GetTopic(), l.GetPartition(), l.GetOffset()),
 	}
 	if uuid.Validate(about.event) != nil && !strings.HasPrefix(l.GetTopic(), ownTopics) {
 		sample.Event = "" // a producer's text, which nobody has checked
 	}
-	if len(r.First) < maxSamples {
-		r.First = append(r.First, *sample)
-	}
-	r.count(l.GetStage(), reason)
 	return sample
 }
 

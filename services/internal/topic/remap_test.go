@@ -10,12 +10,12 @@ import (
 
 func TestRemapTexts(t *testing.T) {
 	t.Parallel()
-	for _, r := range []*topic.Remap{{}, {Integration: "task", WriteKey: "k/1"}} {
+	for _, r := range []*topic.Remap{{}, {Integration: "task", WriteKey: "k/1"}, {Integration: "task", WriteKey: "k", Then: true}} {
 		got, ok := topic.ParseRemap(r.String())
 		require.True(t, ok)
 		require.Equal(t, r, got)
 	}
-	for _, bad := range []string{"", "task", "task/", "/key"} {
+	for _, bad := range []string{"", "task", "task/", "/key", "=", "=task", "=*"} {
 		_, ok := topic.ParseRemap(bad)
 		require.False(t, ok, bad)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // remap maps once more, by the newest version of an integration instead of the one that was in force when the event happened
-// (IMM-17). It changes what is written of something that failed, and never how often: what was made of the record before has
+// (IMM-17), if that is asked. It changes what is written of something that failed, and never how often: what was made of the record before has
 // the same write key, or is left out (promise 5).
 func (m *Mapper) remap(d *decision, r *topic.Remap) error {
 	d.told = true // somebody asked, so somebody is told
@@ -32,7 +32,11 @@ func (m *Mapper) remap(d *decision, r *topic.Remap) error {
 		if d.wanted == nil {
 			continue
 		}
-		if err := m.again(d, then, newest[then.GetId()]); err != nil {
+		now := newest[then.GetId()]
+		if r.Then {
+			now = then
+		}
+		if err := m.again(d, then, now); err != nil {
 			return err
 		}
 	}
@@ -61,7 +65,7 @@ func (m *Mapper) again(d *decision, then, now *configv1.Integration) error {
 	if len(d.result.Writes)+len(d.result.Outcomes) == before {
 		d.refuse(now, integration.Refusal{
 			Reason: streamv1.Reason_REASON_NO_WORKFLOW,
-			Detail: fmt.Sprintf("version %d, the newest one, does not make of the event what had failed", now.GetVersion()),
+			Detail: fmt.Sprintf("version %d does not make of the event what had failed", now.GetVersion()),
 		})
 	}
 	return nil

@@ -64,6 +64,23 @@ func TestRemap(t *testing.T) {
 		require.Equal(t, "C-1", integrationtest.Fields(b.open(t, w))["Campaign_Code__c"])
 	})
 
+	t.Run("makes it by the rules of that time when nobody asks for others", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-7")
+		b := setup(t, task, later(task, func(i *configv1.Integration) {
+			i.Actions[0].Fields = append(i.Actions[0].Fields, constant("Campaign_Code__c", "C-1"))
+		}), row, later(row, nil))
+		in := b.seal(t, integrationtest.Document())
+		in.Org = "00D000000000002EAA"
+		after := b.remap(t, in, &topic.Remap{Integration: task.GetId(), WriteKey: key, Then: true})
+		require.Empty(t, after.Outcomes)
+		require.Len(t, after.Writes, 1, "and nothing else")
+		require.Equal(t, key, after.Writes[0].GetWriteKey())
+		require.Equal(t, b.run(t, in).Writes[0].GetIntegrationVersion(), after.Writes[0].GetIntegrationVersion())
+		require.NotContains(t, integrationtest.Fields(b.open(t, after.Writes[0])), "Campaign_Code__c")
+		require.Equal(t, in.GetOrg(), after.Writes[0].GetOrg(), "the writer makes it in no other org (LOOM-14)")
+	})
+
 	t.Run("of what failed in mapping, leaves alone what did not", func(t *testing.T) {
 		t.Parallel()
 		broken := proto.CloneOf(task)

@@ -49,6 +49,10 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 		LeaveOutFields:     i.GetLeaveOutFields(),
 		RaiseStatus:        r.Action.GetRaiseStatus(),
 		Duplicates:         duplicates[r.Action.GetDuplicates()],
+		Org:                d.in.Resolved.GetOrg(),
+	}
+	if d.visit.GetBulk() {
+		w.Priority = streamv1.Priority_PRIORITY_BULK // a replay takes nothing from what happens now (XC-7)
 	}
 	identify(w, r, d.engagement.GetEngagementId())
 	plain, hashed, err := encode(r)

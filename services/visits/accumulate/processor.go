@@ -215,6 +215,7 @@ func (p *Processor) send(rec *stage.Record, a *account, out *stage.Outbox) error
 		Type:        topic.TypeEngagement,
 		Time:        instant(e.GetVisit().GetLastActivityAt()),
 		TraceParent: rec.TraceParent(),
+		Headers:     topic.Class(rec.Header(topic.HeaderClass)),
 	})
 	p.stats.Sent.Add(1)
 	return nil

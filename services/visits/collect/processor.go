@@ -8,6 +8,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/ids"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/visits/visit"
 	"github.com/throughline-dev/throughline/services/visits/wire"
 )
@@ -132,6 +133,7 @@ func (p *Processor) take(rec *stage.Record, out *stage.Outbox) error {
 		return nil
 	}
 	a.Offset, a.Arrival, a.TraceParent = rec.Offset, rec.Time, rec.Header(stage.HeaderTraceParent)
+	a.Bulk = string(rec.Header(topic.HeaderClass)) == topic.ClassBulk
 	if refused, err := p.refuse(a, out); refused || err != nil {
 		return err
 	}

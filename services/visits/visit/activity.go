@@ -37,6 +37,8 @@ type Activity struct {
 	// At is when it happened, by the producer's clock.
 	At               time.Time
 	SettingsRevision int64
+	// Bulk: a replay fed it.
+	Bulk bool
 
 	Content ContentView
 	Subject SubjectView

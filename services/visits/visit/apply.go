@@ -44,6 +44,7 @@ func (v *Visit) remember(a *Activity, limit int) {
 	}
 	v.Seen = append(v.Seen, a.EventHash)
 	v.LastEventID = a.EventID
+	v.Bulk = a.Bulk
 	v.TraceParent = a.TraceParent
 	v.SettingsRevision = max(v.SettingsRevision, a.SettingsRevision)
 	if a.Arrival.After(v.LastArrival) {

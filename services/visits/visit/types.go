@@ -140,6 +140,8 @@ type Visit struct {
 	Skipped bool
 	// ToldUnknown is true once a revision without a subject was sent (IMM-36).
 	ToldUnknown bool
+	// Bulk: a replay fed the latest activity; nobody waits for what is written of it.
+	Bulk bool
 	// FirstClosedAt is the closing time of the first closed revision; zero while there was none.
 	FirstClosedAt time.Time
 }

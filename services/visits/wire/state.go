@@ -88,7 +88,7 @@ func DecodeState(id string, value []byte, v *visit.Visit) error {
 	v.FirstEventID, v.LastEventID = []byte(m.GetFirstEventId()), []byte(m.GetLastEventId())
 	v.TraceParent = []byte(state.GetTraceparent())
 	v.SettingsRevision = m.GetSettingsRevision()
-	v.ToldUnknown, v.FirstClosedAt = m.GetToldUnknown(), instant(m.GetFirstClosedAt())
+	v.ToldUnknown, v.FirstClosedAt, v.Bulk = m.GetToldUnknown(), instant(m.GetFirstClosedAt()), m.GetBulk()
 	decodeProgress(v, &state)
 	return nil
 }

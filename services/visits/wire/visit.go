@@ -36,6 +36,7 @@ func Visit(v *visit.Visit, r visit.Rules) *streamv1.Visit {
 		LastEventId:      string(v.LastEventID),
 		SettingsRevision: v.SettingsRevision,
 		ToldUnknown:      v.ToldUnknown,
+		Bulk:             v.Bulk,
 		FirstClosedAt:    timestamp(v.FirstClosedAt),
 	}
 }

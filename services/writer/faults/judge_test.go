@@ -40,6 +40,7 @@ func judge(p *plan, e *evidence, orgs ...string) []string {
 		}
 	}
 	j.endings()
+	j.formerly()
 	for _, c := range j.orgs {
 		j.rows(c)
 		for _, object := range madeObjects {
@@ -97,6 +98,8 @@ func (j *judging) allowed(w *write) []string {
 		return []string{"WRITTEN"}
 	case moving:
 		return []string{"WRITTEN", "SKIPPED UNCHANGED", "SKIPPED SUPERSEDED", "FAILED SF_RECORD_GONE", "FAILED SF_CONVERTED_LEAD"}
+	case given:
+		return []string{"WRITTEN", "FAILED SF_RECORD_GONE"}
 	case orphans:
 		return []string{"FAILED SF_RECORD_GONE"}
 	case wrong:
@@ -196,7 +199,7 @@ func (j *judging) made(c, object string) {
 			continue
 		}
 		want := 1
-		if slices.Contains([]family{orphans, wrong, sealed}, w.family) {
+		if slices.Contains([]family{orphans, wrong, sealed, given}, w.family) {
 			want = 0
 		}
 		switch n := found[w.key]; {

@@ -34,7 +34,7 @@ type simulated struct {
 func scenario(p *plan) string {
 	var yaml strings.Builder
 	yaml.WriteString("orgs:\n")
-	for _, o := range p.orgs {
+	for _, o := range p.places() {
 		fmt.Fprintf(&yaml, `
   - key: %s
     package: %t
@@ -73,7 +73,7 @@ func startOrgs(t *testing.T, p *plan, observe func(simulator.Change)) *simulated
 func learn(t *testing.T, p *plan, url string) *simulated {
 	t.Helper()
 	s := &simulated{t: t, url: url, ids: map[string]string{}}
-	for _, o := range p.orgs {
+	for _, o := range p.places() {
 		for _, lead := range s.export(o.key, "Lead") {
 			s.ids[o.key+"/@"+lead.text("LastName")] = lead.text("Id")
 		}
@@ -157,6 +157,7 @@ func (s *simulated) happen(e event) {
 	switch e.path {
 	case "convert":
 		s.control(http.MethodPost, "convert?org="+e.org+"&lead="+lead, nil)
+	case replace: // see world.happen
 	case "merge":
 		s.control(http.MethodPost, "merge?org="+e.org+"&winner="+s.id(e.org, "@winner")+"&loser="+lead, nil)
 	default:

@@ -33,6 +33,9 @@ type write struct {
 	fields          []field
 	broken          bool // sealed for nobody
 	family          family
+	integration     string
+	version         int64  // of the integration
+	in              string // the org that it is for; the connection's own when empty
 }
 
 func (w *write) id() string { return fmt.Sprintf("%s/%s/%d", w.connection, w.key, w.revision) }
@@ -54,9 +57,11 @@ const (
 	orphans family = "tasks of somebody who is not there"
 	wrong   family = "fields that do not exist"
 	sealed  family = "fields that do not open"
+	given   family = "tasks for an org that is replaced"
+	ruled   family = "tasks that a rule refuses"
 )
 
-var families = []family{rows, tasks, keyed, alone, deals, members, joins, updates, moving, follow, orphans, wrong, sealed}
+var families = []family{rows, tasks, keyed, alone, deals, members, joins, updates, moving, follow, orphans, wrong, sealed, given, ruled}
 
 // event is something that somebody does in the org while the writer works.
 type event struct {
@@ -76,6 +81,7 @@ type plan struct {
 	kills  []kill
 	shifts []shift // what else changes at each death
 	broker brokerFaults
+	ruled  bool // one integration is refused until it is paused
 }
 
 const leadsPerOrg = 8
@@ -117,6 +123,7 @@ func planOf(seed uint64, s shape) *plan {
 	for range p.kills {
 		p.shifts = append(p.shifts, []shift{stay, leave, join}[r.IntN(3)])
 	}
+	p.addFormer()
 	return p
 }
 

@@ -97,7 +97,9 @@ func TestProcessesAreJudged(t *testing.T) {
 // processPlan is a seed's plan with deaths that can be brought about from outside: beside those at requests, such that follow
 // what the writers have said.
 func processPlan(seed uint64) *plan {
-	p := newPlan(seed)
+	s := shapeOf(seed)
+	s.moved = "" // accepting another org is config's affair, and theirs are made once
+	p := planOf(seed, s)
 	p.broker = brokerFaults{} // it is not between
 	for i := range p.kills {
 		if k := &p.kills[i]; k.at >= beforeProduce && k.at < ordinary {

@@ -176,6 +176,37 @@ func TestJudge(t *testing.T) {
 		require.Contains(t, said[0], "stale on the way: Lead update-lead0 of org beta was set to v0 after "+now)
 	})
 
+	t.Run("WhatWasMeantForAnotherOrg", func(t *testing.T) {
+		t.Parallel()
+		s := plain()
+		s.moved = "alpha"
+		p := calmOf(s)
+		w := newWorld(t, p)
+		w.calmly()
+		require.Empty(t, judge(p, w.evidence()))
+		task := func(key string) record { return record{"Id": "00T", "Description": markerPrefix + key} }
+		for says, tamper := range map[string]func(*evidence){
+			"org alpha has 1 Task of given0 (tasks for an org that is replaced), wanted 0": func(e *evidence) {
+				e.records["alpha/Task"] = append(e.records["alpha/Task"], task("given0"))
+			},
+			"doubled: the former org has ": func(e *evidence) {
+				e.records["former/Task"] = append(e.records["former/Task"], task("given0"), task("given0"))
+			},
+			"lost: the former org has no task of given": func(e *evidence) {
+				e.records["former/Task"] = nil
+				e.told["alpha/given0/1"] = told{"WRITTEN"}
+			},
+			"which is not for it": func(e *evidence) { e.records["former/Task"] = append(e.records["former/Task"], task("task0")) },
+			`outcome of alpha/given0/1 (tasks for an org that is replaced) is "SKIPPED SUPERSEDED"`: func(e *evidence) {
+				e.told["alpha/given0/1"] = told{"SKIPPED SUPERSEDED"}
+			},
+		} {
+			e := w.evidence()
+			tamper(e)
+			require.Contains(t, strings.Join(judge(p, e), "\n"), says)
+		}
+	})
+
 	t.Run("BacklogsInJobs", func(t *testing.T) {
 		t.Parallel()
 		s := plain()

@@ -39,6 +39,8 @@ type shape struct {
 	partitions int
 	replicas   int  // writers that share the work
 	jobs       bool // backlogs go by bulk jobs
+	// moved is the connection that an administrator gives to another org in the middle of the work; "" for none.
+	moved string
 }
 
 // How many seeds there are to one of a kind.
@@ -46,6 +48,7 @@ const (
 	jobsEvery  = 4 // backlogs go by bulk jobs
 	fatesEvery = 3 // each org has a fate of its own
 	teamsEvery = 5 // several writers share the work
+	movesEvery = 2 // a connection is given to another org
 )
 
 func shapeOf(seed uint64) shape {
@@ -64,6 +67,9 @@ func shapeOf(seed uint64) shape {
 	}
 	if s.jobs { // they are for records with an external id
 		s.orgs[r.IntN(len(s.orgs))].bare = false
+	}
+	if alive := s.alive(); seed%movesEvery == 0 {
+		s.moved = alive[r.IntN(len(alive))]
 	}
 	return s
 }
@@ -88,6 +94,14 @@ func (s *shape) with(holds func(org) bool) []string {
 	return keys
 }
 
+// places are the orgs that there are: also the one that a connection was with before.
+func (s *shape) places() []org {
+	if s.moved == "" {
+		return s.orgs
+	}
+	return append(slices.Clone(s.orgs), org{key: former, fate: mixed})
+}
+
 // gone are the orgs that confirm nothing until all faults end; alive the others.
 func (s *shape) gone() []string  { return s.with(func(o org) bool { return o.fate.gone() }) }
 func (s *shape) alive() []string { return s.with(func(o org) bool { return !o.fate.gone() }) }
@@ -109,6 +123,9 @@ func (s *shape) String() string {
 	fmt.Fprintf(&b, "%d partitions, %d writers", s.partitions, s.replicas)
 	if s.jobs {
 		b.WriteString(", backlogs go by bulk jobs")
+	}
+	if s.moved != "" {
+		b.WriteString(", " + s.moved + " is given to another org")
 	}
 	return b.String()
 }

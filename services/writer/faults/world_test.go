@@ -2,6 +2,7 @@ package faults
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,9 @@ type world struct {
 	brokers []string
 	kafka   *kafka.Client
 	inst    *seal.Installation
-	view    *settings.View
+	view    *settings.View // the first settings: the keys stay
+	now     atomic.Pointer[settings.View]
+	next    *settings.View // those after a connection was given to another org
 	tail    *tail
 	hits    map[string]int // what befell the writer, by fault or moment
 	// history is what the orgs' records were set to, one change after the other.
@@ -51,7 +54,8 @@ func newWorld(t *testing.T, p *plan) *world {
 	for _, o := range p.orgs {
 		build.Connection(o.key)
 	}
-	w.inst, w.view = build.Installation(), build.View()
+	w.inst = build.Installation()
+	w.views(build.Snapshot(), build.Snapshot())
 	w.simulated = startOrgs(t, p, w.history.add)
 	return w
 }
@@ -97,8 +101,11 @@ func (w *world) message(one *write) *streamv1.Write {
 	w.t.Helper()
 	m := &streamv1.Write{
 		Workspace: workspace, Connection: one.connection, WriteKey: one.key, Revision: one.revision, Object: one.object,
-		Operation: one.operation, LockParent: w.id(one.connection, one.parent), VisitId: "visit", OccurredAt: timestamppb.Now(),
-		RecordId: w.id(one.connection, one.target),
+		Operation: one.operation, LockParent: w.id(one.place(), one.parent), VisitId: "visit", OccurredAt: timestamppb.Now(),
+		RecordId: w.id(one.place(), one.target), Integration: one.integration, IntegrationVersion: one.version,
+	}
+	if one.connection == w.plan.moved && one.in == "" {
+		m.Org = movedID
 	}
 	values := new(streamv1.FieldValues)
 	text := func(name, value string) {
@@ -109,7 +116,7 @@ func (w *world) message(one *write) *streamv1.Write {
 			values.Fields = append(values.Fields, &streamv1.FieldValue{Field: f.name, Value: &streamv1.FieldValue_Number{Number: f.num}})
 			continue
 		}
-		text(f.name, w.id(one.connection, f.text))
+		text(f.name, w.id(one.place(), f.text))
 	}
 	if one.externalField != "" {
 		m.ExternalIdField, m.ExternalId, m.Once = one.externalField, one.key, one.once
@@ -149,9 +156,9 @@ func (w *world) mark(m *streamv1.Write, one *write) {
 	m.Marker, m.MarkerField = markerPrefix+one.key, "Description"
 	switch one.object {
 	case memberObject:
-		m.Marker, m.MarkerField = w.id(one.connection, one.who), "LeadId"
-		m.MarkerScopeField, m.MarkerScopeValue = "CampaignId", w.id(one.connection, one.parent)
+		m.Marker, m.MarkerField = w.id(one.place(), one.who), "LeadId"
+		m.MarkerScopeField, m.MarkerScopeValue = "CampaignId", w.id(one.place(), one.parent)
 	case "Task":
-		m.MarkerScopeField, m.MarkerScopeValue = "WhoId", w.id(one.connection, one.who)
+		m.MarkerScopeField, m.MarkerScopeValue = "WhoId", w.id(one.place(), one.who)
 	}
 }

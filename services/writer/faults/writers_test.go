@@ -10,7 +10,6 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/services/internal/deadletter"
-	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/writer"
 )
 
@@ -37,11 +36,11 @@ func (w *world) start(k kill) *running {
 		w.wrap(l)
 	}
 	clients := orgs{}
-	for _, o := range w.plan.orgs {
+	for _, o := range w.plan.places() {
 		clients[o.key] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + o.key}, salesforce.Deps{Transport: l})
 	}
 	s, err := writer.New(w.plan.config(), writer.Deps{
-		Broker: l, Settings: settings.Static(w.view), Orgs: clients, DeadLetter: deadletter.Encode(w.inst),
+		Broker: l, Settings: w, Orgs: &moves{orgs: clients, world: w}, DeadLetter: deadletter.Encode(w.inst),
 	})
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -113,6 +112,10 @@ func (p *plan) config() writer.Config {
 		cfg.Lanes.BulkFrom, cfg.Lanes.BulkAfter, cfg.Lanes.BulkPause = salesforce.MaxCollection, 0, 10*time.Millisecond
 		cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = time.Millisecond, 5*time.Millisecond
 	}
+	if p.ruled {
+		cfg.Lanes.Parallelism = 1
+		cfg.Refusals.LeastWrites, cfg.Refusals.Pause, cfg.Refusals.TrialWrites = 20, time.Hour, 5
+	}
 	if p.replicas > 1 {
 		// Whoever hands partitions over finishes what is under way: the next one does not wait for it.
 		cfg.DrainTimeout = 5 * time.Second
@@ -130,6 +133,20 @@ func quick() writer.Config {
 	cfg.Gate.RetryMin, cfg.Gate.RetryMax, cfg.Gate.QuotaRetry = 5*time.Millisecond, 20*time.Millisecond, 10*time.Millisecond
 	cfg.DrainTimeout, cfg.SessionTimeout = 50*time.Millisecond, 5*time.Second
 	return cfg
+}
+
+// moves hands out the client of the org that a connection is with now, as the pool of a process does.
+type moves struct {
+	orgs
+	world *world
+}
+
+// Client implements writer.Orgs.
+func (m *moves) Client(workspace, connection string) (*salesforce.Client, error) {
+	if connection == m.world.plan.moved && m.world.View() != m.world.next {
+		connection = former
+	}
+	return m.orgs.Client(workspace, connection)
 }
 
 type orgs map[string]*salesforce.Client

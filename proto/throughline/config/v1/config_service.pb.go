@@ -1737,7 +1737,9 @@ type GetAccessTokenResponse struct {
 	// Address for API calls.
 	InstanceUrl string `protobuf:"bytes,2,opt,name=instance_url,json=instanceUrl,proto3" json:"instance_url,omitempty"`
 	// When config will stop handing this one out.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// 18-character id of the org that the token is of; empty when Salesforce did not say.
+	OrgId         string `protobuf:"bytes,70,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1791,6 +1793,13 @@ func (x *GetAccessTokenResponse) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+func (x *GetAccessTokenResponse) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
 }
 
 // ListOutcomesRequest filters. At least one filter besides the workspace, or a time range, is required.
@@ -2288,12 +2297,13 @@ const file_throughline_config_v1_config_service_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x125\n" +
-	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\x9e\x01\n" +
+	"\x12refused_token_hash\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x10refusedTokenHash\"\xb5\x01\n" +
 	"\x16GetAccessTokenResponse\x12&\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12!\n" +
 	"\finstance_url\x18\x02 \x01(\tR\vinstanceUrl\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xe3\x03\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x15\n" +
+	"\x06org_id\x18F \x01(\tR\x05orgId\"\xe3\x03\n" +
 	"\x13ListOutcomesRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x19\n" +

@@ -1276,7 +1276,10 @@ type Connection struct {
 	// Output only: what the workspace's plan says of it; not in snapshots, which have lapses instead.
 	Entitlement *Entitlement `protobuf:"bytes,33,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
 	// Output only, in snapshots: when the workspace's plan did not or will not include it. Its writes wait meanwhile.
-	Lapses        []*Lapse `protobuf:"bytes,34,rep,name=lapses,proto3" json:"lapses,omitempty"`
+	Lapses []*Lapse `protobuf:"bytes,34,rep,name=lapses,proto3" json:"lapses,omitempty"`
+	// Output only: 18-character id of the first org that the connection was with; empty until an administrator accepted another
+	// one. What the writer remembers without an org belongs to it (LOOM-14).
+	FirstOrg      string `protobuf:"bytes,70,opt,name=first_org,json=firstOrg,proto3" json:"first_org,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1462,6 +1465,13 @@ func (x *Connection) GetLapses() []*Lapse {
 		return x.Lapses
 	}
 	return nil
+}
+
+func (x *Connection) GetFirstOrg() string {
+	if x != nil {
+		return x.FirstOrg
+	}
+	return ""
 }
 
 type isConnection_Grant interface {
@@ -2966,7 +2976,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x14contact_email_fields\x18\a \x03(\tB*\xbaH'\x92\x01$\x10\x05\" r\x1e2\x1c^[A-Za-z][A-Za-z0-9_]{0,79}$R\x12contactEmailFields\x12X\n" +
 	"\x14account_domain_field\x18K \x01(\tB&\xbaH#r!2\x1f^([A-Za-z][A-Za-z0-9_]{0,79})?$R\x12accountDomainField\x12V\n" +
 	"\x11free_mail_domains\x18L \x03(\tB*\xbaH'\x92\x01$\x10\xc8\x01\"\x1fr\x1d2\x1b^[a-z0-9][a-z0-9.-]{0,252}$R\x0ffreeMailDomainsB\x13\n" +
-	"\x11_follow_converted\"\xaa\b\n" +
+	"\x11_follow_converted\"\xc7\b\n" +
 	"\n" +
 	"Connection\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -2992,7 +3002,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x06status\x18\x1f \x01(\v2'.throughline.config.v1.ConnectionStatusR\x06status\x128\n" +
 	"\aconsent\x18  \x01(\v2\x1e.throughline.config.v1.ConsentR\aconsent\x12D\n" +
 	"\ventitlement\x18! \x01(\v2\".throughline.config.v1.EntitlementR\ventitlement\x124\n" +
-	"\x06lapses\x18\" \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapsesB\a\n" +
+	"\x06lapses\x18\" \x03(\v2\x1c.throughline.config.v1.LapseR\x06lapses\x12\x1b\n" +
+	"\tfirst_org\x18F \x01(\tR\bfirstOrgB\a\n" +
 	"\x05grant\"\xe9\x02\n" +
 	"\fBudgetShares\x12:\n" +
 	"\x13interactive_percent\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x05R\x12interactivePercent\x125\n" +

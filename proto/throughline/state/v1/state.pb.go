@@ -442,8 +442,10 @@ type LedgerEntry struct {
 	// Write.once: the lowest revision that was parked before anything was confirmed; 0 for none. The record is that
 	// revision's, so later ones change nothing although it comes back after them.
 	ReservedRevision int64 `protobuf:"varint,11,opt,name=reserved_revision,json=reservedRevision,proto3" json:"reserved_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Of an entry that stands for an action and not for a write: why it is paused.
+	Pause         *ActionPause `protobuf:"bytes,70,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LedgerEntry) Reset() {
@@ -553,6 +555,114 @@ func (x *LedgerEntry) GetReservedRevision() int64 {
 	return 0
 }
 
+func (x *LedgerEntry) GetPause() *ActionPause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// ActionPause is what one version of an integration writes to one object of an org, and is paused because the org refused too
+// much of it (XC-39). Whoever takes the partition over goes on pausing.
+type ActionPause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The integration.
+	Integration string `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	// Its version.
+	IntegrationVersion int64 `protobuf:"varint,2,opt,name=integration_version,json=integrationVersion,proto3" json:"integration_version,omitempty"`
+	// sObject API name.
+	Object string `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	// Nothing is sent before this time; then some writes are tried.
+	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// How many writes were refused, of how many that ended.
+	Refused uint32 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// How many ended.
+	Ended uint32 `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why the last one was refused.
+	Reason        v1.Reason `protobuf:"varint,7,opt,name=reason,proto3,enum=throughline.stream.v1.Reason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionPause) Reset() {
+	*x = ActionPause{}
+	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionPause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionPause) ProtoMessage() {}
+
+func (x *ActionPause) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionPause.ProtoReflect.Descriptor instead.
+func (*ActionPause) Descriptor() ([]byte, []int) {
+	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ActionPause) GetIntegration() string {
+	if x != nil {
+		return x.Integration
+	}
+	return ""
+}
+
+func (x *ActionPause) GetIntegrationVersion() int64 {
+	if x != nil {
+		return x.IntegrationVersion
+	}
+	return 0
+}
+
+func (x *ActionPause) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ActionPause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ActionPause) GetRefused() uint32 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ActionPause) GetEnded() uint32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *ActionPause) GetReason() v1.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.Reason(0)
+}
+
 // ReplayMark is how far the change events of one object of one org were read.
 type ReplayMark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -570,7 +680,7 @@ type ReplayMark struct {
 
 func (x *ReplayMark) Reset() {
 	*x = ReplayMark{}
-	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +692,7 @@ func (x *ReplayMark) String() string {
 func (*ReplayMark) ProtoMessage() {}
 
 func (x *ReplayMark) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_state_v1_state_proto_msgTypes[4]
+	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +705,7 @@ func (x *ReplayMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayMark.ProtoReflect.Descriptor instead.
 func (*ReplayMark) Descriptor() ([]byte, []int) {
-	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{4}
+	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReplayMark) GetVersion() uint32 {
@@ -647,7 +757,7 @@ type OpenDelivery struct {
 
 func (x *OpenDelivery) Reset() {
 	*x = OpenDelivery{}
-	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
+	mi := &file_throughline_state_v1_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +769,7 @@ func (x *OpenDelivery) String() string {
 func (*OpenDelivery) ProtoMessage() {}
 
 func (x *OpenDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_state_v1_state_proto_msgTypes[5]
+	mi := &file_throughline_state_v1_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +782,7 @@ func (x *OpenDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenDelivery.ProtoReflect.Descriptor instead.
 func (*OpenDelivery) Descriptor() ([]byte, []int) {
-	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{5}
+	return file_throughline_state_v1_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OpenDelivery) GetVersion() uint32 {
@@ -764,7 +874,7 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	" \x03(\v2 .throughline.stream.v1.TimeRangeR\x06ranges\x12B\n" +
 	"\n" +
 	"last_click\x18\v \x01(\v2#.throughline.stream.v1.CallToActionR\tlastClick\x12B\n" +
-	"\x0flast_started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastStartedAt\"\xeb\x03\n" +
+	"\x0flast_started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastStartedAt\"\xa4\x04\n" +
 	"\vLedgerEntry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
 	"\twrite_key\x18\x02 \x01(\tR\bwriteKey\x12\x1e\n" +
@@ -781,7 +891,16 @@ const file_throughline_state_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"settled_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tsettledAt\x12+\n" +
-	"\x11reserved_revision\x18\v \x01(\x03R\x10reservedRevision\"\x91\x01\n" +
+	"\x11reserved_revision\x18\v \x01(\x03R\x10reservedRevision\x127\n" +
+	"\x05pause\x18F \x01(\v2!.throughline.state.v1.ActionPauseR\x05pause\"\x91\x02\n" +
+	"\vActionPause\x12 \n" +
+	"\vintegration\x18\x01 \x01(\tR\vintegration\x12/\n" +
+	"\x13integration_version\x18\x02 \x01(\x03R\x12integrationVersion\x12\x16\n" +
+	"\x06object\x18\x03 \x01(\tR\x06object\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\rR\arefused\x12\x14\n" +
+	"\x05ended\x18\x06 \x01(\rR\x05ended\x125\n" +
+	"\x06reason\x18\a \x01(\x0e2\x1d.throughline.stream.v1.ReasonR\x06reason\"\x91\x01\n" +
 	"\n" +
 	"ReplayMark\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1b\n" +
@@ -808,46 +927,50 @@ func file_throughline_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_throughline_state_v1_state_proto_rawDescData
 }
 
-var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_throughline_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_throughline_state_v1_state_proto_goTypes = []any{
 	(*OpenVisit)(nil),             // 0: throughline.state.v1.OpenVisit
 	(*Totals)(nil),                // 1: throughline.state.v1.Totals
 	(*Contribution)(nil),          // 2: throughline.state.v1.Contribution
 	(*LedgerEntry)(nil),           // 3: throughline.state.v1.LedgerEntry
-	(*ReplayMark)(nil),            // 4: throughline.state.v1.ReplayMark
-	(*OpenDelivery)(nil),          // 5: throughline.state.v1.OpenDelivery
-	(*v1.Visit)(nil),              // 6: throughline.stream.v1.Visit
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(v1.Reason)(0),                // 8: throughline.stream.v1.Reason
-	(*v1.Engagement)(nil),         // 9: throughline.stream.v1.Engagement
-	(*v1.TimeRange)(nil),          // 10: throughline.stream.v1.TimeRange
-	(*v1.CallToAction)(nil),       // 11: throughline.stream.v1.CallToAction
+	(*ActionPause)(nil),           // 4: throughline.state.v1.ActionPause
+	(*ReplayMark)(nil),            // 5: throughline.state.v1.ReplayMark
+	(*OpenDelivery)(nil),          // 6: throughline.state.v1.OpenDelivery
+	(*v1.Visit)(nil),              // 7: throughline.stream.v1.Visit
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(v1.Reason)(0),                // 9: throughline.stream.v1.Reason
+	(*v1.Engagement)(nil),         // 10: throughline.stream.v1.Engagement
+	(*v1.TimeRange)(nil),          // 11: throughline.stream.v1.TimeRange
+	(*v1.CallToAction)(nil),       // 12: throughline.stream.v1.CallToAction
 }
 var file_throughline_state_v1_state_proto_depIdxs = []int32{
-	6,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
-	7,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
-	7,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
-	8,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
-	7,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
-	7,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
-	9,  // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
+	7,  // 0: throughline.state.v1.OpenVisit.visit:type_name -> throughline.stream.v1.Visit
+	8,  // 1: throughline.state.v1.OpenVisit.last_arrival_at:type_name -> google.protobuf.Timestamp
+	8,  // 2: throughline.state.v1.OpenVisit.sent_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: throughline.state.v1.OpenVisit.skipped:type_name -> throughline.stream.v1.Reason
+	8,  // 4: throughline.state.v1.OpenVisit.subject_at:type_name -> google.protobuf.Timestamp
+	8,  // 5: throughline.state.v1.OpenVisit.exit_page_at:type_name -> google.protobuf.Timestamp
+	10, // 6: throughline.state.v1.Totals.engagement:type_name -> throughline.stream.v1.Engagement
 	2,  // 7: throughline.state.v1.Totals.visits:type_name -> throughline.state.v1.Contribution
 	2,  // 8: throughline.state.v1.Totals.folded:type_name -> throughline.state.v1.Contribution
-	7,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
-	7,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
-	10, // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
-	11, // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
-	7,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
-	7,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
-	8,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
-	7,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
-	7,  // 17: throughline.state.v1.ReplayMark.saved_at:type_name -> google.protobuf.Timestamp
-	7,  // 18: throughline.state.v1.OpenDelivery.last_piece_at:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	8,  // 9: throughline.state.v1.Contribution.last_activity_at:type_name -> google.protobuf.Timestamp
+	8,  // 10: throughline.state.v1.Contribution.started_at:type_name -> google.protobuf.Timestamp
+	11, // 11: throughline.state.v1.Contribution.ranges:type_name -> throughline.stream.v1.TimeRange
+	12, // 12: throughline.state.v1.Contribution.last_click:type_name -> throughline.stream.v1.CallToAction
+	8,  // 13: throughline.state.v1.Contribution.last_started_at:type_name -> google.protobuf.Timestamp
+	8,  // 14: throughline.state.v1.LedgerEntry.intended_at:type_name -> google.protobuf.Timestamp
+	9,  // 15: throughline.state.v1.LedgerEntry.settled_reason:type_name -> throughline.stream.v1.Reason
+	8,  // 16: throughline.state.v1.LedgerEntry.settled_at:type_name -> google.protobuf.Timestamp
+	4,  // 17: throughline.state.v1.LedgerEntry.pause:type_name -> throughline.state.v1.ActionPause
+	8,  // 18: throughline.state.v1.ActionPause.until:type_name -> google.protobuf.Timestamp
+	9,  // 19: throughline.state.v1.ActionPause.reason:type_name -> throughline.stream.v1.Reason
+	8,  // 20: throughline.state.v1.ReplayMark.saved_at:type_name -> google.protobuf.Timestamp
+	8,  // 21: throughline.state.v1.OpenDelivery.last_piece_at:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_throughline_state_v1_state_proto_init() }
@@ -861,7 +984,7 @@ func file_throughline_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_state_v1_state_proto_rawDesc), len(file_throughline_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

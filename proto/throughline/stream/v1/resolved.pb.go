@@ -37,8 +37,10 @@ type Resolved struct {
 	OrgTimeZone string `protobuf:"bytes,4,opt,name=org_time_zone,json=orgTimeZone,proto3" json:"org_time_zone,omitempty"`
 	// Settings revision identity used.
 	SettingsRevision int64 `protobuf:"varint,5,opt,name=settings_revision,json=settingsRevision,proto3" json:"settings_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// 18-character id of the org that was asked; empty for the first one that the connection was with (LOOM-14).
+	Org           string `protobuf:"bytes,70,opt,name=org,proto3" json:"org,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resolved) Reset() {
@@ -104,6 +106,13 @@ func (x *Resolved) GetSettingsRevision() int64 {
 		return x.SettingsRevision
 	}
 	return 0
+}
+
+func (x *Resolved) GetOrg() string {
+	if x != nil {
+		return x.Org
+	}
+	return ""
 }
 
 // Resolution is the decision and everything it was taken from.
@@ -549,7 +558,7 @@ var File_throughline_stream_v1_resolved_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/stream/v1/resolved.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&throughline/stream/v1/engagement.proto\x1a\"throughline/stream/v1/reason.proto\"\x81\x02\n" +
+	"$throughline/stream/v1/resolved.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&throughline/stream/v1/engagement.proto\x1a\"throughline/stream/v1/reason.proto\"\x93\x02\n" +
 	"\bResolved\x12A\n" +
 	"\n" +
 	"engagement\x18\x01 \x01(\v2!.throughline.stream.v1.EngagementR\n" +
@@ -561,7 +570,8 @@ const file_throughline_stream_v1_resolved_proto_rawDesc = "" +
 	"resolution\x18\x03 \x01(\v2!.throughline.stream.v1.ResolutionR\n" +
 	"resolution\x12\"\n" +
 	"\rorg_time_zone\x18\x04 \x01(\tR\vorgTimeZone\x12+\n" +
-	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\"\xbc\x05\n" +
+	"\x11settings_revision\x18\x05 \x01(\x03R\x10settingsRevision\x12\x10\n" +
+	"\x03org\x18F \x01(\tR\x03org\"\xbc\x05\n" +
 	"\n" +
 	"Resolution\x121\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1d.throughline.stream.v1.PersonR\x04lead\x127\n" +

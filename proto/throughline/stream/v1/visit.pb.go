@@ -185,6 +185,9 @@ type Visit struct {
 	ToldUnknown bool `protobuf:"varint,24,opt,name=told_unknown,json=toldUnknown,proto3" json:"told_unknown,omitempty"`
 	// Closing time of the first revision that was closed; absent while there was none.
 	FirstClosedAt *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=first_closed_at,json=firstClosedAt,proto3" json:"first_closed_at,omitempty"`
+	// Its latest activity was fed by a replay: what is written of it is of the bulk class, so that it takes nothing from what happens
+	// now (XC-7).
+	Bulk          bool `protobuf:"varint,70,opt,name=bulk,proto3" json:"bulk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,11 +397,18 @@ func (x *Visit) GetFirstClosedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Visit) GetBulk() bool {
+	if x != nil {
+		return x.Bulk
+	}
+	return false
+}
+
 var File_throughline_stream_v1_visit_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_visit_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/visit.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#throughline/stream/v1/subject.proto\"\xfb\b\n" +
+	"!throughline/stream/v1/visit.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#throughline/stream/v1/subject.proto\"\x8f\t\n" +
 	"\x05Visit\x12\x19\n" +
 	"\bvisit_id\x18\x01 \x01(\tR\avisitId\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
@@ -429,7 +439,8 @@ const file_throughline_stream_v1_visit_proto_rawDesc = "" +
 	"\x11settings_revision\x18\x16 \x01(\x03R\x10settingsRevision\x12\x1c\n" +
 	"\twithdrawn\x18\x17 \x01(\bR\twithdrawn\x12!\n" +
 	"\ftold_unknown\x18\x18 \x01(\bR\vtoldUnknown\x12B\n" +
-	"\x0ffirst_closed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\rfirstClosedAt*W\n" +
+	"\x0ffirst_closed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\rfirstClosedAt\x12\x12\n" +
+	"\x04bulk\x18F \x01(\bR\x04bulk*W\n" +
 	"\n" +
 	"VisitState\x12\x1b\n" +
 	"\x17VISIT_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +

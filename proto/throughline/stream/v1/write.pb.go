@@ -261,7 +261,9 @@ type Write struct {
 	// without opening any (XC-31).
 	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
 	// The row of a report's run that it is for; absent for others.
-	RunRow        *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
+	RunRow *RunRow `protobuf:"bytes,60,opt,name=run_row,json=runRow,proto3" json:"run_row,omitempty"`
+	// Resolved.org: the org whose records the write names. In another one it is not written (LOOM-14).
+	Org           string `protobuf:"bytes,70,opt,name=org,proto3" json:"org,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +522,13 @@ func (x *Write) GetRunRow() *RunRow {
 	return nil
 }
 
+func (x *Write) GetOrg() string {
+	if x != nil {
+		return x.Org
+	}
+	return ""
+}
+
 // PersonLink is a field that may hold the id of a Lead, and where the Contact goes that the Lead became.
 type PersonLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -739,7 +748,8 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fthroughline/stream/v1/row.proto\"\xf2\t\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fthroughline/stream/v1/row.proto\"\x84\n" +
+	"\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1e\n" +
@@ -781,7 +791,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x1d\n" +
 	"\n" +
 	"person_key\x18( \x01(\tR\tpersonKey\x126\n" +
-	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\"G\n" +
+	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\x12\x10\n" +
+	"\x03org\x18F \x01(\tR\x03org\"G\n" +
 	"\n" +
 	"PersonLink\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12#\n" +

@@ -42,10 +42,10 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 	}
 	expected := next.GetVersion()
 	next.Version = expected + 1
-	next.Org, next.Consent, next.Status = old.GetOrg(), old.GetConsent(), nil // output only
+	next.Org, next.FirstOrg, next.Consent, next.Status = old.GetOrg(), old.GetFirstOrg(), old.GetConsent(), nil // output only
 	next.Entitlement, next.Lapses = nil, nil
 	if old.GetLoginUrl() != next.GetLoginUrl() {
-		next.Org, next.Consent = nil, nil // it was another org that said this
+		next.Org, next.Consent = onlyID(old.GetOrg()), nil // another org may answer there, and must be accepted first (LOOM-14)
 	}
 	hideSecrets(next)
 	if same, err := s.unchanged(next, old, stored, sealed); same || err != nil {
@@ -61,6 +61,14 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 		return nil, err
 	}
 	return &configv1.PutConnectionResponse{Connection: next}, s.withStatus(ctx, next)
+}
+
+// onlyID is what stays true of an org of which nothing else is known any more; nil when not even that.
+func onlyID(org *configv1.Org) *configv1.Org {
+	if org.GetId() == "" {
+		return nil
+	}
+	return &configv1.Org{Id: org.GetId()}
 }
 
 // authorised notes that there are new credentials: whatever was found of the old ones says nothing any more.
@@ -279,6 +287,9 @@ func (s *Server) acceptOtherOrg(ctx context.Context, req *configv1.CheckConnecti
 	defer s.deps.Tokens.Retry(c.GetWorkspace(), c.GetId())
 	if c.GetOrg() == nil {
 		return nil
+	}
+	if c.GetFirstOrg() == "" {
+		c.FirstOrg = c.GetOrg().GetId() // what was written until now is that one's (LOOM-14)
 	}
 	c.Org = nil
 	expected := c.GetVersion()

@@ -208,6 +208,8 @@ var rules = map[string]Rule{
 	configv1.ReportRunService_ClaimReportRun_FullMethodName:     {Roles: services, Everywhere: true},
 	configv1.ReportRunService_RecordReportRun_FullMethodName:    {Roles: services},
 
+	configv1.ReplayService_RecordReplay_FullMethodName: {Roles: admins},
+
 	healthv1.Health_Check_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_Watch_FullMethodName:                                 {Everywhere: true},
 	healthv1.Health_List_FullMethodName:                                  {Everywhere: true},

@@ -19,6 +19,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // authorised decides what becomes of fresh tokens.
@@ -37,7 +38,7 @@ func (s *Service) authorised(ctx context.Context, f store.Flow, a *attempt, toke
 	if err != nil {
 		return Arrival{}, err
 	}
-	other := known != "" && !tokens.SameOrg(known, a.Org.ID)
+	other := known != "" && !settings.SameOrg(known, a.Org.ID)
 	if other && !a.OtherOrg {
 		return s.ask(ctx, f, a, failure(CodeOtherOrg, "the connection is for org "+known+", and this is org "+a.Org.ID+
 			"; an administrator must accept that everything parked for the old one is given up"))
@@ -76,7 +77,7 @@ func (s *Service) examine(ctx context.Context, a *attempt, token oauth.Token) er
 	if err != nil {
 		return nil // an org that answers nothing is connected, and diagnosis says what is in the way
 	}
-	if !tokens.SameOrg(org.GetId(), id) {
+	if !settings.SameOrg(org.GetId(), id) {
 		return failure(CodeOrgUnknown, "the token is of one org and the answer of another; log in again")
 	}
 	a.Org = orgFrom(org)
@@ -222,7 +223,7 @@ func (s *Service) AcceptOtherOrg(ctx context.Context, workspace, id, orgID strin
 	if err != nil {
 		return err
 	}
-	if !tokens.SameOrg(a.Org.ID, orgID) {
+	if !settings.SameOrg(a.Org.ID, orgID) {
 		return failure(CodeOtherOrg, "the org that was authorised is "+a.Org.ID)
 	}
 	next := f
@@ -327,6 +328,9 @@ func (s *Service) replace(ctx context.Context, f store.Flow, a *attempt, consent
 			return err
 		}
 	}
+	if was := c.GetOrg().GetId(); c.GetFirstOrg() == "" && was != "" && !settings.SameOrg(was, a.Org.ID) {
+		c.FirstOrg = was // what was written until now is that one's (LOOM-14)
+	}
 	org := a.Org.message()
 	integration.FollowZone(c.GetOrg(), org, s.deps.Clock.Now())
 	c.LoginUrl, c.Settings, c.Org, c.Consent, c.Version = a.LoginURL, a.settings(), org, consent, doc.Version+1
@@ -352,7 +356,7 @@ func (s *Service) approvals(ctx context.Context, f store.Flow, a *attempt) []str
 	for _, doc := range docs {
 		c := &configv1.Connection{}
 		if proto.Unmarshal(doc.Body, c) == nil && c.GetRefreshToken().GetClientId() == a.ClientID && c.GetConsent().GetUserId() == a.UserID &&
-			tokens.SameOrg(c.GetOrg().GetId(), a.Org.ID) {
+			settings.SameOrg(c.GetOrg().GetId(), a.Org.ID) {
 			n++
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
-	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/internal/integration"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // hearing listens to what an org says of itself while it is asked for other reasons.
@@ -46,7 +46,7 @@ func (h *hearing) said() salesforce.Organization {
 // noteZone saves the org's default zone if the org has changed it since: days and dates of later visits go by it (XC-36). A zone
 // that nobody knows is left alone, and so is an org that has never been checked, or is another one.
 func (s *Service) noteZone(ctx context.Context, c *configv1.Connection, org salesforce.Organization) {
-	if c.GetOrg().GetTimeZone() == "" || org.TimeZone == c.GetOrg().GetTimeZone() || !tokens.SameOrg(org.ID, c.GetOrg().GetId()) {
+	if c.GetOrg().GetTimeZone() == "" || org.TimeZone == c.GetOrg().GetTimeZone() || !settings.SameOrg(org.ID, c.GetOrg().GetId()) {
 		return
 	}
 	if _, err := integration.LoadZone(org.TimeZone); err != nil {

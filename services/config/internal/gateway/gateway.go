@@ -94,6 +94,7 @@ func routes(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		configgw.RegisterConnectionListServiceHandler, configgw.RegisterContentDefaultsServiceHandler,
 		configgw.RegisterWorkflowServiceHandler, configgw.RegisterDraftServiceHandler, configgw.RegisterEventSetupServiceHandler,
 		configgw.RegisterReportServiceHandler, configgw.RegisterReportRunServiceHandler, configgw.RegisterSetupServiceHandler,
+		configgw.RegisterReplayServiceHandler,
 	} {
 		if err := register(context.Background(), mux, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

@@ -81,7 +81,11 @@ func (w *Worker) blank(ctx context.Context, row store.Erasure) error {
 		if err != nil {
 			return err
 		}
-		m, err := blankMessage(e, r, sealed)
+		org, err := w.orgOf(ctx, row.Workspace, r.GetConnection())
+		if err != nil {
+			return err
+		}
+		m, err := blankMessage(e, r, sealed, org)
 		if err != nil {
 			return err
 		}
@@ -95,7 +99,7 @@ func (w *Worker) blank(ctx context.Context, row store.Erasure) error {
 	return nil
 }
 
-func blankMessage(e *configv1.Erasure, r *configv1.ErasureRecord, sealed []byte) (stage.Message, error) {
+func blankMessage(e *configv1.Erasure, r *configv1.ErasureRecord, sealed []byte, org string) (stage.Message, error) {
 	at := e.GetRequestedAt()
 	// It names no person: it must not be stopped for being about somebody who was erased. Without a field that the org does not
 	// give to the integration user the others are blanked all the same.
@@ -103,7 +107,7 @@ func blankMessage(e *configv1.Erasure, r *configv1.ErasureRecord, sealed []byte)
 		WriteKey: blankKey(e.GetWorkspace(), r), Workspace: e.GetWorkspace(), Connection: r.GetConnection(), Integration: "privacy",
 		Revision: at.AsTime().UnixMicro(), Object: r.GetObject(), Operation: streamv1.Operation_OPERATION_UPDATE, RecordId: r.GetRecordId(),
 		SealedFields: sealed, Priority: streamv1.Priority_PRIORITY_BULK, OccurredAt: timestamppb.New(at.AsTime().Truncate(time.Microsecond)),
-		LeaveOutFields: true,
+		LeaveOutFields: true, Org: org,
 	}
 	value, err := proto.Marshal(write)
 	if err != nil {

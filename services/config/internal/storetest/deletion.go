@@ -54,7 +54,7 @@ func deletion(t *testing.T, open Open) {
 
 		require.ErrorIs(t, s.Put(ctx, save("acme", store.KindConnection, "main", 0, "again")), store.ErrDeleted)
 		for range 3 {
-			_, err = s.PurgeHistory(ctx, store.Purge{Before: epoch.Add(1000*time.Hour), Limit: 100})
+			_, err = s.PurgeHistory(ctx, store.Purge{Before: epoch.Add(1000 * time.Hour), Limit: 100})
 			require.NoError(t, err)
 		}
 		require.ErrorIs(t, s.Put(ctx, save("acme", store.KindConnection, "main", 0, "again")), store.ErrDeleted, "however long ago")
@@ -68,7 +68,7 @@ func deletion(t *testing.T, open Open) {
 		next := save("acme", store.KindConnection, "main", 1, "two")
 		next.Author, next.At = "ren", epoch.Add(time.Hour)
 		require.NoError(t, s.Put(ctx, next))
-		_, err := s.PurgeHistory(ctx, store.Purge{Before: epoch.Add(1000*time.Hour), Limit: 100})
+		_, err := s.PurgeHistory(ctx, store.Purge{Before: epoch.Add(1000 * time.Hour), Limit: 100})
 		require.NoError(t, err)
 		made, err := s.Creations(ctx, "acme", store.KindConnection)
 		require.NoError(t, err)

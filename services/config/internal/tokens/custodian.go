@@ -271,6 +271,7 @@ func (c *Custodian) issue(ctx context.Context, conn connection, change func(*con
 		AccessToken: token.AccessToken.Reveal(), InstanceUrl: token.InstanceURL,
 		ExpiresAt: timestamp(c.deps.Clock.Now().Add(c.cfg.Lifetime)),
 	}
+	access.OrgId, _ = OrgAndUser(token.IdentityURL)
 	if !rotated && change == nil {
 		credentials = nil // they stay as they are
 	}

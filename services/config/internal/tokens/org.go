@@ -7,6 +7,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // CodeOtherOrg is the code of a token that leads to another org than the connection was made for.
@@ -18,7 +19,7 @@ const CodeOtherOrg = "OTHER_ORG"
 func otherOrg(connection *configv1.Connection, token oauth.Token) error {
 	known := connection.GetOrg().GetId()
 	issued, _ := OrgAndUser(token.IdentityURL)
-	if known == "" || issued == "" || SameOrg(known, issued) {
+	if known == "" || issued == "" || settings.SameOrg(known, issued) {
 		return nil
 	}
 	return &salesforce.Error{
@@ -50,14 +51,4 @@ func OrgAndUser(identity string) (org, user string) {
 		return id, user
 	}
 	return "", ""
-}
-
-// SameOrg compares ids of orgs, of 15 and 18 characters.
-func SameOrg(a, b string) bool {
-	x, errX := salesforce.ID(a, "00D")
-	y, errY := salesforce.ID(b, "00D")
-	if errX != nil || errY != nil {
-		return a == b
-	}
-	return x == y
 }

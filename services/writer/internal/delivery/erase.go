@@ -41,17 +41,24 @@ func (h *Handler) erasedEnding(it *queue.Item) (ending, error) {
 	return end, err
 }
 
-// withoutErased ends those of a request's writes whose person was erased since they came, and returns the others.
-func (l *lane) withoutErased(items []*queue.Item, res *result) []*queue.Item {
+// withoutEnded ends those of a request's writes whose person was erased, or whose org was replaced, since they came, and returns
+// the others.
+func (l *lane) withoutEnded(items []*queue.Item, res *result) []*queue.Item {
 	kept := make([]*queue.Item, 0, len(items))
 	for _, it := range items {
-		if !l.h.erased(it.Write) {
+		var end ending
+		var err error
+		switch {
+		case l.h.erased(it.Write):
+			end, err = l.h.erasedEnding(it)
+		case l.h.replaced(it.Write):
+			end, err = l.h.replacedEnding(it)
+		default:
 			kept = append(kept, it)
 			continue
 		}
-		end, err := l.h.erasedEnding(it)
 		if err != nil {
-			l.abandoned("end a write of somebody who was erased", err)
+			l.abandoned("end a write that is not to be made any more", err)
 			continue
 		}
 		res.endings = append(res.endings, end)

@@ -14,6 +14,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/settings"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/gate"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
@@ -65,8 +66,10 @@ type Handler struct {
 	parks  chan park
 	// stopping is closed when Drain begins.
 	stopping chan struct{}
-	// reserving is held while reservations are decided and saved.
-	reserving sync.Mutex
+	// reserving is held while reservations are decided and saved, pausing while pauses are.
+	reserving, pausing sync.Mutex
+	// restored are the actions that were paused when the partition came.
+	restored []refusals.Action
 
 	mu      sync.Mutex
 	started bool
@@ -78,10 +81,12 @@ type laneKey struct{ workspace, connection string }
 // NewHandler returns the handler of one partition, with the partition's part of the ledger.
 func NewHandler(cfg Config, deps Deps, table ledger.Ranger, port stage.Port) *Handler {
 	life, cancel := context.WithCancel(context.Background())
-	return &Handler{
+	h := &Handler{
 		cfg: cfg, deps: deps, table: table, port: port, life: life, cancel: cancel,
 		parks: make(chan park, parkQueue), stopping: make(chan struct{}), lanes: map[laneKey]*lane{},
 	}
+	h.restorePauses()
+	return h
 }
 
 // Accept implements stage.SinkHandler. It waits only for a lane that is full but moving, and not for long if the
@@ -94,9 +99,15 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	if err := check(w); err != nil {
 		return stage.Permanent("BAD_SCHEMA", err)
 	}
+	if string(rec.Header(topic.HeaderClass)) == topic.ClassBulk {
+		w.Priority = streamv1.Priority_PRIORITY_BULK // a replay takes nothing from what happens now (XC-7)
+	}
 	it := &queue.Item{Write: w, Record: parking.Clone(rec), Accepted: h.deps.Clock.Now()}
 	if h.erased(w) {
 		return h.endErased(ctx, it)
+	}
+	if h.replaced(w) {
+		return h.endReplaced(ctx, it)
 	}
 	h.deps.Accepted(rec.Offset, it.Class(), since(rec, it.Accepted))
 	l := h.lane(laneKey{w.GetWorkspace(), w.GetConnection()})
@@ -223,5 +234,6 @@ func (h *Handler) Drain(ctx context.Context) error {
 	}
 	h.cancel()
 	<-done
+	h.leavePauses()
 	return err
 }

@@ -29,6 +29,7 @@ type lane struct {
 	overtaken []*queue.Item
 	leftOut   leftOut
 	statuses  *members.Cache
+	campaigns map[string]campaign
 	jobs      jobs
 	draining  bool
 	lastIn    time.Time
@@ -46,7 +47,7 @@ func newLane(h *Handler, key laneKey) *lane {
 			Parallelism: h.cfg.Parallelism, BatchRecords: h.cfg.BatchRecords, MinBatch: h.cfg.MinBatchRecords,
 			Linger: h.cfg.Linger, MaxLinger: h.cfg.MaxLinger, BulkLinger: h.cfg.BulkLinger,
 		}),
-		leftOut: leftOut{}, statuses: members.NewCache(statusesFor, statusesOf), lastIn: now, lastOut: now,
+		leftOut: leftOut{}, statuses: members.NewCache(statusesFor, statusesOf), campaigns: map[string]campaign{}, lastIn: now, lastOut: now,
 	}
 	l.jobs.stray = l.strayJob(now)
 	return l

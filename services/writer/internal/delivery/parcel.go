@@ -29,7 +29,7 @@ func (l *lane) open(items []*queue.Item, res *result) []parcel {
 		return nil
 	}
 	parcels := make([]parcel, 0, len(items))
-	for _, it := range l.withoutErased(items, res) {
+	for _, it := range l.withoutEnded(items, res) {
 		l.leaveOutKnown(it)
 		fields, err := openFields(ws.Keys(), it)
 		if err != nil {

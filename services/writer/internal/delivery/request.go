@@ -31,7 +31,7 @@ func (l *lane) request(b *queue.Batch) {
 	defer span.End()
 	res := new(result)
 	l.deliver(ctx, b, res)
-	l.judge(res.endings)
+	l.judge(ctx, res.endings)
 	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
 	if err := l.finishAll(ctx, res.endings); err != nil {
@@ -65,13 +65,19 @@ func (l *lane) deliver(ctx context.Context, b *queue.Batch, res *result) {
 	for _, it := range items {
 		it.Attempts++
 	}
-	parcels := l.followLeads(ctx, client, l.open(items, res), res)
+	parcels := l.open(items, res)
+	if !l.still(client) {
+		l.onceMore(parcels, res)
+		return
+	}
+	parcels = l.followLeads(ctx, client, parcels, res)
 	if b.Group.Operation != streamv1.Operation_OPERATION_INSERT {
 		if !l.intendOvertaking(ctx, parcels) {
 			return
 		}
 	} else if parcels = l.prepareInserts(ctx, client, parcels, b.Look, res); b.Group.Object == memberObject {
 		l.sendMembers(ctx, client, b.Group, parcels, res)
+		l.warnOfInactive(ctx, client, res)
 		return
 	}
 	if b.Job {

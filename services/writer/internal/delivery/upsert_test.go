@@ -89,6 +89,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("FullRequestsCarryTwoHundredRecordsEach", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		b := setup(t, patient(200))
 		for i := range 1000 {
 			b.accept(b.upsert(write{key: fmt.Sprint("k", i)}))
@@ -171,6 +172,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("OneBadRecordFailsAlone", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		b := setup(t)
 		b.org.Refuse = func(r map[string]any) (string, string) {
 			if r["External_Id__c"] == "bad" {
@@ -190,6 +192,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("ARequestRefusedAsAWholeIsBisected", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		b := setup(t, patient(128))
 		b.org.Fault = func(r orgtest.Request) *orgtest.Fault {
 			for _, rec := range r.Records {
@@ -210,6 +213,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("AnUnknownFieldFailsOnlyItsRecordsAndWithFewCalls", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		b := setup(t, patient(100))
 		b.org.Fault = func(r orgtest.Request) *orgtest.Fault {
 			for _, rec := range r.Records {
@@ -246,6 +250,7 @@ func TestUpsert(t *testing.T) {
 
 	t.Run("ARecordIsInOneRequestAtATime", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		b := setup(t, func(c *delivery.Config) { c.BatchRecords, c.MinBatchRecords = 5, 1; c.Linger = time.Millisecond })
 		for i := range 300 {
 			b.accept(b.upsert(write{key: fmt.Sprint("k", i%11), revision: int64(i + 1)}))

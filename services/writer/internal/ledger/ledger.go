@@ -54,10 +54,15 @@ type Verdict struct {
 // ErrNewerFormat means that a newer program wrote the entry. Nothing may be written before it is understood.
 var ErrNewerFormat = errors.New("the ledger entry has a newer format; run a program at least as new as the one that wrote it")
 
-// Key is the state key of a write: keys are unique within a connection, and an integration that moves to another org
-// starts afresh there.
+// Key is the state key of a write: keys are unique within a connection and the org it is with, and an integration that moves to
+// another org, or whose connection does, starts afresh there. Entries without an org are of the first one that the connection
+// was with (LOOM-14). No connection has an @ in its id.
 func Key(w *streamv1.Write) string {
-	return w.GetWorkspace() + "/" + w.GetConnection() + "/" + w.GetWriteKey()
+	connection := w.GetConnection()
+	if org := w.GetOrg(); org != "" {
+		connection += "@" + org
+	}
+	return w.GetWorkspace() + "/" + connection + "/" + w.GetWriteKey()
 }
 
 // Decode reads a saved entry.

@@ -61,6 +61,7 @@ func TestPace(t *testing.T) {
 
 	t.Run("WaitsLongerWhenCallsRunOutButNeverTooLong", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		p := pace()
 		require.Equal(t, 100*time.Millisecond, p.Linger(false))
 		p.SetUsed(0.75)

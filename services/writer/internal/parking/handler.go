@@ -77,12 +77,13 @@ type Expire func(ctx context.Context, port stage.Port, rec *stage.Record, t Tick
 type Deps struct {
 	Ready Ready
 	Room  Room
-	// Erased reports whether what a person did at a time must not be recorded; such a write comes back at once, however its
-	// org is, and ends there. Nil: nobody is erased.
-	Erased func(workspace, personKey string, at time.Time) bool
-	Expire Expire
-	Clock  stage.Clock
-	Logger *slog.Logger
+	// Erased reports whether what a person did at a time must not be recorded, Replaced whether a connection is with another org
+	// now than the one that a write is for. Such writes come back at once, however their org is, and end there. Nil: none does.
+	Erased   func(workspace, personKey string, at time.Time) bool
+	Replaced func(workspace, connection, org string) bool
+	Expire   Expire
+	Clock    stage.Clock
+	Logger   *slog.Logger
 	// Held is told by how much the number of writes in memory changed.
 	Held func(change int)
 }
@@ -116,10 +117,11 @@ type held struct {
 	about  subject
 }
 
-// subject is whom a parked write is about, and when it happened.
+// subject is whom a parked write is about, when it happened, and for which org of the connection it is.
 type subject struct {
 	workspace, personKey string
 	at                   time.Time
+	connection, org      string
 }
 
 // read tells what a parked write belongs to and whom it is about. What is no write belongs to nothing but its connection, and is about
@@ -130,11 +132,13 @@ func read(rec *stage.Record, workspace, connection string) (Action, subject) {
 		return a, subject{}
 	}
 	a.Integration, a.Object, a.Version = w.GetIntegration(), w.GetObject(), w.GetIntegrationVersion()
-	return a, subject{w.GetWorkspace(), w.GetPersonKey(), w.GetOccurredAt().AsTime()}
+	return a, subject{w.GetWorkspace(), w.GetPersonKey(), w.GetOccurredAt().AsTime(), w.GetConnection(), w.GetOrg()}
 }
 
-func (h *Handler) erased(s subject) bool {
-	return h.deps.Erased != nil && s.personKey != "" && h.deps.Erased(s.workspace, s.personKey, s.at)
+// over reports whether a write need not wait for its org: it is not to be made any more.
+func (h *Handler) over(s subject) bool {
+	return (h.deps.Erased != nil && s.personKey != "" && h.deps.Erased(s.workspace, s.personKey, s.at)) ||
+		(h.deps.Replaced != nil && s.connection != "" && h.deps.Replaced(s.workspace, s.connection, s.org))
 }
 
 // NewHandler returns the handler of one partition.
@@ -154,7 +158,7 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 	}
 	t, _ := Of(&rec)
 	action, about := read(&rec, string(workspace), string(connection))
-	if h.erased(about) {
+	if h.over(about) {
 		rec = Clone(rec)
 		return h.pass(ctx, release(&rec, t), rec.Offset)
 	}

@@ -87,7 +87,7 @@ func (h *Handler) pick(o *parked, now time.Time, ready map[streamv1.Priority]boo
 	defer h.mu.Unlock()
 	for _, one := range o.held {
 		switch {
-		case h.erased(one.about):
+		case h.over(one.about):
 			if len(due) < limit {
 				due = append(due, one)
 			}

@@ -101,7 +101,7 @@ func message(rec *stage.Record, to string, t Ticket) stage.Message {
 	if err != nil {
 		at = rec.Time
 	}
-	return stage.Message{
+	m := stage.Message{
 		Topic: to, Key: rec.Key, Value: rec.Value, ID: string(rec.Header(stage.HeaderID)), Type: topic.TypeWrite,
 		Time: at, TraceParent: rec.TraceParent(),
 		Headers: []stage.Header{
@@ -112,6 +112,10 @@ func message(rec *stage.Record, to string, t Ticket) stage.Message {
 			{Key: headerDue, Value: strconv.AppendInt(nil, t.Due.UnixMilli(), 10)},
 		},
 	}
+	if class := rec.Header(topic.HeaderClass); class != nil {
+		m.Headers = append(m.Headers, stage.Header{Key: topic.HeaderClass, Value: class})
+	}
+	return m
 }
 
 // ReasonName is a reason as people see it, without the prefix of its wire name.

@@ -71,7 +71,14 @@ func (it *Item) overtake(other *Item) {
 
 // recordKey names the record in Salesforce that the item changes, as far as that is known before the call.
 func (it *Item) recordKey() string {
-	w := it.Write
+	if org := it.Write.GetOrg(); org != "" {
+		return org + "|" + recordIn(it.Write)
+	}
+	return recordIn(it.Write)
+}
+
+// recordIn names it within its org.
+func recordIn(w *streamv1.Write) string {
 	switch w.GetOperation() {
 	case streamv1.Operation_OPERATION_UPSERT:
 		return w.GetObject() + "|" + w.GetExternalIdField() + "|" + w.GetExternalId()

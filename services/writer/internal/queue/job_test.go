@@ -138,7 +138,7 @@ func TestNextJob(t *testing.T) {
 		small = jobs
 		small.Bytes = 5500
 		b, _ = q.NextJob(late, small)
-		require.Len(t, b.Items, 6)
+		require.Len(t, b.Items, 5)
 		q = queue.New(func(*streamv1.Write) (ledger.Verdict, error) { return ledger.Verdict{Step: ledger.Skip}, nil })
 		for i := range 9 {
 			q.Push(upsert("k"+strconv.Itoa(i), int64(i+1)))

@@ -110,7 +110,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 	)
 	keep := g.items[:0]
 	for i, it := range g.items {
-		if len(items) >= rules.Records || bytes > rules.Bytes {
+		if len(items) >= rules.Records || len(items) > 0 && bytes+len(it.Write.GetSealedFields()) > rules.Bytes {
 			keep = append(keep, g.items[i:]...)
 			break
 		}

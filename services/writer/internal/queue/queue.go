@@ -34,6 +34,14 @@ func New(decide func(*streamv1.Write) (ledger.Verdict, error)) *Queue {
 	}
 }
 
+// pendingKey tells writes apart that may take each other's place: of the same key, and for the same org (LOOM-14).
+func pendingKey(w *streamv1.Write) string {
+	if org := w.GetOrg(); org != "" {
+		return org + "|" + w.GetWriteKey()
+	}
+	return w.GetWriteKey()
+}
+
 // Len is the number of pending items. Those in flight do not count.
 func (q *Queue) Len() int { return q.size }
 
@@ -44,7 +52,7 @@ func (q *Queue) Push(it *Item) (overtaken *Item) {
 		q.append(it)
 		return nil
 	}
-	known := q.pending[it.Write.GetWriteKey()]
+	known := q.pending[pendingKey(it.Write)]
 	if known == nil {
 		q.append(it)
 		return nil
@@ -67,7 +75,7 @@ func (q *Queue) Push(it *Item) (overtaken *Item) {
 
 // Return puts an item of a finished batch back, at the front. It returns it when a newer revision is pending.
 func (q *Queue) Return(it *Item) (overtaken *Item) {
-	if newer := q.pending[it.Write.GetWriteKey()]; newer != nil && !ledger.Once(it.Write) {
+	if newer := q.pending[pendingKey(it.Write)]; newer != nil && !ledger.Once(it.Write) {
 		newer.overtake(it)
 		return q.Push(it)
 	}
@@ -87,7 +95,7 @@ func (q *Queue) added(it *Item) {
 	it.key = it.recordKey()
 	q.size++
 	if !ledger.Once(it.Write) {
-		q.pending[it.Write.GetWriteKey()] = it
+		q.pending[pendingKey(it.Write)] = it
 	}
 }
 
@@ -97,7 +105,7 @@ func (q *Queue) replace(old, it *Item) {
 		g := q.group(from)
 		g.items[slices.Index(g.items, old)] = it
 		it.key = it.recordKey()
-		q.pending[it.Write.GetWriteKey()] = it
+		q.pending[pendingKey(it.Write)] = it
 		return
 	}
 	g := q.group(from)
@@ -108,7 +116,7 @@ func (q *Queue) replace(old, it *Item) {
 
 func (q *Queue) removed(it *Item) {
 	q.size--
-	if q.pending[it.Write.GetWriteKey()] == it {
+	if q.pending[pendingKey(it.Write)] == it {
 		delete(q.pending, it.Write.GetWriteKey())
 	}
 }

@@ -48,6 +48,7 @@ func TestQueue(t *testing.T) {
 
 	t.Run("ARequestWaitsForCompanyOrTime", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		q := queue.New(send)
 		q.Push(upsert("a", 1))
 		b, _ := q.Next(start, rules(2))
@@ -66,6 +67,7 @@ func TestQueue(t *testing.T) {
 
 	t.Run("ObjectsOperationsAndPrioritiesDoNotMixAndTheUrgentGoFirst", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		q := queue.New(send)
 		q.Push(upsert("bulk", 1, func(w *streamv1.Write) { w.Priority = streamv1.Priority_PRIORITY_BULK }))
 		q.Push(upsert("task", 2, func(w *streamv1.Write) { w.Object = "Task" }))
@@ -145,8 +147,25 @@ func TestQueue(t *testing.T) {
 		require.Zero(t, q.Len())
 	})
 
+	t.Run("WritesForDifferentOrgsOfAConnectionDoNotTakeEachOthersPlace", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "LOOM-14")
+		q := queue.New(send)
+		of := func(org string) func(*streamv1.Write) { return func(w *streamv1.Write) { w.Org = org } }
+		require.Nil(t, q.Push(upsert("a", 5)))
+		require.Nil(t, q.Push(upsert("a", 5, of("00D2"))))
+		require.Equal(t, 2, q.Len(), "it is no repetition")
+		require.Nil(t, q.Push(upsert("a", 3, of("00D3"))))
+		old := q.Push(upsert("a", 6, of("00D2")))
+		require.EqualValues(t, 5, old.Write.GetRevision())
+		require.Equal(t, "00D2", old.Write.GetOrg())
+		b, _ := q.Next(start.Add(time.Second), rules(10))
+		require.Len(t, b.Items, 3)
+	})
+
 	t.Run("BytesBoundARequest", func(t *testing.T) {
 		t.Parallel()
+		t.Attr("requirement", "XC-12")
 		q := queue.New(send)
 		for i := range 10 {
 			q.Push(upsert(strconv.Itoa(i), int64(i+1), func(w *streamv1.Write) { w.SealedFields = make([]byte, 1000) }))
@@ -154,8 +173,12 @@ func TestQueue(t *testing.T) {
 		r := rules(10)
 		r.Bytes = 2500
 		b, _ := q.Next(start.Add(time.Second), r)
-		require.Len(t, b.Items, 3)
-		require.Equal(t, 7, q.Len())
+		require.Len(t, b.Items, 2)
+		require.Equal(t, 8, q.Len())
+		q.Done(b)
+		r.Bytes = 10
+		b, _ = q.Next(start.Add(time.Second), r)
+		require.Len(t, b.Items, 1, "what is too large alone goes alone, for Salesforce to judge")
 	})
 }
 
@@ -172,6 +195,7 @@ type model struct {
 func TestQueueProperties(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "XC-5")
+	t.Attr("requirement", "XC-12")
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{now: start, confirm: map[string]int64{}}
 		m.q = queue.New(func(w *streamv1.Write) (ledger.Verdict, error) {

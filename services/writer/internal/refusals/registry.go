@@ -171,11 +171,14 @@ type Ending struct {
 	Reason streamv1.Reason
 }
 
-// Ended tells how writes ended that were sent together. It may pause their actions, or let them go on.
-func (r *Registry) Ended(now time.Time, endings ...Ending) {
-	for _, change := range r.ended(now, endings) {
+// Ended tells how writes ended that were sent together. It may pause their actions, or let them go on, and returns the changes,
+// whose Entry is to be saved.
+func (r *Registry) Ended(now time.Time, endings ...Ending) []Change {
+	changes := r.ended(now, endings)
+	for _, change := range changes {
 		r.tell(change)
 	}
+	return changes
 }
 
 func (r *Registry) ended(now time.Time, endings []Ending) (changes []Change) {
