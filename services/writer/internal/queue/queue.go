@@ -117,7 +117,7 @@ func (q *Queue) replace(old, it *Item) {
 func (q *Queue) removed(it *Item) {
 	q.size--
 	if q.pending[pendingKey(it.Write)] == it {
-		delete(q.pending, it.Write.GetWriteKey())
+		delete(q.pending, pendingKey(it.Write))
 	}
 }
 

@@ -161,6 +161,11 @@ func TestQueue(t *testing.T) {
 		require.Equal(t, "00D2", old.Write.GetOrg())
 		b, _ := q.Next(start.Add(time.Second), rules(10))
 		require.Len(t, b.Items, 3)
+		require.Nil(t, q.Push(upsert("a", 7, of("00D2"))))
+		require.Equal(t, 1, q.Len(), "what was sent takes nobody's place any more")
+		q.Done(b)
+		b, _ = q.Next(start.Add(2*time.Second), rules(10))
+		require.EqualValues(t, 7, b.Items[0].Write.GetRevision())
 	})
 
 	t.Run("BytesBoundARequest", func(t *testing.T) {
