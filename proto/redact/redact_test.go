@@ -27,7 +27,7 @@ var secretName = regexp.MustCompile(`secret|passw|token|private_key|credential|s
 
 // shownName is what such fields are called that may be shown: places in lists, names of fields, hashes of random texts, and
 // paths of files.
-var shownName = regexp.MustCompile(`page_token$|_fields$|_hash$|_file$`)
+var shownName = regexp.MustCompile(`page_token$|_region$|_fields$|_hash$|_file$`)
 
 // messages calls f for every message of ours.
 func messages(f func(protoreflect.MessageType)) {
@@ -63,6 +63,9 @@ func plant(m protoreflect.Message, depth int) bool {
 	for i := range fields.Len() {
 		field := fields.Get(i)
 		switch {
+		case redact.Marked(field) && field.IsList() && field.Kind() == protoreflect.StringKind:
+			m.Mutable(field).List().Append(protoreflect.ValueOfString(planted))
+			found = true
 		case redact.Marked(field) && field.Kind() == protoreflect.StringKind:
 			m.Set(field, protoreflect.ValueOfString(planted))
 			found = true

@@ -1923,15 +1923,15 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\trecord_id\x18\x03 \x01(\tR\brecordId\x129\n" +
 	"\n" +
 	"written_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\twrittenAt\x12&\n" +
-	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xf2\x02\n" +
+	"\x0fblank_write_key\x18\x05 \x01(\tR\rblankWriteKey\"\xf8\x02\n" +
 	"\x13StartErasureRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
-	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x122\n" +
+	"\taddresses\x18\x02 \x03(\tB\x14\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02\x80\x01\x01R\taddresses\x12\x18\n" +
 	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12\x1d\n" +
 	"\n" +
-	"blank_rows\x18\x04 \x01(\bR\tblankRows\x12(\n" +
-	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"blank_rows\x18\x04 \x01(\bR\tblankRows\x12+\n" +
+	"\x06phones\x18A \x03(\tB\x13\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@\x80\x01\x01R\x06phones\x127\n" +
 	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
 	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"P\n" +
 	"\x14StartErasureResponse\x128\n" +
@@ -1950,13 +1950,13 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"z\n" +
 	"\x14ListErasuresResponse\x12:\n" +
 	"\berasures\x18\x01 \x03(\v2\x1e.throughline.config.v1.ErasureR\berasures\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd6\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdc\x02\n" +
 	"\x16LiftSuppressionRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
-	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12(\n" +
-	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x122\n" +
+	"\taddresses\x18\x02 \x03(\tB\x14\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02\x80\x01\x01R\taddresses\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\bR\aconfirm\x12+\n" +
+	"\x06phones\x18A \x03(\tB\x13\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@\x80\x01\x01R\x06phones\x127\n" +
 	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
 	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"j\n" +
 	"\x17LiftSuppressionResponse\x12\x16\n" +
@@ -1971,12 +1971,12 @@ const file_throughline_config_v1_privacy_proto_rawDesc = "" +
 	"\bready_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\areadyAt\x129\n" +
 	"\n" +
 	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x12\n" +
-	"\x04size\x18\b \x01(\x03R\x04size\"\xb9\x02\n" +
+	"\x04size\x18\b \x01(\x03R\x04size\"\xbf\x02\n" +
 	"\x13ExportPersonRequest\x12%\n" +
-	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
-	"\taddresses\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02R\taddresses\x12(\n" +
-	"\x06phones\x18A \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x102\"\x06r\x04\x10\x03\x18@R\x06phones\x127\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x122\n" +
+	"\taddresses\x18\x02 \x03(\tB\x14\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x03\x18\xc0\x02\x80\x01\x01R\taddresses\x12+\n" +
+	"\x06phones\x18A \x03(\tB\x13\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x03\x18@\x80\x01\x01R\x06phones\x127\n" +
 	"\fphone_region\x18B \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vphoneRegion:g\xbaHd\x1ab\n" +
 	"\fperson.named\x12$addresses or phones: name the person\x1a,size(this.addresses) + size(this.phones) > 0\"M\n" +
 	"\x14ExportPersonResponse\x125\n" +
