@@ -59,6 +59,10 @@ func hide(m protoreflect.Message) {
 
 func replace(m protoreflect.Message, field protoreflect.FieldDescriptor) {
 	switch {
+	case field.IsList() && field.Kind() == protoreflect.StringKind:
+		list := m.NewField(field)
+		list.List().Append(protoreflect.ValueOfString(Redacted)) // not how many there are
+		m.Set(field, list)
 	case field.IsList() || field.IsMap():
 		m.Clear(field)
 	case field.Kind() == protoreflect.StringKind:

@@ -15,6 +15,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/orgs"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // Orgs hands out the connections' clients; *orgs.Pool is one.
@@ -31,6 +32,42 @@ type org struct {
 	run      *configv1.ReportRun
 	keys     int // of a query; shrinks while answers are slow
 	keysLock sync.Mutex
+
+	// name is settings.OrgOf the run's connection; known from the first call on, and the same to the end.
+	name     string
+	named    bool
+	nameLock sync.Mutex
+}
+
+// orgName names the org that the run is about: what it writes is for no other (LOOM-14).
+func (o *org) orgName() string {
+	o.nameLock.Lock()
+	defer o.nameLock.Unlock()
+	return o.name
+}
+
+// isSame notes which org the connection is with. It tells why the run has to wait, and fails when it was another one before: ids of
+// records that were found there mean nothing here.
+func (o *org) isSame() (wait string, err error) {
+	ws, ok := o.deps.Settings.View().Workspace(o.run.GetWorkspace())
+	if !ok {
+		return "", nil
+	}
+	c, ok := ws.Connection(o.run.GetConnection())
+	if !ok {
+		return "", nil
+	}
+	name, known := settings.OrgOf(c)
+	if !known {
+		return "the connection was given to another org, and it is not known yet to which; the run goes on when it is", nil
+	}
+	o.nameLock.Lock()
+	defer o.nameLock.Unlock()
+	if o.named && o.name != name {
+		return "", fail(streamv1.Reason_REASON_SF_RECORD_GONE, "the connection was given to another org while the run was under way; start a new one")
+	}
+	o.name, o.named = name, true
+	return "", nil
 }
 
 // matcher says what to ask about keys.
@@ -230,7 +267,13 @@ func (o *org) client(ctx context.Context) (*salesforce.Client, error) {
 		}
 		why := "the settings have no such connection yet; the run waits for it"
 		if err == nil {
-			if why = o.bars(ctx, client); why == "" {
+			if why, err = o.isSame(); err != nil {
+				return nil, err
+			}
+			if why == "" {
+				why = o.bars(ctx, client)
+			}
+			if why == "" {
 				return client, nil
 			}
 		}

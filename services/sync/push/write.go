@@ -30,7 +30,7 @@ func (r *run) write(it *item, recordID string, records int) (stage.Message, erro
 		Object: push.GetObject(), Operation: streamv1.Operation_OPERATION_UPDATE, RecordId: recordID,
 		Priority: streamv1.Priority_PRIORITY_BULK, OccurredAt: r.claim.GetDelivery().GetCompletedAt(),
 		SettingsRevision: r.deps.Settings.View().Revision(), LeaveOutFields: push.GetLeaveOutFields(),
-		RunRow: &streamv1.RunRow{Run: run.GetId(), Number: it.number},
+		RunRow: &streamv1.RunRow{Run: run.GetId(), Number: it.number}, Org: r.org.orgName(),
 	}
 	if w.OccurredAt == nil {
 		w.OccurredAt = run.GetStartedAt()
