@@ -17,7 +17,7 @@ free_port() {
     (exec 3<>"/dev/tcp/127.0.0.1/$free") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((free + 1))") 2>/dev/null || return 0
   done
 }
-accounts=(ingest visits identity mapping writer config console trace replay)
+accounts=(ingest visits identity mapping writer sync config console trace replay)
 [ -n "${KAFKA_SECRETS:-}" ] || { free_port; unset KAFKA_BROKERS
   exec deploy/kafka/run-kafka.sh exec --port "$free" --secure "player ${accounts[*]/#/tl-}" -- "$0" "$@"; }
 [ -n "${THROUGHLINE_TEST_POSTGRES:-}" ] || exec deploy/postgres/run-postgres.sh exec "$0" "$@"

@@ -58,7 +58,9 @@ func (b *simBundle) addLeads(n int) []string {
 	var records []salesforce.CollectionRecord
 	for i := range n {
 		records = append(records, salesforce.CollectionRecord{Fields: salesforce.Fields{
-			{Name: "LastName", Value: fmt.Sprint("Lead ", i)}, {Name: "Company", Value: "Toyo"}, {Name: "Title", Value: "old"},
+			{Name: "LastName", Value: fmt.Sprint("Lead ", i)},
+			{Name: "Company", Value: "Toyo"},
+			{Name: "Title", Value: "old"},
 			{Name: "Phone", Value: "old"},
 		}})
 	}

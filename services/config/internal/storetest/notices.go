@@ -66,7 +66,6 @@ func notices(t *testing.T, open Open) {
 		n.Workspace = "globex"
 		require.ErrorIs(t, s.QuietNotice(ctx, n, act), store.ErrNotFound)
 	})
-
 }
 
 func tellings(t *testing.T, open Open) {
