@@ -4,11 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/salesforce/oauth"
@@ -69,20 +65,7 @@ func (e *environment) serveOrg(ctx context.Context) (string, error) {
 		e.closers = append(e.closers, func() error { server.Close(); return sim.Close() })
 		return server.URL, nil
 	}
-	dir, err := os.MkdirTemp("", "throughline-bench-")
-	if err != nil {
-		return "", err
-	}
-	e.closers = append(e.closers, func() error { return os.RemoveAll(dir) })
-	data, err := yaml.Marshal(sc)
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "orgs.yaml")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		return "", err
-	}
-	url, stop, err := apart.Start(ctx, "simulator: ", e.cfg.Program, "simulate", "--listen", "127.0.0.1:0", "--scenario", file)
+	url, stop, err := apart.Simulator(ctx, e.cfg.Program, sc)
 	if err != nil {
 		return "", err
 	}

@@ -90,20 +90,11 @@ func (s *Store) Notices(ctx context.Context, workspace string, endedFrom time.Ti
 
 // WorkspacesWithNotices lists the workspaces in whose way something is. It serves telling them.
 func (s *Store) WorkspacesWithNotices(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM notices WHERE ended_at = 0 ORDER BY workspace")
+	out, err := s.workspaces(ctx, "SELECT DISTINCT workspace FROM notices WHERE ended_at = 0 ORDER BY workspace")
 	if err != nil {
 		return nil, fmt.Errorf("read notices: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var out []string
-	for rows.Next() {
-		var workspace string
-		if err := rows.Scan(&workspace); err != nil {
-			return nil, fmt.Errorf("read notices: %w", err)
-		}
-		out = append(out, workspace)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // QuietNotice has nobody told of a notice until a time; the zero time ends that. The error is ErrNotFound if there is none.

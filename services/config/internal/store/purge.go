@@ -55,7 +55,12 @@ func (s *Store) PurgeOutcomes(ctx context.Context, cutoff Cutoff, limit int) (in
 
 // recordedWorkspaces are those that the run log knows, whether or not they have settings.
 func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM outcome_counts")
+	return s.workspaces(ctx, "SELECT DISTINCT workspace FROM outcome_counts")
+}
+
+// workspaces reads a query's only column.
+func (s *Store) workspaces(ctx context.Context, query string) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}

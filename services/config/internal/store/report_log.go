@@ -72,20 +72,7 @@ func (s *Store) PurgeRuns(ctx context.Context, rows, runs Cutoff, limit int) (in
 }
 
 func (s *Store) runningWorkspaces(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT workspace FROM report_runs")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var out []string
-	for rows.Next() {
-		var workspace string
-		if err := rows.Scan(&workspace); err != nil {
-			return nil, err
-		}
-		out = append(out, workspace)
-	}
-	return out, rows.Err()
+	return s.workspaces(ctx, "SELECT DISTINCT workspace FROM report_runs")
 }
 
 // purgeRunRows empties a run by its body: one without is empty already.
