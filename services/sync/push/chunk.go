@@ -258,8 +258,12 @@ const listedRecords = 50
 
 // list notes a row that is not written for a reason of its own. Promise 8: its key travels sealed.
 func (r *run) list(it *item) error {
-	row := &configv1.ReportRunRow{Number: it.number, Reason: it.reason, Detail: it.detail}
-	if it.raw != "" {
+	row := &configv1.ReportRunRow{Number: it.number, Reason: it.reason, Detail: it.detail, PersonKey: r.personKey(it)}
+	erased := row.GetPersonKey() != "" && r.ws.Erased(row.GetPersonKey(), r.deliveredAt())
+	if erased {
+		row.PersonKey = "" // who was erased is not noted anew (XC-31)
+	}
+	if it.raw != "" && !erased {
 		sealed, err := r.ws.Keys().Seal([]byte(it.raw))
 		if err != nil {
 			return errors.New("a row's key could not be sealed")

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -28,22 +30,14 @@ func (r *run) write(it *item, recordID string, records int) (stage.Message, erro
 		Workspace: run.GetWorkspace(), Connection: run.GetConnection(),
 		Integration: push.GetId(), IntegrationVersion: run.GetPushVersion(), Revision: run.GetNumber(),
 		Object: push.GetObject(), Operation: streamv1.Operation_OPERATION_UPDATE, RecordId: recordID,
-		Priority: streamv1.Priority_PRIORITY_BULK, OccurredAt: r.claim.GetDelivery().GetCompletedAt(),
+		Priority: streamv1.Priority_PRIORITY_BULK, OccurredAt: timestamppb.New(r.deliveredAt()),
 		SettingsRevision: r.deps.Settings.View().Revision(), LeaveOutFields: push.GetLeaveOutFields(),
 		RunRow: &streamv1.RunRow{Run: run.GetId(), Number: it.number}, Org: r.org.orgName(),
-	}
-	if w.OccurredAt == nil {
-		w.OccurredAt = run.GetStartedAt()
 	}
 	if records > 1 {
 		w.RunRow.Records = int32(records) //nolint:gosec // bounded by what a query finds
 	}
-	if r.plan.rule.Email() {
-		// So that a person's rows can be found and stopped without opening any (XC-31).
-		if address, err := normalize.Email(it.key.Norm); err == nil {
-			w.PersonKey = r.ws.Keys().PersonKey(address)
-		}
-	}
+	w.PersonKey = r.personKey(it)
 	if err := r.seal(w, it); err != nil {
 		return stage.Message{}, err
 	}
@@ -55,6 +49,27 @@ func (r *run) write(it *item, recordID string, records int) (stage.Message, erro
 		Topic: topic.Writes, Key: topic.ConnectionKey(w.GetWorkspace(), w.GetConnection()), Value: value,
 		ID: w.GetWriteKey() + "/" + strconv.FormatInt(w.GetRevision(), 10), Type: topic.TypeWrite, Time: w.GetOccurredAt().AsTime(),
 	}, nil
+}
+
+// personKey is whom a row is about, where its key is an address, so that a person's rows can be found and stopped without opening any
+// (XC-31).
+func (r *run) personKey(it *item) string {
+	if !r.plan.rule.Email() {
+		return ""
+	}
+	address, err := normalize.Email(it.key.Norm)
+	if err != nil {
+		return ""
+	}
+	return r.ws.Keys().PersonKey(address)
+}
+
+// deliveredAt is when the rows came.
+func (r *run) deliveredAt() time.Time {
+	if at := r.claim.GetDelivery().GetCompletedAt(); at != nil {
+		return at.AsTime()
+	}
+	return r.claim.GetRun().GetStartedAt().AsTime()
 }
 
 // seal puts the fields and the row's key into the write. Promise 8.

@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
@@ -112,6 +113,27 @@ func TestConvertedLeadsMatchNoRow(t *testing.T) {
 	require.Equal(t, map[int64]string{2: "NO_MATCH"}, b.runs.listed())
 	require.Equal(t, ids[0], b.writes()[1][0].GetRecordId())
 	require.NotEmpty(t, b.writes()[1][0].GetPersonKey(), "so that an erasure finds it")
+}
+
+func TestWhoWasErasedIsNotListedByKey(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-31")
+	b := setup(t)
+	b.view = b.inst.Suppressed("erased@toyo.example").View()
+	b.deps.Settings = settings.Static(b.view)
+	b.runs.push.Object, b.runs.push.KeyField = "Lead", "Email"
+	b.runs.push.Columns = []*configv1.ColumnMapping{{Column: "title", Field: "Title"}}
+	b.runs.fields = []*configv1.DescribedField{
+		{Name: "Email", Type: "email", Filterable: true}, {Name: "Title", Type: "string", Length: 128, Updateable: true},
+	}
+	b.deliver([]string{"key", "title"}, []any{"erased@toyo.example", "CTO"}, []any{"stranger@toyo.example", "CTO"})
+	b.start()
+	b.eventually(b.runs.done, "the run is through")
+	require.Equal(t, map[int64]string{1: "NO_MATCH", 2: "NO_MATCH"}, b.runs.listed())
+	require.Empty(t, b.runs.rows[1].GetSealedKey())
+	require.Empty(t, b.runs.rows[1].GetPersonKey())
+	require.NotEmpty(t, b.runs.rows[2].GetSealedKey())
+	require.NotEmpty(t, b.runs.rows[2].GetPersonKey(), "so that an erasure finds it")
 }
 
 func TestAKeyInSeveralRowsFollowsThePushsRule(t *testing.T) {

@@ -606,7 +606,10 @@ type ReportRunRow struct {
 	RecordIds []string `protobuf:"bytes,6,rep,name=record_ids,json=recordIds,proto3" json:"record_ids,omitempty"`
 	// Stored form of key, sealed with the workspace's key; associated data is the workspace id. From the sync service only, never in an
 	// answer.
-	SealedKey     []byte `protobuf:"bytes,7,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	SealedKey []byte `protobuf:"bytes,7,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	// Whom it is about, where the key is an address: Subject.person_key, so that it can be erased (XC-31). From the sync service only,
+	// never in an answer.
+	PersonKey     string `protobuf:"bytes,8,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -688,6 +691,13 @@ func (x *ReportRunRow) GetSealedKey() []byte {
 		return x.SealedKey
 	}
 	return nil
+}
+
+func (x *ReportRunRow) GetPersonKey() string {
+	if x != nil {
+		return x.PersonKey
+	}
+	return ""
 }
 
 // StartReportRunRequest names a push.
@@ -1850,7 +1860,7 @@ const file_throughline_config_v1_report_run_proto_rawDesc = "" +
 	"\x06counts\x18\x06 \x01(\v2&.throughline.config.v1.ReportRunCountsR\x06counts\x12\x16\n" +
 	"\x06writes\x18\a \x01(\x03R\x06writes\x12\x1f\n" +
 	"\vrequest_ids\x18\b \x03(\tR\n" +
-	"requestIds\"\xf3\x01\n" +
+	"requestIds\"\x92\x02\n" +
 	"\fReportRunRow\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x15\n" +
 	"\x03key\x18\x02 \x01(\tB\x03\x80\x01\x01R\x03key\x125\n" +
@@ -1860,7 +1870,9 @@ const file_throughline_config_v1_report_run_proto_rawDesc = "" +
 	"\n" +
 	"record_ids\x18\x06 \x03(\tR\trecordIds\x12\x1d\n" +
 	"\n" +
-	"sealed_key\x18\a \x01(\fR\tsealedKey\"[\n" +
+	"sealed_key\x18\a \x01(\fR\tsealedKey\x12\x1d\n" +
+	"\n" +
+	"person_key\x18\b \x01(\tR\tpersonKey\"[\n" +
 	"\x15StartReportRunRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x1b\n" +
 	"\x04push\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04push\"L\n" +

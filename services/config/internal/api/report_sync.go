@@ -89,12 +89,12 @@ func (r *Reports) RecordReportRun(ctx context.Context, req *configv1.RecordRepor
 	}
 	for _, row := range req.GetRows() {
 		kept := proto.CloneOf(row)
-		kept.Key = "" // promise 8: only sealed
+		kept.Key, kept.PersonKey = "", "" // promise 8: only sealed, and found by a column of its own
 		body, err := encoding.Marshal(kept)
 		if err != nil {
 			return nil, fmt.Errorf("encode row %d of run %s: %w", row.GetNumber(), req.GetRun(), err)
 		}
-		rec.Rows = append(rec.Rows, store.RunRow{Number: row.GetNumber(), Body: body})
+		rec.Rows = append(rec.Rows, store.RunRow{Number: row.GetNumber(), PersonKey: row.GetPersonKey(), Body: body})
 	}
 	stop, err := r.deps.Recorder.RecordRun(ctx, rec)
 	switch {

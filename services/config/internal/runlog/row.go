@@ -15,7 +15,7 @@ func rowOf(o *streamv1.Outcome) *store.RowOf {
 	if from.GetRun() == "" {
 		return nil
 	}
-	row := &store.RowOf{Run: from.GetRun(), Number: from.GetNumber(), Records: from.GetRecords()}
+	row := &store.RowOf{Run: from.GetRun(), Number: from.GetNumber(), Records: from.GetRecords(), PersonKey: o.GetPersonKey()}
 	refused := o.GetStatus() == streamv1.Status_STATUS_FAILED || o.GetStatus() == streamv1.Status_STATUS_REJECTED
 	passed := o.GetStatus() == streamv1.Status_STATUS_SKIPPED && o.GetReason() != streamv1.Reason_REASON_UNCHANGED
 	if !refused && !passed {

@@ -113,7 +113,7 @@ func (s *Store) queryErasures(ctx context.Context, where string, args ...any) ([
 }
 
 // EraseOutcomes deletes rows of the run log, found by ScanOutcomes, and lets change note that in the erasure's body, in one
-// transaction: what is gone is told. change is given the body as it is now and how many rows were deleted; it returns the
+// transaction: what is gone is told. So do rows of report runs. change is given the body as it is now and how many rows were deleted; it returns the
 // new body, and whether the erasure is done by that. Without rows only the body changes.
 func (s *Store) EraseOutcomes(ctx context.Context, e Erasure, rows []OutcomeRow, change func(body []byte, deleted int64) ([]byte, bool, error)) error {
 	return s.inTx(ctx, "erase from the run log", func(tx *sql.Tx) error {
@@ -122,7 +122,10 @@ func (s *Store) EraseOutcomes(ctx context.Context, e Erasure, rows []OutcomeRow,
 		if err != nil {
 			return err
 		}
-		var deleted int64
+		deleted, err := dropRunRows(ctx, tx, now)
+		if err != nil {
+			return err
+		}
 		for i := range rows {
 			result, err := tx.ExecContext(ctx, "DELETE FROM outcomes WHERE id_hash = $1 AND workspace = $2 AND outcome_id = $3",
 				rows[i].hash, e.Workspace, rows[i].ID)

@@ -17,6 +17,8 @@ type RowOf struct {
 	Number int64
 	// Records is how many records the row changes, one outcome each.
 	Records int32
+	// PersonKey is whom it is about; empty where nobody knows.
+	PersonKey string
 	// Body is the row as the log keeps it when it was not written; nil for a success, and while it waits.
 	Body []byte
 }
@@ -138,7 +140,9 @@ func (c *runChange) keep(ctx context.Context, tx *sql.Tx, key runKey, change row
 		}
 	}
 	if change.row.Body != nil {
-		return addRow(ctx, tx, key.workspace, key.run, RunRow{Number: change.row.Number, Outcome: change.outcome, Body: change.row.Body})
+		return addRow(ctx, tx, key.workspace, key.run, RunRow{
+			Number: change.row.Number, Outcome: change.outcome, PersonKey: change.row.PersonKey, Body: change.row.Body,
+		})
 	}
 	if !c.replaced[change.outcome] {
 		return nil

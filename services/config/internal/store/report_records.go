@@ -21,7 +21,9 @@ type RunRow struct {
 	Number int64
 	// Outcome is the outcome that says so; empty when the run itself decided.
 	Outcome string
-	Body    []byte
+	// PersonKey is whom the row is about; empty where nobody knows.
+	PersonKey string
+	Body      []byte
 }
 
 // RunRecord is what a worker tells of its run.
@@ -104,9 +106,29 @@ func addChunk(ctx context.Context, tx *sql.Tx, run ReportRun, rec RunRecord) err
 }
 
 func addRow(ctx context.Context, tx *sql.Tx, workspace, run string, row RunRow) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO report_run_rows (workspace, run, number, outcome, body) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (workspace, run, number, outcome) DO UPDATE SET body = excluded.body`, workspace, run, row.Number, row.Outcome, row.Body)
+	_, err := tx.ExecContext(ctx, `INSERT INTO report_run_rows (workspace, run, number, outcome, person_key, body) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (workspace, run, number, outcome) DO UPDATE SET person_key = excluded.person_key, body = excluded.body`,
+		workspace, run, row.Number, row.Outcome, row.PersonKey, row.Body)
 	return err
+}
+
+// dropRunRows deletes what the logs of runs say of rows about people who are being erased, and returns how much that was. What the
+// runs count stays: it names nobody.
+func dropRunRows(ctx context.Context, tx *sql.Tx, e Erasure) (int64, error) {
+	var deleted int64
+	for _, key := range e.PersonKeys {
+		result, err := tx.ExecContext(ctx, "DELETE FROM report_run_rows WHERE workspace = $1 AND person_key = $2 AND person_key <> ''",
+			e.Workspace, key)
+		if err != nil {
+			return 0, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		deleted += n
+	}
+	return deleted, nil
 }
 
 // finishRun ends a run whose chunks are all recorded and whose rows all have their answer. What is answered later, e.g. because

@@ -288,6 +288,33 @@ func concurrentOutcomes(t *testing.T, open Open) {
 	})
 }
 
+func erasedRunRows(t *testing.T, open Open) {
+	t.Run("GoWithThePerson", func(t *testing.T) {
+		t.Attr("requirement", "XC-31")
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		working(t, s, 20)
+		rec := chunk(0, 1, 10, store.RunCounts{Handed: 7, Unmatched: 3})
+		rec.Rows = []store.RunRow{
+			{Number: 1, PersonKey: "a", Body: []byte("erased")}, {Number: 2, PersonKey: "b", Body: []byte("another")},
+			{Number: 3, Body: []byte("nobody knows")},
+		}
+		require.False(t, record(t, s, rec))
+		started, err := s.StartErasure(ctx, erasure("acme", "e1", 1, "a"), plenty)
+		require.NoError(t, err)
+		var deleted int64
+		require.NoError(t, s.EraseOutcomes(ctx, started, nil, func(body []byte, n int64) ([]byte, bool, error) {
+			deleted = n
+			return body, false, nil
+		}))
+		require.EqualValues(t, 1, deleted, "it is told")
+		rows, err := s.RunRows(ctx, "acme", "one", store.RunRow{}, 10)
+		require.NoError(t, err)
+		require.Equal(t, []store.RunRow{{Number: 2, Body: []byte("another")}, {Number: 3, Body: []byte("nobody knows")}}, rows)
+		require.EqualValues(t, 3, current(t, s).Counts.Unmatched, "what the run counts names nobody")
+	})
+}
+
 func runRetention(t *testing.T, open Open) {
 	t.Run("KeepsRunsLongerThanTheirRows", func(t *testing.T) {
 		t.Attr("requirement", "WALK-33")

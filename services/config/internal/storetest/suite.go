@@ -62,6 +62,7 @@ var groups = []struct {
 	{"SeveralRecords", severalRecords},
 	{"ConcurrentOutcomes", concurrentOutcomes},
 	{"RunRetention", runRetention},
+	{"ErasedRunRows", erasedRunRows},
 	{"DayPages", dayPages},
 	{"Ranges", ranges},
 	{"Repeats", repeats},

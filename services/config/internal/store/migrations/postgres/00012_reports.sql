@@ -4,8 +4,8 @@
 -- that of the newest run; failed_days how many scheduled runs failed one after the other. The row stays when the push goes, for
 -- number must only grow.
 CREATE TABLE report_schedules (
-    workspace   TEXT NOT NULL,
-    push        TEXT NOT NULL,
+    workspace   TEXT COLLATE "C" NOT NULL,
+    push        TEXT COLLATE "C" NOT NULL,
     enabled     BIGINT NOT NULL,
     day         BIGINT NOT NULL,
     number      BIGINT NOT NULL,
@@ -16,9 +16,9 @@ CREATE INDEX report_schedules_by_day ON report_schedules (enabled, day);
 
 -- Complete deliveries of reports.
 CREATE TABLE report_deliveries (
-    workspace    TEXT NOT NULL,
-    report       TEXT NOT NULL,
-    id           TEXT NOT NULL,
+    workspace    TEXT COLLATE "C" NOT NULL,
+    report       TEXT COLLATE "C" NOT NULL,
+    id           TEXT COLLATE "C" NOT NULL,
     completed_at BIGINT NOT NULL,
     reason       BIGINT NOT NULL,
     body         BYTEA NOT NULL,
@@ -29,31 +29,31 @@ CREATE INDEX report_deliveries_by_time ON report_deliveries (workspace, report, 
 -- Runs. day is NULL for those by hand, body what the run works with, NULL until it was handed out. What chunks decided is counted
 -- apart from what the writer answered (w_): their difference is what is pending.
 CREATE TABLE report_runs (
-    workspace     TEXT NOT NULL,
-    id            TEXT NOT NULL,
-    push          TEXT NOT NULL,
+    workspace     TEXT COLLATE "C" NOT NULL,
+    id            TEXT COLLATE "C" NOT NULL,
+    push          TEXT COLLATE "C" NOT NULL,
     push_version  BIGINT NOT NULL,
     number        BIGINT NOT NULL,
     cause         BIGINT NOT NULL,
-    report        TEXT NOT NULL,
-    report_name   TEXT NOT NULL,
-    object        TEXT NOT NULL,
-    connection    TEXT NOT NULL,
+    report        TEXT COLLATE "C" NOT NULL,
+    report_name   TEXT COLLATE "C" NOT NULL,
+    object        TEXT COLLATE "C" NOT NULL,
+    connection    TEXT COLLATE "C" NOT NULL,
     day           BIGINT,
     started_at    BIGINT NOT NULL,
     ended_at      BIGINT,
     status        BIGINT NOT NULL,
     reason        BIGINT NOT NULL,
-    detail        TEXT NOT NULL,
-    delivery      TEXT NOT NULL,
+    detail        TEXT COLLATE "C" NOT NULL,
+    delivery      TEXT COLLATE "C" NOT NULL,
     body          BYTEA,
     tolerated     DOUBLE PRECISION NOT NULL,
-    worker        TEXT NOT NULL,
+    worker        TEXT COLLATE "C" NOT NULL,
     claimed_until BIGINT NOT NULL,
     next_chunk    BIGINT NOT NULL,
     next_row      BIGINT NOT NULL,
     last          BIGINT NOT NULL,
-    stop          TEXT NOT NULL,
+    stop          TEXT COLLATE "C" NOT NULL,
     row_count     BIGINT NOT NULL,
     handed        BIGINT NOT NULL,
     unchanged     BIGINT NOT NULL,
@@ -78,8 +78,8 @@ CREATE INDEX report_runs_by_time ON report_runs (workspace, started_at, id);
 CREATE INDEX report_runs_by_push ON report_runs (workspace, push, started_at, id);
 
 CREATE TABLE report_run_chunks (
-    workspace TEXT NOT NULL,
-    run       TEXT NOT NULL,
+    workspace TEXT COLLATE "C" NOT NULL,
+    run       TEXT COLLATE "C" NOT NULL,
     number    BIGINT NOT NULL,
     body      BYTEA NOT NULL,
     PRIMARY KEY (workspace, run, number)
@@ -88,20 +88,22 @@ CREATE TABLE report_run_chunks (
 -- Rows that were not written for a reason of their own. outcome is the outcome that says so, '' when the run itself decided. In
 -- body the key is sealed with the workspace's key.
 CREATE TABLE report_run_rows (
-    workspace TEXT NOT NULL,
-    run       TEXT NOT NULL,
+    workspace TEXT COLLATE "C" NOT NULL,
+    run       TEXT COLLATE "C" NOT NULL,
     number    BIGINT NOT NULL,
-    outcome   TEXT NOT NULL,
+    outcome   TEXT COLLATE "C" NOT NULL,
+    person_key TEXT COLLATE "C" NOT NULL, -- a keyed hash; empty where nobody knows
     body      BYTEA NOT NULL,
     PRIMARY KEY (workspace, run, number, outcome)
 );
+CREATE INDEX report_run_rows_by_person ON report_run_rows (workspace, person_key) WHERE person_key <> '';
 
 -- What became of the writes of rows that change several records.
 CREATE TABLE report_run_writes (
-    workspace TEXT NOT NULL,
-    run       TEXT NOT NULL,
+    workspace TEXT COLLATE "C" NOT NULL,
+    run       TEXT COLLATE "C" NOT NULL,
     number    BIGINT NOT NULL,
-    outcome   TEXT NOT NULL,
+    outcome   TEXT COLLATE "C" NOT NULL,
     fate      BIGINT NOT NULL,
     PRIMARY KEY (workspace, run, number, outcome)
 );

@@ -92,9 +92,11 @@ CREATE TABLE report_run_rows (
     run       TEXT NOT NULL,
     number    INTEGER NOT NULL,
     outcome   TEXT NOT NULL,
+    person_key TEXT NOT NULL, -- a keyed hash; empty where nobody knows
     body      BLOB NOT NULL,
     PRIMARY KEY (workspace, run, number, outcome)
 );
+CREATE INDEX report_run_rows_by_person ON report_run_rows (workspace, person_key) WHERE person_key <> '';
 
 -- What became of the writes of rows that change several records.
 CREATE TABLE report_run_writes (
