@@ -296,7 +296,8 @@ func erasedRunRows(t *testing.T, open Open) {
 		working(t, s, 20)
 		rec := chunk(0, 1, 10, store.RunCounts{Handed: 7, Unmatched: 3})
 		rec.Rows = []store.RunRow{
-			{Number: 1, PersonKey: "a", Body: []byte("erased")}, {Number: 2, PersonKey: "b", Body: []byte("another")},
+			{Number: 1, PersonKey: "a", Body: []byte("erased")},
+			{Number: 2, PersonKey: "b", Body: []byte("another")},
 			{Number: 3, Body: []byte("nobody knows")},
 		}
 		require.False(t, record(t, s, rec))
