@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,7 +127,12 @@ func (b *testBundle) recipient(t *testing.T, id, language string) {
 // state says where acme's connection stands from now on.
 func (b *testBundle) state(t *testing.T, state configv1.ConnectionState, reason streamv1.Reason) {
 	t.Helper()
-	_, _, err := b.store.ChangeState(t.Context(), "acme", "production", false, func(connstate.Status) (connstate.Status, connstate.Verdict, error) {
+	b.stateOf(t, "acme", state, reason)
+}
+
+func (b *testBundle) stateOf(t *testing.T, workspace string, state configv1.ConnectionState, reason streamv1.Reason) {
+	t.Helper()
+	_, _, err := b.store.ChangeState(t.Context(), workspace, "production", false, func(connstate.Status) (connstate.Status, connstate.Verdict, error) {
 		return connstate.Status{State: state, Reason: reason, Cause: "test", Actor: "test", Since: b.clock.Now()}, connstate.Changed, nil
 	})
 	require.NoError(t, err)
@@ -171,6 +177,7 @@ func TestOneMessageADayWhileAConnectionIsRevoked(t *testing.T) {
 
 	told := b.look(t)
 	require.Len(t, told, 2, "everybody once")
+	slices.SortFunc(told, func(a, b hook) int { return -strings.Compare(a.Subject, b.Subject) }) // the Japanese one first
 	require.Contains(t, told[0].Subject, "production に対応が必要です", "the workspace's language")
 	require.Contains(t, told[0].Text, "2 件の書き込みが待機中です")
 	require.Contains(t, told[1].Text, "Connection production: Salesforce takes the authorisation no more")
@@ -270,6 +277,39 @@ func TestWhoCannotBeReachedIsTriedAgainLaterEachTime(t *testing.T) {
 	require.Len(t, b.look(t), 1, "nothing is left out")
 	b.clock.Advance(23 * time.Hour)
 	require.Empty(t, b.look(t))
+}
+
+func TestWhoHangsDelaysNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.cfg.Timeout = 5 * time.Second
+	b.worker = b.newWorker(t)
+	arrived := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-arrived: // until another workspace's message is there
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(hanging.Close)
+	quick := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(arrived) }))
+	t.Cleanup(quick.Close)
+	for workspace, url := range map[string]string{"acme": hanging.URL, "globex": quick.URL} {
+		if workspace != "acme" {
+			b.put(t, store.Key{Workspace: workspace, Kind: store.KindWorkspace, ID: workspace}, &configv1.Workspace{Id: workspace}, nil)
+		}
+		r := &configv1.NoticeRecipient{Workspace: workspace, Id: "ops", Version: 1, Channel: &configv1.NoticeRecipient_Webhook{
+			Webhook: &configv1.WebhookChannel{Url: url, Secret: hookSecret},
+		}}
+		sealed, err := notices.Seal(b.inst, r)
+		require.NoError(t, err)
+		b.put(t, store.Key{Workspace: workspace, Kind: store.KindRecipient, ID: "ops"}, r, sealed)
+		b.stateOf(t, workspace, revoked, streamv1.Reason_REASON_SF_AUTH_REVOKED)
+	}
+	require.NoError(t, b.worker.Look(t.Context()))
+	rows, err := b.store.Notices(t.Context(), "acme", b.clock.Now())
+	require.NoError(t, err)
+	require.False(t, rows[0].ToldAt.IsZero(), "promise 6: the other workspace's message did not wait for this one")
 }
 
 func TestOfTwoReplicasOneTells(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -97,22 +98,38 @@ func (w *Worker) Run(ctx context.Context) {
 // Look finds what is in the way now, keeps it, and tells whoever may be told. A recipient who cannot be reached is no error: it is
 // logged, without its address, and tried again.
 func (w *Worker) Look(ctx context.Context) error {
-	found, err := w.find(ctx, w.deps.Clock.Now())
+	now := w.deps.Clock.Now() // before looking: a replica that looked later knows better
+	found, err := w.find(ctx, now)
 	if err != nil {
 		return err
 	}
-	if err := w.deps.Notices.SeeNotices(ctx, found, w.deps.Clock.Now()); err != nil {
+	if err := w.deps.Notices.SeeNotices(ctx, found, now); err != nil {
 		return err
 	}
 	workspaces, err := w.deps.Notices.WorkspacesWithNotices(ctx)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, workspace := range workspaces { // Promise 9: one after the other, each with its own recipients
-		errs = append(errs, w.tell(ctx, workspace))
+	// Promise 6: a recipient who hangs delays nobody of another workspace, and promise 7: only so many at a time.
+	told := together(workspaces, func(workspace string) error { return w.tell(ctx, workspace) })
+	return errors.Join(told, w.deps.Purger.PurgeNotices(ctx, now.Add(-w.cfg.Keep)))
+}
+
+// atOnce bounds how many workspaces are told at a time, and how many recipients of each.
+const atOnce = 16
+
+// together calls f for each of all, some at a time, and returns what failed.
+func together[T any](all []T, f func(T) error) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	errs := make([]error, len(all))
+	for i, one := range all {
+		g.Go(func() error {
+			errs[i] = f(one)
+			return nil // one failure stops no other
+		})
 	}
-	return errors.Join(append(errs, w.deps.Purger.PurgeNotices(ctx, w.deps.Clock.Now().Add(-w.cfg.Keep)))...)
+	return errors.Join(g.Wait(), errors.Join(errs...))
 }
 
 func (w *Worker) tell(ctx context.Context, workspace string) error {
@@ -132,15 +149,12 @@ func (w *Worker) tell(ctx context.Context, workspace string) error {
 	if err := proto.Unmarshal(doc.Body, ws); err != nil {
 		return err
 	}
-	for _, doc := range docs {
+	return together(docs, func(doc store.Document) error {
 		if len(doc.Sealed) == 0 { // removed
-			continue
+			return nil
 		}
-		if err := w.tellOne(ctx, ws, doc, rows); err != nil {
-			return err
-		}
-	}
-	return nil
+		return w.tellOne(ctx, ws, doc, rows)
+	})
 }
 
 // tellOne sends one message with everything that the recipient may be told now.
