@@ -158,7 +158,7 @@ func TestARoleThatWasTakenAwayMeanwhileBeginsNothing(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, start(), "she may; this service has no pages")
 	require.NoError(t, put(t.Context(), root, member("mio", configv1.Role_ROLE_VIEWER, 1)))
 	require.Equal(t, codes.PermissionDenied, start(), "in the same session")
-	_, err := client.GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
+	_, err := client.GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "none"})
 	require.Equal(t, codes.NotFound, status.Code(err), "she may still look")
 }
 
