@@ -97,9 +97,10 @@ func (f *fetcher) ask(ctx context.Context, offset int64, minBytes int, wait time
 		Topic: p.cfg.Topic, Partition: p.id, Offset: offset,
 		MinBytes: minBytes, MaxBytes: p.cfg.BatchBytes, MaxWait: wait,
 	})
-	if errors.Is(err, ErrOffsetOutOfRange) {
+	if errors.Is(err, ErrOffsetOutOfRange) && (offset < got.Start || offset > got.End) {
 		return f.reposition(offset, got), nil
 	}
+	// Promise 3: an offset that is denied and lies within what there is, as while a leader changes, is asked for again.
 	if err == nil {
 		p.committed.CompareAndSwap(-1, max(got.Start, 0))
 		p.end.Store(got.End)

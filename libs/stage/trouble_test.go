@@ -45,6 +45,39 @@ func (b *truncated) Fetch(ctx context.Context, req stage.FetchRequest) (stage.Fe
 	return f, err
 }
 
+// forgetful is a broker that denies, a few times, to have the next record, and tells the truth about where the partition begins
+// and ends: as when the leader of a partition changes between the two questions.
+type forgetful struct {
+	*stagetest.Broker
+	denied *atomic.Int64
+}
+
+func (b *forgetful) Fetch(ctx context.Context, req stage.FetchRequest) (stage.Fetched, error) {
+	f, err := b.Broker.Fetch(ctx, req)
+	if err == nil && len(f.Records) > 0 && req.Topic == "in" && b.denied.Load() > 0 {
+		b.denied.Add(-1)
+		return stage.Fetched{Start: 0, End: f.End}, stage.ErrOffsetOutOfRange
+	}
+	return f, err
+}
+
+// shortened is a broker that has deleted the records before start.
+type shortened struct {
+	*stagetest.Broker
+	start int64
+}
+
+func (b *shortened) Fetch(ctx context.Context, req stage.FetchRequest) (stage.Fetched, error) {
+	if req.Topic == "in" && req.Partition == 0 && req.Offset >= 0 && req.Offset < b.start {
+		return stage.Fetched{Start: b.start, End: 3}, stage.ErrOffsetOutOfRange
+	}
+	if req.Topic == "in" && req.Partition == 0 && req.Offset < 0 {
+		req.Offset = 0
+		return b.Fetch(ctx, req)
+	}
+	return b.Broker.Fetch(ctx, req)
+}
+
 // refuser is a sink's handler that accepts nothing.
 type refuser struct{}
 
@@ -127,6 +160,31 @@ func TestTrouble(t *testing.T) {
 		pass(2 * b.cfg.RetryBudget)
 		require.ErrorContains(t, s.Ready(), "paused")
 		require.Zero(t, b.Committed(group))
+		stop()
+	})
+
+	test("SkipsNothingWhenABrokerDeniesAnOffsetThatItHas", func(t *testing.T, b *testBundle) {
+		var denied atomic.Int64
+		b.deps.Broker = &forgetful{Broker: b.Broker, denied: &denied}
+		_, stop := b.run(stagetest.Copy("out"))
+		b.Append("in", 0, record("a"), record("b"))
+		pass(time.Second)
+		denied.Store(3)
+		b.Append("in", 0, record("c"), record("d"))
+		pass(time.Minute)
+		require.Zero(t, denied.Load())
+		require.Len(t, b.Records("out"), 4)
+		require.EqualValues(t, 4, b.Committed(group))
+		stop()
+	})
+
+	test("GoesOnFromTheOldestRecordWhenTheTopicHasDeletedTheNext", func(t *testing.T, b *testBundle) {
+		b.Append("in", 0, record("a"), record("b"), record("c"))
+		b.deps.Broker = &shortened{Broker: b.Broker, start: 2}
+		_, stop := b.run(stagetest.Copy("out"))
+		pass(time.Minute)
+		require.Len(t, b.Records("out"), 1)
+		require.EqualValues(t, 3, b.Committed(group))
 		stop()
 	})
 

@@ -9,7 +9,7 @@ import (
 // moment (XC-42). What we changed ourselves leaves everything by which people are chosen as it was, but for the date of the
 // one who had been chosen.
 func (s *Salesforce) Changed(c *streamv1.Change) {
-	key := join(c.GetWorkspace(), c.GetConnection())
+	key := join(c.GetWorkspace(), c.GetConnection()) // see round.connectionKey
 	if c.GetChangeType() == streamv1.ChangeType_CHANGE_TYPE_EVERYTHING {
 		s.changes.Everything(key)
 		return
@@ -49,9 +49,13 @@ func (r *round) usersHold(u users, personKey string) bool {
 }
 
 func (r *round) fresh(asked fresh.Mark, found bool, names []string) bool {
-	if r.dir.changes.Fresh(r.key, asked, found, names...) {
+	if r.dir.changes.Fresh(r.connectionKey(), asked, found, names...) {
 		return true
 	}
 	r.dir.stats.Stale.Add(1)
 	return false
 }
+
+// connectionKey names the connection in the log of changes, whichever org it is with: a change tells of a connection, and what is
+// remembered of an org that it was with before is none the better for being kept.
+func (r *round) connectionKey() string { return join(r.workspace, r.connection) }

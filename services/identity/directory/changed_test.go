@@ -130,6 +130,24 @@ func TestChanges(t *testing.T) {
 		require.Empty(t, b.look("mia@example.com")[0].Candidates)
 	})
 
+	t.Run("AlsoOfAnOrgThatTookThePlaceOfAnother", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com", "OwnerId": bossID})
+		b.add("User", salesforce.Record{"Id": bossID, "IsActive": true})
+		a := ask("mia@example.com", "")
+		a.Org = "00D000000000002AAA"
+		look := func() directory.Answer { return b.dir.Look(t.Context(), []directory.Ask{a})[0] }
+		look()
+		b.org.rows["Lead"][0]["OwnerId"] = newBossID
+		b.add("User", salesforce.Record{"Id": newBossID, "IsActive": true})
+		b.dir.Changed(told(updated, "00Q1"))
+		require.Equal(t, newBossID, look().Candidates[0].OwnerID)
+		b.org.rows["User"][1]["IsActive"] = false
+		b.dir.Changed(told(updated, newBossID))
+		require.False(t, look().RecordOwners[newBossID].Active)
+	})
+
 	t.Run("APersonAccountIsAPair", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, withPersons)

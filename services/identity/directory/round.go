@@ -169,7 +169,7 @@ func (r *round) recall(id string) bool {
 		return true
 	}
 	u, ok := r.dir.owners.Get(join(r.key, id), r.now)
-	if ok = ok && r.dir.changes.Fresh(r.key, u.asked, u.ID != "", id); ok {
+	if ok = ok && r.dir.changes.Fresh(r.connectionKey(), u.asked, u.ID != "", id); ok {
 		r.owners[id] = u.User
 	}
 	return ok
