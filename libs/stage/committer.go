@@ -26,6 +26,8 @@ type committer struct {
 
 	commitMu  sync.Mutex
 	committed map[int]int64
+	// confirmed is when the group last counted this member in, by a commit; zero before the first one. That the assignment has
+	// come says nothing: it may have come to a process that was frozen since.
 	confirmed time.Time
 	failed    error
 }
@@ -34,7 +36,7 @@ func newCommitter(gen Generation, s *Stage, lose context.CancelCauseFunc) *commi
 	return &committer{
 		gen: gen, stage: s, lose: lose,
 		pending: map[int]int64{}, wake: make(chan struct{}, 1),
-		committed: map[int]int64{}, confirmed: time.Now(),
+		committed: map[int]int64{},
 	}
 }
 

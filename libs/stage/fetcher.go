@@ -103,6 +103,9 @@ func (f *fetcher) ask(ctx context.Context, offset int64, minBytes int, wait time
 	// Promise 3: an offset that is denied and lies within what there is, as while a leader changes, is asked for again.
 	if err == nil {
 		p.committed.CompareAndSwap(-1, max(got.Start, 0))
+		if p.end.Load() <= p.committed.Load() { // nothing was waiting until now, so nothing stood still
+			p.progress.Store(time.Now().UnixNano())
+		}
 		p.end.Store(got.End)
 		f.answered.Store(time.Now().UnixNano())
 	}

@@ -129,6 +129,49 @@ func TestRuntime(t *testing.T) {
 		stop()
 	})
 
+	test("DoesNotSaveStateBeforeItKnowsThatItIsStillCountedIn", func(t *testing.T, b *testBundle) {
+		var begun atomic.Int64
+		_, stop := b.run(func(_ stage.Partition, state *stage.Table) (stage.Processor, error) {
+			if begun.Add(1) == 3 { // the first partition of the second generation
+				b.Fence(group) // the assignment came to a process that was frozen on the way to here
+			}
+			return process(func(_ context.Context, batch []stage.Record, _ *stage.Outbox) error {
+				state.Put("k", batch[len(batch)-1].Value)
+				return nil
+			}), nil
+		})
+		b.Append("in", 0, record("a"))
+		pass(time.Second)
+		require.Len(t, b.Records("state"), 1)
+		b.Rebalance(group)
+		b.Append("in", 0, record("b"))
+		pass(time.Second)
+		require.Len(t, b.Records("state"), 2, "saved by the third generation only")
+		require.EqualValues(t, 2, b.Committed(group))
+		stop()
+	})
+
+	test("IsReadyWhileItHandlesTheFirstRecordAfterALongSilence", func(t *testing.T, b *testBundle) {
+		handled := make(chan struct{})
+		s, stop := b.run(func(stage.Partition, *stage.Table) (stage.Processor, error) {
+			return process(func(_ context.Context, batch []stage.Record, _ *stage.Outbox) error {
+				if batch[0].Offset > 0 {
+					<-handled
+				}
+				return nil
+			}), nil
+		})
+		b.Append("in", 0, record("a"))
+		pass(time.Hour)
+		b.Append("in", 0, record("b"))
+		pass(time.Second)
+		require.NoError(t, s.Ready(), "it has waited for a second")
+		pass(2 * b.cfg.StallAfter)
+		require.ErrorContains(t, s.Ready(), "no progress")
+		close(handled)
+		stop()
+	})
+
 	test("StartsOverWhenACommitFails", func(t *testing.T, b *testBundle) {
 		var failures atomic.Int64
 		b.Fail(func(op stagetest.Operation) error {

@@ -228,3 +228,19 @@ func TestRowsThatNobodyCanOpenAreGone(t *testing.T) {
 	err := deliveries.Read(t.Context(), b, ws.Keys(), d, deliveries.Visitor{Row: func(int64, *streamv1.Row) error { return errors.New("no") }})
 	require.ErrorIs(t, err, deliveries.ErrGone)
 }
+
+// denying is a topic that begins at start, and where a broker denies what it has.
+type denying struct{ start, end int64 }
+
+func (d denying) Fetch(context.Context, stage.FetchRequest) (stage.Fetched, error) {
+	return stage.Fetched{Start: d.start, End: d.end}, stage.ErrOffsetOutOfRange
+}
+
+func TestRowsAreGoneWhenTheTopicHasDeletedThem(t *testing.T) {
+	t.Parallel()
+	d := &configv1.ReportDelivery{Workspace: "acme", Report: "r", Id: "d", FirstOffset: 3, LastOffset: 9, Rows: 3}
+	require.ErrorIs(t, deliveries.Read(t.Context(), denying{start: 4, end: 20}, keys{}, d, deliveries.Visitor{}), deliveries.ErrGone)
+	err := deliveries.Read(t.Context(), denying{start: 0, end: 20}, keys{}, d, deliveries.Visitor{})
+	require.ErrorIs(t, err, stage.ErrOffsetOutOfRange)
+	require.NotErrorIs(t, err, deliveries.ErrGone, "a leader that changes gives no reason to end a run for good")
+}

@@ -48,7 +48,7 @@ func Read(ctx context.Context, from Fetcher, keys Opener, d *configv1.ReportDeli
 			Topic: topic.Rows, Partition: int(d.GetPartition()), Offset: offset,
 			MinBytes: 1, MaxBytes: fetchBytes, MaxWait: 500 * time.Millisecond,
 		})
-		if errors.Is(err, stage.ErrOffsetOutOfRange) && f.End > d.GetLastOffset() {
+		if errors.Is(err, stage.ErrOffsetOutOfRange) && offset < f.Start { // else the broker has it, and denies it for a moment
 			return ErrGone
 		}
 		if err != nil {
