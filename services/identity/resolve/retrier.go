@@ -51,6 +51,9 @@ func (r *Retrier) Accept(_ context.Context, rec stage.Record) error {
 	w.connection = string(rec.Header(headerConnection))
 	w.attempt, _ = strconv.Atoi(string(rec.Header(headerAttempt)))
 	w.due, w.since = instant(rec.Header(headerDue)), instant(rec.Header(headerSince))
+	if latest := r.deps.Clock.Now().Add(r.cfg.RetryMax); w.due.After(latest) {
+		w.due = latest // a clock that was ahead put it off for longer than anything is
+	}
 	if w.since.IsZero() {
 		w.since = rec.Time
 	}

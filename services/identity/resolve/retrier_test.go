@@ -67,6 +67,17 @@ func TestRetrier(t *testing.T) {
 		require.Equal(t, []string{"prod mia@example.com"}, b.dir.asked)
 	})
 
+	t.Run("IsNotPutOffForLongerByAClockThatWasAhead", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.clock.Advance(24 * time.Hour)
+		rec := putOff(b)
+		b.clock.Advance(-24 * time.Hour)
+		port := accept(b, rec)
+		b.clock.Advance(b.cfg.RetryMax)
+		settled(b, port)
+	})
+
 	t.Run("WaitsLongerEveryTime", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -16,6 +16,11 @@ func (b *budget) see(calls int64, now time.Time) {
 	if b.hour == 0 {
 		b.hour = hour
 	}
+	if b.hour-hour > 1 { // the clock was ahead: what was counted by it counts from now, or it would never leave the window
+		sum := b.used()
+		b.buckets, b.hour = [24]int64{}, hour
+		b.buckets[hour%24] = sum
+	}
 	for ; b.hour < hour; b.hour++ {
 		if hour-b.hour > int64(len(b.buckets)) {
 			b.buckets = [24]int64{}

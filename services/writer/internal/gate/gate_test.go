@@ -162,6 +162,19 @@ func TestGate(t *testing.T) {
 		require.Zero(t, g.Share(start.Add(100*time.Hour)))
 	})
 
+	t.Run("AClockThatWasAheadDoesNotKeepCallsInTheWindow", func(t *testing.T) {
+		t.Parallel()
+		g, o, _ := setup(t)
+		o.set(func(o *org) { o.usage, o.calls = salesforce.Usage{Max: 1000}, 50 })
+		require.InDelta(t, 0.5, g.Share(start.Add(12*time.Hour)), 1e-9)
+		require.InDelta(t, 0.5, g.Share(start), 1e-9, "set back by half a day")
+		require.Zero(t, g.Share(start.Add(26*time.Hour)))
+		require.Zero(t, g.Share(start.Add(365*24*time.Hour)))
+		o.set(func(o *org) { o.calls = 60 })
+		require.InDelta(t, 0.1, g.Share(start.Add(27*time.Hour)), 1e-9, "and by a year")
+		require.Zero(t, g.Share(start.Add(60*time.Hour)))
+	})
+
 	t.Run("GivesWayWhenOthersUseTheAllocation", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-9")

@@ -157,6 +157,11 @@ func (h *Handler) Accept(ctx context.Context, rec stage.Record) error {
 		return stage.Permanent("BAD_SCHEMA", errBadKey)
 	}
 	t, _ := Of(&rec)
+	// Promise 6: nothing waits for longer than anything is made to, or a clock that was ahead when the write was parked would have
+	// the orgs behind it wait with it.
+	if latest := h.deps.Clock.Now().Add(max(h.cfg.DelayMax, h.cfg.Postpone)); t.Due.After(latest) {
+		t.Due = latest
+	}
 	action, about := read(&rec, string(workspace), string(connection))
 	if h.over(about) {
 		rec = Clone(rec)

@@ -85,12 +85,20 @@ func (r *Registry) Restore(t Ranger, now time.Time) []Action {
 		}
 		r.paused.Add(1)
 		r.actions[a] = &state{
-			heard: now, reason: p.GetReason(), paused: true, until: p.GetUntil().AsTime(),
+			heard: now, reason: p.GetReason(), paused: true, until: earlier(p.GetUntil().AsTime(), now.Add(r.cfg.Pause)),
 			why: count{ended: int(p.GetEnded()), refused: int(p.GetRefused())},
 		}
 		restored = append(restored, a)
 	}
 	return restored
+}
+
+// earlier bounds what a clock that was ahead has written.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // Leave forgets the actions of a connection: another process goes on with them.

@@ -46,6 +46,19 @@ func TestPausesOutliveTheProcess(t *testing.T) {
 		require.Empty(t, setup(t).Restore(state, next.now), "what goes on is forgotten")
 	})
 
+	t.Run("AClockThatWasAheadPausesNobodyForLonger", func(t *testing.T) {
+		t.Parallel()
+		b, state := setup(t), stage.NewTable()
+		b.now = b.now.Add(24 * time.Hour)
+		b.pause(views)
+		b.save(state, views)
+		next := setup(t)
+		require.Len(t, next.Restore(state, next.now), 1)
+		require.False(t, next.State(views, next.now).Open)
+		next.now = next.now.Add(refusals.DefaultConfig().Pause)
+		require.True(t, next.State(views, next.now).Open)
+	})
+
 	t.Run("TheFormerOwnerForgets", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -169,6 +169,19 @@ func TestTheWindowSlides(t *testing.T) {
 	require.False(t, b.State(views, b.now).Open, "what is not counts")
 }
 
+func TestWhatAClockCountedThatWasAheadLeavesTheWindow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.now = b.now.Add(24 * time.Hour)
+	b.ended(views, 40, validated)
+	b.now = b.now.Add(-24 * time.Hour)
+	b.ended(views, 1, fine)
+	b.now = b.now.Add(11 * time.Minute)
+	b.ended(views, 60, fine)
+	b.ended(views, 9, validated)
+	require.True(t, b.State(views, b.now).Open, "9 of the last 69 were refused")
+}
+
 func TestAFewAreTriedAfterThePause(t *testing.T) {
 	t.Parallel()
 

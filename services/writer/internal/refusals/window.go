@@ -27,8 +27,13 @@ type window struct {
 // see forgets the parts that have left the window at now.
 func (w *window) see(now time.Time, length time.Duration) *count {
 	n := now.UnixNano() / int64(length/buckets)
-	if n-w.newest >= buckets {
+	switch {
+	case n-w.newest >= buckets:
 		*w = window{newest: n}
+	case w.newest-n > 1: // the clock was ahead: what was counted by it counts from now, or it would not leave the window
+		sum := w.sum()
+		*w = window{newest: n}
+		w.parts[n%buckets] = sum
 	}
 	for w.newest < n {
 		w.newest++
