@@ -13,6 +13,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/sync/cells"
 	"github.com/throughline-dev/throughline/services/sync/keys"
 )
@@ -23,6 +24,10 @@ type chunk struct {
 	began         time.Time
 	items         []*item
 	bytes         int
+	// listing is about how many bytes it takes to list all of its rows.
+	listing int
+	// listed is how many records have been named in it.
+	listed int
 
 	counts   configv1.ReportRunCounts
 	rows     []*configv1.ReportRunRow
@@ -253,8 +258,21 @@ func (r *run) differing(it *item, records []salesforce.Record) []salesforce.Reco
 	return slices.DeleteFunc(slices.Clone(records), func(rec salesforce.Record) bool { return !r.plan.changes(it.values, rec) })
 }
 
-// listedRecords is how many records a row's listing names.
-const listedRecords = 50
+// What is listed of a chunk goes to config in one request, which takes 4 MiB unless set otherwise. Promise 7.
+const (
+	// listedRecords is how many records a row's listing names, and chunkRecords all of a chunk together.
+	listedRecords = 50
+	chunkRecords  = 20_000
+	// listedKey is how many characters of a key are listed: as many as a field that can be searched holds. A row's listing has
+	// some rowListing bytes besides.
+	listedKey  = 255
+	rowListing = 256
+	// chunkListing is about how many bytes a chunk's listing may have.
+	chunkListing = 2 << 20
+)
+
+// listing is about how many bytes it takes to list a row, at most.
+func (it *item) listing() int { return rowListing + min(len(it.raw), 4*listedKey) }
 
 // list notes a row that is not written for a reason of its own. Promise 8: its key travels sealed.
 func (r *run) list(it *item) error {
@@ -264,14 +282,16 @@ func (r *run) list(it *item) error {
 		row.PersonKey = "" // who was erased is not noted anew (XC-31)
 	}
 	if it.raw != "" && !erased {
-		sealed, err := r.ws.Keys().Seal([]byte(it.raw))
+		shown, _ := integration.Fit(it.raw, listedKey)
+		sealed, err := r.ws.Keys().Seal([]byte(shown))
 		if err != nil {
 			return errors.New("a row's key could not be sealed")
 		}
 		row.SealedKey = sealed
 	}
-	for _, rec := range it.records[:min(len(it.records), listedRecords)] {
+	for _, rec := range it.records[:min(len(it.records), listedRecords, chunkRecords-r.chunk.listed)] {
 		row.RecordIds = append(row.RecordIds, rec.String("Id"))
+		r.chunk.listed++
 	}
 	slices.Sort(row.RecordIds)
 	r.chunk.rows = append(r.chunk.rows, row)

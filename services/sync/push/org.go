@@ -113,11 +113,14 @@ func newMatcher(p *plan) *matcher {
 
 // find hands the records with one of the keys to found, from one goroutine at a time, each once.
 func (o *org) find(ctx context.Context, m *matcher, values []any, found func(salesforce.Record)) error {
-	literals := make([]string, 0, len(values))
+	literals, room := make([]string, 0, len(values)), salesforce.MaxQueryBytes-len(url.QueryEscape(m.statement(nil)))
 	for _, v := range values {
 		literal, err := salesforce.Literal(m.key, v)
 		if err != nil {
 			continue // no record holds it
+		}
+		if len(url.QueryEscape(literal)) > room {
+			continue // nor one that is too long to be asked for: fields that can be searched hold far less
 		}
 		literals = append(literals, literal)
 	}

@@ -122,8 +122,9 @@ func (r *run) row(ctx context.Context, number int64, row *streamv1.Row) error {
 	}
 	r.chunk.items = append(r.chunk.items, it)
 	r.chunk.bytes += proto.Size(row)
+	r.chunk.listing += it.listing()
 	last := number == r.claim.GetDelivery().GetRows()
-	if !last && len(r.chunk.items) < r.cfg.ChunkRows && r.chunk.bytes < r.cfg.ChunkBytes {
+	if !last && len(r.chunk.items) < r.cfg.ChunkRows && r.chunk.bytes < r.cfg.ChunkBytes && r.chunk.listing < chunkListing {
 		return nil
 	}
 	if err := r.finish(ctx, last); err != nil {
