@@ -80,6 +80,8 @@ func TestACellBecomesAValueOfTheField(t *testing.T) {
 		},
 		{"open picklist", &mapping{}, &field{Type: "picklist"}, "Gold", "Gold"},
 		{"id", &mapping{}, &field{Type: "reference"}, "003000000000001", "003000000000001AAA"},
+		{"control characters go, lines stay", &mapping{}, &field{Type: "textarea", Length: 50}, "a\x00b\u0085\x1b[1m\tc\r\nd", "ab[1m\tc\nd"},
+		{"joiners stay", &mapping{}, &field{Type: "string", Length: 50}, "👩\u200d💻", "👩\u200d💻"},
 		{"too long is cut", &mapping{}, &field{Type: "string", Length: 5}, "1234567", "1234…"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,7 +143,10 @@ func TestAnEmptyCellKeepsOrClears(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, cells.Value{}, v, "an explicit null")
 	}
-	v, err := converter(t, &mapping{OnUnknownValue: configv1.UnknownPicklistValue_UNKNOWN_PICKLIST_VALUE_SKIP},
+	v, err := converter(t, &mapping{}, &field{Type: "string", Length: 9}).Convert(cell("\x00 \x07"))
+	require.NoError(t, err)
+	require.True(t, v.Keep, "nothing but control characters is nothing")
+	v, err = converter(t, &mapping{OnUnknownValue: configv1.UnknownPicklistValue_UNKNOWN_PICKLIST_VALUE_SKIP},
 		&field{Type: "picklist", RestrictedPicklist: true}).Convert(cell("Gold"))
 	require.NoError(t, err)
 	require.True(t, v.Keep, "a value that is skipped leaves the field alone")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
@@ -125,11 +126,29 @@ func (c *Converter) Convert(cell *streamv1.Cell) (Value, error) {
 			return Value{}, c.misfit("the cell is not a Salesforce id of 15 or 18 characters")
 		}
 		return Value{V: full}, nil
-	case choice, choices:
-		return c.choice(strings.TrimSpace(Text(cell)))
-	default:
-		return c.text(strings.TrimSpace(strings.ReplaceAll(Text(cell), "\r\n", "\n")))
 	}
+	s := tidy(Text(cell))
+	switch {
+	case s == "":
+		return Value{Keep: !c.mapping.GetClearWhenEmpty()}, nil
+	case c.kind == choice || c.kind == choices:
+		return c.choice(s)
+	default:
+		return c.text(s)
+	}
+}
+
+var lineFeeds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// tidy takes control characters out of a text, but for tabs and line feeds (XC-37): an org would refuse them, or drop them and look
+// different for ever.
+func tidy(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, lineFeeds.Replace(s)))
 }
 
 // Empty reports whether a cell says nothing. Zero and false say something (WALK-28).
