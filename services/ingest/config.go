@@ -107,6 +107,11 @@ func (c Config) Validate() error {
 func (c Config) StageOf(s Source) stage.Config {
 	cfg := c.Stage
 	cfg.Name, cfg.Topic, cfg.StateTopic, cfg.Group = intake.Stage, s.Topic, "", s.Group
+	if s.EventsPerSecond > 0 {
+		// What one batch holds passes within a second of the source's pace: a stop or a rebalance that finds a longer one under way
+		// would have it begin anew, and never end.
+		cfg.BatchRecords = min(cfg.BatchRecords, s.EventsPerSecond)
+	}
 	if cfg.Group == "" {
 		cfg.Group = "tl-" + intake.Stage + "-" + s.Topic
 	}

@@ -76,6 +76,14 @@ func TestAFloodWaitsInItsOwnTopic(t *testing.T) {
 	})
 }
 
+func TestABatchOfAPacedSourcePassesWithinASecond(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	require.Equal(t, cfg.Stage.BatchRecords, cfg.StageOf(Source{Topic: customerTopic}).BatchRecords)
+	require.Equal(t, 10, cfg.StageOf(Source{Topic: customerTopic, EventsPerSecond: 10}).BatchRecords)
+	require.Equal(t, cfg.Stage.BatchRecords, cfg.StageOf(Source{Topic: customerTopic, EventsPerSecond: 1_000_000}).BatchRecords)
+}
+
 func (b *testBundle) processor() *processor {
 	return &processor{
 		source: b.source, settings: b.service.deps.Settings, clock: b.service.deps.Clock,
