@@ -26,25 +26,22 @@ func newLines(in io.Reader, cfg *Config) *lines {
 	return &lines{in: bufio.NewReaderSize(in, cfg.RowBytes+1), cfg: cfg}
 }
 
-// endless is how far the end of a line is looked for: far beyond any row, and read in a moment.
-const endless = 64 << 20
-
 var errEndlessLine = bad("a line has no end within the limit, or as much of the delivery is empty; send a row a line")
 
 // line returns the next line that is not empty, without its end. A line that is longer than a row may be is read to its end and
-// left out. One whose end is not found within endless bytes, or that comes after as much of nothing, ends the delivery, or some
+// left out. One whose end is not found within SkipBytes, or that comes after as much of nothing, ends the delivery, or some
 // kilobytes of gzip would keep a place for hours: promise 7.
 func (l *lines) line() (line []byte, tooLong bool, err error) {
 	for read := 0; ; {
 		line, err = l.in.ReadSlice('\n')
 		read += len(line)
-		for errors.Is(err, bufio.ErrBufferFull) && read <= endless {
+		for errors.Is(err, bufio.ErrBufferFull) && read <= l.cfg.SkipBytes {
 			tooLong = true
 			var more []byte
 			more, err = l.in.ReadSlice('\n')
 			read += len(more)
 		}
-		if read > endless {
+		if read > l.cfg.SkipBytes {
 			return nil, false, errEndlessLine
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
