@@ -30,7 +30,7 @@ func (l *lane) request(b *queue.Batch) {
 	ctx, span := l.startSpan(l.h.life, b)
 	defer span.End()
 	res := new(result)
-	l.deliver(ctx, b, res)
+	l.guarded(ctx, b, res)
 	l.judge(ctx, res.endings)
 	l.answered(b)
 	// The batch's records stay in flight until the ledger knows them: the next revision must find this one there.
