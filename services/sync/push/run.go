@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/settings"
@@ -61,6 +62,17 @@ func (p *Pusher) newRun(claim *configv1.ClaimReportRunResponse, t *tenure) (*run
 		r.unsure = claim.GetNextRow() + int64(p.cfg.ChunkRows)
 	}
 	return r, nil
+}
+
+// guarded is do. A panic ends the run and not the process, which other workspaces' runs are in (promise 6); the next worker would
+// only meet it again. Where it was is told, and not what it said: that may quote a row (promise 8).
+func (r *run) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fail(streamv1.Reason_REASON_BAD_SCHEMA, "the program failed by a defect at %s; report it", stage.PanicPlace())
+		}
+	}()
+	return r.do(ctx)
 }
 
 // do reads the delivery twice: for the keys, and for everything.
