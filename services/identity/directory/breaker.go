@@ -10,6 +10,8 @@ import (
 type breaker struct {
 	threshold     int
 	rest, longest time.Duration
+	// places is how many questions of the process may be under way at the org, so that a slow one does not take all there are.
+	places chan struct{}
 
 	mu       sync.Mutex
 	failures int

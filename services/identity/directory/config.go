@@ -11,9 +11,12 @@ const MaxAddresses = 200
 
 // Config is what a user sets. Start from DefaultConfig.
 type Config struct {
-	// Timeout bounds all questions of one batch to one org. It is also the most that a dead org delays its neighbours.
+	// Timeout bounds all questions of one batch to one org.
 	Timeout time.Duration `yaml:"timeout"`
-	// Parallel is the most orgs asked at once, over all partitions of the process.
+	// Patience is how long a batch waits for its orgs, and so the most that a slow or dead one delays its neighbours. Whom it was
+	// asked for then comes back later, when the answer is remembered.
+	Patience time.Duration `yaml:"patience"`
+	// Parallel is the most questions to orgs at once, over all partitions of the process; to one org at most a quarter of them.
 	Parallel int `yaml:"parallel"`
 	// Addresses is the most addresses in one query, at most 200.
 	Addresses int `yaml:"addresses"`
@@ -35,6 +38,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Timeout:      5 * time.Second,
+		Patience:     2 * time.Second,
 		Parallel:     32,
 		Addresses:    MaxAddresses,
 		PositiveAge:  10 * time.Minute,
@@ -56,6 +60,7 @@ func (c Config) Validate() error {
 		}
 	}
 	need(c.Timeout > 0 && c.Timeout <= time.Minute, "timeout must be between 0s and 1m, not %s", c.Timeout)
+	need(c.Patience > 0, "patience must be positive, not %s", c.Patience)
 	need(c.Parallel > 0, "parallel must be positive, not %d", c.Parallel)
 	need(c.Addresses > 0 && c.Addresses <= MaxAddresses, "addresses must be between 1 and %d, not %d", MaxAddresses, c.Addresses)
 	need(c.PositiveAge >= 0 && c.PositiveAge <= 10*time.Minute, "positive_age must be between 0s and 10m, not %s", c.PositiveAge)

@@ -36,6 +36,8 @@ type Ask struct {
 	Account bool
 	// Anew asks the org whatever is remembered of the viewer and the owner.
 	Anew bool
+	// Patient waits for the org as long as Config.Timeout allows, and not only Config.Patience.
+	Patient bool
 	How
 }
 
@@ -76,6 +78,9 @@ type Answer struct {
 
 // ErrUnreadable says that an address does not open with the workspace's key.
 var ErrUnreadable = errors.New("the sealed address does not open with the workspace's key")
+
+// ErrSlow says that the org has not answered yet. What it answers is remembered: ask again later.
+var ErrSlow = errors.New("the org takes its time to answer")
 
 // ErrResting says that the org failed repeatedly and is not asked for a while.
 var ErrResting = errors.New("the org failed repeatedly and is given a rest")

@@ -44,6 +44,8 @@ type round struct {
 	wantAccounts map[string]accountOf
 	persons      persons
 	err          error
+	// patient: every member of the round waits for the org as long as it may take.
+	patient bool
 }
 
 // member is one ask's place in the round.
@@ -65,13 +67,14 @@ func newRound(dir *Salesforce, key string, first *Ask) *round {
 		people: map[string]people{}, users: map[string][]match.User{}, owners: map[string]match.User{},
 		viewers: map[string]string{}, contentOwners: map[string]string{}, unreadable: map[string]bool{},
 		accounts: map[string][]match.Account{}, wantAccounts: map[string]accountOf{},
-		sent: map[string]map[string]bool{},
+		sent: map[string]map[string]bool{}, patient: true,
 	}
 }
 
 // add takes an ask into the round and looks up what the caches know about it.
 func (r *round) add(index int, a *Ask) {
 	m := member{index: index}
+	r.patient = r.patient && a.Patient
 	if a.Viewer.Key != "" {
 		m.viewer = join(r.key, a.Viewer.Key, r.manner)
 		if a.Anew {
@@ -361,8 +364,8 @@ func (r *round) askOwners(ctx context.Context, q querier) error {
 	return nil
 }
 
-// answer fills in the answers of the round's members.
-func (r *round) answer(answers []Answer) {
+// answer fills in the answers of the round's members, with the owners as they are known.
+func (r *round) answer(answers []Answer, owners map[string]match.User) {
 	for _, m := range r.members {
 		a := &answers[m.index]
 		p, known := r.people[m.viewer]
@@ -375,7 +378,7 @@ func (r *round) answer(answers []Answer) {
 			!r.ownersKnown(p.candidates, accounts, m.users):
 			a.Err = r.trouble()
 		default:
-			*a = Answer{Candidates: p.candidates, OwnerUsers: users, Accounts: accounts, RecordOwners: r.owners, AskedAt: p.askedAt}
+			*a = Answer{Candidates: p.candidates, OwnerUsers: users, Accounts: accounts, RecordOwners: owners, AskedAt: p.askedAt}
 		}
 	}
 }

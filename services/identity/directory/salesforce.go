@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,8 +96,9 @@ func New(cfg Config, orgs Orgs, clock Clock) *Salesforce {
 // Stats returns the counters.
 func (s *Salesforce) Stats() *Stats { return &s.stats }
 
-// Look answers every ask, in their order. Orgs are asked in parallel; each has at most Config.Timeout, so one that is dead
-// delays the others by no more than that, and soon by nothing (promise 6).
+// Look answers every ask, in their order. Orgs are asked in parallel. Who is not patient waits for none of them longer than
+// Config.Patience, so that one that is slow or dead delays the others by no more than that, and soon by nothing (promise 6): the
+// answer is ErrSlow then, and the question goes on until Config.Timeout, or ctx ends; what comes of it is remembered.
 func (s *Salesforce) Look(ctx context.Context, asks []Ask) []Answer {
 	answers := make([]Answer, len(asks))
 	rounds := map[string]*round{}
@@ -110,47 +112,26 @@ func (s *Salesforce) Look(ctx context.Context, asks []Ask) []Answer {
 		}
 		r.add(i, &asks[i])
 	}
-	var wg sync.WaitGroup
+	var asking []*question
 	for _, r := range order {
 		if r.known() {
+			r.answer(answers, r.owners)
 			continue
 		}
-		wg.Go(func() { r.err = s.contact(ctx, r) })
+		// What is known stands, whatever comes of the question.
+		r.err = ErrSlow
+		r.answer(answers, maps.Clone(r.owners))
+		asking = append(asking, s.begin(ctx, r))
 	}
-	wg.Wait()
-	for _, r := range order {
-		r.answer(answers)
+	patience := time.NewTimer(s.cfg.Patience)
+	defer patience.Stop()
+	over := patience.C
+	for _, q := range asking {
+		if q.wait(&over) {
+			q.round.answer(answers, q.round.owners)
+		}
 	}
 	return answers
-}
-
-// contact asks one org what the round does not know.
-func (s *Salesforce) contact(ctx context.Context, r *round) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	b := s.breaker(r.key)
-	if !b.allow(s.clock.Now()) {
-		return ErrResting
-	}
-	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	org, err := s.orgs.Org(r.workspace, r.connection)
-	if err == nil {
-		err = r.ask(asking, org)
-	}
-	switch {
-	case err == nil:
-		b.succeeded()
-	case ctx.Err() == nil: // A stop says nothing about the org.
-		s.undescribe(r.key, err)
-		b.failed(s.clock.Now())
-		s.stats.Failures.Add(1)
-	}
-	return err
 }
 
 func (s *Salesforce) breaker(key string) *breaker {
@@ -158,7 +139,9 @@ func (s *Salesforce) breaker(key string) *breaker {
 	defer s.mu.Unlock()
 	b, ok := s.breakers[key]
 	if !ok {
-		b = &breaker{threshold: s.cfg.Failures, rest: s.cfg.RestMin, longest: s.cfg.RestMax}
+		b = &breaker{
+			threshold: s.cfg.Failures, rest: s.cfg.RestMin, longest: s.cfg.RestMax, places: make(chan struct{}, max(1, s.cfg.Parallel/4)),
+		}
 		s.breakers[key] = b
 	}
 	return b

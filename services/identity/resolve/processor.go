@@ -62,7 +62,7 @@ func (p *Processor) Process(ctx context.Context, batch []stage.Record, out *stag
 		}
 	}
 	p.deps.Stats.Engagements.Add(int64(len(batch)))
-	answers := look(ctx, p.deps.Directory, p.jobs)
+	answers := look(ctx, p.deps.Directory, p.jobs, false)
 	if err := ctx.Err(); err != nil {
 		return err // A stop is no trouble of the org: the batch comes back.
 	}

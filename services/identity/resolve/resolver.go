@@ -213,13 +213,14 @@ func (j *job) opener(sealed []byte) func() (directory.Address, error) {
 }
 
 // look asks the directory about all jobs.
-func look(ctx context.Context, dir Directory, jobs []job) []directory.Answer {
+func look(ctx context.Context, dir Directory, jobs []job, patient bool) []directory.Answer {
 	if len(jobs) == 0 {
 		return nil
 	}
 	asks := make([]directory.Ask, len(jobs))
 	for i := range jobs {
 		asks[i] = jobs[i].ask()
+		asks[i].Patient = patient
 	}
 	return dir.Look(ctx, asks)
 }

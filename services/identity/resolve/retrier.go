@@ -145,7 +145,7 @@ func (r *Retrier) again(ctx context.Context, due []*waiting) (failed []*waiting)
 			asked, jobs = append(asked, w), append(jobs, j)
 		}
 	}
-	answers := look(ctx, r.deps.Directory, jobs)
+	answers := look(ctx, r.deps.Directory, jobs, true) // they are of orgs in trouble: nobody else waits for them
 	if ctx.Err() != nil {
 		return nil // Stopping: the records come back.
 	}
