@@ -4,12 +4,16 @@ import (
 	"container/list"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // Cache holds compiled integrations by workspace, id and version, the least recently used going first when it is full.
-// A version never changes, so nothing is ever refreshed. An integration that does not compile is remembered too.
+// A version never changes, but where a workspace is made anew under the same id, or the settings come back from a backup, another
+// one may have its number: what is compiled is held against what is asked for. An integration that does not compile is remembered
+// too.
 // Safe for concurrent use.
 type Cache struct {
 	limit int
@@ -25,7 +29,9 @@ type key struct {
 }
 
 type entry struct {
-	key     key
+	key key
+	// source is what was compiled, as it was asked for last: mostly the very same message.
+	source  *configv1.Integration
 	program *integration.Program
 	err     error
 }
@@ -38,12 +44,12 @@ func New(limit int) *Cache {
 // Get returns the program of an integration, compiling it if need be. The error is that of integration.Compile.
 func (c *Cache) Get(i *configv1.Integration) (*integration.Program, error) {
 	k := key{workspace: i.GetWorkspace(), id: i.GetId(), version: i.GetVersion()}
-	if e := c.find(k); e != nil {
+	if e := c.find(k, i); e != nil {
 		return e.program, e.err
 	}
 	// Outside the lock: another worker may compile the same version meanwhile, to the same result.
 	program, err := integration.Compile(i)
-	c.store(&entry{key: k, program: program, err: err})
+	c.store(&entry{key: k, source: i, program: program, err: err})
 	return program, err
 }
 
@@ -54,15 +60,20 @@ func (c *Cache) Len() int {
 	return c.recent.Len()
 }
 
-func (c *Cache) find(k key) *entry {
+func (c *Cache) find(k key, source *configv1.Integration) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.byKey[k]
 	if !ok {
 		return nil
 	}
+	found := e.Value.(*entry)
+	if found.source != source && !proto.Equal(found.source, source) {
+		return nil
+	}
+	found.source = source
 	c.recent.MoveToFront(e)
-	return e.Value.(*entry)
+	return found
 }
 
 func (c *Cache) store(e *entry) {

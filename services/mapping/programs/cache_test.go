@@ -41,6 +41,19 @@ func TestCache(t *testing.T) {
 		require.NotSame(t, first, foreign)
 	})
 
+	t.Run("CompilesWhatHasTheNumberOfAnother", func(t *testing.T) {
+		t.Parallel()
+		c := programs.New(10)
+		_, err := c.Get(version(t, "a", 1))
+		require.NoError(t, err)
+		other := version(t, "a", 1) // of a workspace that was deleted and made anew
+		other.Condition = "false"
+		program, err := c.Get(other)
+		require.NoError(t, err)
+		require.Equal(t, "false", program.Integration().GetCondition())
+		require.Equal(t, 1, c.Len())
+	})
+
 	t.Run("ForgetsTheLeastRecentlyUsed", func(t *testing.T) {
 		t.Parallel()
 		c := programs.New(2)
