@@ -56,3 +56,38 @@ func TestAClockThatWasAheadHoldsNobodyUp(t *testing.T) {
 		require.NoError(t, h.Drain(context.Background()))
 	})
 }
+
+// Many writes of one org that were parked for too long end side by side: the other orgs' wait behind them.
+func TestWhatIsParkedForTooLongEndsSideBySide(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := parking.DefaultConfig()
+		port := stagetest.NewPort(nil)
+		const roundTrip = time.Second
+		h := parking.NewHandler(cfg, parking.Deps{
+			Ready:  func(_, connection string, _ streamv1.Priority) bool { return connection == "other" },
+			Room:   func(parking.Action) int { return 1 },
+			Clock:  stage.SystemClock{},
+			Logger: slog.New(slog.DiscardHandler),
+			Held:   func(int) {},
+			Expire: func(context.Context, stage.Port, *stage.Record, parking.Ticket) error {
+				<-time.After(roundTrip)
+				return nil
+			},
+		}, port)
+		for i := range 161 {
+			rec, at := stage.Record{Key: []byte("acme/dead")}, time.Now().Add(-cfg.KeepFor-time.Hour)
+			if i == 160 {
+				rec.Key, at = []byte("acme/other"), time.Now()
+			}
+			m, _ := parking.Park(&rec, parking.Why{}, cfg.Delay(), at)
+			require.NoError(t, h.Accept(t.Context(), stage.Record{
+				Topic: topic.Parked, Offset: int64(i), Key: m.Key, Value: m.Value, Headers: m.Headers,
+			}))
+		}
+		<-time.After(cfg.Recheck + 10*roundTrip + 2*cfg.Recheck + roundTrip/2)
+		synctest.Wait()
+		require.Len(t, port.Settled(), 161)
+		require.NoError(t, h.Drain(context.Background()))
+	})
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
@@ -49,11 +51,8 @@ func (h *Handler) snapshot() []*parked {
 func (h *Handler) releaseOrg(ctx context.Context, o *parked) error {
 	now := h.deps.Clock.Now()
 	expired, due := h.pick(o, now, h.ready(o))
-	for i := range expired {
-		if err := h.deps.Expire(ctx, h.port, &expired[i].rec, expired[i].ticket); err != nil {
-			return err
-		}
-		h.settle(o, expired[i:i+1])
+	if err := h.expire(ctx, o, expired); err != nil {
+		return err
 	}
 	if len(due) == 0 {
 		return nil
@@ -68,6 +67,26 @@ func (h *Handler) releaseOrg(ctx context.Context, o *parked) error {
 	}
 	h.settle(o, due)
 	return nil
+}
+
+// expiring is how many writes are ended at a time: one after the other they would keep those of other orgs waiting, for each takes a
+// few round trips (promise 6).
+const expiring = 16
+
+// expire ends what is parked for too long.
+func (h *Handler) expire(ctx context.Context, o *parked, expired []held) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(expiring)
+	for i := range expired {
+		g.Go(func() error {
+			if err := h.deps.Expire(ctx, h.port, &expired[i].rec, expired[i].ticket); err != nil {
+				return err
+			}
+			h.settle(o, expired[i:i+1])
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // ready tells which classes the org takes now.
@@ -92,7 +111,9 @@ func (h *Handler) pick(o *parked, now time.Time, ready map[streamv1.Priority]boo
 				due = append(due, one)
 			}
 		case !one.ticket.Since.IsZero() && now.Sub(one.ticket.Since) > h.cfg.KeepFor:
-			expired = append(expired, one)
+			if len(expired) < limit {
+				expired = append(expired, one)
+			}
 		case len(due) < limit && !now.Before(one.ticket.Due) && ready[one.ticket.Class] && h.fits(room, one.action):
 			due = append(due, one)
 		}
