@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -85,4 +88,23 @@ func TestASampledParentStaysSampled(t *testing.T) {
 	require.True(t, span.SpanContext().IsSampled())
 	_, span = tel.Tracer.Tracer("t").Start(t.Context(), "root")
 	require.False(t, span.SpanContext().IsSampled())
+}
+
+func TestCountersAreExportedAsTheyStand(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	var seen, gone atomic.Int64
+	require.NoError(t, ExportCounters(provider, "scope", "{item}",
+		Counter{Name: "items.seen", About: "Seen.", Value: &seen}, Counter{Name: "items.gone", About: "Gone.", Value: &gone}))
+	require.NoError(t, ExportCounters(nil, "scope", "{item}", Counter{Name: "items.seen", Value: &seen}))
+	require.ErrorContains(t, ExportCounters(provider, "other", "{item}", Counter{Name: "no such name!", Value: &seen}), "no such name!")
+	seen.Store(7)
+	var data metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &data))
+	got := map[string]int64{}
+	for _, m := range data.ScopeMetrics[0].Metrics {
+		got[m.Name] = m.Data.(metricdata.Sum[int64]).DataPoints[0].Value
+	}
+	require.Equal(t, map[string]int64{"items.seen": 7, "items.gone": 0}, got)
 }

@@ -1,43 +1,32 @@
 package visits
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
 // observe exports what the processors count.
 func observe(provider metric.MeterProvider, s *Service) error {
-	if provider == nil {
-		return nil
+	err := telemetry.ExportCounters(provider, "github.com/throughline-dev/throughline/services/visits", "{item}", []telemetry.Counter{
+		{Name: "throughline.visits.opened", About: "Visits begun.", Value: &s.collected.Opened},
+		{Name: "throughline.visits.closed", About: "Visits ended, reopened ones again.", Value: &s.collected.Closed},
+		{Name: "throughline.visits.sent", About: "Visit revisions sent.", Value: &s.collected.Sent},
+		{Name: "throughline.visits.anonymous", About: "Visits ended with nobody known.", Value: &s.collected.Anonymous},
+		{Name: "throughline.visits.moved", About: "Visits moved to another person by stronger evidence.", Value: &s.collected.Moved},
+		{Name: "throughline.visits.repeated", About: "Activities seen before.", Value: &s.collected.Repeated},
+		{Name: "throughline.visits.forgotten", About: "Visits no longer remembered.", Value: &s.collected.Forgotten},
+		{Name: "throughline.visits.erased", About: "Activities and visits that went no further because their person was erased.", Value: &s.collected.Erased},
+		{Name: "throughline.totals.erased", About: "Visit revisions that went no further because their person was erased.", Value: &s.totals.Erased},
+		{Name: "throughline.visits.unreadable", About: "State entries written by a newer program.", Value: &s.collected.Unreadable},
+		{Name: "throughline.totals.sent", About: "Engagement revisions sent.", Value: &s.totals.Sent},
+		{Name: "throughline.totals.coalesced", About: "Revisions of open visits told on by a later one.", Value: &s.totals.Coalesced},
+		{Name: "throughline.totals.repeated", About: "Visit revisions seen before.", Value: &s.totals.Repeated},
+	}...)
+	if err != nil {
+		return fmt.Errorf("visits: %w", err)
 	}
-	meter := provider.Meter("github.com/throughline-dev/throughline/services/visits")
-	var errs []error
-	counter := func(name, about string, value *atomic.Int64) {
-		_, err := meter.Int64ObservableCounter(name, metric.WithDescription(about), metric.WithUnit("{item}"),
-			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-				o.Observe(value.Load())
-				return nil
-			}))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("visits: create metric %s: %w", name, err))
-		}
-	}
-	counter("throughline.visits.opened", "Visits begun.", &s.collected.Opened)
-	counter("throughline.visits.closed", "Visits ended, reopened ones again.", &s.collected.Closed)
-	counter("throughline.visits.sent", "Visit revisions sent.", &s.collected.Sent)
-	counter("throughline.visits.anonymous", "Visits ended with nobody known.", &s.collected.Anonymous)
-	counter("throughline.visits.moved", "Visits moved to another person by stronger evidence.", &s.collected.Moved)
-	counter("throughline.visits.repeated", "Activities seen before.", &s.collected.Repeated)
-	counter("throughline.visits.forgotten", "Visits no longer remembered.", &s.collected.Forgotten)
-	counter("throughline.visits.erased", "Activities and visits that went no further because their person was erased.", &s.collected.Erased)
-	counter("throughline.totals.erased", "Visit revisions that went no further because their person was erased.", &s.totals.Erased)
-	counter("throughline.visits.unreadable", "State entries written by a newer program.", &s.collected.Unreadable)
-	counter("throughline.totals.sent", "Engagement revisions sent.", &s.totals.Sent)
-	counter("throughline.totals.coalesced", "Revisions of open visits told on by a later one.", &s.totals.Coalesced)
-	counter("throughline.totals.repeated", "Visit revisions seen before.", &s.totals.Repeated)
-	return errors.Join(errs...)
+	return nil
 }

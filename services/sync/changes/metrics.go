@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
 // stats counts over all partitions of the process. Safe for concurrent use.
@@ -21,27 +23,27 @@ func (s *stats) observe(provider metric.MeterProvider) error {
 	if provider == nil {
 		return nil
 	}
-	meter := provider.Meter("github.com/throughline-dev/throughline/services/sync/changes")
-	see := func(value *atomic.Int64) metric.Int64Callback {
-		return func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(value.Load())
-			return nil
-		}
-	}
+	const scope = "github.com/throughline-dev/throughline/services/sync/changes"
+	meter := provider.Meter(scope)
 	var errs []error
 	gauge := func(name, about string, value *atomic.Int64) {
-		_, err := meter.Int64ObservableGauge(name, metric.WithDescription(about), metric.WithUnit("{subscription}"), metric.WithInt64Callback(see(value)))
-		errs = append(errs, err)
-	}
-	counter := func(name, about string, value *atomic.Int64) {
-		_, err := meter.Int64ObservableCounter(name, metric.WithDescription(about), metric.WithUnit("{item}"), metric.WithInt64Callback(see(value)))
+		_, err := meter.Int64ObservableGauge(name, metric.WithDescription(about), metric.WithUnit("{subscription}"),
+			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+				o.Observe(value.Load())
+				return nil
+			}))
 		errs = append(errs, err)
 	}
 	gauge("throughline.sync.changes.subscriptions", "Subscriptions to change events that this process keeps up.", &s.subscribed)
 	gauge("throughline.sync.changes.unavailable", "Subscriptions that an org does not offer: what is remembered of it is as old as its ages allow.", &s.unavailable)
-	counter("throughline.sync.changes.events", "Change events received.", &s.events)
-	counter("throughline.sync.changes.told", "Messages written to tl.changes.v1.", &s.told)
-	counter("throughline.sync.changes.missed", "Times that change events of an object may have been missed, so that everything remembered of it was dropped.", &s.missed)
+	errs = append(errs, telemetry.ExportCounters(provider, scope, "{item}",
+		telemetry.Counter{Name: "throughline.sync.changes.events", About: "Change events received.", Value: &s.events},
+		telemetry.Counter{Name: "throughline.sync.changes.told", About: "Messages written to tl.changes.v1.", Value: &s.told},
+		telemetry.Counter{
+			Name:  "throughline.sync.changes.missed",
+			About: "Times that change events of an object may have been missed, so that everything remembered of it was dropped.", Value: &s.missed,
+		},
+	))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("changes: metrics: %w", err)
 	}

@@ -3,10 +3,8 @@ package accumulate
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	statev1 "github.com/throughline-dev/throughline/proto/throughline/state/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -41,8 +39,8 @@ func contribution(v *streamv1.Visit) totals.Contribution {
 	c := totals.Contribution{
 		VisitID:   v.GetVisitId(),
 		Revision:  v.GetRevision(),
-		StartedAt: instant(v.GetStartedAt()),
-		LastAt:    instant(v.GetLastActivityAt()),
+		StartedAt: wire.Instant(v.GetStartedAt()),
+		LastAt:    wire.Instant(v.GetLastActivityAt()),
 	}
 	if v.GetWithdrawn() {
 		return c
@@ -55,7 +53,7 @@ func contribution(v *streamv1.Visit) totals.Contribution {
 	c.Ranges = wire.RangesFromProto(nil, v.GetRanges())
 	if cta := v.GetCallToAction(); cta != nil {
 		c.Clicks = cta.GetClicks()
-		c.LastClick = totals.Click{Label: cta.GetLastLabel(), URL: cta.GetLastUrl(), At: instant(cta.GetLastAt())}
+		c.LastClick = totals.Click{Label: cta.GetLastLabel(), URL: cta.GetLastUrl(), At: wire.Instant(cta.GetLastAt())}
 	}
 	return c
 }
@@ -112,13 +110,13 @@ func contributionToProto(c *totals.Contribution) *statev1.Contribution {
 		WatchedSeconds: c.Watched.Seconds(),
 		Clicks:         c.Clicks,
 		DwellSeconds:   c.Dwell.Seconds(),
-		LastActivityAt: timestamp(c.LastAt),
-		StartedAt:      timestamp(c.StartedAt),
-		LastStartedAt:  timestamp(c.LastStart),
+		LastActivityAt: wire.Timestamp(c.LastAt),
+		StartedAt:      wire.Timestamp(c.StartedAt),
+		LastStartedAt:  wire.Timestamp(c.LastStart),
 		Ranges:         wire.RangesToProto(c.Ranges),
 	}
 	if !c.LastClick.At.IsZero() {
-		m.LastClick = &streamv1.CallToAction{LastLabel: c.LastClick.Label, LastUrl: c.LastClick.URL, LastAt: timestamp(c.LastClick.At)}
+		m.LastClick = &streamv1.CallToAction{LastLabel: c.LastClick.Label, LastUrl: c.LastClick.URL, LastAt: wire.Timestamp(c.LastClick.At)}
 	}
 	return m
 }
@@ -133,24 +131,10 @@ func contributionFromProto(m *statev1.Contribution) totals.Contribution {
 		Clicks:    m.GetClicks(),
 		Watched:   visit.Seconds(m.GetWatchedSeconds()),
 		Dwell:     visit.Seconds(m.GetDwellSeconds()),
-		StartedAt: instant(m.GetStartedAt()),
-		LastAt:    instant(m.GetLastActivityAt()),
-		LastStart: instant(m.GetLastStartedAt()),
+		StartedAt: wire.Instant(m.GetStartedAt()),
+		LastAt:    wire.Instant(m.GetLastActivityAt()),
+		LastStart: wire.Instant(m.GetLastStartedAt()),
 		Ranges:    wire.RangesFromProto(nil, m.GetRanges()),
-		LastClick: totals.Click{Label: click.GetLastLabel(), URL: click.GetLastUrl(), At: instant(click.GetLastAt())},
+		LastClick: totals.Click{Label: click.GetLastLabel(), URL: click.GetLastUrl(), At: wire.Instant(click.GetLastAt())},
 	}
-}
-
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}
-
-func instant(ts *timestamppb.Timestamp) time.Time {
-	if ts == nil {
-		return time.Time{}
-	}
-	return ts.AsTime()
 }

@@ -181,13 +181,13 @@ func (a *account) retell(v *streamv1.Visit) {
 	}
 	sum := a.totals.Sum()
 	e.Visits, e.Views = sum.Visits, sum.Views
-	e.FirstViewedAt, e.LastViewedAt = timestamp(sum.StartedAt), timestamp(sum.LastAt)
+	e.FirstViewedAt, e.LastViewedAt = wire.Timestamp(sum.StartedAt), wire.Timestamp(sum.LastAt)
 	e.Ranges = wire.RangesToProto(sum.Ranges)
 	e.WatchedSeconds, e.DwellSeconds = sum.Watched.Seconds(), sum.Dwell.Seconds()
 	e.CallToAction = nil
 	if sum.Clicks > 0 {
 		e.CallToAction = &streamv1.CallToAction{
-			Clicks: sum.Clicks, LastLabel: sum.LastClick.Label, LastUrl: sum.LastClick.URL, LastAt: timestamp(sum.LastClick.At),
+			Clicks: sum.Clicks, LastLabel: sum.LastClick.Label, LastUrl: sum.LastClick.URL, LastAt: wire.Timestamp(sum.LastClick.At),
 		}
 	}
 	// LOOM-29: what was seen once stays seen, even if the content's length changes. Only a withdrawn visit takes its share
@@ -213,7 +213,7 @@ func (p *Processor) send(rec *stage.Record, a *account, out *stage.Outbox) error
 		Value:       value,
 		ID:          e.GetEngagementId() + "-" + strconv.FormatInt(e.GetRevision(), 10),
 		Type:        topic.TypeEngagement,
-		Time:        instant(e.GetVisit().GetLastActivityAt()),
+		Time:        wire.Instant(e.GetVisit().GetLastActivityAt()),
 		TraceParent: rec.TraceParent(),
 		Headers:     topic.Class(rec.Header(topic.HeaderClass)),
 	})

@@ -36,14 +36,14 @@ func EncodeState(v *visit.Visit, m *streamv1.Visit) ([]byte, error) {
 		Visit:         m,
 		AppliedOffset: v.AppliedOffset,
 		Seen:          v.Seen,
-		LastArrivalAt: timestamp(v.LastArrival),
+		LastArrivalAt: Timestamp(v.LastArrival),
 		SentRevision:  v.SentRevision,
-		SentAt:        timestamp(v.SentAt),
+		SentAt:        Timestamp(v.SentAt),
 		Closing:       v.Closing,
 		Traceparent:   string(v.TraceParent),
-		SubjectAt:     timestamp(v.SubjectAt),
+		SubjectAt:     Timestamp(v.SubjectAt),
 		ClickTimes:    v.Clicks.Times,
-		ExitPageAt:    timestamp(v.ExitPageAt),
+		ExitPageAt:    Timestamp(v.ExitPageAt),
 		Completed:     v.Completed,
 	}
 	if v.Skipped {
@@ -70,8 +70,8 @@ func DecodeState(id string, value []byte, v *visit.Visit) error {
 	v.Reset(id, m.GetWorkspace(), m.GetSession())
 	v.Content = contentFromProto(m.GetContent())
 	v.Subject = subjectFromProto(m.GetSubject())
-	v.SubjectAt = instant(state.GetSubjectAt())
-	v.StartedAt, v.LastActivityAt = instant(m.GetStartedAt()), instant(m.GetLastActivityAt())
+	v.SubjectAt = Instant(state.GetSubjectAt())
+	v.StartedAt, v.LastActivityAt = Instant(m.GetStartedAt()), Instant(m.GetLastActivityAt())
 	v.Closing = state.GetClosing()
 	v.Closed = m.GetState() == streamv1.VisitState_VISIT_STATE_CLOSED
 	v.Cause = visit.Cause(m.GetCloseCause())
@@ -83,12 +83,12 @@ func DecodeState(id string, value []byte, v *visit.Visit) error {
 		v.Pages = append(v.Pages, visit.PageDwell{Page: p.GetPage(), Dwell: visit.Seconds(p.GetSeconds())})
 	}
 	v.Dwell = visit.Seconds(m.GetDwellSeconds())
-	v.ExitPage, v.ExitPageAt = m.GetExitPage(), instant(state.GetExitPageAt())
+	v.ExitPage, v.ExitPageAt = m.GetExitPage(), Instant(state.GetExitPageAt())
 	v.Activities = m.GetActivities()
 	v.FirstEventID, v.LastEventID = []byte(m.GetFirstEventId()), []byte(m.GetLastEventId())
 	v.TraceParent = []byte(state.GetTraceparent())
 	v.SettingsRevision = m.GetSettingsRevision()
-	v.ToldUnknown, v.FirstClosedAt, v.Bulk = m.GetToldUnknown(), instant(m.GetFirstClosedAt()), m.GetBulk()
+	v.ToldUnknown, v.FirstClosedAt, v.Bulk = m.GetToldUnknown(), Instant(m.GetFirstClosedAt()), m.GetBulk()
 	decodeProgress(v, &state)
 	return nil
 }
@@ -96,13 +96,13 @@ func DecodeState(id string, value []byte, v *visit.Visit) error {
 func decodeProgress(v *visit.Visit, state *statev1.OpenVisit) {
 	v.AppliedOffset = state.GetAppliedOffset()
 	v.Seen = append(v.Seen, state.GetSeen()...)
-	v.LastArrival = instant(state.GetLastArrivalAt())
+	v.LastArrival = Instant(state.GetLastArrivalAt())
 	v.SentRevision = state.GetSentRevision()
-	v.SentAt = instant(state.GetSentAt())
+	v.SentAt = Instant(state.GetSentAt())
 	v.Skipped = state.GetSkipped() != streamv1.Reason_REASON_UNSPECIFIED
 }
 
 func decodeClicks(c *visit.Clicks, m *streamv1.CallToAction, times []int64) {
-	c.Count, c.Label, c.URL, c.At = m.GetClicks(), m.GetLastLabel(), m.GetLastUrl(), instant(m.GetLastAt())
+	c.Count, c.Label, c.URL, c.At = m.GetClicks(), m.GetLastLabel(), m.GetLastUrl(), Instant(m.GetLastAt())
 	c.Times = append(c.Times, times...)
 }

@@ -21,8 +21,8 @@ func Visit(v *visit.Visit, r visit.Rules) *streamv1.Visit {
 		Revision:         v.Revision(),
 		State:            stateOf(v),
 		CloseCause:       streamv1.CloseCause(v.Cause),
-		StartedAt:        timestamp(v.StartedAt),
-		LastActivityAt:   timestamp(v.LastActivityAt),
+		StartedAt:        Timestamp(v.StartedAt),
+		LastActivityAt:   Timestamp(v.LastActivityAt),
 		Ranges:           RangesToProto(v.Ranges),
 		WatchedSeconds:   v.Watched.Seconds(),
 		PercentWatched:   v.Percent(),
@@ -37,7 +37,7 @@ func Visit(v *visit.Visit, r visit.Rules) *streamv1.Visit {
 		SettingsRevision: v.SettingsRevision,
 		ToldUnknown:      v.ToldUnknown,
 		Bulk:             v.Bulk,
-		FirstClosedAt:    timestamp(v.FirstClosedAt),
+		FirstClosedAt:    Timestamp(v.FirstClosedAt),
 	}
 }
 
@@ -66,7 +66,7 @@ func contentToProto(c *visit.Content) *streamv1.Content {
 		PageCount:     c.PageCount,
 		OwnerKey:      c.OwnerKey,
 		OwnerSealed:   c.OwnerSealed,
-		PublishedAt:   timestamp(c.PublishedAt),
+		PublishedAt:   Timestamp(c.PublishedAt),
 	}
 }
 
@@ -80,7 +80,7 @@ func contentFromProto(c *streamv1.Content) visit.Content {
 		PageCount:     c.GetPageCount(),
 		OwnerKey:      c.GetOwnerKey(),
 		OwnerSealed:   c.GetOwnerSealed(),
-		PublishedAt:   instant(c.GetPublishedAt()),
+		PublishedAt:   Instant(c.GetPublishedAt()),
 	}
 }
 
@@ -99,7 +99,7 @@ func clicksToProto(c *visit.Clicks) *streamv1.CallToAction {
 	if c.Count == 0 {
 		return nil
 	}
-	return &streamv1.CallToAction{Clicks: c.Count, LastLabel: c.Label, LastUrl: c.URL, LastAt: timestamp(c.At)}
+	return &streamv1.CallToAction{Clicks: c.Count, LastLabel: c.Label, LastUrl: c.URL, LastAt: Timestamp(c.At)}
 }
 
 // RangesToProto converts a set; the messages share one allocation.
@@ -137,14 +137,16 @@ func pagesToProto(pages []visit.PageDwell) []*streamv1.PageDwell {
 	return out
 }
 
-func timestamp(t time.Time) *timestamppb.Timestamp {
+// Timestamp converts a time; the zero time is none.
+func Timestamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
 	}
 	return timestamppb.New(t)
 }
 
-func instant(ts *timestamppb.Timestamp) time.Time {
+// Instant is the other way.
+func Instant(ts *timestamppb.Timestamp) time.Time {
 	if ts == nil {
 		return time.Time{}
 	}
