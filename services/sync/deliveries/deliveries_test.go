@@ -125,6 +125,21 @@ func TestADeliveryIsToldWhenItIsWholeAndReadAsItCame(t *testing.T) {
 	require.ErrorIs(t, err, deliveries.ErrGone, "what is not there as it was noted is not pushed")
 }
 
+func TestABeginMarkerThatComesAgainLateBeginsNothingAnew(t *testing.T) {
+	t.Parallel()
+	n := &notes{}
+	records := []stage.Record{
+		piece(t, 0, "d", "a", begin()), piece(t, 1, "d", "a", batch(1, "one")), piece(t, 2, "d", "a", begin()),
+		piece(t, 3, "d", "a", batch(2, "two")), piece(t, 4, "d", "a", end(2)),
+	}
+	stagetest.Run(t, processors(n), records...)
+	require.Len(t, n.got, 1)
+	require.Empty(t, n.got[0].GetDetail())
+	got, err := read(t, records, n.got[0])
+	require.NoError(t, err)
+	require.Equal(t, []string{"one", "two"}, got)
+}
+
 func TestWhatIsMissingIsSaid(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "WALK-9")

@@ -76,12 +76,15 @@ func (p *Processor) one(ctx context.Context, rec *stage.Record, open map[string]
 		return stage.Permanent("BAD_SCHEMA", fmt.Errorf("a record of %s is no piece of a delivery", topic.Rows))
 	}
 	key := string(topic.DeliveryKey(piece.GetWorkspace(), piece.GetReport(), piece.GetDelivery()))
+	d, err := p.state(key, open)
 	if piece.GetBegin() != nil {
+		if err == nil && d != nil && d.GetAttempt() == piece.GetAttempt() {
+			return nil // a repetition, which a broker may bring when rows have come already, begins nothing anew (promise 5)
+		}
 		open[key] = begin(piece, rec.Offset)
 		open[key].LastPieceAt = timestamppb.New(rec.Time)
 		return nil
 	}
-	d, err := p.state(key, open)
 	if err != nil || d == nil || d.GetAttempt() != piece.GetAttempt() {
 		return err // of a delivery that was begun anew meanwhile, or has ended
 	}

@@ -87,6 +87,9 @@ func (r *reader) record(rec *stage.Record) error {
 		return nil //nolint:nilerr // it was dead-lettered when it came; the count tells whether a row is missing
 	}
 	if begun := piece.GetBegin(); begun != nil {
+		if r.attempt != "" && r.attempt == piece.GetAttempt() {
+			return nil
+		}
 		if r.attempt != "" {
 			return ErrGone // begun anew within: the complete delivery begins later
 		}
