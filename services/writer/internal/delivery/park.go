@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/parking"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
@@ -96,11 +98,42 @@ func (h *Handler) publishAllParks(ctx context.Context, parks []park) error {
 	return nil
 }
 
-// publishParks parks writes: message and outcome first, offsets last (promise 2).
+// publishParks parks writes. One that is too large for the topic with what parking adds fails alone: left unsettled, it would hold
+// up the whole partition in the end (promise 6).
 func (h *Handler) publishParks(ctx context.Context, parks []park) error {
 	if len(parks) == 0 {
 		return nil
 	}
+	err := h.publishTogether(ctx, parks)
+	if _, tooLarge := stage.PermanentReason(err); !tooLarge {
+		return err
+	}
+	if half := len(parks) / 2; half > 0 {
+		return errors.Join(h.publishParks(ctx, parks[:half]), h.publishParks(ctx, parks[half:]))
+	}
+	return h.endTooLarge(ctx, parks[0])
+}
+
+// endTooLarge ends a write that cannot be parked.
+func (h *Handler) endTooLarge(ctx context.Context, p park) error {
+	w := p.item.Write
+	end := ending{
+		item: p.item, status: streamv1.Status_STATUS_FAILED, reason: streamv1.Reason_REASON_TOO_LARGE,
+		detail: "the write could not be made now (" + p.detail + ") and is too large to be parked; raise max.message.bytes of " + topic.Parked +
+			", then replay the dead letter",
+	}
+	if p.item.Ambiguous && !ledger.Once(w) {
+		entry, err := ledger.Doubt(h.table, w, h.deps.Clock.Now()) // promise 4
+		if err != nil {
+			return err
+		}
+		end.entry = &entry
+	}
+	return h.lane(laneKey{w.GetWorkspace(), w.GetConnection()}).finish(ctx, []ending{end})
+}
+
+// publishTogether parks writes: message and outcome first, offsets last (promise 2).
+func (h *Handler) publishTogether(ctx context.Context, parks []park) error {
 	now := h.deps.Clock.Now()
 	if err := h.prepareParks(ctx, parks, now); err != nil {
 		return fmt.Errorf("save the ledger: %w", err)
