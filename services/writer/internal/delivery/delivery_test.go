@@ -205,14 +205,20 @@ func (b *testBundle) insert(w write) *streamv1.Write {
 func (b *testBundle) accept(writes ...*streamv1.Write) {
 	b.t.Helper()
 	for _, w := range writes {
-		value, err := proto.Marshal(w)
-		require.NoError(b.t, err)
-		require.NoError(b.t, b.handler.Accept(b.t.Context(), stage.Record{
-			Topic: topic.Writes, Offset: b.offset, Time: time.Now(), Value: value,
-			Key: topic.ConnectionKey(w.GetWorkspace(), w.GetConnection()),
-		}))
-		b.offset++
+		b.acceptFrom(time.Now(), w)
 	}
+}
+
+// acceptFrom is accept for a record that was written at an instant.
+func (b *testBundle) acceptFrom(at time.Time, w *streamv1.Write) {
+	b.t.Helper()
+	value, err := proto.Marshal(w)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.handler.Accept(b.t.Context(), stage.Record{
+		Topic: topic.Writes, Offset: b.offset, Time: at, Value: value,
+		Key: topic.ConnectionKey(w.GetWorkspace(), w.GetConnection()),
+	}))
+	b.offset++
 }
 
 // settled waits until n offsets are settled.

@@ -122,8 +122,11 @@ func (l *lane) search(parcels []parcel, entries map[*queue.Item]*ledger.Entry) m
 		Exact: first.GetObject() == memberObject, Since: l.h.deps.Clock.Now(),
 	}
 	for _, p := range parcels {
-		if at := entries[p.item].GetIntendedAt(); at != nil && at.AsTime().Before(s.Since) {
-			s.Since = at.AsTime()
+		// Promise 5: the clock that noted the intent may have been ahead; the write came before it, by another clock.
+		for _, at := range []time.Time{entries[p.item].GetIntendedAt().AsTime(), p.item.Record.Time} {
+			if at.Unix() > 0 && at.Before(s.Since) {
+				s.Since = at
+			}
 		}
 		s.Sought = append(s.Sought, marker.Sought{
 			Key: p.item.Write.GetWriteKey(), Marker: p.item.Write.GetMarker(),

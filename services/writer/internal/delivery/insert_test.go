@@ -110,6 +110,23 @@ func TestInsert(t *testing.T) {
 		}
 	})
 
+	t.Run("ARecordMadeWhileOurClockWasAheadIsFound", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-4")
+		for name, noted := range map[string]time.Duration{"and is still": -time.Minute, "and was set back": time.Hour} {
+			b := setup(t)
+			w := b.insert(write{key: "k", who: "1"})
+			intent, err := ledger.Intend(w, nil, time.Now().Add(noted))
+			require.NoError(t, err)
+			b.table.Apply(intent)
+			b.org.Add("Task", time.Now().Add(-time.Hour), map[string]any{"WhoId": "0031", "Description": "seen\nThroughline: k"})
+			b.acceptFrom(time.Now().Add(-2*time.Hour), w)
+			b.settled(1)
+			require.Equal(t, map[string]string{"k/1": "WRITTEN"}, b.outcomes(), name)
+			require.Empty(t, b.org.Requests(), name)
+		}
+	})
+
 	t.Run("OfSeveralRecordsWithTheMarkerTheOldestIsTaken", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -38,6 +38,8 @@ type Item struct {
 	// what the org said about that; nil until it was asked.
 	LeadConverted bool
 	Contacts      map[string]string
+	// doubted is when an intent from the future was first met: a clock was set back since it was noted.
+	doubted time.Time
 	// NotInJob: a bulk job could not take it, or did not bring it to an end; it goes in a collection.
 	NotInJob bool
 	// InJobs is how long it was in bulk jobs, which take their time without being in trouble.
@@ -134,4 +136,17 @@ type Batch struct {
 	Look map[*Item]*ledger.Entry
 	// Job: it is the content of a bulk job.
 	Job bool
+}
+
+// sentBy returns when the create that the ledger's entry tells of was sent at the latest. An instant that has not come says
+// only that it was before this item was first looked at.
+func (it *Item) sentBy(entry *ledger.Entry, now time.Time) time.Time {
+	at := entry.GetIntendedAt().AsTime()
+	if !at.After(now) {
+		return at
+	}
+	if it.doubted.IsZero() || it.doubted.After(now) {
+		it.doubted = now
+	}
+	return it.doubted
 }

@@ -126,7 +126,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 			skipped = append(skipped, Skipped{Item: it, Err: err})
 			continue
 		}
-		if visible := verdict.Entry.GetIntendedAt().AsTime().Add(rules.LookAfter); verdict.Step == ledger.Look && now.Before(visible) {
+		if visible := it.sentBy(verdict.Entry, now).Add(rules.LookAfter); verdict.Step == ledger.Look && now.Before(visible) {
 			// Promise 5: a process that died or lost the partition may have sent it a moment ago, and the org may be at it still.
 			it.NotBefore = visible
 			blocked[it.key] = true

@@ -367,6 +367,24 @@ func TestQueueKeepsItsHead(t *testing.T) {
 		require.Len(t, b.Look, 1)
 	})
 
+	t.Run("AnIntentByAClockThatWasAheadIsNotWaitedFor", func(t *testing.T) {
+		t.Parallel()
+		entry := &ledger.Entry{IntendedRevision: 1, IntendedAt: timestamppb.New(start.Add(30 * 24 * time.Hour))}
+		q := queue.New(func(*streamv1.Write) (ledger.Verdict, error) {
+			return ledger.Verdict{Step: ledger.Look, Entry: entry}, nil
+		})
+		patient := rules(1)
+		patient.LookAfter = 10 * time.Second
+		q.Push(upsert("k", 1, func(w *streamv1.Write) { w.Operation = streamv1.Operation_OPERATION_INSERT }))
+		b, _ := q.Next(start.Add(time.Second), patient)
+		require.Nil(t, b)
+		at, ok := q.Wake(start.Add(time.Second), patient)
+		require.True(t, ok)
+		require.Equal(t, start.Add(11*time.Second), at)
+		b, _ = q.Next(at, patient)
+		require.Len(t, b.Look, 1)
+	})
+
 	t.Run("NothingIsUnchangedAfterARevisionThatMayHaveBeenSent", func(t *testing.T) {
 		t.Parallel()
 		content := func(hash string) func(*streamv1.Write) {
