@@ -29,6 +29,8 @@ type fakeOrg struct {
 	queries []string
 	fail    error
 	hang    bool
+	// panics are the calls that panic.
+	panics map[string]bool
 	// describes counts describes of each object; noDescribe makes them fail.
 	describes  map[string]int
 	noDescribe error
@@ -41,8 +43,11 @@ var queryShape = regexp.MustCompile(`^SELECT ([\w., ]+) FROM (\w+) WHERE (\w+) I
 func (o *fakeOrg) Query(ctx context.Context, soql string) ([]salesforce.Record, error) {
 	o.mu.Lock()
 	o.queries = append(o.queries, soql)
-	fail, hang := o.fail, o.hang
+	fail, hang, panics := o.fail, o.hang, o.panics["query"]
 	o.mu.Unlock()
+	if panics {
+		panic(soql)
+	}
 	if hang {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -117,6 +122,9 @@ func (o *fakeOrg) Describe(_ context.Context, object string) (*salesforce.Object
 		o.describes = map[string]int{}
 	}
 	o.describes[object]++
+	if o.panics["describe"] {
+		panic(object)
+	}
 	if o.noDescribe != nil || o.fail != nil {
 		return nil, cmp.Or(o.noDescribe, o.fail)
 	}

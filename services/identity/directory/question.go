@@ -2,7 +2,10 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/throughline-dev/throughline/libs/stage"
 )
 
 // question is a round that is being asked, in a goroutine of its own.
@@ -71,7 +74,7 @@ func (s *Salesforce) contact(ctx, waiting context.Context, r *round) error {
 	defer cancel()
 	org, err := s.orgs.Org(r.workspace, r.connection)
 	if err == nil {
-		err = r.ask(asking, org)
+		err = guarded(func() error { return r.ask(asking, org) })
 	}
 	switch {
 	case err == nil:
@@ -82,4 +85,15 @@ func (s *Salesforce) contact(ctx, waiting context.Context, r *round) error {
 		s.stats.Failures.Add(1)
 	}
 	return err
+}
+
+// guarded is f. A panic in it is the trouble of the org that was asked, and not the process's, which other orgs' people go
+// through (promise 6). Where it was is told, and not what it said: that may quote a person (promise 8).
+func guarded(f func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("the question failed by a defect at %s", stage.PanicPlace())
+		}
+	}()
+	return f()
 }

@@ -189,16 +189,17 @@ func (r *round) ask(ctx context.Context, org Org) error {
 	}
 	var leads, contacts, accounts, users []salesforce.Record
 	g, gctx := errgroup.WithContext(ctx)
+	aside := func(f func() error) { g.Go(func() error { return guarded(f) }) }
 	if addresses := variants(r.viewers, r.sent); len(addresses) > 0 {
-		g.Go(func() (err error) {
+		aside(func() (err error) {
 			leads, err = r.having(gctx, q, match.Lead, addresses)
 			return err
 		})
-		g.Go(func() (err error) {
+		aside(func() (err error) {
 			contacts, err = r.having(gctx, q, match.Contact, addresses)
 			return err
 		})
-		g.Go(func() (err error) {
+		aside(func() (err error) {
 			accounts, err = r.askPairs(gctx, q, addresses)
 			return err
 		})
@@ -207,7 +208,7 @@ func (r *round) ask(ctx context.Context, org Org) error {
 		if r.how.SandboxSuffix {
 			addresses = suffixed(addresses)
 		}
-		g.Go(func() (err error) {
+		aside(func() (err error) {
 			users, err = q.in(gctx, userFields, "User", fieldEmail, addresses)
 			return err
 		})

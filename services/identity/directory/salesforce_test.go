@@ -247,6 +247,21 @@ func TestTrouble(t *testing.T) {
 		require.Equal(t, []string{"00Q1"}, idsOf(answers[1]))
 	})
 
+	t.Run("APanicIsTheTroubleOfTheOrgThatWasAsked", func(t *testing.T) {
+		t.Parallel()
+		for _, call := range []string{"query", "describe"} {
+			b := setup(t, func(b *bundle) { b.orgs["acme/odd"] = &fakeOrg{panics: map[string]bool{call: true}} })
+			b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
+			odd := ask("mia@example.com", "")
+			odd.Connection = "odd"
+			answers := b.dir.Look(t.Context(), []directory.Ask{odd, ask("mia@example.com", "")})
+			require.ErrorContains(t, answers[0].Err, "fake_test.go", call)
+			require.NotContains(t, answers[0].Err.Error(), "mia@", call)
+			require.NoError(t, answers[1].Err, call)
+			require.Equal(t, []string{"00Q1"}, idsOf(answers[1]), call)
+		}
+	})
+
 	t.Run("AFailingOrgIsGivenARest", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
