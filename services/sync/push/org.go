@@ -133,16 +133,18 @@ func (o *org) find(ctx context.Context, m *matcher, values []any, found func(sal
 		some := literals[:n]
 		literals = literals[n:]
 		g.Go(func() error {
-			records, err := o.ask(ctx, m, some)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, rec := range records {
-				if id := rec.String("Id"); !seen[id] { // two spellings in two queries may find the same one
-					seen[id] = true
-					found(rec)
+			return guarded(func() error {
+				records, err := o.ask(ctx, m, some)
+				mu.Lock()
+				defer mu.Unlock()
+				for _, rec := range records {
+					if id := rec.String("Id"); !seen[id] { // two spellings in two queries may find the same one
+						seen[id] = true
+						found(rec)
+					}
 				}
-			}
-			return err
+				return err
+			})
 		})
 	}
 	return g.Wait()

@@ -117,7 +117,7 @@ func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1
 	began := time.Now()
 	r, err := p.newRun(claim, t)
 	if err == nil {
-		err = r.guarded(ctx)
+		err = guarded(func() error { return r.do(ctx) })
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		err = t.tell(ctx, &configv1.RecordReportRunRequest{Reason: f.reason, Detail: f.detail})

@@ -64,15 +64,15 @@ func (p *Pusher) newRun(claim *configv1.ClaimReportRunResponse, t *tenure) (*run
 	return r, nil
 }
 
-// guarded is do. A panic ends the run and not the process, which other workspaces' runs are in (promise 6); the next worker would
+// guarded is f. A panic ends the run and not the process, which other workspaces' runs are in (promise 6); the next worker would
 // only meet it again. Where it was is told, and not what it said: that may quote a row (promise 8).
-func (r *run) guarded(ctx context.Context) (err error) {
+func guarded(f func() error) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = fail(streamv1.Reason_REASON_BAD_SCHEMA, "the program failed by a defect at %s; report it", stage.PanicPlace())
 		}
 	}()
-	return r.do(ctx)
+	return f()
 }
 
 // do reads the delivery twice: for the keys, and for everything.
