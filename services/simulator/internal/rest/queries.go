@@ -70,7 +70,7 @@ func (s *Server) query(c *call) reply {
 
 // columns describes the answer to a query in place of the answer, as the Salesforce CLI asks for.
 func columns(s *schema.Schema, q *soql.Query, res *query.Result) reply {
-	list, prefix, id := res.Columns(q), "", false
+	list, prefix, id := res.Columns(), "", false
 	for i := range list {
 		id = id || list[i].ColumnName == "Id"
 	}
