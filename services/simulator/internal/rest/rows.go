@@ -61,7 +61,9 @@ func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []
 	var results []dml.Result
 	var busy func(*dml.Input) *dml.Error
 	var err error
-	if c.tx == nil {
+	if c.tx != nil {
+		busy = s.shared(c.tx, inputs, op)
+	} else {
 		var release func()
 		if release, busy, err = s.lock(c.Context(), inputs, op); err != nil {
 			return nil, err
