@@ -84,6 +84,62 @@ func TestWhoMaySubscribe(t *testing.T) {
 	require.Equal(t, salesforce.ClassConfig, salesforce.ClassOf(err))
 }
 
+// TestRefusalsOfThePubSubAPI compares status and trailer with the table of "Handle Errors".
+func TestRefusalsOfThePubSubAPI(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "XC-46")
+	e := newEvents(t)
+	ctx, client := e.raw(e.token)
+	const topic = "/data/LeadChangeEvent"
+	subscribe := func(asks ...*eventbusv1.FetchRequest) func(...grpc.CallOption) error {
+		return func(options ...grpc.CallOption) error {
+			call, err := client.Subscribe(ctx, options...)
+			require.NoError(t, err)
+			for _, ask := range asks {
+				require.NoError(t, call.Send(ask))
+			}
+			_, err = call.Recv()
+			return err
+		}
+	}
+	ask := func(name string, n int32) *eventbusv1.FetchRequest {
+		return &eventbusv1.FetchRequest{TopicName: name, NumRequested: n}
+	}
+	for name, tc := range map[string]struct {
+		code string
+		want codes.Code
+		call func(...grpc.CallOption) error
+	}{
+		"no topic": {"topic.validation.empty", codes.InvalidArgument, func(o ...grpc.CallOption) error {
+			_, err := client.GetTopic(ctx, &eventbusv1.TopicRequest{}, o...)
+			return err
+		}},
+		"unknown topic": {"topic.not.found", codes.NotFound, subscribe(ask("/data/NothingChangeEvent", 1))},
+		"no schema": {"schema.validation.failed", codes.InvalidArgument, func(o ...grpc.CallOption) error {
+			_, err := client.GetSchema(ctx, &eventbusv1.SchemaRequest{}, o...)
+			return err
+		}},
+		"no headers": {"service.auth.headers.invalid", codes.Unauthenticated, func(o ...grpc.CallOption) error {
+			_, err := client.GetTopic(t.Context(), &eventbusv1.TopicRequest{TopicName: topic}, o...)
+			return err
+		}},
+		"nothing asked for": {"subscription.fetch.requested.events.invalid", codes.InvalidArgument, subscribe(ask(topic, 0))},
+		"another topic":     {"subscription.fetch.topic.mismatch", codes.InvalidArgument, subscribe(ask(topic, 1), ask("/data/TaskChangeEvent", 1))},
+		"no replay id": {"subscription.fetch.replayid.validation.failed", codes.InvalidArgument, subscribe(&eventbusv1.FetchRequest{
+			TopicName: topic, NumRequested: 1, ReplayPreset: eventbusv1.ReplayPreset_CUSTOM,
+		})},
+		"damaged replay id": {"subscription.fetch.replayid.corrupted", codes.InvalidArgument, subscribe(&eventbusv1.FetchRequest{
+			TopicName: topic, NumRequested: 1, ReplayPreset: eventbusv1.ReplayPreset_CUSTOM, ReplayId: []byte("x"),
+		})},
+	} {
+		var trailer metadata.MD
+		err := tc.call(grpc.Trailer(&trailer))
+		require.Equal(t, tc.want, status.Code(err), name)
+		require.Equal(t, []string{"sfdc.platform.eventbus.grpc." + tc.code}, trailer.Get("error-code"), name)
+		require.Contains(t, err.Error(), " rpcId: ", name)
+	}
+}
+
 func TestDeliveriesAreLimited(t *testing.T) {
 	t.Parallel()
 	e := newEvents(t)
