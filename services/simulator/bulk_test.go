@@ -268,7 +268,7 @@ func TestBulkStates(t *testing.T) {
 	require.Equal(t, http.StatusCreated, res.StatusCode, "a second upload is refused when the job is closed")
 	status, text := b.call(http.MethodPatch, "/jobs/ingest/"+j.ID, `{"state":"UploadComplete"}`)
 	require.Equal(t, http.StatusBadRequest, status)
-	require.JSONEq(t, `[{"errorCode":"INVALIDJOB","message":"Found multipe contents for job: <`+j.ID[:15]+
+	require.JSONEq(t, `[{"errorCode":"INVALIDJOB","message":"Found multipe contents for job: <`+j.ID[:15]+ //nolint:misspell // as Salesforce spells it
 		`>, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job."}]`, text)
 	require.Equal(t, "Aborted", b.job(http.MethodPatch, "/ingest/"+j.ID, `{"state":"Aborted"}`).State)
 	require.Contains(t, refused(http.MethodPatch, "/ingest/"+j.ID, `{"state":"UploadComplete"}`), "Closing already aborted Job not allowed")

@@ -206,7 +206,7 @@ func allowed(w *work, to State) *Error {
 	case to == UploadComplete && w.State != Open:
 		return refuse("INVALIDJOBSTATE", "Closing already closed Job not allowed")
 	case to == UploadComplete && w.Again:
-		return refuse("INVALIDJOB", "Found multipe contents for job: <"+w.ID[:15]+">, please 'Close' / 'Abort' / 'Delete' the current Job "+
+		return refuse("INVALIDJOB", "Found multipe contents for job: <"+w.ID[:15]+">, please 'Close' / 'Abort' / 'Delete' the current Job "+ //nolint:misspell // as Salesforce spells it
 			"then create a new Job and make sure you only do 'PUT' once on a given Job.")
 	}
 	return nil

@@ -79,8 +79,8 @@ type call struct {
 // ServeHTTP answers a request whose path has been cut down to what an org's own host would see.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := s.wall()
-	c := &call{Request: overridden(r), route: parseRoute(r.URL.EscapedPath())}
-	r = c.Request
+	overridden(r)
+	c := &call{Request: r, route: parseRoute(r.URL.EscapedPath())}
 	if c.route.name == routeBulkCreate && r.Method != http.MethodPost {
 		c.route.name = routeBulkList
 	}
@@ -116,14 +116,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // overridden gives a POST the method that its address names, for clients that know no PATCH ("sObject Rows").
-func overridden(r *http.Request) *http.Request {
-	method := r.URL.Query().Get("_HttpMethod")
-	if r.Method != http.MethodPost || (method != http.MethodPatch && method != http.MethodDelete) {
-		return r
+func overridden(r *http.Request) {
+	if method := r.URL.Query().Get("_HttpMethod"); r.Method == http.MethodPost && (method == http.MethodPatch || method == http.MethodDelete) {
+		r.Method = method
 	}
-	out := *r
-	out.Method = method
-	return &out
 }
 
 // errorCode finds the code in an error answer, for the call log.

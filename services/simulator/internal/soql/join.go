@@ -76,7 +76,7 @@ func split(x Expr) (top, deep []*Membership) {
 		}
 	case Not:
 		t, d := split(x.Expr)
-		deep = append(t, d...)
+		deep = append(append(deep, t...), d...)
 	}
 	return top, deep
 }
