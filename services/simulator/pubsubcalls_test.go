@@ -4,18 +4,22 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	eventbusv1 "github.com/throughline-dev/throughline/libs/eventbus/v1"
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/salesforce/pubsub"
+	"github.com/throughline-dev/throughline/services/simulator"
 )
 
 func (e *events) raw(token string) (context.Context, eventbusv1.PubSubClient) {
@@ -137,6 +141,36 @@ func TestRefusalsOfThePubSubAPI(t *testing.T) {
 		require.Equal(t, tc.want, status.Code(err), name)
 		require.Equal(t, []string{"sfdc.platform.eventbus.grpc." + tc.code}, trailer.Get("error-code"), name)
 		require.Contains(t, err.Error(), " rpcId: ", name)
+	}
+}
+
+// TestThePubSubAPISpeaksTLSWithTheOthers dials as third-party clients do, which know nothing else.
+func TestThePubSubAPISpeaksTLSWithTheOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := simulator.DefaultConfig()
+	cfg.Listen, cfg.PubSub, cfg.Dir, cfg.TLS.Enabled = "127.0.0.1:0", "127.0.0.1:0", dir, true
+	sim, err := simulator.New(cfg, simulator.Deps{})
+	require.NoError(t, err)
+	require.NoError(t, sim.Listen(t.Context()))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- sim.Run(ctx) }()
+	defer func() {
+		stop()
+		require.NoError(t, <-ended)
+	}()
+	trusted, err := credentials.NewClientTLSFromFile(filepath.Join(dir, "tls", "ca.pem"), "")
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		trust credentials.TransportCredentials
+		want  codes.Code
+	}{"TLS": {trusted, codes.Unauthenticated}, "plain": {insecure.NewCredentials(), codes.Unavailable}} {
+		conn, err := grpc.NewClient(sim.PubSubAddr(), grpc.WithTransportCredentials(c.trust))
+		require.NoError(t, err)
+		_, err = eventbusv1.NewPubSubClient(conn).GetTopic(t.Context(), &eventbusv1.TopicRequest{TopicName: "/data/LeadChangeEvent"})
+		require.Equal(t, c.want, status.Code(err), "%s: %v", name, err)
+		require.NoError(t, conn.Close())
 	}
 }
 
