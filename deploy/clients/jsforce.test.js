@@ -120,6 +120,32 @@ test('queries: pages, parents, children', async () => {
   assert.equal((await conn.sobject('Contact').find({ Email: 'jiro@customer.example' }, ['Id', 'LastName']).limit(1))[0].LastName, 'Suzuki');
 });
 
+test('queries: groups, parts of dates, aliases, parents by type', async () => {
+  const conn = await connect();
+  const made = await conn.sobject('Lead').create([1, 2, 3].map((n) => ({ LastName: 'Grouped', Company: `Group ${Math.ceil(n / 2)}` })));
+  const { records: groups } = await conn.query(
+    "SELECT Company, COUNT(Id) n FROM Lead WHERE LastName = 'Grouped' GROUP BY Company HAVING COUNT(Id) > 1 ORDER BY COUNT(Id) DESC");
+  assert.deepEqual(groups.map((g) => [g.Company, g.n]), [['Group 1', 2]]);
+  const { records: [year] } = await conn.query(
+    "SELECT CALENDAR_YEAR(CreatedDate) y, COUNT(Id) n FROM Lead l WHERE l.LastName = 'Grouped' AND CreatedDate = THIS_YEAR GROUP BY CALENDAR_YEAR(CreatedDate)");
+  assert.deepEqual([year.y, year.n], [new Date().getUTCFullYear(), 3]);
+  await conn.sobject('Task').create({ Subject: 'Grouped', WhoId: made[0].id });
+  const { records: [task] } = await conn.query("SELECT TYPEOF Who WHEN Lead THEN Company ELSE Name END FROM Task WHERE Subject = 'Grouped'");
+  assert.equal(task.Who.Company, 'Group 1');
+  await conn.sobject('Lead').destroy(made.map((r) => r.id));
+});
+
+test('what was updated and deleted', async () => {
+  const conn = await connect();
+  const leads = conn.sobject('Lead');
+  const [kept, gone] = await leads.create([{ LastName: 'Kept', Company: 'C' }, { LastName: 'Gone', Company: 'C' }]);
+  await leads.destroy(gone.id);
+  const [start, end] = [new Date(Date.now() - 3_600_000), new Date(Date.now() + 3_600_000)];
+  assert.ok((await leads.updated(start, end)).ids.includes(kept.id));
+  assert.ok((await leads.deleted(start, end)).deletedRecords.some((r) => r.id === gone.id));
+  await leads.destroy(kept.id);
+});
+
 test('Composite with references', async () => {
   const conn = await connect();
   const base = `/services/data/v${version}`;

@@ -16,16 +16,18 @@ cleanup() {
 trap cleanup EXIT
 
 : >"$work/out"
-bin/throughline simulate --listen 127.0.0.1:0 --scenario deploy/clients/orgs.yaml --dir "$work/sim" --tls >"$work/out" 2>"$work/log" &
+bin/throughline simulate --listen 127.0.0.1:0 --scenario deploy/clients/orgs.yaml --dir "$work/sim" --tls --pubsub 127.0.0.1:0 >"$work/out" 2>"$work/log" &
 sim=$!
-until url=$(sed -n 's/^Salesforce simulator: //p' "$work/out") && [ -n "$url" ]; do
+until endpoint=$(sed -n 's/^Pub\/Sub API: //p' "$work/out") && [ -n "$endpoint" ]; do
   kill -0 "$sim" 2>/dev/null || { cat "$work/log"; exit 1; }
   sleep 0.1
 done
 
-export SIMULATOR_URL=$url NODE_EXTRA_CA_CERTS=$work/sim/tls/ca.pem REQUESTS_CA_BUNDLE=$work/sim/tls/ca.pem
+url=$(sed -n 's/^Salesforce simulator: //p' "$work/out")
+
+export SIMULATOR_URL=$url PUBSUB_ENDPOINT=$endpoint NODE_EXTRA_CA_CERTS=$work/sim/tls/ca.pem REQUESTS_CA_BUNDLE=$work/sim/tls/ca.pem
 cd "$dir"
 failed=0
-node --test --test-reporter=spec jsforce.test.js sf.test.js || failed=1
+node --test --test-reporter=spec jsforce.test.js pubsub.test.js sf.test.js || failed=1
 PYTHONDONTWRITEBYTECODE=1 venv/bin/python -m unittest --verbose test_simple_salesforce || failed=1
 exit $failed

@@ -1,7 +1,7 @@
-// The Salesforce CLI, unchanged, against the simulator: signs in with an access token and queries.
+// The Salesforce CLI, unchanged, against the simulator: signs in with an access token, queries, and loads and exports in bulk.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -30,7 +30,7 @@ before(async () => {
 });
 after(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
 
-test('sign in with an access token, query, create, describe', async () => {
+test('sign in with an access token, query, create, load, export', async () => {
   const app = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'clients', client_secret: 'for-the-simulator-only' });
   const { access_token: token } = await (await fetch(`${url}/services/oauth2/token`, { method: 'POST', body: app })).json();
   const login = await sf(['org', 'login', 'access-token', '--instance-url', url, '--no-prompt', '--alias', 'sim', '--set-default'], { SF_ACCESS_TOKEN: token });
@@ -44,6 +44,17 @@ test('sign in with an access token, query, create, describe', async () => {
   const made = await sf(['data', 'create', 'record', '--target-org', 'sim', '--sobject', 'Lead', '--values', "LastName=Line Company='Command Line'"]);
   assert.equal(made.status, 0, made.message);
   assert.match(made.result.id, /^00Q/);
+
+  const csv = join(home, 'accounts.csv');
+  await writeFile(csv, 'Name\nLine A\nLine B\n');
+  const loaded = await sf(['data', 'import', 'bulk', '--target-org', 'sim', '--sobject', 'Account', '--file', csv, '--line-ending', 'LF', '--wait', '2']);
+  assert.equal(loaded.status, 0, loaded.message);
+  assert.deepEqual([loaded.result.processedRecords, loaded.result.failedRecords], [2, 0]);
+  const out = join(home, 'out.csv');
+  const exported = await sf(['data', 'export', 'bulk', '--target-org', 'sim', '--query', "SELECT Name FROM Account WHERE Name LIKE 'Line %' ORDER BY Name",
+    '--output-file', out, '--result-format', 'csv', '--wait', '2']);
+  assert.equal(exported.status, 0, exported.message);
+  assert.equal(await readFile(out, 'utf8'), '"Name"\n"Line A"\n"Line B"\n');
 
   const wrong = await sf(['data', 'query', '--target-org', 'sim', '--query', 'SELECT Nonsense FROM Lead']);
   assert.equal(wrong.name, 'INVALID_FIELD');

@@ -3,6 +3,7 @@
 import os
 import socket
 import unittest
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from simple_salesforce import Salesforce
@@ -106,6 +107,20 @@ class Data(unittest.TestCase):
         self.assertEqual(contact["Account"]["Owner"]["Username"], "integration@acme.example")
         account = self.sf.query("SELECT (SELECT LastName FROM Contacts ORDER BY LastName) FROM Account WHERE Name = 'Customer Inc.'")["records"][0]
         self.assertEqual([c["LastName"] for c in account["Contacts"]["records"]], ["Suzuki", "Yamada"])
+
+    def test_groups(self):
+        found = self.sf.query("SELECT Account.Name, COUNT(Id) n FROM Contact GROUP BY Account.Name HAVING COUNT(Id) > 1 ORDER BY COUNT(Id) DESC")
+        self.assertEqual([(g["Name"], g["n"]) for g in found["records"]], [("Customer Inc.", 2)])
+
+    def test_what_was_updated_and_deleted(self):
+        kept = self.sf.Lead.create({"LastName": "Kept", "Company": "C"})["id"]
+        gone = self.sf.Lead.create({"LastName": "Gone", "Company": "C"})["id"]
+        self.sf.Lead.delete(gone)
+        now = datetime.now(timezone.utc)
+        span = now - timedelta(hours=1), now + timedelta(hours=1)
+        self.assertIn(kept, self.sf.Lead.updated(*span)["ids"])
+        self.assertIn(gone, [r["id"] for r in self.sf.Lead.deleted(*span)["deletedRecords"]])
+        self.sf.Lead.delete(kept)
 
     def test_composite(self):
         base = "/services/data/v60.0/sobjects/"

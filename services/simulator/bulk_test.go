@@ -135,7 +135,7 @@ func TestBulkUpsert(t *testing.T) {
 	require.Len(t, failed, 1)
 	require.Equal(t, "e2", failed[0]["External_Id__c"])
 	require.Empty(t, failed[0]["sf__Id"])
-	require.Regexp(t, `^INVALID_TYPE_ON_FIELD_IN_RECORD:.*:View_Count__c--$`, failed[0]["sf__Error"])
+	require.Regexp(t, `^INVALID_TYPE_ON_FIELD_IN_RECORD:.*:View_Count__c --$`, failed[0]["sf__Error"])
 	require.Empty(t, b.rows(j.ID, "unprocessedrecords", ','))
 
 	// An empty cell leaves a field alone, #N/A empties it, and a reference may be given up.
@@ -161,7 +161,7 @@ func TestBulkOtherOperations(t *testing.T) {
 	for _, row := range b.rows(j.ID, "failedResults", ';') {
 		errs[row["LastName"]] = row["sf__Error"]
 	}
-	require.Equal(t, "REQUIRED_FIELD_MISSING:Required fields are missing: [Company]:Company--", errs["B"])
+	require.Equal(t, "REQUIRED_FIELD_MISSING:Required fields are missing: [Company]:Company --", errs["B"])
 	require.Contains(t, errs["C"], "INVALID_EMAIL_ADDRESS:")
 	done := b.rows(j.ID, "successfulResults", ';')
 	require.Len(t, done, 1)
@@ -252,11 +252,12 @@ func TestBulkStates(t *testing.T) {
 	t.Parallel()
 	b := bulkSetup(t)
 	j := b.job(http.MethodPost, "/ingest", upsertJob)
-	refused := func(method, path, body string) {
+	refused := func(method, path, body string) string {
 		t.Helper()
 		status, text := b.call(method, "/jobs"+path, body)
 		require.Equal(t, http.StatusBadRequest, status, text)
 		require.Contains(t, text, `"errorCode":"INVALIDJOBSTATE"`)
+		return text
 	}
 	refused(http.MethodDelete, "/ingest/"+j.ID, "")
 	refused(http.MethodPatch, "/ingest/"+j.ID, `{"state":"JobComplete"}`)
@@ -264,17 +265,25 @@ func TestBulkStates(t *testing.T) {
 	res, _ := b.api(http.MethodPut, "/"+j.ContentURL, "text/csv", "External_Id__c\na\n")
 	require.Equal(t, http.StatusCreated, res.StatusCode)
 	res, _ = b.api(http.MethodPut, "/"+j.ContentURL, "text/csv", "External_Id__c\na\n")
-	require.Equal(t, http.StatusBadRequest, res.StatusCode, "one upload a job")
+	require.Equal(t, http.StatusCreated, res.StatusCode, "a second upload is refused when the job is closed")
+	status, text := b.call(http.MethodPatch, "/jobs/ingest/"+j.ID, `{"state":"UploadComplete"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.JSONEq(t, `[{"errorCode":"INVALIDJOB","message":"Found multipe contents for job: <`+j.ID[:15]+ //nolint:misspell // as Salesforce spells it
+		`>, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job."}]`, text)
 	require.Equal(t, "Aborted", b.job(http.MethodPatch, "/ingest/"+j.ID, `{"state":"Aborted"}`).State)
-	refused(http.MethodPatch, "/ingest/"+j.ID, `{"state":"UploadComplete"}`)
+	require.Contains(t, refused(http.MethodPatch, "/ingest/"+j.ID, `{"state":"UploadComplete"}`), "Closing already aborted Job not allowed")
 	require.Len(t, b.rows(j.ID, "unprocessedrecords", ','), 1)
-	status, _ := b.call(http.MethodDelete, "/jobs/ingest/"+j.ID, "")
+	status, _ = b.call(http.MethodDelete, "/jobs/ingest/"+j.ID, "")
 	require.Equal(t, http.StatusNoContent, status)
-	status, text := b.call(http.MethodGet, "/jobs/ingest/"+j.ID, "")
+	status, text = b.call(http.MethodGet, "/jobs/ingest/"+j.ID, "")
 	require.Equal(t, http.StatusNotFound, status)
 	require.Contains(t, text, "NOT_FOUND")
 
 	open, done := b.job(http.MethodPost, "/ingest", upsertJob), b.run(upsertJob, "External_Id__c\nb\n")
+	require.Contains(t, refused(http.MethodPatch, "/ingest/"+done.ID, `{"state":"Aborted"}`), "Aborting already Completed Job not allowed")
+	require.Contains(t, refused(http.MethodPatch, "/ingest/"+done.ID, `{"state":"UploadComplete"}`), "Closing already closed Job not allowed")
+	_, text = b.api(http.MethodGet, "/services/data/v67.0/jobs/ingest/"+done.ID+"/successfulResults", "application/json", "")
+	require.Equal(t, `"sf__Id","sf__Created","External_Id__c"`+"\n"+`"`+b.id("Engagement__c", "External_Id__c = 'b'")+`","true","b"`+"\n", text, "every cell is quoted")
 	b.clock.advance(25 * time.Hour)
 	b.token = b.signIn("acme", "app", "secret")
 	require.Equal(t, "Aborted", b.job(http.MethodGet, "/ingest/"+open.ID, "").State, "a job waits a day for its data")
@@ -288,7 +297,7 @@ func TestBulkRefusals(t *testing.T) {
 	t.Parallel()
 	b := bulkSetup(t)
 	for body, code := range map[string]string{
-		`{"object":"Nothing","operation":"insert"}`:                                          "INVALIDENTITY",
+		`{"object":"Nothing","operation":"insert"}`:                                          "INVALIDJOB",
 		`{"object":"Lead","operation":"destroy"}`:                                            "INVALIDOPERATION",
 		`{"object":"Lead","operation":"hardDelete"}`:                                         "FEATURENOTENABLED",
 		`{"object":"Engagement__c","operation":"upsert"}`:                                    "INVALIDJOB",

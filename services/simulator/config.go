@@ -27,7 +27,7 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// TLS serves https instead of http.
 	TLS TLS `yaml:"tls"`
-	// PubSub is the address of the Pub/Sub API, gRPC without TLS: "127.0.0.1:8701". Empty: the orgs make no change events.
+	// PubSub is the address of the Pub/Sub API, gRPC, with TLS if that is enabled: "127.0.0.1:8701". Empty: the orgs make no change events.
 	PubSub string `yaml:"pubsub"`
 	// PubSubKeepalive is how long a subscription may be silent; 0 for Salesforce's 270 s.
 	PubSubKeepalive time.Duration `yaml:"pubsub_keepalive"`

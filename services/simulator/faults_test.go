@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -178,30 +177,6 @@ func TestQuota(t *testing.T) {
 	b.token = b.signIn("acme", "app", "secret")
 	status, _ = b.call(http.MethodGet, "/limits", "")
 	require.Equal(t, http.StatusOK, status)
-}
-
-func TestRowLocks(t *testing.T) {
-	t.Parallel()
-	t.Attr("requirement", "XC-46")
-	sc, err := simulator.ParseScenario([]byte(scenarioText))
-	require.NoError(t, err)
-	sc.Orgs[0].RowLocks, sc.Orgs[0].LockWait = true, 20*time.Millisecond
-	sc.Orgs[0].Latency = simulator.Latency{Median: 200 * time.Millisecond}
-	b := setupWith(t, sc)
-	lead := b.id("Lead", "Email = 'taro@toyo.example'")
-	var wg sync.WaitGroup
-	bodies := make([]string, 2)
-	for i := range bodies {
-		wg.Go(func() {
-			_, bodies[i] = b.call(http.MethodPost, "/composite/sobjects", fmt.Sprintf(
-				`{"records":[{"attributes":{"type":"Task"},"WhoId":%q,"ActivityDate":"2026-08-11"},{"attributes":{"type":"Task"},"Subject":"free"}]}`, lead))
-		})
-	}
-	wg.Wait()
-	both := bodies[0] + bodies[1]
-	require.Equal(t, 1, strings.Count(both, `"UNABLE_TO_LOCK_ROW"`), both)
-	require.Contains(t, both, "unable to obtain exclusive access to this record or 1 records: "+lead)
-	require.Len(t, b.query("SELECT Id FROM Task"), 3)
 }
 
 func TestControl(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	eventbusv1 "github.com/throughline-dev/throughline/libs/eventbus/v1"
 	"github.com/throughline-dev/throughline/services/simulator/internal/changes"
@@ -52,7 +53,11 @@ func (s *Simulator) servePubSub(ctx context.Context) (stop func()) {
 	if s.events == nil {
 		return func() {}
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	if s.secure != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.secure)))
+	}
+	server := grpc.NewServer(options...)
 	eventbusv1.RegisterPubSubServer(server, pubsub.New(pubsub.Deps{
 		Tenant: s.subscribed, Faults: s.faults, Keepalive: s.cfg.PubSubKeepalive,
 	}))

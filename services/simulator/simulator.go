@@ -40,6 +40,7 @@ type Simulator struct {
 	order    []string
 	listener net.Listener
 	events   net.Listener // of the Pub/Sub API; nil when it is off
+	secure   *tls.Config  // of both listeners; nil without TLS
 }
 
 // ErrUnknownOrg says that there is no org with the key.
@@ -244,38 +245,40 @@ func (s *Simulator) Listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	secured, err := s.secured(l)
-	if err != nil {
+	if s.secure, err = s.tlsConfig(); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.listener = secured
+	if s.secure != nil {
+		l = tls.NewListener(l, s.secure)
+	}
+	s.listener = l
 	if s.cfg.PubSub == "" {
 		return nil
 	}
 	if s.events, err = lc.Listen(ctx, "tcp", s.cfg.PubSub); err != nil {
 		s.listener = nil
-		return errors.Join(fmt.Errorf("listen: pubsub: %w", err), secured.Close())
+		return errors.Join(fmt.Errorf("listen: pubsub: %w", err), l.Close())
 	}
 	return nil
 }
 
-// secured wraps the listener in TLS if that is asked for.
-func (s *Simulator) secured(l net.Listener) (net.Listener, error) {
+// tlsConfig returns how the listeners speak TLS, or nil when they do not.
+func (s *Simulator) tlsConfig() (*tls.Config, error) {
 	if !s.cfg.TLS.Enabled {
-		return l, nil
+		return nil, nil
 	}
 	if s.cfg.TLS.Cert == "" {
 		authority, err := certs.Open(s.cfg.tlsDir(), s.deps.Clock.Now)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
-		return tls.NewListener(l, authority.Config()), nil
+		return authority.Config(), nil
 	}
 	pair, err := tls.LoadX509KeyPair(s.cfg.TLS.Cert, s.cfg.TLS.Key)
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}), nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
 
 // Addr returns the address that the simulator listens on, or "" before Listen.

@@ -107,10 +107,40 @@ func TestGraphsBeyondTheLimitsAreRefused(t *testing.T) {
 		"graphs":      `{"graphs":[` + strings.Repeat(`{"graphId":"g","compositeRequest":[]},`, 75) + `{}]}`,
 		"repeated id": `{"graphs":[{"graphId":"g","compositeRequest":[]},{"graphId":"g","compositeRequest":[]}]}`,
 		"query":       `{"graphs":[{"graphId":"g","compositeRequest":[{"method":"GET","url":"/services/data/v67.0/query?q=x","referenceId":"q"}]}]}`,
+		"describe":    `{"graphs":[{"graphId":"g","compositeRequest":[{"method":"GET","url":"/services/data/v67.0/sobjects/Lead/describe","referenceId":"q"}]}]}`,
+		"depth":       `{"graphs":[{"graphId":"g","compositeRequest":[` + chain(16) + `]}]}`,
+		"kinds":       `{"graphs":[{"graphId":"g","compositeRequest":[` + kinds(50, 8) + `]},{"graphId":"h","compositeRequest":[` + kinds(58, 8) + `]}]}`,
 	} {
 		status, text := b.call(http.MethodPost, "/composite/graph", body)
 		require.Equal(t, 400, status, "%s: %s", name, text)
+		require.Contains(t, text, `"errorCode"`, name)
 	}
+	for name, body := range map[string]string{
+		"depth": `{"graphs":[{"graphId":"g","compositeRequest":[` + chain(15) + `]}]}`,
+		"kinds": `{"graphs":[{"graphId":"g","compositeRequest":[` + kinds(50, 15) + `]},{"graphId":"h","compositeRequest":[` + kinds(52, 2) + `]}]}`,
+	} {
+		status, text := b.call(http.MethodPost, "/composite/graph", body)
+		require.Equal(t, 200, status, "%s: %s", name, text)
+		require.NotContains(t, text, `"isSuccessful":false`, name)
+	}
+}
+
+// chain is accounts of which each is the parent of the next.
+func chain(n int) string {
+	nodes := []string{`{"method":"POST","url":"/services/data/v67.0/sobjects/Account","referenceId":"r0","body":{"Name":"Chain"}}`}
+	for i := 1; i < n; i++ {
+		nodes = append(nodes, fmt.Sprintf(`{"method":"POST","url":"/services/data/v67.0/sobjects/Account","referenceId":"r%d","body":{"Name":"Chain","ParentId":"@{r%d.id}"}}`, i, i-1))
+	}
+	return strings.Join(nodes, ",")
+}
+
+// kinds is as many nodes that differ in the version of the API, from one version on.
+func kinds(from, n int) string {
+	var nodes []string
+	for i := range n {
+		nodes = append(nodes, fmt.Sprintf(`{"method":"POST","url":"/services/data/v%d.0/sobjects/Account","referenceId":"k%d","body":{"Name":"Kind"}}`, from+i, i))
+	}
+	return strings.Join(nodes, ",")
 }
 
 func TestATreeIsMadeWithItsChildrenOrNotAtAll(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -17,14 +18,51 @@ import (
 // Source: Pub/Sub API Guide, "Event Message Durability".
 var ErrReplayLost = errors.New("the replay id is not known any more: subscribe from the earliest event, or resync in full")
 
-// Values of the trailer "error-code". Source: Pub/Sub API Guide, "Handle Errors".
+// codePrefix begins every value of the trailer "error-code".
+const codePrefix = "sfdc.platform.eventbus.grpc."
+
+// Values of the trailer that need more than a class.
 const (
-	codePrefix      = "sfdc.platform.eventbus.grpc."
-	codeReplay      = codePrefix + "subscription.fetch.replayid.corrupted"
-	codeLimit       = codePrefix + "subscription.limit.exceeded"
-	codeAuth        = codePrefix + "service.auth.error"
-	codeAuthRefresh = codePrefix + "service.auth.refresh.invalid"
+	codeReplay        = codePrefix + "subscription.fetch.replayid.corrupted"
+	codeReplayMissing = codePrefix + "subscription.fetch.replayid.validation.failed"
 )
+
+// verdict is one row of the table.
+type verdict struct {
+	class  salesforce.Class
+	reason string
+}
+
+// codeTable is the one table of the Pub/Sub API's error codes, without their prefix; those of publishing are not in it. A code
+// that is not in it is classified by the gRPC status. Source: Pub/Sub API Guide, "Handle Errors".
+var codeTable = map[string]verdict{
+	"service.auth.error":           {salesforce.ClassAuth, salesforce.ReasonAuthRevoked},
+	"service.auth.refresh.invalid": {salesforce.ClassAuth, salesforce.ReasonAuthRevoked},
+	"service.auth.headers.invalid": {salesforce.ClassAuth, salesforce.ReasonAuthRevoked},
+	"service.tenant.license":       {salesforce.ClassConfig, salesforce.ReasonEditionUnsupported},
+
+	"service.unavailable":                       {salesforce.ClassTransient, salesforce.ReasonUnavailable},
+	"topic.api.unavailable":                     {salesforce.ClassTransient, salesforce.ReasonUnavailable},
+	"schema.api.unavailable":                    {salesforce.ClassTransient, salesforce.ReasonUnavailable},
+	"subscription.internal.error":               {salesforce.ClassTransient, salesforce.ReasonUnavailable},
+	"subscription.fetch.replay.repeated":        {salesforce.ClassTransient, salesforce.ReasonUnavailable},
+	"subscription.fetch.overflow":               {salesforce.ClassTransient, salesforce.ReasonLimit},
+	"service.protection.triggered":              {salesforce.ClassTransient, salesforce.ReasonLimit},
+	"service.protection.stream.limit.triggered": {salesforce.ClassTransient, salesforce.ReasonLimit},
+	"concurrent.client.limit.exceeded":          {salesforce.ClassTransient, salesforce.ReasonLimit},
+	"subscription.limit.exceeded":               {salesforce.ClassQuota, salesforce.ReasonLimit},
+
+	"topic.meta.permission":               {salesforce.ClassConfig, salesforce.ReasonNoPermission},
+	"schema.meta.permission":              {salesforce.ClassConfig, salesforce.ReasonNoPermission},
+	"subscription.topic.cannot.subscribe": {salesforce.ClassConfig, salesforce.ReasonNoPermission},
+
+	"topic.not.found":                             {salesforce.ClassConfig, salesforce.ReasonRejected},
+	"topic.validation.empty":                      {salesforce.ClassConfig, salesforce.ReasonRejected},
+	"schema.validation.failed":                    {salesforce.ClassConfig, salesforce.ReasonRejected},
+	"subscription.fetch.requested.events.invalid": {salesforce.ClassConfig, salesforce.ReasonRejected},
+	"subscription.fetch.topic.mismatch":           {salesforce.ClassConfig, salesforce.ReasonRejected},
+	"subscription.fetch.request.invalid":          {salesforce.ClassConfig, salesforce.ReasonRejected},
+}
 
 // classify turns the end of a call into ErrReplayLost or an *salesforce.Error. The original text is dropped: it holds
 // addresses (promise 8).
@@ -33,15 +71,12 @@ func classify(err error, trailer metadata.MD) error {
 	if values := trailer.Get("error-code"); len(values) > 0 {
 		code = values[0]
 	}
-	e := &salesforce.Error{Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: salesforce.CodeConnection}
-	switch code {
-	case codeReplay:
+	if code == codeReplay || code == codeReplayMissing {
 		return ErrReplayLost
-	case codeLimit:
-		e.Class, e.Reason, e.Code = salesforce.ClassQuota, salesforce.ReasonLimit, code
-		return e
-	case codeAuth, codeAuthRefresh:
-		e.Class, e.Reason, e.Code = salesforce.ClassAuth, salesforce.ReasonAuthRevoked, code
+	}
+	e := &salesforce.Error{Class: salesforce.ClassTransient, Reason: salesforce.ReasonUnavailable, Code: salesforce.CodeConnection}
+	if v, known := codeTable[strings.TrimPrefix(code, codePrefix)]; known {
+		e.Class, e.Reason, e.Code = v.class, v.reason, code
 		return e
 	}
 	if errors.Is(err, io.EOF) {

@@ -130,6 +130,11 @@ func events(t *testing.T, ids ...string) *eventbusv1.FetchResponse {
 	return res
 }
 
+const (
+	codeLimit = codePrefix + "subscription.limit.exceeded"
+	codeAuth  = codePrefix + "service.auth.error"
+)
+
 func fail(code string) error { return status.Error(codes.Unknown, code+" rpcId: x") }
 
 func trailed(code string) func(*eventbusv1.FetchRequest, subscribeStream) error {

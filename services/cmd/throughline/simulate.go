@@ -45,6 +45,6 @@ scripted faults, with a page per record. docs/simulator.md describes the scenari
 	cmd.Flags().BoolVar(&cfg.TLS.Enabled, "tls", false, "serve https; clients must trust tls/ca.pem in --dir, or --tls-cert is theirs already")
 	cmd.Flags().StringVar(&cfg.TLS.Cert, "tls-cert", "", "PEM `file` with the certificate for --tls")
 	cmd.Flags().StringVar(&cfg.TLS.Key, "tls-key", "", "PEM `file` with the certificate's key")
-	cmd.Flags().StringVar(&cfg.PubSub, "pubsub", "", "`address` of the Pub/Sub API with change events, gRPC without TLS: 127.0.0.1:8701")
+	cmd.Flags().StringVar(&cfg.PubSub, "pubsub", "", "`address` of the Pub/Sub API with change events, gRPC, with TLS if --tls: 127.0.0.1:8701")
 	return cmd
 }

@@ -147,10 +147,14 @@ func (p *plan) mismatch(object *jsonin.Value) *dml.Error {
 	return &dml.Error{Code: "INVALID_TYPE_ON_FIELD_IN_RECORD", Message: "a value is not of its field's type"}
 }
 
-// errorText is how failed results tell why: CODE:message:FIELD1,FIELD2--
+// errorText is how failed results tell why: "CODE:message:FIELD1,FIELD2 --", and "CODE:message:--" without fields.
 func errorText(line *row, e *dml.Error) string {
 	if line.bad != "" && e.Code == "ClientInputError" {
 		return line.bad
 	}
-	return e.Code + ":" + e.Message + ":" + strings.Join(e.Fields, ",") + "--"
+	text := e.Code + ":" + e.Message + ":" + strings.Join(e.Fields, ",")
+	if len(e.Fields) > 0 {
+		text += " "
+	}
+	return text + "--"
 }

@@ -79,6 +79,7 @@ type Job struct {
 	Created    time.Time
 	Modified   time.Time
 	Uploaded   bool
+	Again      bool `json:",omitempty"` // data came more than once, so that the job cannot be closed
 	// Took is the time that the rows of a finished job took.
 	Took time.Duration
 	// Processed and Failed count rows; they follow from the results and are not stored.

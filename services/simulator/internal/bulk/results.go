@@ -41,18 +41,16 @@ func (s *Store) Results(id string, part Part) ([]byte, int, *Error) {
 	var out bytes.Buffer
 	csv := newWriter(&job, &out)
 	n := 0
-	write := func(cells ...string) { _ = csv.Write(cells) } // a buffer takes everything
 	if part == Unprocessed {
-		write(sh.header...)
+		csv.write(sh.header...)
 		for _, line := range sh.rows[min(len(outcomes), len(sh.rows)):] {
-			write(line.cells...)
+			csv.write(line.cells...)
 			n++
 		}
-		csv.Flush()
 		return out.Bytes(), n, nil
 	}
 	second := map[Part]string{Successful: "sf__Created", FailedRows: "sf__Error"}[part]
-	write(append([]string{"sf__Id", second}, sh.header...)...)
+	csv.write(append([]string{"sf__Id", second}, sh.header...)...)
 	// Salesforce does not promise the order of the input: this is another, and the same at every call.
 	for _, i := range rand.New(rand.NewPCG(num, 0xb01c)).Perm(len(outcomes)) {
 		o := &outcomes[i]
@@ -63,10 +61,9 @@ func (s *Store) Results(id string, part Part) ([]byte, int, *Error) {
 		if part == Successful {
 			value = strconv.FormatBool(o.Created)
 		}
-		write(append([]string{o.ID, value}, sh.rows[i].cells...)...)
+		csv.write(append([]string{o.ID, value}, sh.rows[i].cells...)...)
 		n++
 	}
-	csv.Flush()
 	return out.Bytes(), n, nil
 }
 
@@ -166,8 +163,10 @@ func (s *Store) QueryResults(id, locator string, n int) (Page, *Error) {
 	to := min(from+n, len(res.Rows))
 	var out bytes.Buffer
 	csv := newWriter(&job, &out)
-	_ = csv.Write(res.Header)              // a buffer takes everything
-	_ = csv.WriteAll(res.Rows[from:to:to]) // and is flushed
+	csv.write(res.Header...)
+	for _, row := range res.Rows[from:to] {
+		csv.write(row...)
+	}
 	page := Page{CSV: out.Bytes(), Records: to - from}
 	if to < len(res.Rows) {
 		page.Next = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(to)))

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -98,9 +99,33 @@ func lineEnding(want, data string) string {
 	return ""
 }
 
-// newWriter writes CSV in the job's own form.
-func newWriter(j *Job, to io.Writer) *csv.Writer {
-	w := csv.NewWriter(to)
-	w.Comma, w.UseCRLF = delimiters[j.Delimiter], j.LineEnding == CRLF
+// newWriter writes CSV in the job's own form. As in Salesforce's results every cell is quoted.
+func newWriter(j *Job, to *bytes.Buffer) *quoted {
+	w := &quoted{to: to, comma: delimiters[j.Delimiter], end: "\n"}
+	if j.LineEnding == CRLF {
+		w.end = "\r\n"
+	}
 	return w
+}
+
+type quoted struct {
+	to    *bytes.Buffer
+	comma rune
+	end   string
+}
+
+func (q *quoted) write(cells ...string) {
+	for i, cell := range cells {
+		if i > 0 {
+			q.to.WriteRune(q.comma)
+		}
+		cell = strings.ReplaceAll(cell, `"`, `""`)
+		if q.end == "\r\n" { // breaks within cells are those of the job too
+			cell = strings.ReplaceAll(strings.ReplaceAll(cell, "\r", ""), "\n", q.end)
+		}
+		q.to.WriteByte('"')
+		q.to.WriteString(cell)
+		q.to.WriteByte('"')
+	}
+	q.to.WriteString(q.end)
 }

@@ -22,12 +22,11 @@ func FuzzReadSheet(f *testing.F) {
 		sh, reason := readSheet(j, data)
 		var out bytes.Buffer
 		w := newWriter(j, &out)
-		require.NoError(t, w.Write(append([]string{"n"}, sh.header...)))
+		w.write(append([]string{"n"}, sh.header...)...)
 		for _, line := range sh.rows {
 			require.Len(t, line.cells, len(sh.header))
-			require.NoError(t, w.Write(append([]string{"x"}, line.cells...)))
+			w.write(append([]string{"x"}, line.cells...)...)
 		}
-		w.Flush()
 		if reason != "" {
 			return
 		}

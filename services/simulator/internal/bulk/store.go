@@ -153,22 +153,18 @@ func (s *Store) Get(kind Kind, id string) (Job, *Error) {
 	return w.Job, nil
 }
 
-// Upload takes the data of an open job. There is one upload for each job.
+// Upload takes the data of an open job. A second upload is taken as well, but then the job cannot be closed.
 func (s *Store) Upload(ctx context.Context, id, data string) *Error {
 	s.mu.Lock()
 	w, refused := s.find(Ingest, id)
-	switch {
-	case refused != nil:
-	case w.State != Open:
-		refused = refuse("INVALIDJOBSTATE", "Found multiple contents for job: <"+w.ID+">, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job.")
-	case w.Uploaded:
-		refused = refuse("INVALIDJOBSTATE", "Found multiple contents for job: <"+w.ID+">, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job.")
+	if refused == nil && w.State != Open {
+		refused = refuse("INVALIDJOBSTATE", "Data can be uploaded only to a job in the state Open, not "+string(w.State))
 	}
 	if refused != nil {
 		s.mu.Unlock()
 		return refused
 	}
-	w.data, w.Uploaded, w.Modified = data, true, s.Org.Now()
+	w.data, w.Uploaded, w.Again, w.Modified = data, true, w.Uploaded, s.Org.Now()
 	ticket, err := s.keep(w, nil, s.dataEntry(w))
 	s.mu.Unlock()
 	return settle(ctx, ticket, err)
@@ -203,10 +199,25 @@ func allowed(w *work, to State) *Error {
 	switch {
 	case to != UploadComplete && to != Aborted, to == UploadComplete && w.Kind == Query:
 		return refuse("INVALIDJOBSTATE", "Invalid job state: "+string(to))
-	case w.State.Final(), to == UploadComplete && w.State != Open:
-		return refuse("INVALIDJOBSTATE", "Job state can't be changed from "+string(w.State)+" to "+string(to))
+	case to == Aborted && w.State.Final():
+		return refuse("INVALIDJOBSTATE", "Aborting already "+past(w.State)+" Job not allowed")
+	case to == UploadComplete && w.State == Aborted:
+		return refuse("INVALIDJOBSTATE", "Closing already aborted Job not allowed")
+	case to == UploadComplete && w.State != Open:
+		return refuse("INVALIDJOBSTATE", "Closing already closed Job not allowed")
+	case to == UploadComplete && w.Again:
+		return refuse("INVALIDJOB", "Found multipe contents for job: <"+w.ID[:15]+">, please 'Close' / 'Abort' / 'Delete' the current Job "+ //nolint:misspell // as Salesforce spells it
+			"then create a new Job and make sure you only do 'PUT' once on a given Job.")
 	}
 	return nil
+}
+
+// past is the word for a state in refusals to abort: "Aborting already Completed Job not allowed" ("Abort a Query Job").
+func past(s State) string {
+	if s == JobComplete {
+		return "Completed"
+	}
+	return string(s)
 }
 
 // Delete forgets a job with its data and results. Open and running jobs cannot be deleted.

@@ -30,6 +30,7 @@ func (l *Log) Restore(ctx context.Context, o *org.Org, now time.Time) error {
 		return fmt.Errorf("org %s: read change events: %w", o.Key, err)
 	}
 	l.mu.Lock()
+	l.seen = now.UnixMilli() // nothing came while nobody was there
 	entries := append(l.purge(oldest(now)), entry(l.key+stateKey, l.state))
 	for id, text := range l.schemas {
 		entries = append(entries, journal.Entry{Key: l.key + schemaPrefix + id, Value: []byte(text)})

@@ -55,7 +55,8 @@ type Log struct {
 	state   state
 	schemas map[string]string
 	commits []commit
-	size    int // events in commits
+	size    int   // events in commits
+	seen    int64 // when somebody was last told that the newest event is the newest, in milliseconds since the Unix epoch
 	changed chan struct{}
 	closed  bool
 }
@@ -143,7 +144,8 @@ func (l *Log) purge(before int64) []journal.Entry {
 func (l *Log) Latest(now time.Time) Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Position{Number: l.state.Last, At: now.UnixMilli()}
+	l.seen = max(l.seen, now.UnixMilli())
+	return Position{Number: l.state.Last, At: l.seen}
 }
 
 // Earliest is the place before the oldest event that is kept.

@@ -74,11 +74,15 @@ func (w *Writer) Batch(inputs []Input, op Op, allOrNone bool) []Result {
 	w.Tx.RollbackTo(mark)
 	for i := range results {
 		if !results[i].Failed() {
-			results[i].Errors = []*Error{refuse("ALL_OR_NONE_OPERATION_ROLLED_BACK",
-				"Record rolled back because not all records were valid and the request was using AllOrNone header")}
+			results[i].Errors = []*Error{RolledBack()}
 		}
 	}
 	return results
+}
+
+// RolledBack is what a record is told that could be written, but not together with others of its request.
+func RolledBack() *Error {
+	return refuse("ALL_OR_NONE_OPERATION_ROLLED_BACK", "Record rolled back because not all records were valid and the request was using AllOrNone header")
 }
 
 // markRepeated refuses every record of an upsert whose key occurs more than once in the request.

@@ -206,7 +206,7 @@ func (o *Org) rows(changes []table.Change) []journal.Row {
 
 // Query returns what a query of the caller runs against. Use it only within View.
 func (o *Org) Query(caller Caller, path string) *query.Env {
-	return &query.Env{Schema: o.Schema, Data: o, Access: caller.Access, Now: o.clock.Now(), Zone: o.Zone, Path: path}
+	return &query.Env{Schema: o.Schema, Data: o, Access: caller.Access, Now: o.clock.Now(), Zone: o.Zone, Path: path, User: caller.UserID}
 }
 
 // Counts returns how many live records each object has.

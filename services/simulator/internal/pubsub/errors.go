@@ -10,18 +10,24 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Values of the trailer "error-code" (Pub/Sub API guide, "Handle Errors"). Those of topics and schemas are not documented.
+// Values of the trailer "error-code" (Pub/Sub API guide, "Handle Errors").
 const (
 	codePrefix      = "sfdc.platform.eventbus.grpc."
-	codeReplay      = codePrefix + "subscription.fetch.replayid.corrupted"
-	codeLimit       = codePrefix + "subscription.limit.exceeded"
 	codeAuth        = codePrefix + "service.auth.error"
+	codeAuthHeaders = codePrefix + "service.auth.headers.invalid"
 	codeAuthRefresh = codePrefix + "service.auth.refresh.invalid"
-	codeTopic       = codePrefix + "topic.not.found"
-	codePermission  = codePrefix + "topic.permission.error"
-	codeSchema      = codePrefix + "schema.not.found"
-	codeRequest     = codePrefix + "subscription.fetch.request.invalid"
 	codeUnavailable = codePrefix + "service.unavailable"
+	codeTopic       = codePrefix + "topic.not.found"
+	codeNoTopic     = codePrefix + "topic.validation.empty"
+	codeTopicRights = codePrefix + "topic.meta.permission"
+	codeSchema      = codePrefix + "schema.meta.permission"
+	codeNoSchema    = codePrefix + "schema.validation.failed"
+	codeSubscribe   = codePrefix + "subscription.topic.cannot.subscribe"
+	codeReplay      = codePrefix + "subscription.fetch.replayid.corrupted"
+	codeNoReplay    = codePrefix + "subscription.fetch.replayid.validation.failed"
+	codeMismatch    = codePrefix + "subscription.fetch.topic.mismatch"
+	codeRequested   = codePrefix + "subscription.fetch.requested.events.invalid"
+	codeLimit       = codePrefix + "subscription.limit.exceeded"
 )
 
 func rpcID() string { return uuid.NewString() }

@@ -68,12 +68,12 @@ func (s *Server) admit(ctx context.Context) (*session, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	for _, name := range []string{"accesstoken", "instanceurl", "tenantid"} {
 		if values := md.Get(name); len(values) != 1 || values[0] == "" {
-			return nil, failure(ctx, codes.Unauthenticated, codeAuth, "Missing metadata: "+name)
+			return nil, failure(ctx, codes.Unauthenticated, codeAuthHeaders, "Missing metadata: "+name)
 		}
 	}
 	id, err := sfid.Long(md.Get("tenantid")[0])
 	if err != nil {
-		return nil, failure(ctx, codes.Unauthenticated, codeAuth, "The tenantid is not an organization's id.")
+		return nil, failure(ctx, codes.Unauthenticated, codeAuthHeaders, "The tenantid is not an organization's id.")
 	}
 	tenant, ok := s.deps.Tenant(id)
 	if !ok {
@@ -101,15 +101,19 @@ func (in *session) good(ctx context.Context) bool {
 	return api
 }
 
-// topic finds a topic that the caller may read. That of all objects takes the right to read each of them.
-func (in *session) topic(ctx context.Context, name string) (changes.Topic, error) {
+// topic finds a topic that the caller may read, or refuses with the code. That of all objects takes the right to read each.
+func (in *session) topic(ctx context.Context, name, refusal string) (changes.Topic, error) {
+	if name == "" {
+		return changes.Topic{}, failure(ctx, codes.InvalidArgument, codeNoTopic, "The topic name is empty.")
+	}
 	t, ok := in.Log.Topic(name)
 	if !ok {
-		return t, failure(ctx, codes.NotFound, codeTopic, "There is no topic "+strings.ToValidUTF8(name, "?")+".")
+		return t, failure(ctx, codes.NotFound, codeTopic, "The topic information for org "+in.Org.ID+" and topic "+strings.ToValidUTF8(name, "?")+
+			" not found. Ensure the topic name is correct and that the topic exists.")
 	}
 	for _, o := range in.Org.Schema.Objects() {
 		if (t.Object == o || t.Object == nil) && !in.caller.Access.Object(o).Read {
-			return t, failure(ctx, codes.PermissionDenied, codePermission, "The user may not subscribe to "+name+".")
+			return t, failure(ctx, codes.PermissionDenied, refusal, "The user may not subscribe to "+name+".")
 		}
 	}
 	return t, nil
@@ -121,7 +125,7 @@ func (s *Server) GetTopic(ctx context.Context, ask *eventbusv1.TopicRequest) (*e
 	if err != nil {
 		return nil, err
 	}
-	t, err := in.topic(ctx, ask.GetTopicName())
+	t, err := in.topic(ctx, ask.GetTopicName(), codeTopicRights)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +139,9 @@ func (s *Server) GetSchema(ctx context.Context, ask *eventbusv1.SchemaRequest) (
 	in, err := s.admit(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if ask.GetSchemaId() == "" {
+		return nil, failure(ctx, codes.InvalidArgument, codeNoSchema, "The schema id is empty.")
 	}
 	text, ok := in.Log.Schema(ask.GetSchemaId())
 	if !ok {

@@ -40,7 +40,7 @@ func (s *Server) Subscribe(call grpc.BidiStreamingServer[eventbusv1.FetchRequest
 		return ended(err)
 	}
 	st := &stream{session: in, call: call, faults: s.deps.Faults}
-	if st.topic, err = in.topic(ctx, first.GetTopicName()); err != nil {
+	if st.topic, err = in.topic(ctx, first.GetTopicName(), codeSubscribe); err != nil {
 		return err
 	}
 	if st.at, err = st.start(first); err != nil {
@@ -114,6 +114,9 @@ func (st *stream) start(first *eventbusv1.FetchRequest) (changes.Position, error
 	case eventbusv1.ReplayPreset_EARLIEST:
 		return st.Log.Earliest(now), nil
 	case eventbusv1.ReplayPreset_CUSTOM:
+		if len(first.GetReplayId()) == 0 {
+			return changes.Position{}, failure(st.call.Context(), codes.InvalidArgument, codeNoReplay, "CUSTOM needs a Replay ID.")
+		}
 		p, ok := st.Log.Position(first.GetReplayId(), now)
 		if !ok {
 			return p, failure(st.call.Context(), codes.InvalidArgument, codeReplay,
@@ -129,10 +132,10 @@ func (st *stream) start(first *eventbusv1.FetchRequest) (changes.Position, error
 func (st *stream) ask(ask *eventbusv1.FetchRequest) error {
 	ctx := st.call.Context()
 	if name := ask.GetTopicName(); name != "" && name != st.topic.Name {
-		return failure(ctx, codes.InvalidArgument, codeRequest, "The topic of a subscription cannot change.")
+		return failure(ctx, codes.InvalidArgument, codeMismatch, "The topic of a subscription cannot change.")
 	}
 	if ask.GetNumRequested() <= 0 {
-		return failure(ctx, codes.InvalidArgument, codeRequest, "num_requested must be above 0.")
+		return failure(ctx, codes.InvalidArgument, codeRequested, "num_requested must be above 0.")
 	}
 	if token := ask.GetAuthRefresh(); token != "" {
 		old := st.token

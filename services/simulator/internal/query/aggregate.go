@@ -20,84 +20,196 @@ type output struct {
 	fn     string // empty for a grouped field
 }
 
-// aggregate answers a query with GROUP BY or aggregate functions.
-func (e *Env) aggregate(q *soql.Query, o *schema.Object) (*Result, error) {
-	if len(q.OrderBy) > 0 {
-		return nil, q.Unsupported(q.OrderBy[0].Path.Pos, "ORDER BY in an aggregate query")
-	}
-	keys, err := e.groupKeys(q, o)
-	if err != nil {
-		return nil, err
-	}
-	outputs, err := e.outputs(q, o)
-	if err != nil {
-		return nil, err
-	}
-	unlimited := *q
-	unlimited.Limit, unlimited.Offset = -1, -1
-	rows, err := e.rows(&unlimited, o)
-	if err != nil {
-		return nil, err
-	}
-	groups := groupRows(rows, keys)
-	if len(keys) == 0 {
-		groups = [][]*record.Record{rows}
-	}
-	groups = groups[min(max(q.Offset, 0), len(groups)):]
-	if q.Limit >= 0 {
-		groups = groups[:min(q.Limit, len(groups))]
-	}
-	if len(groups) > maxGroups {
-		return nil, q.Invalid(q.From.Pos, "EXCEEDED_ID_LIMIT", "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch")
-	}
-	return &Result{Total: len(groups), env: *e, group: appendGroups(groups, outputs)}, nil
+// groups is what may stand in SELECT, HAVING and ORDER BY of an aggregate query: grouped fields and aggregates. Each that does
+// becomes a value of a record made for the group, so that conditions and orders work on groups as they do on records.
+type groups struct {
+	env    *Env
+	object *schema.Object
+	by     map[string]*column // by the text of the path in GROUP BY
+	outs   []output
+	fields []*schema.Field // of outs
+	at     map[string]int  // into outs, by the text of the path
 }
 
-func (e *Env) groupKeys(q *soql.Query, o *schema.Object) ([]*column, error) {
+// aggregate answers a query with GROUP BY or aggregate functions.
+func (e *Env) aggregate(q *soql.Query, o *schema.Object) (*Result, error) {
+	if len(q.GroupBy) == 0 && q.Limit >= 0 {
+		return nil, q.Invalid(q.From.Pos, soql.Malformed, "Non-grouped query that uses overall aggregate functions cannot also use LIMIT")
+	}
+	g := &groups{env: e, object: o, by: map[string]*column{}, at: map[string]int{}}
+	keys, err := g.keys(q)
+	if err != nil {
+		return nil, err
+	}
+	selected, slots, err := g.selected(q)
+	if err != nil {
+		return nil, err
+	}
+	inner := *e
+	inner.groups = g
+	having, err := inner.compile(q, o, q.Having)
+	if err != nil {
+		return nil, err
+	}
+	less, err := inner.ordering(q, o)
+	if err != nil {
+		return nil, err
+	}
+	plain := *q
+	plain.Limit, plain.Offset, plain.OrderBy = -1, -1, nil
+	rows, err := e.rows(&plain, o)
+	if err != nil {
+		return nil, err
+	}
+	found := g.records(rows, keys, having)
+	if less != nil {
+		slices.SortStableFunc(found, less)
+	}
+	if found = window(found, q); len(found) > maxGroups {
+		return nil, q.Invalid(q.From.Pos, "EXCEEDED_ID_LIMIT", "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch")
+	}
+	return &Result{Total: len(found), env: *e, group: appendGroups(found, selected, slots), outputs: selected}, nil
+}
+
+func (g *groups) keys(q *soql.Query) ([]*column, error) {
 	var keys []*column
 	for _, p := range q.GroupBy {
-		c, err := e.resolve(q, o, p)
+		c, err := g.env.resolve(q, g.object, p)
 		if err != nil {
 			return nil, err
 		}
-		if !c.field.Filterable() {
+		if !c.field.Groupable() {
 			return nil, q.Invalid(p.Pos, "INVALID_FIELD", "field '%s' can not be grouped in a query call", c.field.Name)
 		}
 		keys = append(keys, c)
+		g.by[g.text(p)] = c
 	}
 	return keys, nil
 }
 
-func (e *Env) outputs(q *soql.Query, o *schema.Object) ([]output, error) {
-	var out []output
-	expr := 0
+// text is what two paths have in common that mean the same.
+func (g *groups) text(p soql.Path) string {
+	p.Names = ownNames(g.object, p.Names)
+	return strings.ToLower(p.String())
+}
+
+// selected lists the columns of the answer, and where each is in the records of the groups.
+func (g *groups) selected(q *soql.Query) (outs []output, slots []int, err error) {
+	unnamed := 0
 	for _, item := range q.Select {
+		p, alias, named := soql.Path{}, item.Alias, ""
 		switch {
 		case item.Aggregate != nil:
-			c, err := e.resolve(q, o, item.Aggregate.Path)
-			if err != nil {
-				return nil, err
-			}
-			name := item.Aggregate.Alias
-			if name == "" {
-				name = fmt.Sprintf("expr%d", expr)
-				expr++
-			}
-			out = append(out, output{name: name, column: c, fn: item.Aggregate.Func})
+			p, alias = item.Aggregate.Path, item.Aggregate.Alias
+			p.Func = item.Aggregate.Func
 		case item.Path != nil:
-			if !slices.ContainsFunc(q.GroupBy, func(p soql.Path) bool { return strings.EqualFold(p.String(), item.Path.String()) }) {
-				return nil, q.Invalid(item.Path.Pos, soql.Malformed, "Field must be grouped or aggregated: %s", item.Path)
+			p = *item.Path
+			if p.Func == soql.ToLabel {
+				p.Func = ""
 			}
-			c, err := e.resolve(q, o, *item.Path)
-			if err != nil {
-				return nil, err
+			if !p.Dated() {
+				named = p.Names[len(p.Names)-1]
 			}
-			out = append(out, output{name: item.Path.Names[len(item.Path.Names)-1], column: c})
+		case item.TypeOf != nil:
+			return nil, nil, q.Invalid(item.TypeOf.Path.Pos, soql.Malformed, "TYPEOF can't be used in an aggregate query")
 		default:
-			return nil, q.Unsupported(q.From.Pos, "FIELDS() or a subquery in an aggregate query")
+			return nil, nil, q.Unsupported(q.From.Pos, "FIELDS() or a subquery in an aggregate query")
+		}
+		c, err := g.resolve(q, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		out := g.outs[c.slot]
+		switch {
+		case alias != "":
+			out.name = alias
+		case named != "":
+			out.name = named
+		default:
+			out.name = fmt.Sprintf("expr%d", unnamed)
+			unnamed++
+		}
+		outs, slots = append(outs, out), append(slots, c.slot)
+	}
+	return outs, slots, nil
+}
+
+// resolve finds what a path means for a group: a value of the group's record.
+func (g *groups) resolve(q *soql.Query, p soql.Path) (*column, error) {
+	text := g.text(p)
+	if i, known := g.at[text]; known {
+		return &column{field: g.fields[i], slot: i}, nil
+	}
+	out, field, err := g.output(q, p)
+	if err != nil {
+		return nil, err
+	}
+	g.at[text] = len(g.outs)
+	g.outs, g.fields = append(g.outs, out), append(g.fields, field)
+	return &column{field: field, slot: len(g.outs) - 1}, nil
+}
+
+func (g *groups) output(q *soql.Query, p soql.Path) (output, *schema.Field, error) {
+	if !p.Aggregates() {
+		c, found := g.by[g.text(p)]
+		if !found {
+			// A part of a date may stand for itself where the date is grouped.
+			bare := p
+			bare.Func = ""
+			if day, grouped := g.by[g.text(bare)]; !p.Dated() || !grouped || day.field.Storage != schema.StoreDate {
+				return output{}, nil, q.Invalid(p.Pos, soql.Malformed, "Field must be grouped or aggregated: %s", p)
+			}
+			var err error
+			if c, err = g.env.resolve(q, g.object, p); err != nil {
+				return output{}, nil, err
+			}
+		}
+		return output{column: c}, c.field, nil
+	}
+	bare := p
+	bare.Func = ""
+	c, err := g.env.resolve(q, g.object, bare)
+	if err != nil {
+		return output{}, nil, err
+	}
+	field, fits := aggregated(p.Func, c.field)
+	if !fits {
+		return output{}, nil, q.Invalid(p.Pos, "INVALID_FIELD", "field %s does not support aggregate operator %s", c.field.Name, p.Func)
+	}
+	return output{column: c, fn: p.Func}, field, nil
+}
+
+// aggregated returns the field that a function over a field is, and whether the field has the function.
+func aggregated(fn string, f *schema.Field) (*schema.Field, bool) {
+	out := &schema.Field{FieldSpec: schema.FieldSpec{Name: fn + "(" + f.Name + ")", Type: schema.Int}, Storage: schema.StoreInt}
+	numeric := f.Storage == schema.StoreInt || f.Storage == schema.StoreDouble
+	switch fn {
+	case "COUNT", "COUNT_DISTINCT":
+		return out, f.Filterable()
+	case "MIN", "MAX":
+		return f, f.Filterable() && f.Storage != schema.StoreBool
+	}
+	out.Type, out.Storage = schema.Double, schema.StoreDouble
+	return out, f.Filterable() && numeric
+}
+
+// records makes the records of the groups that HAVING holds for. Without GROUP BY there is one group, also of no rows.
+func (g *groups) records(rows []*record.Record, keys []*column, having predicate) []*record.Record {
+	list := groupRows(rows, keys)
+	if len(keys) == 0 {
+		list = [][]*record.Record{rows}
+	}
+	var out []*record.Record
+	for i, members := range list {
+		rec := &record.Record{Num: uint64(i), Values: make([]record.Value, len(g.outs))}
+		for k := range g.outs {
+			rec.Values[k] = g.outs[k].over(members)
+		}
+		if having.holds(rec) {
+			out = append(out, rec)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // groupRows puts rows with equal keys together, in the order in which the groups appear.
@@ -121,18 +233,18 @@ func groupRows(rows []*record.Record, keys []*column) [][]*record.Record {
 	return order
 }
 
-func appendGroups(groups [][]*record.Record, outputs []output) []byte {
+func appendGroups(found []*record.Record, selected []output, slots []int) []byte {
 	dst := []byte{'['}
-	for i, rows := range groups {
+	for i, rec := range found {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, `{"attributes":{"type":"AggregateResult"}`...)
-		for _, out := range outputs {
+		for k := range selected {
 			dst = append(dst, ',')
-			dst = record.AppendString(dst, out.name)
+			dst = record.AppendString(dst, selected[k].name)
 			dst = append(dst, ':')
-			dst = record.AppendJSON(dst, out.over(rows))
+			dst = record.AppendJSON(dst, rec.Values[slots[k]])
 		}
 		dst = append(dst, '}')
 	}

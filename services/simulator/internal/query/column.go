@@ -20,6 +20,7 @@ type column struct {
 	slot   int
 	object string // set for the pseudo field Type: the object's name is the value
 	next   map[string]branch
+	apply  func(record.Value) record.Value // a function around the field, nil for none
 }
 
 type branch struct {
@@ -28,10 +29,18 @@ type branch struct {
 }
 
 // direct reports whether the column is a field of the record itself.
-func (c *column) direct() bool { return c.next == nil && c.object == "" }
+func (c *column) direct() bool { return c.next == nil && c.object == "" && c.apply == nil }
 
 // value reads the column from a record. A relationship that leads nowhere gives null.
 func (c *column) value(r *record.Record) record.Value {
+	if c.apply != nil {
+		return c.apply(c.plain(r))
+	}
+	return c.plain(r)
+}
+
+// plain is the value without the function around it.
+func (c *column) plain(r *record.Record) record.Value {
 	if c.object != "" {
 		return c.object
 	}
@@ -58,18 +67,30 @@ func (c *column) follow(r *record.Record) (branch, *record.Record, bool) {
 	return b, target, ok
 }
 
-// resolve finds a path's column, starting at o.
+// resolve finds a path's column, starting at o. In what follows GROUP BY the columns are those of the groups.
 func (e *Env) resolve(q *soql.Query, o *schema.Object, p soql.Path) (*column, error) {
-	names := p.Names
-	if len(names) > 1 && strings.EqualFold(names[0], o.Name) {
-		if _, isRelationship := o.Relationship(names[0]); !isRelationship {
-			names = names[1:]
-		}
+	if e.groups != nil {
+		return e.groups.resolve(q, p)
 	}
+	names := ownNames(o, p.Names)
 	if len(names) > maxHops+1 {
 		return nil, q.Invalid(p.Pos, soql.Malformed, "a path may follow %d relationships at most", maxHops)
 	}
-	return e.step(q, o, p, names)
+	c, err := e.step(q, o, p, names)
+	if err != nil {
+		return nil, err
+	}
+	return e.apply(q, p, c)
+}
+
+// ownNames leaves the object's own name out that may stand before a field.
+func ownNames(o *schema.Object, names []string) []string {
+	if len(names) > 1 && strings.EqualFold(names[0], o.Name) {
+		if _, isRelationship := o.Relationship(names[0]); !isRelationship {
+			return names[1:]
+		}
+	}
+	return names
 }
 
 func (e *Env) step(q *soql.Query, o *schema.Object, p soql.Path, names []string) (*column, error) {

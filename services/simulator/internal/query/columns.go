@@ -1,11 +1,6 @@
 package query
 
-import (
-	"fmt"
-
-	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
-	"github.com/throughline-dev/throughline/services/simulator/internal/soql"
-)
+import "github.com/throughline-dev/throughline/services/simulator/internal/schema"
 
 // Column describes one column of a query's answer, as queries with columns=true tell it.
 type Column struct {
@@ -23,26 +18,18 @@ type Column struct {
 	Updatable      bool     `json:"updatable"`
 }
 
-// Columns lists the columns of the answer to q; parents and subqueries have columns of their own.
-func (r *Result) Columns(q *soql.Query) []Column {
+// Columns lists the columns of the answer; parents and subqueries have columns of their own.
+func (r *Result) Columns() []Column {
 	if r.shape != nil {
 		return r.shape.columns()
 	}
 	out := []Column{}
-	unnamed := 0
-	for _, item := range q.Select {
-		switch {
-		case item.Path != nil:
-			name := item.Path.Names[len(item.Path.Names)-1]
-			out = append(out, Column{ColumnName: name, DisplayName: name, JoinColumns: []Column{}})
-		case item.Aggregate != nil:
-			name := item.Aggregate.Alias
-			if name == "" {
-				name = fmt.Sprintf("expr%d", unnamed)
-				unnamed++
-			}
-			out = append(out, Column{Aggregate: true, ColumnName: name, DisplayName: item.Aggregate.Func, JoinColumns: []Column{}})
+	for _, o := range r.outputs {
+		c := Column{ColumnName: o.name, DisplayName: o.name, JoinColumns: []Column{}}
+		if o.fn != "" {
+			c.Aggregate, c.DisplayName = true, o.fn
 		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -26,6 +26,10 @@ type Env struct {
 	Deleted bool
 	// Path is the version's path, for record URLs: "/services/data/v67.0".
 	Path string
+	// User is the caller's id, for USING SCOPE mine.
+	User string
+
+	groups *groups // while what follows GROUP BY is prepared
 }
 
 // object finds the object of a FROM clause.

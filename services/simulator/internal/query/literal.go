@@ -3,7 +3,6 @@ package query
 import (
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
 	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
@@ -66,43 +65,6 @@ func wrongType(q *soql.Query, f *schema.Field, l soql.Literal) error {
 		schema.StoreDate: "date and should not be enclosed in quotes", schema.StoreDateTime: "dateTime and should not be enclosed in quotes",
 	}
 	return q.Invalid(l.Pos, "INVALID_FIELD", "value of filter criterion for field '%s' must be of type %s", f.Name, names[f.Storage])
-}
-
-// span returns the first and the last day of a relative date, both included.
-func (e *Env) span(l soql.Literal) (from, to time.Time) {
-	now := e.Now.In(e.Zone)
-	y, m, d := now.Date()
-	day := func(offset int) time.Time { return time.Date(y, m, d+offset, 0, 0, 0, 0, e.Zone) }
-	week := -int(now.Weekday())
-	switch l.Text {
-	case "YESTERDAY":
-		return day(-1), day(-1)
-	case "TOMORROW":
-		return day(1), day(1)
-	case "THIS_WEEK":
-		return day(week), day(week + 6)
-	case "LAST_WEEK":
-		return day(week - 7), day(week - 1)
-	case "NEXT_WEEK":
-		return day(week + 7), day(week + 13)
-	case "THIS_MONTH", "LAST_MONTH", "NEXT_MONTH":
-		shift := map[byte]time.Month{'T': 0, 'L': -1, 'N': 1}[l.Text[0]]
-		return time.Date(y, m+shift, 1, 0, 0, 0, 0, e.Zone), time.Date(y, m+shift+1, 0, 0, 0, 0, 0, e.Zone)
-	case "THIS_YEAR", "LAST_YEAR":
-		shift := map[byte]int{'T': 0, 'L': -1}[l.Text[0]]
-		return time.Date(y+shift, 1, 1, 0, 0, 0, 0, e.Zone), time.Date(y+shift, 12, 31, 0, 0, 0, 0, e.Zone)
-	case "LAST_N_DAYS":
-		return day(-l.N), day(0)
-	case "NEXT_N_DAYS":
-		return day(1), day(l.N)
-	case "N_DAYS_AGO":
-		return day(-l.N), day(-l.N)
-	case "LAST_90_DAYS":
-		return day(-90), day(0)
-	case "NEXT_90_DAYS":
-		return day(1), day(90)
-	}
-	return day(0), day(0)
 }
 
 // bounds returns the first value of a span and the first value after it, in the field's kind.

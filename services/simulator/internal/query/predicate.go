@@ -237,15 +237,15 @@ func (e *Env) members(q *soql.Query, c *column, x *soql.Membership) (set map[str
 // semiJoin runs the subquery of IN (SELECT …) and collects its one column.
 func (e *Env) semiJoin(q *soql.Query, c *column, x *soql.Membership, set map[string]struct{}) error {
 	sub := x.Query
-	if len(sub.Select) != 1 || sub.Select[0].Path == nil {
-		return sub.Unsupported(x.Path.Pos, "a semi-join that selects more than one field")
-	}
 	if c.field.Type != schema.ID && c.field.Type != schema.Reference {
 		return q.Invalid(x.Path.Pos, soql.Malformed, "semi join sub-selects can only be used with an Id or reference field")
 	}
 	o, err := e.object(sub)
 	if err != nil {
 		return err
+	}
+	if outer, found := e.Schema.Object(q.From.Text); found && outer == o {
+		return sub.Invalid(sub.From.Pos, soql.Malformed, "The inner and outer selects should not be on the same object type")
 	}
 	inner, err := e.resolve(sub, o, *sub.Select[0].Path)
 	if err != nil {

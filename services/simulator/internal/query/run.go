@@ -3,6 +3,7 @@ package query
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
 	"github.com/throughline-dev/throughline/services/simulator/internal/schema"
@@ -16,7 +17,9 @@ type Result struct {
 	env   Env
 	shape *shape
 	rows  []*record.Record
-	group []byte // JSON records of an aggregate query
+
+	group   []byte // JSON records of an aggregate query
+	outputs []output
 }
 
 // Run answers a query. Errors are *soql.Error.
@@ -43,6 +46,9 @@ func (e *Env) Run(q *soql.Query) (*Result, error) {
 }
 
 func (e *Env) count(q *soql.Query, o *schema.Object) (*Result, error) {
+	if len(q.OrderBy)+len(q.GroupBy) > 0 {
+		return nil, q.Invalid(q.From.Pos, soql.Malformed, "COUNT() cannot be used with ORDER BY or GROUP BY")
+	}
 	rows, err := e.rows(q, o)
 	return &Result{Total: len(rows), env: *e}, err
 }
@@ -57,7 +63,11 @@ func (e *Env) Rows(q *soql.Query) ([]*record.Record, error) {
 }
 
 func (e *Env) rows(q *soql.Query, o *schema.Object) ([]*record.Record, error) {
-	p, err := e.compile(q, o, q.Where)
+	where, err := e.scoped(q, o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.compile(q, o, where)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +84,27 @@ func (e *Env) rows(q *soql.Query, o *schema.Object) ([]*record.Record, error) {
 		slices.SortStableFunc(rows, less)
 	}
 	return window(rows, q), nil
+}
+
+// scoped adds to the condition what USING SCOPE means.
+func (e *Env) scoped(q *soql.Query, o *schema.Object) (soql.Expr, error) {
+	switch strings.ToLower(q.Scope.Text) {
+	case "", "everything":
+		return q.Where, nil
+	case "mine":
+		if _, owned := o.Field("OwnerId"); !owned {
+			return nil, q.Invalid(q.Scope.Pos, "INVALID_FIELD", "%s has no scope mine", o.Name)
+		}
+		mine := &soql.Comparison{
+			Path: soql.Path{Names: []string{"OwnerId"}, Pos: q.Scope.Pos}, Op: "=",
+			Value: soql.Literal{Kind: soql.StringLiteral, Text: e.User, Pos: q.Scope.Pos},
+		}
+		if q.Where == nil {
+			return mine, nil
+		}
+		return soql.And{mine, q.Where}, nil
+	}
+	return nil, q.Unsupported(q.Scope.Pos, "USING SCOPE "+q.Scope.Text)
 }
 
 func window(rows []*record.Record, q *soql.Query) []*record.Record {

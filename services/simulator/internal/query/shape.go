@@ -23,6 +23,7 @@ type entry struct {
 	typeName string // the pseudo field Type of a polymorphic parent
 	parents  map[string]parent
 	children *children
+	labelled *column // toLabel() with an alias
 }
 
 type parent struct {
@@ -47,11 +48,13 @@ func (e *Env) shape(q *soql.Query, o *schema.Object) (*shape, error) {
 		var err error
 		switch {
 		case item.Path != nil:
-			err = e.include(q, sh, *item.Path)
+			err = e.include(q, sh, item)
 		case item.Fields != "":
 			err = e.group(q, sh, item.Fields)
 		case item.Children != nil:
 			err = e.subquery(sh, item.Children)
+		case item.TypeOf != nil:
+			err = e.typeOf(q, sh, item.TypeOf)
 		}
 		if err != nil {
 			return nil, err
@@ -60,16 +63,30 @@ func (e *Env) shape(q *soql.Query, o *schema.Object) (*shape, error) {
 	return sh, nil
 }
 
-func (e *Env) include(q *soql.Query, sh *shape, p soql.Path) error {
-	if _, err := e.resolve(q, sh.object, p); err != nil {
+func (e *Env) include(q *soql.Query, sh *shape, item soql.Item) error {
+	p := *item.Path
+	c, err := e.resolve(q, sh.object, p)
+	switch {
+	case err != nil:
 		return err
+	case p.Dated():
+		return q.Invalid(p.Pos, soql.Malformed, "%s can be selected only if it is grouped", p)
+	case item.Alias != "" && p.Func == "":
+		return q.Invalid(p.Pos, soql.Malformed, "only aggregate expressions use field aliasing")
 	}
-	names := p.Names
-	if _, isRelationship := sh.object.Relationship(names[0]); len(names) > 1 && strings.EqualFold(names[0], sh.object.Name) && !isRelationship {
-		names = names[1:]
+	names := ownNames(sh.object, p.Names)
+	name := names[len(names)-1:]
+	if item.Alias != "" {
+		name = []string{item.Alias}
 	}
-	if sh.has(names) {
-		return q.Invalid(p.Pos, soql.Malformed, "duplicate field selected: %s", p.String())
+	if len(names) == 1 || item.Alias != "" {
+		if sh.has(name) {
+			return q.Invalid(p.Pos, soql.Malformed, "duplicate field selected: %s", p.String())
+		}
+	}
+	if item.Alias != "" {
+		sh.entries = append(sh.entries, entry{name: item.Alias, slot: c.slot, labelled: c})
+		return nil
 	}
 	e.place(sh, names, false)
 	return nil
@@ -148,8 +165,8 @@ func (e *Env) subquery(sh *shape, q *soql.Query) error {
 		if !strings.EqualFold(c.Field.ChildRelationship, q.From.Text) || c.Field.ChildRelationship == "" || !e.Access.Object(c.Object).Read {
 			continue
 		}
-		if len(q.GroupBy) > 0 || q.Count || q.Offset > 0 {
-			return q.Unsupported(q.From.Pos, "grouping, COUNT() or OFFSET in a subquery")
+		if len(q.GroupBy) > 0 || q.Count || q.Offset > 0 || q.Scope.Text != "" {
+			return q.Unsupported(q.From.Pos, "grouping, COUNT(), OFFSET or USING SCOPE in a subquery")
 		}
 		inner, err := e.shape(q, c.Object)
 		if err != nil {

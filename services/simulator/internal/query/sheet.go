@@ -41,7 +41,7 @@ func (e *Env) columns(q *soql.Query, o *schema.Object) ([]*column, []string, err
 	var columns []*column
 	var header []string
 	for _, item := range q.Select {
-		if item.Path == nil {
+		if item.Path == nil || item.Path.Func != "" || item.Alias != "" {
 			return nil, nil, q.Unsupported(q.From.Pos, "FIELDS(), functions or subqueries in a bulk query")
 		}
 		c, err := e.resolve(q, o, *item.Path)

@@ -50,6 +50,8 @@ func (sh *shape) append(dst []byte, rec *record.Record, path string) []byte {
 		dst = append(dst, en.name...)
 		dst = append(dst, `":`...)
 		switch {
+		case en.labelled != nil:
+			dst = record.AppendJSON(dst, en.labelled.value(rec))
 		case en.typeName != "":
 			dst = record.AppendString(dst, en.typeName)
 		case en.children != nil:

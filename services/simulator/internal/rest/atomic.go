@@ -11,15 +11,23 @@ import (
 type atomic struct {
 	writer *dml.Writer
 	counts []func() // statistics, for when it is kept
+	// needs collects the records that the transaction would lock; nil when it is meant.
+	needs *[]string
+	// refused are records whose locks could not be had.
+	refused map[string]bool
 }
 
 // atomically runs one transaction on behalf of the call. Everything that run does through the call it is given is kept if
-// run reports true, and nothing of it otherwise. The time that the org takes passes before: nobody else can use the org
-// meanwhile. Records are not locked one by one, for the same reason.
-func (s *Server) atomically(c *call, run func(c *call) (keep bool)) error {
+// run reports true, and nothing of it otherwise. Nobody else can use the org meanwhile, so the locks that the transaction
+// needs are had, and the time that the org takes has passed, before.
+func (s *Server) atomically(c *call, tx *atomic, run func(c *call) (keep bool)) error {
 	inner := *c
+	inner.tx = tx
+	if tx.needs != nil {
+		inner.rows = nil // scripted faults befall what is meant
+	}
 	return s.org.Write(c.Context(), c.caller, func(w *dml.Writer) {
-		inner.tx = &atomic{writer: w}
+		tx.writer = w
 		mark := w.Tx.Mark()
 		if !run(&inner) {
 			w.Tx.RollbackTo(mark)
@@ -54,20 +62,15 @@ const rolledBack = "The transaction was rolled back since another operation in t
 // together runs subrequests as one transaction. If one fails it keeps its error, and all others are told that theirs is
 // taken back.
 func (s *Server) together(c *call, subs []subrequest) ([]reply, bool) {
-	replies := make([]reply, len(subs))
+	release, refused, err := s.lockTogether(c, subs)
+	defer release()
+	var replies []reply
 	failed := -1
-	err := s.atomically(c, func(c *call) bool {
-		answers := answers{}
-		for i, sub := range subs {
-			replies[i] = s.compositeOne(c, sub, answers)
-			if replies[i].status >= http.StatusBadRequest || replies[i].failed > 0 {
-				failed = i
-				return false
-			}
-		}
-		return true
-	})
+	if err == nil {
+		replies, failed, err = s.attempt(c, &atomic{refused: refused}, subs)
+	}
 	if err != nil {
+		replies = make([]reply, len(subs))
 		for i := range replies {
 			replies[i] = unexpectedAs(http.StatusServiceUnavailable)
 		}
@@ -82,4 +85,21 @@ func (s *Server) together(c *call, subs []subrequest) ([]reply, bool) {
 		}
 	}
 	return replies, false
+}
+
+// attempt runs subrequests in one transaction up to the first that fails, and returns its index: -1 for none.
+func (s *Server) attempt(c *call, tx *atomic, subs []subrequest) (replies []reply, failed int, err error) {
+	replies, failed = make([]reply, len(subs)), -1
+	err = s.atomically(c, tx, func(c *call) bool {
+		answers := answers{}
+		for i, sub := range subs {
+			replies[i] = s.compositeOne(c, sub, answers)
+			if replies[i].status >= http.StatusBadRequest || replies[i].failed > 0 {
+				failed = i
+				return false
+			}
+		}
+		return tx.needs == nil
+	})
+	return replies, failed, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
 	"github.com/throughline-dev/throughline/services/simulator/internal/record"
+	"github.com/throughline-dev/throughline/services/simulator/internal/soql"
 )
 
 // listSize is how many jobs a page of the list has.
@@ -183,10 +184,19 @@ func (s *Server) newJob(c *call, req *jobRequest) (bulk.Job, *bulk.Error) {
 	case job.Kind == bulk.Query && (req.Operation != "query" && req.Operation != "queryAll" || req.Query == ""):
 		return invalid("a query job needs a query, and query or queryAll for its operation")
 	case job.Kind == bulk.Query:
-		job.Object, job.ExternalID, job.Rule = "", "", ""
+		job.Object, job.ExternalID, job.Rule = queried(req.Query), "", ""
 		return job, nil
 	}
 	return s.newIngest(c, job)
+}
+
+// queried is the object that a query job is about, empty when the query cannot be read: the job then fails.
+func queried(text string) string {
+	q, err := soql.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return q.From.Text
 }
 
 func (s *Server) newIngest(c *call, job bulk.Job) (bulk.Job, *bulk.Error) {
@@ -195,7 +205,7 @@ func (s *Server) newIngest(c *call, job bulk.Job) (bulk.Job, *bulk.Error) {
 	}
 	o, found := s.org.Schema.Object(job.Object)
 	if !found || !c.caller.Access.Object(o).Read {
-		return refuse("INVALIDENTITY", "InvalidEntity : Unable to find object: "+job.Object)
+		return refuse("INVALIDJOB", "InvalidJob : Unable to find object: "+job.Object)
 	}
 	job.Object, job.Query = o.Name, ""
 	switch job.Operation {

@@ -168,18 +168,32 @@ func (s *Server) collectionDelete(c *call) reply {
 	if len(ids) > maxCollection {
 		return failure(http.StatusBadRequest, "EXCEEDED_ID_LIMIT", fmt.Sprintf("record limit reached. cannot submit more than %d records into this call", maxCollection))
 	}
-	inputs := make([]dml.Input, len(ids))
+	results, inputs := make([]dml.Result, len(ids)), make([]dml.Input, 0, len(ids))
 	for i, id := range ids {
 		o, found := s.org.Schema.ByPrefix(sfid.Prefix(id))
-		if !found || !looksLikeID(id) {
-			return failure(http.StatusBadRequest, "MALFORMED_ID", "malformed id "+id)
+		if found && looksLikeID(id) {
+			inputs = append(inputs, dml.Input{Object: o, ID: id})
+			continue
 		}
-		inputs[i] = dml.Input{Object: o, ID: id}
+		results[i] = dml.Result{Errors: []*dml.Error{{Code: "MALFORMED_ID", Message: "malformed id " + id}}}
 	}
 	allOrNone := values.Get("allOrNone") == "true"
-	results, err := s.write(c, func(w *dml.Writer) []dml.Result { return w.Batch(inputs, dml.Delete, allOrNone) }, inputs, dml.Delete)
+	if allOrNone && len(inputs) < len(ids) {
+		for i := range results {
+			if !results[i].Failed() {
+				results[i] = dml.Result{Errors: []*dml.Error{dml.RolledBack()}}
+			}
+		}
+		return collected(results, false)
+	}
+	written, err := s.write(c, func(w *dml.Writer) []dml.Result { return w.Batch(inputs, dml.Delete, allOrNone) }, inputs, dml.Delete)
 	if err != nil {
 		return unexpectedAs(http.StatusServiceUnavailable)
+	}
+	for i := range results {
+		if !results[i].Failed() {
+			results[i], written = written[0], written[1:]
+		}
 	}
 	return collected(results, false)
 }

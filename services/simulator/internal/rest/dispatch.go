@@ -63,6 +63,10 @@ func (s *Server) dispatch(c *call) reply {
 		return s.row(c, o)
 	case routeExternal:
 		return s.external(c, o)
+	case routeRelated:
+		return s.related(c, o)
+	case routeUpdated, routeDeleted:
+		return s.replication(c, o)
 	case routeTree:
 		return s.tree(c, o)
 	case routeCollectionObject:

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +13,9 @@ import (
 const (
 	// maxGraphs and maxNodes are how many graphs and how many nodes a graph request may hold ("Composite Graph Limits").
 	maxGraphs, maxNodes = 75, 500
+	// maxGraphDepth is how many nodes may depend on each other in a row, maxKinds how many kinds of nodes a request may hold:
+	// nodes differ in kind by the version of the API, the method and the object.
+	maxGraphDepth, maxKinds = 15, 15
 	// maxFailedGraphs is how many graphs may fail before the others are not tried any more.
 	maxFailedGraphs    = 14
 	versionGraph       = 50
@@ -71,10 +75,10 @@ func readGraphs(c *call) ([]graph, *reply) {
 	if failed != nil {
 		return nil, failed
 	}
-	seen, nodes := map[string]bool{}, 0
+	seen, nodes, kinds := map[string]bool{}, 0, map[string]bool{}
 	out := make([]graph, 0, len(list.Members))
 	for i := range list.Members {
-		g, failed := readGraph(c, &list.Members[i].Value)
+		g, failed := readGraph(c, &list.Members[i].Value, kinds)
 		if failed != nil {
 			return nil, failed
 		}
@@ -85,12 +89,16 @@ func readGraphs(c *call) ([]graph, *reply) {
 		if nodes += len(g.subs); nodes > maxNodes {
 			return nil, invalid("a graph request may hold " + strconv.Itoa(maxNodes) + " nodes at most")
 		}
+		if len(kinds) > maxKinds {
+			return nil, invalid("a graph request may hold " + strconv.Itoa(maxKinds) + " different nodes at most: by version, method and object")
+		}
 		out = append(out, g)
 	}
 	return out, nil
 }
 
-func readGraph(c *call, v *jsonin.Value) (graph, *reply) {
+// readGraph reads one graph and adds the kinds of its nodes.
+func readGraph(c *call, v *jsonin.Value, kinds map[string]bool) (graph, *reply) {
 	g := graph{id: v.GetText("graphId")}
 	if !referenceID.MatchString(g.id) {
 		return g, invalid("graphId is required, of letters, numbers and underscores")
@@ -99,16 +107,37 @@ func readGraph(c *call, v *jsonin.Value) (graph, *reply) {
 	if g.subs, failed = subrequests(c, v, "compositeRequest", maxNodes); failed != nil {
 		return g, failed
 	}
+	depth := map[string]int{} // by reference
 	for _, sub := range g.subs {
-		_, rest, _ := strings.Cut(strings.TrimPrefix(sub.url, "/services/data/"), "/")
-		if !strings.HasPrefix(rest, "sobjects/") {
-			return g, invalid("a graph holds records only: the subrequest '" + sub.reference + "' is not under /sobjects/")
+		path, _, _ := strings.Cut(sub.url, "?")
+		node := parseRoute(path)
+		if !graphNode(node.name, sub.method) {
+			return g, invalid("a graph holds records only: the subrequest '" + sub.reference + "' is not POST /sobjects/<object>, or GET, PATCH or DELETE of a record")
+		}
+		kinds[fmt.Sprint(node.version, sub.method, strings.ToLower(node.object))] = true
+		deepest := 0
+		for _, uses := range reference.FindAllStringSubmatch(sub.url+" "+sub.body, -1) {
+			deepest = max(deepest, depth[uses[1]])
+		}
+		if depth[sub.reference] = deepest + 1; deepest+1 > maxGraphDepth {
+			return g, invalid("a graph may be " + strconv.Itoa(maxGraphDepth) + " nodes deep at most: '" + sub.reference + "' is deeper")
 		}
 	}
 	if rep, bad := checkComposite(g.subs); bad {
 		return g, &rep
 	}
 	return g, nil
+}
+
+// graphNode reports whether a graph may hold the request ("Using Composite Graphs").
+func graphNode(name, method string) bool {
+	switch name {
+	case routeObject:
+		return method == http.MethodPost
+	case routeRow, routeExternal:
+		return method == http.MethodGet || method == http.MethodPatch || method == http.MethodDelete || (method == http.MethodPost && name == routeExternal)
+	}
+	return false
 }
 
 func invalid(message string) *reply {

@@ -117,6 +117,34 @@ func (s *Server) lock(ctx context.Context, inputs []dml.Input, op dml.Op) (relea
 	return release, func(in *dml.Input) *dml.Error { return lockRefusal(needs[in], refused) }, nil
 }
 
+// lockTogether takes the locks of a transaction and lets its simulated time pass while it holds them. Which those are only
+// the transaction itself can tell, because later subrequests use answers of earlier ones: it is run and taken back.
+func (s *Server) lockTogether(c *call, subs []subrequest) (release func(), refused map[string]bool, err error) {
+	if s.locks == nil {
+		return func() {}, nil, nil
+	}
+	var needs []string
+	if _, _, err := s.attempt(c, &atomic{needs: &needs}, subs); err != nil {
+		return func() {}, nil, err
+	}
+	release, refused = s.locks.acquire(c.Context(), needs)
+	s.latency.wait(c.Context())
+	return release, refused, nil
+}
+
+// shared is lock for a write within a transaction: the locks are noted, or they have been asked for already.
+func (s *Server) shared(tx *atomic, inputs []dml.Input, op dml.Op) (fault func(*dml.Input) *dml.Error) {
+	if tx.needs != nil {
+		for i := range inputs {
+			*tx.needs = append(*tx.needs, inputs[i].Locks(op, s.org)...)
+		}
+	}
+	if len(tx.refused) == 0 {
+		return nil
+	}
+	return func(in *dml.Input) *dml.Error { return lockRefusal(in.Locks(op, s.org), tx.refused) }
+}
+
 func lockRefusal(ids []string, refused map[string]bool) *dml.Error {
 	var busy []string
 	for _, id := range ids {

@@ -19,13 +19,13 @@ func permissionsOf(a *schema.Access) map[string]bool {
 
 // permissions answers what the caller may do. Salesforce allows little more than a list of fields here, and so does this.
 func permissions(c *call, q *soql.Query) reply {
-	if q.Where != nil || q.Count || len(q.GroupBy)+len(q.OrderBy) > 0 {
+	if q.Where != nil || q.Count || q.Scope.Text != "" || len(q.GroupBy)+len(q.OrderBy) > 0 {
 		return queryFailure(q.Unsupported(q.From.Pos, "a condition on "+permissionObject))
 	}
 	row := map[string]any{"attributes": map[string]string{"type": permissionObject, "url": c.route.path() + "/sobjects/" + permissionObject + "/000000000000000AAA"}}
 	known := permissionsOf(c.caller.Access)
 	for _, item := range q.Select {
-		if item.Path == nil || len(item.Path.Names) != 1 {
+		if item.Path == nil || len(item.Path.Names) != 1 || item.Path.Func != "" || item.Alias != "" {
 			return queryFailure(q.Unsupported(q.From.Pos, "this selection from "+permissionObject))
 		}
 		name := item.Path.Names[0]

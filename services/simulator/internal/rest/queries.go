@@ -56,11 +56,7 @@ func (s *Server) query(c *call) reply {
 			rep = reply{status: http.StatusOK, body: []byte(`{"totalSize":` + strconv.Itoa(res.Total) + `,"done":true,"records":[]}`)}
 			return
 		}
-		cur := &cursor{result: res, size: size}
-		if res.Len() > size {
-			s.cursors.add(cur, s.org.Now())
-		}
-		rep = cur.page(c, 0)
+		rep = s.first(c, res, size)
 	})
 	if err != nil {
 		return unexpectedAs(http.StatusServiceUnavailable)
@@ -68,9 +64,18 @@ func (s *Server) query(c *call) reply {
 	return rep
 }
 
+// first writes the first page of an answer and keeps what is left.
+func (s *Server) first(c *call, res *query.Result, size int) reply {
+	cur := &cursor{result: res, size: size}
+	if res.Len() > size {
+		s.cursors.add(cur, s.org.Now())
+	}
+	return cur.page(c, 0)
+}
+
 // columns describes the answer to a query in place of the answer, as the Salesforce CLI asks for.
 func columns(s *schema.Schema, q *soql.Query, res *query.Result) reply {
-	list, prefix, id := res.Columns(q), "", false
+	list, prefix, id := res.Columns(), "", false
 	for i := range list {
 		id = id || list[i].ColumnName == "Id"
 	}

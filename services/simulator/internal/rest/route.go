@@ -19,6 +19,9 @@ const (
 	routeObject            = "sobject"
 	routeRow               = "sobject.row"
 	routeExternal          = "sobject.external"
+	routeRelated           = "sobject.related"
+	routeUpdated           = "sobject.updated"
+	routeDeleted           = "sobject.deleted"
 	routeQuery             = "query"
 	routeQueryAll          = "queryall"
 	routeQueryMore         = "query.more"
@@ -130,8 +133,14 @@ func objectRoute(parts []string) route {
 		return route{name: routeObject, object: parts[0]}
 	case len(parts) == 2 && parts[1] == "describe":
 		return route{name: routeDescribe, object: parts[0]}
+	case len(parts) == 2 && parts[1] == "updated":
+		return route{name: routeUpdated, object: parts[0]}
+	case len(parts) == 2 && parts[1] == "deleted":
+		return route{name: routeDeleted, object: parts[0]}
 	case len(parts) == 2:
 		return route{name: routeRow, object: parts[0], id: parts[1]}
+	case len(parts) == 3 && looksLikeID(parts[1]):
+		return route{name: routeRelated, object: parts[0], id: parts[1], field: parts[2]}
 	case len(parts) == 3:
 		return route{name: routeExternal, object: parts[0], field: parts[1], value: parts[2]}
 	}

@@ -61,7 +61,9 @@ func (s *Server) write(c *call, change func(*dml.Writer) []dml.Result, inputs []
 	var results []dml.Result
 	var busy func(*dml.Input) *dml.Error
 	var err error
-	if c.tx == nil {
+	if c.tx != nil {
+		busy = s.shared(c.tx, inputs, op)
+	} else {
 		var release func()
 		if release, busy, err = s.lock(c.Context(), inputs, op); err != nil {
 			return nil, err
@@ -177,9 +179,12 @@ func (s *Server) row(c *call, o *schema.Object) reply {
 	}
 	switch c.Method {
 	case http.MethodGet, http.MethodHead:
+		if rep, done := conditions(c, o, rec); done {
+			return rep
+		}
 		return s.show(c, o, rec)
 	case http.MethodPatch:
-		if rep, done := unmodified(c, rec); done {
+		if rep, done := conditions(c, o, rec); done {
 			return rep
 		}
 		in, failed := s.one(c, o, dml.Update)
@@ -201,18 +206,6 @@ func (s *Server) row(c *call, o *schema.Object) reply {
 		return reply{status: http.StatusNoContent, records: 1}
 	}
 	return methodNotAllowed(c.Method, "HEAD,GET,PATCH,DELETE")
-}
-
-// unmodified honours If-Unmodified-Since.
-func unmodified(c *call, rec *record.Record) (reply, bool) {
-	t, err := http.ParseTime(c.Header.Get("If-Unmodified-Since"))
-	if err != nil {
-		return reply{}, false
-	}
-	if changed, ok := rec.Get(record.SlotLastModifiedDate).(record.DateTime); ok && changed.Time().After(t) {
-		return failure(http.StatusPreconditionFailed, "PRECONDITION_FAILED", "the record has been modified"), true
-	}
-	return reply{}, false
 }
 
 // locate finds a record by id for the single-record resources.
@@ -254,7 +247,11 @@ func (s *Server) show(c *call, o *schema.Object, rec *record.Record) reply {
 			return *failed
 		}
 	}
-	return reply{status: http.StatusOK, body: appendRecord(nil, c, o, rec, fields)}
+	rep := reply{status: http.StatusOK, body: appendRecord(nil, c, o, rec, fields), modified: modified(rec).Format(http.TimeFormat)}
+	if tagged(o) {
+		rep.headers = map[string]string{"ETag": tag(rec)}
+	}
+	return rep
 }
 
 func chosen(c *call, o *schema.Object, names []string) ([]*schema.Field, *reply) {

@@ -79,6 +79,7 @@ type call struct {
 // ServeHTTP answers a request whose path has been cut down to what an org's own host would see.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := s.wall()
+	overridden(r)
 	c := &call{Request: r, route: parseRoute(r.URL.EscapedPath())}
 	if c.route.name == routeBulkCreate && r.Method != http.MethodPost {
 		c.route.name = routeBulkList
@@ -114,6 +115,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, c, rep)
 }
 
+// overridden gives a POST the method that its address names, for clients that know no PATCH ("sObject Rows").
+func overridden(r *http.Request) {
+	if method := r.URL.Query().Get("_HttpMethod"); r.Method == http.MethodPost && (method == http.MethodPatch || method == http.MethodDelete) {
+		r.Method = method
+	}
+}
+
 // errorCode finds the code in an error answer, for the call log.
 func errorCode(rep reply) string {
 	if rep.status < http.StatusBadRequest {
@@ -133,6 +141,11 @@ func (s *Server) answer(c *call, rule *faults.Rule) reply {
 		if rep, done := s.befall(c, rule); done {
 			return rep
 		}
+	}
+	if c.route.version == 0 { // SOAP, the Bulk API 1.0 and what else is not below /services/data
+		rep := notFound()
+		rep.uncount = true
+		return rep
 	}
 	if rep, failed := s.readBody(c); failed {
 		return rep

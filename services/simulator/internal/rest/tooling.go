@@ -33,11 +33,11 @@ func (s *Server) tooling(c *call) reply {
 	if !found || c.caller.Access != nil && c.caller.Access.NoViewSetup {
 		return queryFailure(q.Invalid(q.From.Pos, "INVALID_TYPE", "sObject type '%s' is not supported.", q.From.Text))
 	}
-	if q.Count || len(q.GroupBy)+len(q.OrderBy) > 0 || q.Limit >= 0 || q.Offset >= 0 {
+	if q.Count || len(q.GroupBy)+len(q.OrderBy) > 0 || q.Limit >= 0 || q.Offset >= 0 || q.Scope.Text != "" {
 		return queryFailure(q.Unsupported(q.From.Pos, "more than a condition on "+q.From.Text))
 	}
 	for _, item := range q.Select {
-		if item.Path == nil || !slices.Contains(names, item.Path.String()) {
+		if item.Path == nil || item.Alias != "" || !slices.Contains(names, item.Path.String()) {
 			return queryFailure(q.Invalid(q.From.Pos, "INVALID_FIELD", "No such column on entity '%s'.", q.From.Text))
 		}
 	}

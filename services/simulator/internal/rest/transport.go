@@ -40,6 +40,9 @@ func (s *Server) readBody(c *call) (reply, bool) {
 	if c.Body == nil || c.Body == http.NoBody {
 		return reply{}, false
 	}
+	if media, _, _ := strings.Cut(c.Header.Get("Content-Type"), ";"); !spoken(strings.TrimSpace(strings.ToLower(media))) {
+		return failure(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content type "+media+" not supported"), true
+	}
 	var from io.Reader = c.Body
 	var err error
 	switch strings.ToLower(c.Header.Get("Content-Encoding")) {
@@ -74,6 +77,11 @@ func (s *Server) readBody(c *call) (reply, bool) {
 	}
 	c.body = b.String()
 	return reply{}, false
+}
+
+// spoken reports whether a body of the media type may be one of this API. XML is not, nor what browsers make of forms.
+func spoken(media string) bool {
+	return !strings.HasSuffix(media, "/xml") && media != "application/x-www-form-urlencoded"
 }
 
 var compressors = sync.Pool{New: func() any {

@@ -214,7 +214,7 @@ func (s *Schema) describeField(o *Object, f *Field, a *Access) FieldDescription 
 		DefaultedOnCreate: defaulted || systemField(f), DefaultValue: nil, AutoNumber: f.AutoNumber != "",
 		ExternalID: f.ExternalID, Unique: f.Unique, CaseSensitive: f.CaseSensitive,
 		IDLookup:   f.ExternalID || f.Type == ID || f.Type == Email || (f.NameField && f.AutoNumber == "" && f.Text()),
-		Filterable: f.Filterable(), Sortable: f.Filterable(), Groupable: groupable(f), Aggregatable: f.Filterable() && f.Storage != StoreBool,
+		Filterable: f.Filterable(), Sortable: f.Filterable(), Groupable: f.Groupable(), Aggregatable: f.Filterable() && f.Storage != StoreBool,
 		Encrypted: f.Encryption != "", RestrictedPicklist: f.Restricted, PicklistValues: f.Picklist,
 		ReferenceTo: targets, RelationshipName: textOrNull(f.Relationship), CompoundFieldName: textOrNull(f.Compound),
 		PolymorphicForeignKey: len(targets) > 1, NamePointing: len(targets) > 1, Permissionable: !f.Required && !systemField(f) && !f.Derived,
@@ -234,10 +234,6 @@ func (s *Schema) describeField(o *Object, f *Field, a *Access) FieldDescription 
 // defaultedStandard marks picklists that the platform itself fills, such as Task.Status: never empty, never asked for.
 func defaultedStandard(f *Field) bool {
 	return !f.Custom && f.Type == Picklist && f.DefaultValue != nil && (f.Name == "Status" || f.Name == "Priority")
-}
-
-func groupable(f *Field) bool {
-	return f.Filterable() && f.Storage != StoreDouble && f.Storage != StoreDateTime
 }
 
 func systemField(f *Field) bool { return f.Slot < record.SystemSlots }

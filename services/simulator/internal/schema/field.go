@@ -99,6 +99,11 @@ func (f *Field) Filterable() bool {
 	return f.Encryption != encryptedProbabilistic && !(f.Type == TextArea && f.Length > longText)
 }
 
+// Groupable reports whether a query may group by the field.
+func (f *Field) Groupable() bool {
+	return f.Filterable() && f.Storage != StoreDouble && f.Storage != StoreDateTime
+}
+
 // Exact reports whether text in the field is compared with regard to case.
 func (f *Field) Exact() bool {
 	return f.CaseSensitive || f.Encryption == encryptedExact || f.Type == ID || f.Type == Reference

@@ -6,16 +6,21 @@ import "strings"
 type Query struct {
 	Select []Item
 	// Count is set for SELECT COUNT().
-	Count   bool
-	From    Name
+	Count bool
+	From  Name
+	// Scope is the word after USING SCOPE, empty without.
+	Scope   Name
 	Where   Expr
 	GroupBy []Path
+	Having  Expr
 	OrderBy []Order
 	// Limit and Offset are -1 when absent.
 	Limit, Offset int
 	// AllRows is set by ALL ROWS: deleted records count too.
 	AllRows bool
-	text    string
+	// parent is what stands before a child relationship in FROM.
+	parent Name
+	text   string
 }
 
 // Name is a name and where it stands.
@@ -24,24 +29,53 @@ type Name struct {
 	Pos  int
 }
 
-// Path is a field name with the relationships that lead to it: Account.Owner.Name.
+// Path is a field name with the relationships that lead to it: Account.Owner.Name. It may stand in a function.
 type Path struct {
 	Names []string
 	Pos   int
+	// Func is the function around the field in upper case, empty for none: a date function, TOLABEL, or, in HAVING and
+	// ORDER BY, an aggregate. Zoned is set for a date function of convertTimezone().
+	Func  string
+	Zoned bool
 }
 
-// String returns the path as it was written.
-func (p Path) String() string { return strings.Join(p.Names, ".") }
+// String returns the path as it was written; names of functions are in upper case.
+func (p Path) String() string {
+	text := strings.Join(p.Names, ".")
+	if p.Zoned {
+		text = "convertTimezone(" + text + ")"
+	}
+	if p.Func != "" {
+		text = p.Func + "(" + text + ")"
+	}
+	return text
+}
 
-// Item is one entry of the select list; exactly one of its parts is set.
+// Item is one entry of the select list; exactly one of its parts is set, apart from Alias, the name of a Path in the answer.
 type Item struct {
-	Path *Path
+	Path  *Path
+	Alias string
 	// Fields is the group of FIELDS(ALL), FIELDS(STANDARD) or FIELDS(CUSTOM).
 	Fields string
 	// Aggregate is a function over a group: COUNT, COUNT_DISTINCT, MIN, MAX, SUM or AVG.
 	Aggregate *Aggregate
 	// Children is a subquery over a child relationship.
 	Children *Query
+	// TypeOf chooses fields of a parent by its object.
+	TypeOf *TypeOf
+}
+
+// TypeOf is TYPEOF Path WHEN … THEN … ELSE … END. Else is nil without ELSE.
+type TypeOf struct {
+	Path  Path
+	Whens []When
+	Else  []Path
+}
+
+// When is one WHEN … THEN … of a TYPEOF.
+type When struct {
+	Object Name
+	Paths  []Path
 }
 
 // Aggregate is one aggregate function. Alias may be empty.

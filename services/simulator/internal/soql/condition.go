@@ -64,12 +64,9 @@ func (p *parser) term(depth int) (Expr, error) {
 }
 
 func (p *parser) comparison() (Expr, error) {
-	path, err := p.path()
+	path, err := p.operand("in a condition")
 	if err != nil {
 		return nil, err
-	}
-	if p.tok.is("(") {
-		return nil, p.unsupported("the function " + path.String() + "()")
 	}
 	op := strings.ToUpper(p.tok.text)
 	switch {
@@ -189,16 +186,26 @@ func (p *parser) word(l Literal) (Literal, error) {
 		return l, err
 	}
 	n, err := strconv.Atoi(p.tok.text)
-	if p.tok.kind != numberToken || err != nil || n < 0 || n > 100_000 {
+	if p.tok.kind != numberToken || err != nil || n < 0 || n > maxUnits {
 		return l, p.unexpected()
 	}
 	l.N = n
 	return l, p.advance()
 }
 
-// relativeDates lists the date literals and whether a number follows them.
-var relativeDates = map[string]bool{
-	"TODAY": false, "YESTERDAY": false, "TOMORROW": false, "THIS_WEEK": false, "LAST_WEEK": false, "NEXT_WEEK": false,
-	"THIS_MONTH": false, "LAST_MONTH": false, "NEXT_MONTH": false, "THIS_YEAR": false, "LAST_YEAR": false,
-	"LAST_N_DAYS": true, "NEXT_N_DAYS": true, "N_DAYS_AGO": true, "LAST_90_DAYS": false, "NEXT_90_DAYS": false,
-}
+// relativeDates lists the date literals and whether a number follows them ("Date Formats and Date Literals in WHERE").
+var relativeDates = func() map[string]bool {
+	known := map[string]bool{
+		"TODAY": false, "YESTERDAY": false, "TOMORROW": false, "LAST_90_DAYS": false, "NEXT_90_DAYS": false,
+		"LAST_N_DAYS": true, "NEXT_N_DAYS": true, "N_DAYS_AGO": true,
+	}
+	for _, unit := range []string{"WEEK", "MONTH", "QUARTER", "YEAR", "FISCAL_QUARTER", "FISCAL_YEAR"} {
+		for _, which := range []string{"THIS_", "LAST_", "NEXT_"} {
+			known[which+unit] = false
+		}
+		for _, which := range []string{"LAST_N_" + unit + "S", "NEXT_N_" + unit + "S", "N_" + unit + "S_AGO"} {
+			known[which] = true
+		}
+	}
+	return known
+}()

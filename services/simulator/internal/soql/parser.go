@@ -7,12 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a statement, as documented by Salesforce; depth is this parser's own.
+// Limits of a statement, as documented by Salesforce; depth and units are this parser's own.
 const (
 	MaxLength        = 100_000
 	MaxLiteralLength = 4_000
 	MaxOffset        = 2_000
+	maxChildren      = 20
 	maxDepth         = 50
+	// maxUnits is the largest number of days, weeks and so on in a date literal.
+	maxUnits = 10_000
 )
 
 // Parse reads one query. Errors are *Error.
@@ -34,7 +37,7 @@ func Parse(text string) (*Query, error) {
 	if p.tok.kind != endToken {
 		return nil, p.unexpected()
 	}
-	return q, nil
+	return q, q.checkJoins()
 }
 
 // ParseCondition reads what may stand after WHERE.
@@ -43,6 +46,7 @@ func ParseCondition(text string) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.functions = dateFunction
 	e, err := p.condition(0)
 	if err == nil && p.tok.kind != endToken {
 		err = p.unexpected()
@@ -58,6 +62,8 @@ func newParser(text string) (*parser, error) {
 type parser struct {
 	lex lexer
 	tok token
+	// functions are those that may stand around a field where the parser is.
+	functions functions
 }
 
 func (p *parser) advance() (err error) {
@@ -120,6 +126,8 @@ func (p *parser) path() (Path, error) {
 // query reads a statement; nested ones are subqueries.
 func (p *parser) query(nested bool) (*Query, error) {
 	q := &Query{Limit: -1, Offset: -1, text: p.lex.s}
+	outer := p.functions
+	defer func() { p.functions = outer }()
 	if err := p.expect("SELECT"); err != nil {
 		return nil, err
 	}
@@ -129,25 +137,14 @@ func (p *parser) query(nested bool) (*Query, error) {
 	if err := p.expect("FROM"); err != nil {
 		return nil, err
 	}
-	var err error
-	if q.From, err = p.name(); err != nil {
+	names, err := p.from(q, nested)
+	if err != nil {
 		return nil, err
 	}
-	if err := p.alias(); err != nil {
+	if err := p.clauses(q); err != nil {
 		return nil, err
 	}
-	return q, p.clauses(q)
-}
-
-// alias refuses what may stand between the object and the first clause.
-func (p *parser) alias() error {
-	if p.tok.is(",") {
-		return p.unsupported("more than one object in FROM")
-	}
-	if p.tok.kind != nameToken || clauseWord(p.tok.text) {
-		return nil
-	}
-	return p.unsupported("an alias in FROM")
+	return q, names.apply(q)
 }
 
 func clauseWord(s string) bool {
@@ -163,11 +160,10 @@ func (p *parser) clauses(q *Query) error {
 		word string
 		read func(*Query) error
 	}{
-		{"USING", func(*Query) error { return p.unsupported("USING SCOPE") }},
+		{"USING", p.scope},
 		{"WHERE", p.where},
 		{"WITH", func(*Query) error { return p.unsupported("WITH") }},
 		{"GROUP", p.groupBy},
-		{"HAVING", func(*Query) error { return p.unsupported("HAVING") }},
 		{"ORDER", p.orderBy},
 		{"LIMIT", func(q *Query) (err error) { q.Limit, err = p.count(); return err }},
 		{"OFFSET", p.offset},
@@ -178,7 +174,7 @@ func (p *parser) clauses(q *Query) error {
 		if !found {
 			continue
 		}
-		if clause.word != "USING" && clause.word != "WITH" && clause.word != "HAVING" {
+		if clause.word != "WITH" {
 			if err := p.advance(); err != nil {
 				return err
 			}
@@ -191,7 +187,15 @@ func (p *parser) clauses(q *Query) error {
 }
 
 func (p *parser) where(q *Query) (err error) {
+	p.functions = dateFunction | labelFunction
 	q.Where, err = p.condition(0)
+	return err
+}
+
+func (p *parser) scope(q *Query) (err error) {
+	if err = p.expect("SCOPE"); err == nil {
+		q.Scope, err = p.name()
+	}
 	return err
 }
 
@@ -225,25 +229,38 @@ func (p *parser) groupBy(q *Query) error {
 	if err := p.expect("BY"); err != nil {
 		return err
 	}
+	p.functions = dateFunction
 	for {
-		path, err := p.path()
+		path, err := p.operand("in GROUP BY")
 		if err != nil {
 			return err
 		}
-		if p.tok.is("(") {
-			return p.unsupported(path.String() + "() in GROUP BY")
-		}
 		q.GroupBy = append(q.GroupBy, path)
-		if more, err := p.accept(","); !more || err != nil {
+		more, err := p.accept(",")
+		if err != nil {
 			return err
 		}
+		if !more {
+			return p.having(q)
+		}
 	}
+}
+
+func (p *parser) having(q *Query) error {
+	found, err := p.accept("HAVING")
+	if err != nil || !found {
+		return err
+	}
+	p.functions = dateFunction | aggregateFunction
+	q.Having, err = p.condition(0)
+	return err
 }
 
 func (p *parser) orderBy(q *Query) error {
 	if err := p.expect("BY"); err != nil {
 		return err
 	}
+	p.functions = dateFunction | aggregateFunction
 	for {
 		o, err := p.order()
 		if err != nil {
@@ -257,13 +274,10 @@ func (p *parser) orderBy(q *Query) error {
 }
 
 func (p *parser) order() (Order, error) {
-	path, err := p.path()
+	path, err := p.operand("in ORDER BY")
 	o := Order{Path: path}
 	if err != nil {
 		return o, err
-	}
-	if p.tok.is("(") {
-		return o, p.unsupported(path.String() + "() in ORDER BY")
 	}
 	if o.Desc, err = p.accept("DESC"); err != nil {
 		return o, err

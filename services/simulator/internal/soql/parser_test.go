@@ -53,21 +53,23 @@ func TestParse(t *testing.T) {
 	t.Run("RefusesWithThePlace", func(t *testing.T) {
 		t.Parallel()
 		for query, want := range map[string]string{
-			"SELECT Id FORM Lead":                                 "\nSELECT Id FORM Lead\n          ^\nERROR at Row:1:Column:11\nunexpected token: 'FORM'",
-			"SELECT Id FROM Lead WHERE":                           "unexpected end of query",
-			"SELECT Id FROM Lead WHERE Name = \"x\"":              "unexpected char: '\"'",
-			"SELECT Id FROM Lead WHERE Name = 'x":                 "unterminated string literal",
-			`SELECT Id FROM Lead WHERE Name = 'a\qb'`:             `Illegal character sequence '\q' in string literal`,
-			"SELECT Id FROM Lead WHERE A=1 AND B=2 OR C=3":        "unexpected token: 'OR'",
-			"SELECT Id FROM Lead LIMIT x":                         "unexpected token: 'x'",
-			"SELECT Id FROM Lead WHERE Id IN :ids":                "a bind variable is not supported by this simulator",
-			"SELECT Id FROM Lead l":                               "an alias in FROM is not supported by this simulator",
-			"SELECT toLabel(Status) FROM Lead":                    "the function toLabel() is not supported by this simulator",
-			"SELECT Id FROM Lead WITH SECURITY_ENFORCED":          "WITH is not supported by this simulator",
-			"SELECT TYPEOF Owner WHEN User THEN Id END FROM Lead": "TYPEOF is not supported by this simulator",
-			"SELECT Id FROM Lead extra":                           "an alias in FROM",
-			"SELECT COUNT(), Id FROM Lead":                        "unexpected token: 'Id'",
-			"":                                                    "unexpected end of query",
+			"SELECT Id FORM Lead":                                                                    "\nSELECT Id FORM Lead\n          ^\nERROR at Row:1:Column:11\nunexpected token: 'FORM'",
+			"SELECT Id FROM Lead WHERE":                                                              "unexpected end of query",
+			"SELECT Id FROM Lead WHERE Name = \"x\"":                                                 "unexpected char: '\"'",
+			"SELECT Id FROM Lead WHERE Name = 'x":                                                    "unterminated string literal",
+			`SELECT Id FROM Lead WHERE Name = 'a\qb'`:                                                `Illegal character sequence '\q' in string literal`,
+			"SELECT Id FROM Lead WHERE A=1 AND B=2 OR C=3":                                           "unexpected token: 'OR'",
+			"SELECT Id FROM Lead LIMIT x":                                                            "unexpected token: 'x'",
+			"SELECT Id FROM Lead WHERE Id IN :ids":                                                   "a bind variable is not supported by this simulator",
+			"SELECT Id FROM Lead l m":                                                                "unexpected token: 'm'",
+			"SELECT FORMAT(Status) FROM Lead":                                                        "the function FORMAT() is not supported by this simulator",
+			"SELECT Id FROM Lead WITH SECURITY_ENFORCED":                                             "WITH is not supported by this simulator",
+			"SELECT TYPEOF Owner WHEN User THEN Id FROM Lead":                                        "unexpected token: 'FROM'",
+			"SELECT (SELECT TYPEOF Who WHEN Lead THEN Id END FROM Tasks) FROM Account":               "TYPEOF is only allowed in the select list of the outermost query",
+			"SELECT (SELECT Id FROM Lead.Contacts) FROM Account":                                     "a subquery in the select list is over children of Account, not of Lead",
+			"SELECT Id FROM Lead WHERE Id IN (SELECT WhoId FROM Task ORDER BY Id) AND COUNT(Id) > 1": "the function COUNT() cannot stand in a condition",
+			"SELECT COUNT(), Id FROM Lead":                                                           "unexpected token: 'Id'",
+			"":                                                                                       "unexpected end of query",
 		} {
 			_, err := soql.Parse(query)
 			require.Error(t, err, query)
@@ -105,7 +107,10 @@ func FuzzParse(f *testing.F) {
 		"SELECT Id FROM Lead", "select count() from Contact where Email in ('a','b') or not (Name like '%\\_x')",
 		"SELECT a.b.c, COUNT(Id) x FROM O GROUP BY a.b.c ORDER BY a DESC NULLS LAST LIMIT 5 OFFSET 2 ALL ROWS",
 		"SELECT Id, (SELECT Id FROM Tasks) FROM Lead WHERE D = 2026-08-10T09:00:00+02:00 AND E = TODAY",
-		"SELECT FIELDS(ALL) FROM Lead LIMIT 200", "SELECT Id FROM L WHERE N = '\\u00e9\\n'", "SELECT Id FROM L WHERE ((((",
+		"SELECT FIELDS(ALL) FROM Lead LIMIT 200", "SELECT CALENDAR_YEAR(convertTimezone(a)) y, toLabel(s) FROM O USING SCOPE mine",
+		"SELECT Status s, COUNT(Id) n FROM Lead l GROUP BY l.Status HAVING COUNT(Id) > 1 AND MIN(x) = LAST_N_FISCAL_QUARTERS:3 ORDER BY COUNT(Id)",
+		"SELECT TYPEOF Who WHEN Lead THEN a, b.c ELSE d END FROM Task t, t.Owner o WHERE o.Name = 'x' FOR VIEW",
+		"SELECT (SELECT c.Id FROM a.Contacts c) FROM Account a WHERE Id IN (SELECT AccountId FROM Contact) AND NOT x INCLUDES ('a;b')", "SELECT Id FROM L WHERE N = '\\u00e9\\n'", "SELECT Id FROM L WHERE ((((",
 	} {
 		f.Add(s)
 	}
