@@ -104,7 +104,8 @@ func (s *Service) newConnecting() (*connecting, error) {
 	}
 	perSecond := s.cfg.Connect.RequestsPerSecond
 	pages := &connectweb.Handler{
-		Consent: c.consent, Secure: strings.HasPrefix(s.cfg.Connect.PublicURL, "https:"), Logger: s.deps.Logger,
+		Consent: c.consent, Secure: strings.HasPrefix(s.cfg.Connect.PublicURL, "https:"), Origin: s.cfg.Connect.PublicURL,
+		Logger: s.deps.Logger,
 		Limit: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
 	}
 	c.server = &http.Server{
