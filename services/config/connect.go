@@ -106,7 +106,7 @@ func (s *Service) newConnecting() (*connecting, error) {
 	pages := &connectweb.Handler{
 		Consent: c.consent, Secure: strings.HasPrefix(s.cfg.Connect.PublicURL, "https:"), Origin: s.cfg.Connect.PublicURL,
 		Logger: s.deps.Logger,
-		Limit: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
+		Limit:  rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
 	}
 	c.server = &http.Server{
 		Handler: pages.Routes(), ReadHeaderTimeout: pageTimeout, ReadTimeout: pageTimeout, MaxHeaderBytes: pageMaxHeader,
