@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"path"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/gateway"
 	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -163,9 +163,9 @@ func actOf(ctx context.Context, now time.Time, found []*configv1.FieldChange) (s
 	if !ok {
 		reason = reasonOf(ctx)
 	}
-	encoded, err := encoding.Marshal(&configv1.AuditEntry{Changes: found})
+	encoded, err := changes.Encode(found)
 	if err != nil {
-		return store.Act{}, fmt.Errorf("encode what changed: %w", err)
+		return store.Act{}, err
 	}
 	return store.Act{
 		Actor: id.Name, Role: string(id.Role), Action: path.Base(method), Reason: reason, At: now, Changes: encoded,

@@ -68,6 +68,12 @@ type Save struct {
 
 const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
 
+// As returns the save as somebody's doing.
+func (s Save) As(by Act) Save {
+	s.Author, s.Role, s.Action, s.Reason, s.At, s.Changes = by.Actor, by.Role, by.Action, by.Reason, by.At, by.Changes
+	return s
+}
+
 func (s Save) audit() AuditEntry {
 	return AuditEntry{
 		Act: Act{

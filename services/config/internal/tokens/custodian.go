@@ -240,7 +240,7 @@ func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn conn
 
 // issue asks Salesforce and stores the answer. With change, other credentials than the stored ones are tried, and stored only
 // when Salesforce takes them; a refusal then says nothing about the connection.
-func (c *Custodian) issue(ctx context.Context, conn connection, change func(*configv1.Connection)) (*configv1.GetAccessTokenResponse, error) {
+func (c *Custodian) issue(ctx context.Context, conn connection, change *Change) (*configv1.GetAccessTokenResponse, error) {
 	doc, settings, credentials, err := c.read(ctx, conn)
 	if err != nil {
 		if errors.Is(err, seal.ErrOpen) {
@@ -256,7 +256,7 @@ func (c *Custodian) issue(ctx context.Context, conn connection, change func(*con
 		return err
 	}
 	if change != nil {
-		change(credentials)
+		change.Apply(credentials)
 	} else if err := c.heldBack(conn, doc.Generation); err != nil {
 		return nil, err
 	}
@@ -280,6 +280,9 @@ func (c *Custodian) issue(ctx context.Context, conn connection, change func(*con
 		return nil, err
 	}
 	saved.Generation = doc.Generation
+	if change != nil {
+		saved.By = &change.By
+	}
 	other := otherOrg(settings, token)
 	if other != nil {
 		saved.ExpiresAt = c.deps.Clock.Now() // a rotated grant is kept, the token is nobody's

@@ -64,11 +64,19 @@ func (c *Custodian) Exclusive(ctx context.Context, workspace, id string, f func(
 	}
 }
 
+// Change is other credentials than the stored ones.
+type Change struct {
+	// Apply makes them of the stored ones.
+	Apply func(credentials *configv1.Connection)
+	// By is whose doing it is, for the audit log.
+	By store.Act
+}
+
 // Try asks Salesforce with changed credentials, and keeps them only if it takes them; otherwise everything stays as it was
 // and the error is what Salesforce said. What it rotates on the way is stored with the change.
-func (c *Custodian) Try(ctx context.Context, workspace, id string, change func(credentials *configv1.Connection)) error {
+func (c *Custodian) Try(ctx context.Context, workspace, id string, change Change) error {
 	return c.Exclusive(ctx, workspace, id, func(ctx context.Context) error {
-		_, err := c.issue(context.WithoutCancel(ctx), connection{workspace, id}, change)
+		_, err := c.issue(context.WithoutCancel(ctx), connection{workspace, id}, &change)
 		return err
 	})
 }
