@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net"
+	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -110,8 +111,22 @@ func certificateNames(ctx context.Context) []string {
 	return names
 }
 
-// addressOf returns the host a call comes from, without the port, which changes with every connection.
+// addressOf returns the host a call comes from, without the port, which changes with every connection, and of IPv6 the network of
+// 64 bits, for in that a host may choose its address anew for every call.
 func addressOf(ctx context.Context) string {
+	host := hostOf(ctx)
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Unmap().Is4() {
+		return host
+	}
+	network, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return host
+	}
+	return network.String()
+}
+
+func hostOf(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return ""
