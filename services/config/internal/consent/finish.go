@@ -346,7 +346,7 @@ func (s *Service) replace(ctx context.Context, f store.Flow, a *attempt, consent
 	if err != nil {
 		return err
 	}
-	before, save := proto.CloneOf(c), store.Save{Sealed: sealed}.As(act(f))
+	before, save := proto.CloneOf(c), store.Save{Sealed: sealed, Generation: doc.Generation}.As(act(f))
 	if old := grant.GetRefreshToken().GetRefreshToken(); old != "" && old != a.RefreshToken {
 		was := &attempt{LoginURL: c.GetLoginUrl()}
 		if save.Revoke, err = s.revocation(f, was, secret.New(old)); err != nil {

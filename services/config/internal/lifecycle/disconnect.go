@@ -80,7 +80,7 @@ func (d *Disconnector) erase(ctx context.Context, key Key, by store.Act, forgetA
 			return nil, err
 		}
 	}
-	save := store.Save{Key: at, Expected: doc.Version}
+	save := store.Save{Key: at, Expected: doc.Version, Generation: doc.Generation}
 	if token := held.GetRefreshToken().GetRefreshToken(); token != "" {
 		save.Revoke, err = NewRevocation(d.Installation, Token{
 			Workspace: key.Workspace, Connection: key.Connection, LoginURL: c.GetLoginUrl(), Token: secret.New(token),

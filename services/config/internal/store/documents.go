@@ -57,8 +57,11 @@ type Save struct {
 	Body     []byte
 	// Sealed replaces the sealed bytes; nil keeps them.
 	Sealed []byte
-	Author string
-	At     time.Time
+	// Generation is that of the sealed bytes that Sealed was made of: a rotation makes another one without a version. 0: Sealed
+	// owes them nothing.
+	Generation int64
+	Author     string
+	At         time.Time
 	// Role, Action, Reason and Changes go to the audit log; see Act.
 	Role, Action, Reason string
 	Changes              []byte
@@ -153,9 +156,9 @@ func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {
 	} else {
 		result, err = tx.ExecContext(ctx, `UPDATE documents SET version = version + 1, body = $1,
 			sealed = COALESCE($2, sealed), sealed_generation = sealed_generation + $3, saved_at = $4, saved_by = $5
-			WHERE workspace = $6 AND kind = $7 AND id = $8 AND version = $9`,
+			WHERE workspace = $6 AND kind = $7 AND id = $8 AND version = $9 AND (sealed_generation = $10 OR $10 = 0)`,
 			save.Body, save.Sealed, changed(save.Sealed), micros(save.At), save.Author,
-			save.Workspace, save.Kind, save.ID, save.Expected)
+			save.Workspace, save.Kind, save.ID, save.Expected, save.Generation)
 	}
 	if err != nil {
 		return err
