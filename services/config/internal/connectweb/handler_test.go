@@ -157,7 +157,7 @@ func TestTheCookieIsThisHostsOnly(t *testing.T) {
 		h := &Handler{Consent: &script{}, Secure: secure, Limit: rate.NewLimiter(rate.Inf, 1), Logger: slog.New(slog.DiscardHandler)}
 		w := httptest.NewRecorder()
 		h.Routes().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/connect/ticket", nil))
-		cookie := w.Result().Cookies()[0] //nolint:bodyclose // a recorder's
+		cookie := w.Result().Cookies()[0]
 		require.Equal(t, name, cookie.Name)
 		require.Equal(t, secure, cookie.Secure)
 		require.True(t, cookie.HttpOnly)
