@@ -1,12 +1,14 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -69,4 +71,14 @@ func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
 	b.start(t)
 	_, err := b.admin.GetWorkspace(t.Context(), &configv1.GetWorkspaceRequest{Workspace: string(make([]byte, 1<<17))})
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "padding", strings.Repeat("x", 1<<20))
+	_, err := b.admin.ListWorkspaces(ctx, &configv1.ListWorkspacesRequest{})
+	require.ErrorContains(t, err, "header list size")
+	_, err = b.admin.ListWorkspaces(t.Context(), &configv1.ListWorkspacesRequest{})
+	require.NoError(t, err)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/diagnose"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/outgoing"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -92,7 +93,7 @@ func (s *Service) newConnecting() (*connecting, error) {
 	})
 	c.consent = consent.New(s.cfg.Connect.Logins, consent.Deps{
 		Flows: s.store, Find: s.store, Documents: s.store, Tokens: c.custodian, Orgs: s.orgs(), Keeper: c.keeper, Revoker: c.revoker, Diagnose: c.diagnose.Diagnose,
-		Installation: s.deps.Installation, Platform: app, PublicURL: func() string { return s.publicURL(c) },
+		Audit: s.store, Refusals: limit.New(s.cfg.Access.Refusals), Installation: s.deps.Installation, Platform: app, PublicURL: func() string { return s.publicURL(c) },
 		Addresses: consent.Addresses{Embedded: s.cfg.Embedded, Trusted: s.cfg.TrustedHosts, Domains: s.cfg.Connect.LoginDomains},
 		Clock:     s.deps.Clock, Logger: s.deps.Logger,
 	})
@@ -104,8 +105,9 @@ func (s *Service) newConnecting() (*connecting, error) {
 	}
 	perSecond := s.cfg.Connect.RequestsPerSecond
 	pages := &connectweb.Handler{
-		Consent: c.consent, Secure: strings.HasPrefix(s.cfg.Connect.PublicURL, "https:"), Logger: s.deps.Logger,
-		Limit: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
+		Consent: c.consent, Secure: strings.HasPrefix(s.cfg.Connect.PublicURL, "https:"), Origin: s.cfg.Connect.PublicURL,
+		Logger: s.deps.Logger,
+		Limit:  rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
 	}
 	c.server = &http.Server{
 		Handler: pages.Routes(), ReadHeaderTimeout: pageTimeout, ReadTimeout: pageTimeout, MaxHeaderBytes: pageMaxHeader,

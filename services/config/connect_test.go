@@ -78,7 +78,7 @@ func TestPagesGiveNothingAway(t *testing.T) {
 		require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
 		require.Contains(t, page.header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 		require.Equal(t, "nosniff", page.header.Get("X-Content-Type-Options"))
-		require.Equal(t, "no-referrer", page.header.Get("Referrer-Policy"))
+		require.Equal(t, "same-origin", page.header.Get("Referrer-Policy"))
 		require.Equal(t, "no-store", page.header.Get("Cache-Control"))
 		require.NotEmpty(t, page.header.Get("Strict-Transport-Security"))
 		require.NotContains(t, page.text, "own-secret")

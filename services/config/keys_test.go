@@ -50,6 +50,9 @@ func (b *keyed) rotate(t *testing.T) (old, fresh uint32) {
 		require.Equal(t, fresh, resp.GetUse().GetPrimaryKeyId(), "config takes it up when asked")
 		needed := slices.ContainsFunc(resp.GetUse().GetCounts(), func(c *configv1.KeyCount) bool { return c.GetKeyId() == old })
 		if resp.GetResealed() == 0 && !needed {
+			entries := b.audited(t, adminToken, &configv1.ListAuditEntriesRequest{Action: "RewrapSecrets"})
+			require.NotEmpty(t, entries)
+			require.Equal(t, []string{"root", "admin", "RewrapSecrets", "sealed values", ""}, entries[0])
 			return old, fresh
 		}
 	}

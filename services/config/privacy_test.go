@@ -535,6 +535,15 @@ func TestExport(t *testing.T) {
 	require.NotContains(t, p.logs.String(), "zebrafink")
 	require.Contains(t, p.logs.String(), "an export of what is held of a person is read")
 
+	reads := func() int {
+		return len(p.audit(t, adminToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Action: "GetExport", Target: export.GetId()}))
+	}
+	before := reads()
+	require.NotZero(t, before)
+	_, err = p.officer.GetExport(t.Context(), &configv1.GetExportRequest{Workspace: "acme", ExportId: export.GetId(), Offset: 1})
+	require.NoError(t, err)
+	require.Equal(t, before+1, reads(), "wherever the reading begins")
+
 	_, err = p.foreigner.GetExport(t.Context(), &configv1.GetExportRequest{Workspace: "globex", ExportId: export.GetId()})
 	require.Equal(t, codes.PermissionDenied, status.Code(err))
 	_, err = p.officer.GetExport(t.Context(), &configv1.GetExportRequest{Workspace: "globex", ExportId: export.GetId()})

@@ -85,6 +85,7 @@ func (s *Service) newServer(gate *api.Gate, transport ...grpc.ServerOption) *grp
 		grpc.ChainUnaryInterceptor(gate.Unary),
 		grpc.ChainStreamInterceptor(gate.Stream),
 		grpc.MaxRecvMsgSize(s.cfg.MaxRequestBytes),
+		grpc.MaxHeaderListSize(webMaxHeader), // of whoever calls: it is read before anything is proven
 		grpc.MaxConcurrentStreams(s.cfg.MaxStreams),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),

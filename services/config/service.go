@@ -213,7 +213,7 @@ func (s *Service) newNotices() (*notices.Worker, error) {
 // newPrivacy builds what answers and works on requests about personal data.
 func (s *Service) newPrivacy() {
 	s.privacy = privacy.NewServer(s.cfg.Privacy, privacy.Deps{
-		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store, Proposals: s.store,
+		Documents: s.store, Erasures: s.store, Lifter: s.store, Exports: s.store, Proposals: s.store, Audit: s.store,
 		Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger, Writes: s.deps.Broker != nil,
 	})
 	s.officer = privacy.NewWorker(s.cfg.Privacy, privacy.WorkerDeps{
@@ -235,7 +235,7 @@ func (s *Service) newReports() {
 
 func (s *Service) newKeyAPI() *api.KeyServer {
 	return api.NewKeyServer(api.KeyDeps{
-		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Installation: s.deps.Installation, Keeper: s.connect.keeper,
+		Documents: s.store, Destroyer: s.store, Rewrapper: s.keys, Audit: s.store, Installation: s.deps.Installation, Keeper: s.connect.keeper,
 		PromoteAfter: s.cfg.Keys.PromoteAfter, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 }

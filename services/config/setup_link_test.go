@@ -219,6 +219,24 @@ func TestAnotherOrgAsksFirst(t *testing.T) {
 	require.Empty(t, b.remembered(t), "the first one is known again")
 }
 
+func TestAnotherOrgWaitsNotForEver(t *testing.T) {
+	t.Parallel()
+	b := connectable(t)
+	sim := newSimulator(t, b)
+	w := b.browser(t)
+	require.Equal(t, http.StatusOK, w.connect(b.startConnect(t, options(sim.login("acme"))).GetLink()).code)
+	acme := b.org18(t)
+	started := b.startConnect(t, options(sim.login("uat")))
+	require.Contains(t, w.connect(started.GetLink()).text, "another org")
+	waiting := b.flow(t, started.GetFlow().GetId())
+	b.clock.Advance(waiting.GetExpiresAt().AsTime().Sub(b.clock.Now()))
+	_, err := b.connects(t, acmeToken).AcceptOtherOrg(t.Context(), &configv1.AcceptOtherOrgRequest{
+		Workspace: "acme", Flow: waiting.GetId(), OrgId: waiting.GetResult().GetOrg().GetId(),
+	})
+	require.Equal(t, codes.FailedPrecondition, status.Code(err), "a sweep may be revoking it at this moment")
+	require.Equal(t, acme, b.org18(t))
+}
+
 // remembered names the org for what services remember, as they are told.
 func (b *testBundle) remembered(t *testing.T) string {
 	t.Helper()

@@ -78,6 +78,9 @@ func TestSignInAcceptsInvitationsAndGivesASession(t *testing.T) {
 	ren := member("ren", configv1.Role_ROLE_INTEGRATION_EDITOR, 0)
 	ren.Subject, ren.Email = "", " Ren@Acme.example"
 	require.NoError(t, put(ctx, b.access(t, acmeToken), ren))
+	kim := member("z-kim", configv1.Role_ROLE_ADMIN, 0)
+	kim.Subject, kim.Email = "", "kim@acme.example"
+	require.NoError(t, put(ctx, b.access(t, acmeToken), kim))
 	open := b.access(t, "")
 	signIn := func(token, nonce string) (*configv1.Session, error) {
 		resp, err := open.SignIn(ctx, &configv1.SignInRequest{IdToken: token, Nonce: nonce})
@@ -86,6 +89,7 @@ func TestSignInAcceptsInvitationsAndGivesASession(t *testing.T) {
 	for name, c := range map[string]struct{ token, nonce string }{
 		"not a member":          {issuer.Token(t, "mio", epoch, nil), ""},
 		"address not verified":  {issuer.Token(t, "ren", epoch, map[string]any{"email_verified": false}), ""},
+		"letters that look so":  {issuer.Token(t, "mio", epoch, map[string]any{"email": "\u212aim@acme.example"}), ""},
 		"forged":                {issuer.Forged(t, "ren", epoch), ""},
 		"nonce is another's":    {issuer.Token(t, "ren", epoch, map[string]any{"nonce": "mine"}), "yours"},
 		"nonce missing":         {issuer.Token(t, "ren", epoch, map[string]any{"nonce": "mine"}), ""},

@@ -146,6 +146,8 @@ func TestAnOperatorOverridesAStateOnTheRecord(t *testing.T) {
 	require.Equal(t, authorised, history.GetChanges()[0].GetFrom())
 	require.Equal(t, "edition agreed by contract 12", history.GetChanges()[0].GetTo().GetCause())
 	require.Equal(t, "root", history.GetChanges()[0].GetTo().GetActor())
+	require.Equal(t, [][]string{{"root", "admin", "OverrideState", "main", "edition agreed by contract 12"}},
+		b.audited(t, acmeToken, &configv1.ListAuditEntriesRequest{Workspace: "acme", Kind: "connection_state"}))
 
 	b.org.refuseWith("invalid_grant")
 	require.Error(t, b.token(t))

@@ -25,6 +25,9 @@ const (
 	writeOverhead = 10 * time.Second
 )
 
+// minTokenLength is that of the config service's callers, one of which the console is.
+const minTokenLength = 16
+
 // Service is the console.
 type Service struct {
 	cfg   Config
@@ -54,6 +57,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if token.IsEmpty() {
 		return nil, errors.New("console.token or console.token_file: missing; without it nobody could sign in")
+	}
+	if len(token.Reveal()) < minTokenLength {
+		return nil, fmt.Errorf("console.token: shorter than %d characters; it is all that keeps the console closed", minTokenLength)
 	}
 	return &Service{cfg: cfg, deps: deps, token: token}, nil
 }

@@ -67,7 +67,19 @@ func (fakeTracer) Find(_ context.Context, q trace.Query) (*trace.Journey, error)
 	return j, nil
 }
 
-const testToken = "the-token"
+const testToken = "the-token-of-the-console"
+
+func TestATokenThatCanBeGuessedIsRefused(t *testing.T) {
+	t.Parallel()
+	deps := Deps{Settings: fakeSettings{}, Tracer: fakeTracer{}}
+	for _, token := range []string{"", "hunter2", "15 characters !"} {
+		_, err := New(Config{Listen: "127.0.0.1:0", LookupTimeout: time.Second, Token: secret.New(token)}, deps)
+		require.ErrorContains(t, err, "console.token", token)
+		if token != "" {
+			require.NotContains(t, err.Error(), token)
+		}
+	}
+}
 
 func setup(t *testing.T) http.Handler {
 	t.Helper()

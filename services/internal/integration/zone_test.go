@@ -128,3 +128,14 @@ func TestWhatIsSwitchedOffWritesNothing(t *testing.T) {
 	i.Actions[0].Disabled = false
 	require.True(t, integration.TellsUnknown(i))
 }
+
+// What names zones may come from events, and zones are remembered by their names.
+func TestAZoneHasOneName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Asia//Tokyo", "Asia/./Tokyo", "./Asia/Tokyo", "Asia/Tokyo/", "Asia/../Asia/Tokyo", "/Asia/Tokyo", "Local", ""} {
+		_, err := integration.LoadZone(name)
+		require.Error(t, err, name)
+	}
+	_, err := integration.LoadZone("Asia/Tokyo")
+	require.NoError(t, err)
+}

@@ -2,8 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net"
+	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -20,6 +20,7 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/gateway"
 	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -110,8 +111,22 @@ func certificateNames(ctx context.Context) []string {
 	return names
 }
 
-// addressOf returns the host a call comes from, without the port, which changes with every connection.
+// addressOf returns the host a call comes from, without the port, which changes with every connection, and of IPv6 the network of
+// 64 bits, for in that a host may choose its address anew for every call.
 func addressOf(ctx context.Context) string {
+	host := hostOf(ctx)
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Unmap().Is4() {
+		return host
+	}
+	network, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return host
+	}
+	return network.String()
+}
+
+func hostOf(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok || p.Addr == nil {
 		return ""
@@ -163,9 +178,9 @@ func actOf(ctx context.Context, now time.Time, found []*configv1.FieldChange) (s
 	if !ok {
 		reason = reasonOf(ctx)
 	}
-	encoded, err := encoding.Marshal(&configv1.AuditEntry{Changes: found})
+	encoded, err := changes.Encode(found)
 	if err != nil {
-		return store.Act{}, fmt.Errorf("encode what changed: %w", err)
+		return store.Act{}, err
 	}
 	return store.Act{
 		Actor: id.Name, Role: string(id.Role), Action: path.Base(method), Reason: reason, At: now, Changes: encoded,

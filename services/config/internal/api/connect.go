@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -11,10 +12,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
-	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/consent"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
 
 // errNoPages is what a service without pages says: nobody could come back from Salesforce.
@@ -43,7 +45,11 @@ func (s *Server) begin(ctx context.Context, start consent.Start) (*configv1.Conn
 	if err := s.mayConnect(ctx, start.Options); err != nil {
 		return nil, "", err
 	}
-	start.Actor = auth.FromContext(ctx).Name
+	by, err := actOf(ctx, s.deps.Clock.Now(), changes.Between(nil, start.Options, "workspace"))
+	if err != nil {
+		return nil, "", err
+	}
+	start.By = by
 	f, link, err := s.deps.Consent.Begin(ctx, start)
 	if err != nil {
 		return nil, "", connectError(err)
@@ -106,7 +112,11 @@ func (s *Server) GetConnectFlow(ctx context.Context, req *configv1.GetConnectFlo
 
 // CancelConnectFlow implements configv1.ConnectServiceServer.
 func (s *Server) CancelConnectFlow(ctx context.Context, req *configv1.CancelConnectFlowRequest) (*configv1.CancelConnectFlowResponse, error) {
-	f, err := s.deps.Consent.Cancel(ctx, req.GetWorkspace(), req.GetFlow(), auth.FromContext(ctx).Name)
+	by, err := actOf(ctx, s.deps.Clock.Now(), nil)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.deps.Consent.Cancel(ctx, req.GetWorkspace(), req.GetFlow(), by)
 	if err != nil {
 		return nil, connectError(err)
 	}
@@ -116,7 +126,12 @@ func (s *Server) CancelConnectFlow(ctx context.Context, req *configv1.CancelConn
 
 // AcceptOtherOrg implements configv1.ConnectServiceServer.
 func (s *Server) AcceptOtherOrg(ctx context.Context, req *configv1.AcceptOtherOrgRequest) (*configv1.AcceptOtherOrgResponse, error) {
-	if err := s.deps.Consent.AcceptOtherOrg(ctx, req.GetWorkspace(), req.GetFlow(), req.GetOrgId()); err != nil {
+	by, err := actOf(ctx, s.deps.Clock.Now(), []*configv1.FieldChange{{Path: "org_id", After: strconv.Quote(req.GetOrgId())}})
+	if err != nil {
+		return nil, err
+	}
+	accepted := consent.Acceptance{Workspace: req.GetWorkspace(), Flow: req.GetFlow(), OrgID: req.GetOrgId(), By: by}
+	if err := s.deps.Consent.AcceptOtherOrg(ctx, accepted); err != nil {
 		return nil, connectError(err)
 	}
 	resp, err := s.GetConnectFlow(ctx, &configv1.GetConnectFlowRequest{Workspace: req.GetWorkspace(), Flow: req.GetFlow()})
@@ -128,8 +143,12 @@ func (s *Server) ReplaceAppSecret(ctx context.Context, req *configv1.ReplaceAppS
 	if err := s.requireConnection(ctx, req.GetWorkspace(), req.GetConnection()); err != nil {
 		return nil, err
 	}
+	by, err := actOf(ctx, s.deps.Clock.Now(), []*configv1.FieldChange{{Path: changes.SealedPath, Concealed: true}})
+	if err != nil {
+		return nil, err
+	}
 	held := true
-	err := s.deps.Secrets.Try(ctx, req.GetWorkspace(), req.GetConnection(), func(c *configv1.Connection) {
+	err = s.deps.Secrets.Try(ctx, req.GetWorkspace(), req.GetConnection(), tokens.Change{By: by, Apply: func(c *configv1.Connection) {
 		switch g := c.GetGrant().(type) {
 		case *configv1.Connection_RefreshToken:
 			g.RefreshToken.ClientSecret = req.GetClientSecret()
@@ -138,7 +157,7 @@ func (s *Server) ReplaceAppSecret(ctx context.Context, req *configv1.ReplaceAppS
 		default:
 			held = false
 		}
-	})
+	}})
 	if !held {
 		return nil, status.Error(codes.FailedPrecondition, "the connection has no consumer secret; connect the org first")
 	}
@@ -165,15 +184,18 @@ func (s *Server) Disconnect(ctx context.Context, req *configv1.DisconnectRequest
 
 // end disconnects, and reports whether nothing is left to be revoked.
 func (s *Server) end(ctx context.Context, key lifecycle.Key, forgetApp bool) (bool, error) {
-	actor := auth.FromContext(ctx).Name
+	by, err := actOf(ctx, s.deps.Clock.Now(), nil)
+	if err != nil {
+		return false, err
+	}
 	pending, err := s.deps.Flows.PendingFlow(ctx, key.Workspace, key.Connection)
 	switch {
 	case err == nil: // or it would be connected again by a link that is still around
-		if _, err := s.deps.Consent.Cancel(ctx, key.Workspace, pending.ID, actor); err != nil && !errors.Is(err, store.ErrStale) {
+		if _, err := s.deps.Consent.Cancel(ctx, key.Workspace, pending.ID, by); err != nil && !errors.Is(err, store.ErrStale) {
 			return false, connectError(err)
 		}
 	case !errors.Is(err, store.ErrNotFound):
 		return false, err
 	}
-	return s.deps.Disconnector.Disconnect(ctx, key, actor, forgetApp)
+	return s.deps.Disconnector.Disconnect(ctx, key, by, forgetApp)
 }

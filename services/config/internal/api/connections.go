@@ -54,13 +54,26 @@ func (s *Server) PutConnection(ctx context.Context, req *configv1.PutConnectionR
 		}
 		return &configv1.PutConnectionResponse{Connection: old}, err
 	}
-	if err := s.save(ctx, connectionKey(next), expected, next, sealed); err != nil {
+	save, err := s.prepared(ctx, store.Save{Key: connectionKey(next), Expected: expected, Sealed: sealed, Generation: madeOf(sealed, stored)}, next)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.deps.Documents.Put(ctx, save); err != nil {
 		return nil, err
 	}
 	if err := s.authorised(ctx, next, sealed != nil); err != nil {
 		return nil, err
 	}
 	return &configv1.PutConnectionResponse{Connection: next}, s.withStatus(ctx, next)
+}
+
+// madeOf is the generation that what is sealed now was made of, 0 if nothing is: a refresh token that is rotated meanwhile must not
+// be replaced by the one that is used up (XC-16).
+func madeOf(sealed []byte, stored store.Document) int64 {
+	if sealed == nil {
+		return 0
+	}
+	return stored.Generation
 }
 
 // onlyID is what stays true of an org of which nothing else is known any more; nil when not even that.

@@ -17,9 +17,6 @@ import (
 // encoding is deterministic, so that the history shows a change only where there is one.
 var encoding = proto.MarshalOptions{Deterministic: true}
 
-// sealedPath is where it is told that secrets or keys were entered or changed.
-const sealedPath = "sealed"
-
 // save stores body as the version after expected, in the caller's name. sealed is nil to keep what is there. What changed
 // goes to the audit log with it.
 func (s *Server) save(ctx context.Context, key store.Key, expected int64, body proto.Message, sealed []byte) error {
@@ -41,15 +38,13 @@ func (s *Server) prepared(ctx context.Context, save store.Save, body proto.Messa
 		return save, err
 	}
 	if save.Sealed != nil {
-		found = append(found, &configv1.FieldChange{Path: sealedPath, Concealed: true})
+		found = append(found, &configv1.FieldChange{Path: changes.SealedPath, Concealed: true})
 	}
 	act, err := actOf(ctx, s.deps.Clock.Now(), found)
 	if err != nil {
 		return save, err
 	}
-	save.Author, save.At = act.Actor, act.At
-	save.Role, save.Action, save.Reason, save.Changes = act.Role, act.Action, act.Reason, act.Changes
-	return save, nil
+	return save.As(act), nil
 }
 
 // difference compares body with the version it replaces. If that is not the newest any more, nothing is compared: Put will

@@ -91,7 +91,7 @@ func (g *Gate) admit(ctx context.Context, method, workspace string) (context.Con
 	if err := g.Limits.call(id, g.Clock.Now()); err != nil {
 		return nil, err
 	}
-	if !rule.Allows(id, workspace) {
+	if !id.MayCall(method) || !rule.Allows(id, workspace) {
 		g.refused(ctx, method, id, workspace)
 		return nil, status.Error(codes.PermissionDenied, "this token does not allow that")
 	}

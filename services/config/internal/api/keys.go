@@ -14,6 +14,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/keys"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -30,6 +31,7 @@ type KeyDeps struct {
 	Documents    Documents
 	Destroyer    Destroyer
 	Rewrapper    Rewrapper
+	Audit        AuditWriter
 	Installation *seal.Installation
 	// Keeper is told that the connections of a destroyed workspace are ended.
 	Keeper *lifecycle.Keeper
@@ -63,6 +65,13 @@ func (s *KeyServer) GetKeyUse(ctx context.Context, _ *configv1.GetKeyUseRequest)
 // RewrapSecrets implements configv1.KeyServiceServer.
 func (s *KeyServer) RewrapSecrets(ctx context.Context, _ *configv1.RewrapSecretsRequest) (*configv1.RewrapSecretsResponse, error) {
 	if err := s.follow(); err != nil {
+		return nil, err
+	}
+	act, err := actOf(ctx, s.deps.Clock.Now(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.deps.Audit.AddAudit(ctx, store.AuditEntry{Act: act, Kind: "installation_key", Target: "sealed values"}); err != nil {
 		return nil, err
 	}
 	report, err := s.deps.Rewrapper.Rewrap(ctx)
@@ -197,11 +206,8 @@ func (s *KeyServer) next(ctx context.Context, doc store.Document) (store.Save, e
 	if err != nil {
 		return store.Save{}, err
 	}
-	act, err := actOf(ctx, s.deps.Clock.Now(), []*configv1.FieldChange{{Path: sealedPath, Concealed: true}})
-	return store.Save{
-		Key: doc.Key, Expected: doc.Version, Body: body, Author: act.Actor, At: act.At,
-		Role: act.Role, Action: act.Action, Reason: act.Reason, Changes: act.Changes,
-	}, err
+	act, err := actOf(ctx, s.deps.Clock.Now(), []*configv1.FieldChange{{Path: changes.SealedPath, Concealed: true}})
+	return store.Save{Key: doc.Key, Expected: doc.Version, Body: body}.As(act), err
 }
 
 // keyStatus tells what package seal says about a workspace's keys.

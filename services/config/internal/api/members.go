@@ -13,6 +13,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/internal/normalize"
 )
 
 // PutMember implements configv1.AccessServiceServer.
@@ -87,7 +88,7 @@ func (a *Access) merged(ctx context.Context, old store.Member, next *configv1.Me
 		Workspace: next.GetWorkspace(), ID: next.GetId(), Name: next.GetName(), Role: int32(next.GetRole()), Version: next.GetVersion(),
 		Subject: old.Subject, EmailHash: old.EmailHash,
 	}
-	email := normalEmail(next.GetEmail())
+	email := normalize.Fold(next.GetEmail())
 	var v violations
 	switch {
 	case next.GetSubject() != "":
@@ -105,8 +106,6 @@ func (a *Access) merged(ctx context.Context, old store.Member, next *configv1.Me
 	}
 	return out, v.err()
 }
-
-func normalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
 
 // emailHash recognises an address without keeping it. Promise 8.
 func (a *Access) emailHash(ctx context.Context, workspace, email string) ([]byte, error) {

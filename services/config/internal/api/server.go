@@ -13,6 +13,7 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/preview"
 	"github.com/throughline-dev/throughline/services/config/internal/probe"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 	"github.com/throughline-dev/throughline/services/config/internal/watch"
 	"github.com/throughline-dev/throughline/services/internal/integration"
 	"github.com/throughline-dev/throughline/services/internal/plan"
@@ -77,14 +78,14 @@ type States interface {
 
 // Secrets tries credentials; see tokens.Custodian.
 type Secrets interface {
-	Try(ctx context.Context, workspace, connection string, change func(credentials *configv1.Connection)) error
+	Try(ctx context.Context, workspace, connection string, change tokens.Change) error
 }
 
 // Connecting lets administrators connect orgs; see consent.Service.
 type Connecting interface {
 	Begin(ctx context.Context, in consent.Start) (store.Flow, string, error)
-	Cancel(ctx context.Context, workspace, id, actor string) (store.Flow, error)
-	AcceptOtherOrg(ctx context.Context, workspace, id, orgID string) error
+	Cancel(ctx context.Context, workspace, id string, by store.Act) (store.Flow, error)
+	AcceptOtherOrg(ctx context.Context, accepted consent.Acceptance) error
 	CallbackURL() string
 }
 

@@ -14,6 +14,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/internal/normalize"
 )
 
 // administrator is the name of whoever redeems a one-time link.
@@ -85,7 +86,7 @@ func (a *Access) SignIn(ctx context.Context, req *configv1.SignInRequest) (*conf
 
 // acceptInvitations makes the subject the member of every workspace that has invited its verified address.
 func (a *Access) acceptInvitations(ctx context.Context, claims auth.Claims) error {
-	email := normalEmail(claims.Email)
+	email := normalize.Fold(claims.Email)
 	if email == "" {
 		return nil
 	}

@@ -144,7 +144,7 @@ func versionOf(row store.Version, before proto.Message, kind settingKind) (*conf
 		out.Changes = changes.Between(before, after, "version")
 	}
 	if row.SealedChanged {
-		out.Changes = append(out.Changes, &configv1.FieldChange{Path: sealedPath, Concealed: true})
+		out.Changes = append(out.Changes, &configv1.FieldChange{Path: changes.SealedPath, Concealed: true})
 	}
 	return out, nil
 }

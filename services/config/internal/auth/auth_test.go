@@ -57,6 +57,10 @@ func TestTokensAreChecked(t *testing.T) {
 	good := secret.New("token-0123456789")
 	for want, tokens := range map[string][]auth.Token{
 		"callers[0].name": {{Role: auth.RoleAdmin, Token: good}},
+		"callers[1].token: another caller has it": {
+			{Name: "x", Role: auth.RoleViewer, Token: good}, {Name: "y", Role: auth.RoleAdmin, Token: good},
+		},
+		`callers[0].calls: there is no call "Watch"`:   {{Name: "x", Role: auth.RoleService, Token: good, Calls: []string{"Watch"}}},
 		`callers[0].role: "king" is not one of owner,`: {{Name: "x", Role: "king", Token: good}},
 		"callers[0].workspace: a service":              {{Name: "x", Role: auth.RoleService, Workspace: "acme", Token: good}},
 		"callers[0].workspace: an operator":            {{Name: "x", Role: auth.RoleOperator, Workspace: "acme", Token: good}},

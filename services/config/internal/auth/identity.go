@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -29,6 +30,13 @@ type Identity struct {
 	Subject string
 	// Session is the hash of the session token, if that was the proof.
 	Session []byte
+	// Calls are the only ones that the caller may make; nil: all those of its role.
+	Calls []string
+}
+
+// MayCall reports whether the identity is not kept from a method, named in full, by Calls. Its role may keep it from there.
+func (i Identity) MayCall(method string) bool {
+	return len(i.Calls) == 0 || slices.Contains(i.Calls, callOf(method))
 }
 
 // Seat is what somebody is in one workspace.
@@ -80,6 +88,9 @@ type Token struct {
 	// Certificate lets in who shows a client certificate with this common name, DNS name or URI, instead of a token. It
 	// needs tls.client_ca_file.
 	Certificate string `yaml:"certificate"`
+	// Calls are the only ones that the caller may make, such as ConfigService/Watch; empty: all those of its role. Of the data
+	// plane only identity, writer and sync need ConfigService/GetAccessToken, which opens customers' orgs.
+	Calls []string `yaml:"calls"`
 }
 
 const minTokenLength = 16
@@ -99,6 +110,11 @@ func (t Token) Validate() error {
 		return errors.New("certificate: it takes the place of token and token_file")
 	case t.Certificate == "" && t.Token.IsEmpty() == (t.TokenFile == ""):
 		return errors.New("token, token_file: set one of them")
+	}
+	for _, call := range t.Calls {
+		if !isCall(call) {
+			return fmt.Errorf("calls: there is no call %q; they are named as ConfigService/Watch is", call)
+		}
 	}
 	return nil
 }
@@ -136,7 +152,7 @@ func NewAuthenticator(tokens []Token) (*Authenticator, error) {
 		if err := t.Validate(); err != nil {
 			return nil, fmt.Errorf("callers[%d].%w", i, err)
 		}
-		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace}
+		identity := Identity{Name: t.Name, Role: t.Role, Workspace: t.Workspace, Calls: t.Calls}
 		if t.Certificate != "" {
 			if _, twice := a.certificates[t.Certificate]; twice {
 				return nil, fmt.Errorf("callers[%d].certificate: another caller has it", i)
@@ -147,6 +163,9 @@ func NewAuthenticator(tokens []Token) (*Authenticator, error) {
 		value, err := t.value()
 		if err != nil {
 			return nil, fmt.Errorf("callers[%d].%w", i, err)
+		}
+		if _, twice := a.Authenticate(value); twice {
+			return nil, fmt.Errorf("callers[%d].token: another caller has it", i)
 		}
 		a.known = append(a.known, known{sha256.Sum256([]byte(value)), identity})
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"slices"
+	"strings"
 
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -221,6 +222,18 @@ var rules = map[string]Rule{
 func RuleFor(fullMethod string) (Rule, bool) {
 	rule, ok := rules[fullMethod]
 	return rule, ok
+}
+
+// callOf is how a method, named in full, is named in documents and configurations: ConfigService/Watch.
+func callOf(fullMethod string) string { return fullMethod[strings.LastIndexByte(fullMethod, '.')+1:] }
+
+func isCall(name string) bool {
+	for method := range rules {
+		if callOf(method) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // WorkspaceOf returns the workspace a request is about, "" if it names none.

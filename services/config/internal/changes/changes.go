@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
@@ -19,8 +20,8 @@ import (
 // Max is how many changes are told at most (promise 7).
 const Max = 1000
 
-// concealedNames are fields that are secret or personal wherever they are. Fields of bytes are concealed all the same: what
-// is in them cannot be told from here. Promise 8.
+// concealedNames are fields that are secret or personal wherever they are, besides those that the contract marks with debug_redact.
+// Fields of bytes are concealed all the same: what is in them cannot be told from here. Promise 8.
 var concealedNames = map[protoreflect.Name]bool{
 	"client_secret": true, "refresh_token": true, "private_key": true, "secret": true, "token": true, "id_token": true,
 	"access_token": true, "password": true, "passphrase": true, "code_verifier": true,
@@ -34,7 +35,20 @@ var concealedFields = map[protoreflect.FullName]bool{
 
 // Concealed reports whether a field's values must not be shown.
 func Concealed(fd protoreflect.FieldDescriptor) bool {
-	return concealedNames[fd.Name()] || concealedFields[fd.FullName()] || fd.Kind() == protoreflect.BytesKind
+	marked, _ := fd.Options().(*descriptorpb.FieldOptions)
+	return marked.GetDebugRedact() || concealedNames[fd.Name()] || concealedFields[fd.FullName()] || fd.Kind() == protoreflect.BytesKind
+}
+
+// SealedPath is where a change of what is sealed is told of.
+const SealedPath = "sealed"
+
+// Encode returns changes as the audit log keeps them, the same bytes for the same changes.
+func Encode(found []*configv1.FieldChange) ([]byte, error) {
+	out, err := (proto.MarshalOptions{Deterministic: true}).Marshal(&configv1.AuditEntry{Changes: found})
+	if err != nil {
+		return nil, fmt.Errorf("encode what changed: %w", err)
+	}
+	return out, nil
 }
 
 // Between returns the fields in which after differs from before, in the order of the message's fields, but for those named

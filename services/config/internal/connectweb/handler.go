@@ -29,7 +29,10 @@ type Consent interface {
 }
 
 const (
+	// cookieName begins with hostPrefix where browsers come over https: no other host of the same domain can set such a cookie.
+	// Source: RFC 6265bis, "The "__Host-" Prefix".
 	cookieName = "throughline_connect"
+	hostPrefix = "__Host-"
 	// maxForm bounds what a browser may send, in bytes.
 	maxForm = 16 << 10
 	// maxSecret is longer than any ticket, state or cookie of ours.
@@ -45,19 +48,36 @@ type Handler struct {
 	Consent Consent
 	// Secure is set when browsers come over https.
 	Secure bool
+	// Origin is where browsers find the pages, e.g. https://throughline.example, where that is not the host that requests name;
+	// empty: it is.
+	Origin string
 	// Limit bounds requests of everybody together: the pages need no account.
 	Limit  *rate.Limiter
 	Logger *slog.Logger
 }
 
-// Routes returns the handler.
+// Routes returns the handler. Forms are taken from these pages only: Salesforce asks nothing of somebody who is logged in and has
+// allowed the app before, so that a page elsewhere could connect the org of whoever looks at it.
 func (h *Handler) Routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+consent.LinkPath+"{ticket}", h.invite)
 	mux.HandleFunc("POST "+consent.LinkPath+"{ticket}", h.leave)
 	mux.HandleFunc("GET "+consent.CallbackPath, h.comeBack)
 	mux.HandleFunc("POST "+ConfirmPath, h.confirm)
-	return h.guard(mux)
+	forms := http.NewCrossOriginProtection()
+	if h.Origin != "" {
+		if err := forms.AddTrustedOrigin(h.Origin); err != nil {
+			h.Logger.Warn("forms are only taken from the host that requests name: the origin of the pages cannot be read", "error", err)
+		}
+	}
+	return h.guard(forms.Handler(mux))
+}
+
+func (h *Handler) cookieName() string {
+	if h.Secure {
+		return hostPrefix + cookieName
+	}
+	return cookieName
 }
 
 // guard adds what every answer carries.
@@ -67,7 +87,7 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("X-Frame-Options", "DENY")
-		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Referrer-Policy", "same-origin") // with no-referrer the pages' own forms would have the origin null
 		header.Set("Cache-Control", "no-store")
 		if h.Secure {
 			header.Set("Strict-Transport-Security", "max-age=31536000")
@@ -118,7 +138,7 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: departure.Cookie, Path: "/", HttpOnly: true, Secure: h.Secure, SameSite: http.SameSiteLaxMode,
+		Name: h.cookieName(), Value: departure.Cookie, Path: "/", HttpOnly: true, Secure: h.Secure, SameSite: http.SameSiteLaxMode,
 	})
 	h.render(w, r, "leave", http.StatusOK, page{Go: departure.URL})
 }
@@ -126,7 +146,7 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) comeBack(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	query.Set("state", short(query.Get("state")))
-	arrival, err := h.Consent.Return(r.Context(), query, cookieOf(r))
+	arrival, err := h.Consent.Return(r.Context(), query, h.cookieOf(r))
 	h.arrive(w, r, arrival, err)
 }
 
@@ -135,7 +155,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the form cannot be read", http.StatusBadRequest)
 		return
 	}
-	arrival, err := h.Consent.Confirm(r.Context(), short(r.PostForm.Get("token")), cookieOf(r), r.PostForm.Get("answer") == "yes")
+	arrival, err := h.Consent.Confirm(r.Context(), short(r.PostForm.Get("token")), h.cookieOf(r), r.PostForm.Get("answer") == "yes")
 	h.arrive(w, r, arrival, err)
 }
 
@@ -209,8 +229,8 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, co
 	_, _ = w.Write(out.Bytes())
 }
 
-func cookieOf(r *http.Request) string {
-	c, err := r.Cookie(cookieName)
+func (h *Handler) cookieOf(r *http.Request) string {
+	c, err := r.Cookie(h.cookieName())
 	if err != nil {
 		return ""
 	}

@@ -48,7 +48,7 @@ func (s *script) Confirm(_ context.Context, token, cookie string, yes bool) (con
 }
 
 func do(s *script, method, target, body string, header ...string) *httptest.ResponseRecorder {
-	h := &Handler{Consent: s, Limit: rate.NewLimiter(rate.Inf, 1), Logger: slog.New(slog.DiscardHandler)}
+	h := &Handler{Consent: s, Origin: "https://throughline.example", Limit: rate.NewLimiter(rate.Inf, 1), Logger: slog.New(slog.DiscardHandler)}
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -124,6 +124,53 @@ func TestWhatIsTooLongIsNoSecretOfOurs(t *testing.T) {
 	require.Equal(t, []string{"", "", "", "", "crumb", "yes", "t", "crumb", "no"}, s.seen)
 	w := do(s, http.MethodPost, ConfirmPath, "token="+strings.Repeat("x", maxForm), form...)
 	require.Equal(t, http.StatusBadRequest, w.Code)
+}
+
+// Who is logged in at Salesforce and has allowed the app before is asked nothing there: a page elsewhere that sends such a
+// browser on its way would connect its org to whatever workspace the link is of.
+func TestPagesElsewhereCannotSendForms(t *testing.T) {
+	t.Parallel()
+	foreign := [][]string{
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+	}
+	for _, header := range foreign {
+		for _, target := range []string{"/connect/ticket", ConfirmPath} {
+			s := &script{}
+			w := do(s, http.MethodPost, target, "token=t&answer=yes", header...)
+			require.Equal(t, http.StatusForbidden, w.Code, "%s %v", target, header)
+			require.Empty(t, w.Header().Values("Set-Cookie"))
+			require.Empty(t, s.seen)
+		}
+		require.Equal(t, http.StatusOK, do(&script{}, http.MethodGet, "/connect/ticket", "", header...).Code, "a link may be anywhere")
+	}
+	for _, header := range [][]string{{"Sec-Fetch-Site", "same-origin"}, {"Origin", "https://throughline.example"}, {"Origin", "http://example.com"}} {
+		require.Equal(t, http.StatusOK, do(&script{}, http.MethodPost, "/connect/ticket", "", header...).Code, header)
+	}
+}
+
+func TestTheCookieIsThisHostsOnly(t *testing.T) {
+	t.Parallel()
+	for secure, name := range map[bool]string{true: "__Host-throughline_connect", false: "throughline_connect"} {
+		h := &Handler{Consent: &script{}, Secure: secure, Limit: rate.NewLimiter(rate.Inf, 1), Logger: slog.New(slog.DiscardHandler)}
+		w := httptest.NewRecorder()
+		h.Routes().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/connect/ticket", nil))
+		cookie := w.Result().Cookies()[0]
+		require.Equal(t, name, cookie.Name)
+		require.Equal(t, secure, cookie.Secure)
+		require.True(t, cookie.HttpOnly)
+		require.Equal(t, "/", cookie.Path)
+		require.Empty(t, cookie.Domain)
+
+		back := httptest.NewRequest(http.MethodGet, consent.CallbackPath+"?state=s", nil)
+		back.AddCookie(&http.Cookie{Name: name, Value: cookie.Value})
+		s := &script{arrival: consent.Arrival{Done: true}}
+		h.Consent = s
+		h.Routes().ServeHTTP(httptest.NewRecorder(), back)
+		require.Equal(t, []string{"s", "crumb"}, s.seen)
+	}
 }
 
 func TestNothingElseIsServed(t *testing.T) {

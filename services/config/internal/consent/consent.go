@@ -12,6 +12,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
+	"github.com/throughline-dev/throughline/services/config/internal/limit"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
 )
@@ -54,6 +55,11 @@ type Orgs interface {
 // Revoker revokes tokens; see lifecycle.Revoker.
 type Revoker interface {
 	Try(ctx context.Context, token *store.Revocation) (bool, error)
+}
+
+// Audit is where refused logins are written down.
+type Audit interface {
+	AddAudit(ctx context.Context, e store.AuditEntry) error
 }
 
 // Config bounds attempts.
@@ -105,6 +111,10 @@ type Deps struct {
 	PublicURL func() string
 	// Diagnose looks at an org that was connected just now.
 	Diagnose func(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error)
+	// Audit keeps logins that were refused, as many of one workspace as Refusals lets through (promise 7): the pages need no
+	// account.
+	Audit    Audit
+	Refusals *limit.Limiter
 	// HTTPClient carries questions to the token endpoint; nil for one with a time-out.
 	HTTPClient *http.Client
 	Clock      interface{ Now() time.Time }

@@ -17,14 +17,14 @@ import (
 // ended is an attempt that is over: it holds no secret any more.
 func ended(f store.Flow, status configv1.FlowStatus, result *configv1.FlowResult, now time.Time) (store.Flow, error) {
 	next := f
-	next.Status, next.StateHash, next.CookieHash, next.Sealed, next.ExpiresAt = status, nil, nil, nil, now
+	next.Status, next.StateHash, next.CookieHash, next.Sealed, next.ExpiresAt, next.By = status, nil, nil, nil, now, nil
 	body, err := proto.Marshal(result)
 	next.Result = body
 	return next, err
 }
 
 // Cancel ends a pending attempt; what it holds is revoked.
-func (s *Service) Cancel(ctx context.Context, workspace, id, actor string) (store.Flow, error) {
+func (s *Service) Cancel(ctx context.Context, workspace, id string, by store.Act) (store.Flow, error) {
 	f, err := s.deps.Find.Flow(ctx, workspace, id)
 	if err != nil {
 		return f, err
@@ -32,7 +32,8 @@ func (s *Service) Cancel(ctx context.Context, workspace, id, actor string) (stor
 	if !f.Pending() {
 		return f, failure(CodeCancelled, "it has ended already")
 	}
-	return s.end(ctx, f, configv1.FlowStatus_FLOW_STATUS_CANCELLED, failure(CodeCancelled, "withdrawn by "+actor))
+	f.By = &by
+	return s.end(ctx, f, configv1.FlowStatus_FLOW_STATUS_CANCELLED, failure(CodeCancelled, "withdrawn by "+by.Actor))
 }
 
 func (s *Service) expire(ctx context.Context, f store.Flow) error {
@@ -43,7 +44,7 @@ func (s *Service) expire(ctx context.Context, f store.Flow) error {
 	return err
 }
 
-// end ends a pending attempt from outside.
+// end ends a pending attempt from outside; f.By says whose call that is.
 func (s *Service) end(ctx context.Context, f store.Flow, status configv1.FlowStatus, why *Failure) (store.Flow, error) {
 	result := why.result()
 	var revoke *store.Revocation
@@ -57,6 +58,7 @@ func (s *Service) end(ctx context.Context, f store.Flow, status configv1.FlowSta
 	if err != nil {
 		return f, err
 	}
+	next.By = f.By
 	if err := s.deps.Flows.MoveFlow(ctx, f, next, revoke); err != nil {
 		return f, err
 	}

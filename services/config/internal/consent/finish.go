@@ -209,25 +209,37 @@ func (s *Service) Confirm(ctx context.Context, token, cookie string, yes bool) (
 	return arrival, s.failed(ctx, f, err)
 }
 
-// AcceptOtherOrg connects to the org that waits to be accepted. The error is a *Failure if there is none, or if it is not the
-// one that is meant.
-func (s *Service) AcceptOtherOrg(ctx context.Context, workspace, id, orgID string) error {
-	f, err := s.deps.Find.Flow(ctx, workspace, id)
+// Acceptance is an administrator's word that an attempt's other org is meant.
+type Acceptance struct {
+	Workspace, Flow string
+	// OrgID is the org that the administrator means.
+	OrgID string
+	By    store.Act
+}
+
+// AcceptOtherOrg connects to the org that waits to be accepted. The error is a *Failure if there is none, if it waited too long,
+// or if it is not the one that is meant.
+func (s *Service) AcceptOtherOrg(ctx context.Context, accepted Acceptance) error {
+	f, err := s.deps.Find.Flow(ctx, accepted.Workspace, accepted.Flow)
 	if err != nil {
 		return err
 	}
-	if f.Status != configv1.FlowStatus_FLOW_STATUS_CONFIRM || f.StateHash != nil {
+	switch {
+	case f.Status != configv1.FlowStatus_FLOW_STATUS_CONFIRM || f.StateHash != nil:
 		return failure(CodeOtherOrg, "nothing waits to be accepted")
+	case !s.deps.Clock.Now().Before(f.ExpiresAt):
+		return errors.Join(failure(CodeNotInTime, "it has waited too long to be accepted; begin again"), s.expire(ctx, f))
 	}
 	a, err := s.open(f)
 	if err != nil {
 		return err
 	}
-	if !settings.SameOrg(a.Org.ID, orgID) {
+	if !settings.SameOrg(a.Org.ID, accepted.OrgID) {
 		return failure(CodeOtherOrg, "the org that was authorised is "+a.Org.ID)
 	}
 	next := f
-	next.Status = configv1.FlowStatus_FLOW_STATUS_EXCHANGING
+	next.Status, next.By = configv1.FlowStatus_FLOW_STATUS_EXCHANGING, &accepted.By
+	next.ExpiresAt = s.deps.Clock.Now().Add(s.cfg.LoginTimeout) // or a sweep could revoke what is being activated
 	if err := s.deps.Flows.MoveFlow(ctx, f, next, nil); err != nil {
 		return err
 	}
@@ -302,6 +314,19 @@ func (s *Service) addressKey(ctx context.Context, f store.Flow, a *attempt) (str
 	return tokens.AddressKey(keys, a.Email), nil
 }
 
+// act is whose doing it is that a connection becomes another one: that of who accepted the org, or of who began the attempt, as
+// whoever came from Salesforce finished it.
+func act(f store.Flow) store.Act {
+	if f.By != nil {
+		return *f.By
+	}
+	by := store.Act{Actor: f.Actor, Action: "Consent", Reason: "attempt " + f.ID}
+	if f.SetupLink {
+		by.Role = lifecycle.ActorSetupLink
+	}
+	return by
+}
+
 // replaceTries is how often another administrator's edit may come in between.
 const replaceTries = 3
 
@@ -321,10 +346,10 @@ func (s *Service) replace(ctx context.Context, f store.Flow, a *attempt, consent
 	if err != nil {
 		return err
 	}
-	save := store.Save{Sealed: sealed, Author: f.Actor}
+	before, save := proto.CloneOf(c), store.Save{Sealed: sealed, Generation: doc.Generation}.As(act(f))
 	if old := grant.GetRefreshToken().GetRefreshToken(); old != "" && old != a.RefreshToken {
-		before := &attempt{LoginURL: c.GetLoginUrl()}
-		if save.Revoke, err = s.revocation(f, before, secret.New(old)); err != nil {
+		was := &attempt{LoginURL: c.GetLoginUrl()}
+		if save.Revoke, err = s.revocation(f, was, secret.New(old)); err != nil {
 			return err
 		}
 	}
@@ -335,7 +360,7 @@ func (s *Service) replace(ctx context.Context, f store.Flow, a *attempt, consent
 	integration.FollowZone(c.GetOrg(), org, s.deps.Clock.Now())
 	c.LoginUrl, c.Settings, c.Org, c.Consent, c.Version = a.LoginURL, a.settings(), org, consent, doc.Version+1
 	c.Grant = &configv1.Connection_RefreshToken{RefreshToken: &configv1.RefreshToken{ClientId: a.ClientID}}
-	if err := s.put(ctx, c, save); err != nil {
+	if err := s.put(ctx, before, c, save); err != nil {
 		return err
 	}
 	s.revoke(ctx, save.Revoke)

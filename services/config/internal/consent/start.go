@@ -14,6 +14,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -23,8 +24,8 @@ import (
 // Start is what begins an attempt.
 type Start struct {
 	Options *configv1.ConnectOptions
-	// Actor begins it.
-	Actor string
+	// By begins it.
+	By store.Act
 	// SetupLink: somebody else will open the link, within Lifetime; 0 for the default.
 	SetupLink bool
 	Lifetime  time.Duration
@@ -57,20 +58,21 @@ func (s *Service) Begin(ctx context.Context, in Start) (store.Flow, string, erro
 	if err != nil {
 		return store.Flow{}, "", err
 	}
-	if err := s.makeWay(ctx, o, in.Actor); err != nil {
+	if err := s.makeWay(ctx, o, in.By); err != nil {
 		return store.Flow{}, "", err
 	}
 	if doc.Version == 0 {
-		if err := s.createConnection(ctx, o, a, in.Actor); err != nil {
+		if err := s.createConnection(ctx, o, a, in.By); err != nil {
 			return store.Flow{}, "", err
 		}
 	}
 	now := s.deps.Clock.Now()
 	ticket := unguessable()
 	f := store.Flow{
-		ID: uuid.NewString(), Workspace: o.GetWorkspace(), Connection: o.GetConnection(), Actor: in.Actor, SetupLink: in.SetupLink,
+		ID: uuid.NewString(), Workspace: o.GetWorkspace(), Connection: o.GetConnection(), Actor: in.By.Actor, SetupLink: in.SetupLink,
 		Status: configv1.FlowStatus_FLOW_STATUS_WAITING, TicketHash: auth.HashOf(ticket), CreatedAt: now, ExpiresAt: now.Add(s.lifetime(in)),
 	}
+	f.By = &in.By
 	if f.Sealed, err = s.seal(f, a); err != nil {
 		return store.Flow{}, "", err
 	}
@@ -84,7 +86,7 @@ func (s *Service) Begin(ctx context.Context, in Start) (store.Flow, string, erro
 	// A connection that holds an authorisation goes on with it until it is replaced.
 	status, err := s.deps.Keeper.Status(ctx, keyOf(f))
 	if err == nil && (doc.Sealed == nil || status.State == connstate.Disconnected) {
-		s.note(ctx, f, connstate.Change{To: connstate.Awaiting, Cause: lifecycle.CauseStarted, Actor: in.Actor})
+		s.note(ctx, f, connstate.Change{To: connstate.Awaiting, Cause: lifecycle.CauseStarted, Actor: in.By.Actor})
 	}
 	return f, s.deps.PublicURL() + LinkPath + ticket, nil
 }
@@ -197,7 +199,7 @@ func (s *Service) chooseApp(a *attempt, o *configv1.ConnectOptions, stored, gran
 }
 
 // makeWay ends an attempt that is under way, if its time is over or if that is asked for.
-func (s *Service) makeWay(ctx context.Context, o *configv1.ConnectOptions, actor string) error {
+func (s *Service) makeWay(ctx context.Context, o *configv1.ConnectOptions, by store.Act) error {
 	f, err := s.deps.Find.PendingFlow(ctx, o.GetWorkspace(), o.GetConnection())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -209,7 +211,7 @@ func (s *Service) makeWay(ctx context.Context, o *configv1.ConnectOptions, actor
 	case !o.GetRestart():
 		return &Busy{f}
 	}
-	_, err = s.Cancel(ctx, f.Workspace, f.ID, actor)
+	_, err = s.Cancel(ctx, f.Workspace, f.ID, by)
 	return err
 }
 
@@ -222,11 +224,11 @@ func (s *Service) busy(ctx context.Context, o *configv1.ConnectOptions, cause er
 }
 
 // createConnection saves a connection that nobody has authorised yet.
-func (s *Service) createConnection(ctx context.Context, o *configv1.ConnectOptions, a *attempt, actor string) error {
+func (s *Service) createConnection(ctx context.Context, o *configv1.ConnectOptions, a *attempt, by store.Act) error {
 	c := &configv1.Connection{
 		Workspace: o.GetWorkspace(), Id: o.GetConnection(), Name: o.GetName(), LoginUrl: a.LoginURL, Settings: a.settings(), Version: 1,
 	}
-	err := s.put(ctx, c, store.Save{Author: actor})
+	err := s.put(ctx, nil, c, store.Save{}.As(by))
 	if errors.Is(err, store.ErrStale) {
 		return nil // another administrator pressed the button at the same moment
 	}
@@ -234,17 +236,27 @@ func (s *Service) createConnection(ctx context.Context, o *configv1.ConnectOptio
 		return err
 	}
 	_, _, err = s.deps.Keeper.ChangeIfLegal(ctx, lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()},
-		connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseStarted, Actor: actor})
+		connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseStarted, Actor: by.Actor})
 	return err
 }
 
-// put saves a connection as the version it says; save brings what is not in it.
-func (s *Service) put(ctx context.Context, c *configv1.Connection, save store.Save) error {
+// put saves a connection as the version it says, instead of before, which is nil for a new one; save brings what is not in it.
+func (s *Service) put(ctx context.Context, before, c *configv1.Connection, save store.Save) error {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode connection %s: %w", c.GetId(), err)
 	}
 	save.Key = store.Key{Workspace: c.GetWorkspace(), Kind: store.KindConnection, ID: c.GetId()}
 	save.Body, save.Expected, save.At = body, c.GetVersion()-1, s.deps.Clock.Now()
+	found := changes.Between(nil, c, "version")
+	if before != nil {
+		found = changes.Between(before, c, "version")
+	}
+	if save.Sealed != nil {
+		found = append(found, &configv1.FieldChange{Path: changes.SealedPath, Concealed: true})
+	}
+	if save.Changes, err = changes.Encode(found); err != nil {
+		return err
+	}
 	return s.deps.Documents.Put(ctx, save)
 }

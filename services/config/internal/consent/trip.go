@@ -152,9 +152,21 @@ func (s *Service) claim(ctx context.Context, state, cookie string, at configv1.F
 	return next, a, err
 }
 
-// refused leaves a trace of what may be an attack. Nothing a browser brought is quoted.
+// refused leaves a trace of what may be an attack (LOOM-4): in the log of the workspace whose login it is, or in the
+// installation's. Nothing a browser brought is quoted.
 func (s *Service) refused(ctx context.Context, f store.Flow, code string) {
 	s.deps.Logger.WarnContext(ctx, "security: a login was refused", "code", code, "workspace", f.Workspace, "connection", f.Connection, "flow", f.ID)
+	now := s.deps.Clock.Now()
+	if _, ok := s.deps.Refusals.Take(f.Workspace, now); !ok {
+		return
+	}
+	err := s.deps.Audit.AddAudit(ctx, store.AuditEntry{
+		Act:       store.Act{Actor: "browser", Action: "Return", Reason: code, At: now},
+		Workspace: f.Workspace, Kind: "refused", Target: f.Connection,
+	})
+	if err != nil {
+		s.deps.Logger.ErrorContext(ctx, "a refused login could not be written into the audit log", "workspace", f.Workspace, "error", err)
+	}
 }
 
 func (s *Service) arrive(ctx context.Context, f store.Flow, a *attempt, query url.Values) (Arrival, error) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/auth"
 	"github.com/throughline-dev/throughline/services/config/internal/lifecycle"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/internal/plan"
@@ -26,7 +27,7 @@ type Documents interface {
 
 // Disconnector ends connections; see lifecycle.Disconnector.
 type Disconnector interface {
-	Disconnect(ctx context.Context, key lifecycle.Key, actor string, forgetApp bool) (bool, error)
+	Disconnect(ctx context.Context, key lifecycle.Key, by store.Act, forgetApp bool) (bool, error)
 }
 
 // Ender ends connections. Safe for concurrent use, also by several replicas.
@@ -86,7 +87,8 @@ func (e *Ender) endOne(ctx context.Context, doc store.Document, lapses []*config
 	if c.GetGrant() == nil || lapse == nil || now.Sub(lapse.GetFrom().AsTime()) < e.Rules.Keep {
 		return nil // without a grant there is nothing left to erase
 	}
-	if _, err := e.Disconnector.Disconnect(ctx, lifecycle.Key{Workspace: doc.Workspace, Connection: doc.ID}, Actor, true); err != nil {
+	by := store.Act{Actor: Actor, Role: string(auth.RoleService), Action: "EndLapsed"}
+	if _, err := e.Disconnector.Disconnect(ctx, lifecycle.Key{Workspace: doc.Workspace, Connection: doc.ID}, by, true); err != nil {
 		return fmt.Errorf("connection %s: %w", doc.ID, err)
 	}
 	e.Logger.InfoContext(ctx, "a connection was disconnected and its secrets erased: the workspace's plan has not included it for long",

@@ -38,8 +38,8 @@ func (w *world) List(_ context.Context, workspace string, _ store.Kind) ([]store
 }
 
 // Disconnect implements lapse.Disconnector.
-func (w *world) Disconnect(_ context.Context, key lifecycle.Key, actor string, forgetApp bool) (bool, error) {
-	if actor != lapse.Actor || !forgetApp {
+func (w *world) Disconnect(_ context.Context, key lifecycle.Key, by store.Act, forgetApp bool) (bool, error) {
+	if by.Actor != lapse.Actor || !forgetApp {
 		return false, errors.New("not like that")
 	}
 	if err := w.fails[key]; err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/tokens"
@@ -38,19 +39,19 @@ type Disconnector struct {
 // Disconnect ends a connection's authorisation: services are told, what the connection held is erased, and its refresh token
 // revoked at Salesforce, now or, when Salesforce cannot be asked, as soon as it can. It reports whether nothing is left to be
 // revoked. forgetApp erases the consumer key and secret too. Calling it again finishes what a crash interrupted.
-func (d *Disconnector) Disconnect(ctx context.Context, key Key, actor string, forgetApp bool) (bool, error) {
+func (d *Disconnector) Disconnect(ctx context.Context, key Key, by store.Act, forgetApp bool) (bool, error) {
 	if _, err := d.Documents.Get(ctx, store.Key{Workspace: key.Workspace, Kind: store.KindConnection, ID: key.Connection}); err != nil {
 		return false, err
 	}
 	// First of all, for whoever looks at the state makes no more calls from then on.
-	_, _, err := d.Keeper.ChangeIfLegal(ctx, key, connstate.Change{To: connstate.Disconnected, Cause: CauseDisconnected, Actor: actor})
+	_, _, err := d.Keeper.ChangeIfLegal(ctx, key, connstate.Change{To: connstate.Disconnected, Cause: CauseDisconnected, Actor: by.Actor})
 	if err != nil {
 		return false, err
 	}
 	var revoke *store.Revocation
 	err = d.Custody.Exclusive(context.WithoutCancel(ctx), key.Workspace, key.Connection, func(ctx context.Context) error {
 		var err error
-		revoke, err = d.erase(ctx, key, actor, forgetApp)
+		revoke, err = d.erase(ctx, key, by, forgetApp)
 		return err
 	})
 	if err != nil || revoke == nil {
@@ -60,7 +61,7 @@ func (d *Disconnector) Disconnect(ctx context.Context, key Key, actor string, fo
 }
 
 // erase saves the connection without its tokens.
-func (d *Disconnector) erase(ctx context.Context, key Key, actor string, forgetApp bool) (*store.Revocation, error) {
+func (d *Disconnector) erase(ctx context.Context, key Key, by store.Act, forgetApp bool) (*store.Revocation, error) {
 	at := store.Key{Workspace: key.Workspace, Kind: store.KindConnection, ID: key.Connection}
 	doc, err := d.Documents.Get(ctx, at)
 	if err != nil {
@@ -79,7 +80,7 @@ func (d *Disconnector) erase(ctx context.Context, key Key, actor string, forgetA
 			return nil, err
 		}
 	}
-	save := store.Save{Key: at, Expected: doc.Version, Author: actor, At: d.Keeper.Clock.Now()}
+	save := store.Save{Key: at, Expected: doc.Version, Generation: doc.Generation}
 	if token := held.GetRefreshToken().GetRefreshToken(); token != "" {
 		save.Revoke, err = NewRevocation(d.Installation, Token{
 			Workspace: key.Workspace, Connection: key.Connection, LoginURL: c.GetLoginUrl(), Token: secret.New(token),
@@ -88,6 +89,7 @@ func (d *Disconnector) erase(ctx context.Context, key Key, actor string, forgetA
 			return nil, err
 		}
 	}
+	before := proto.CloneOf(c)
 	if forgetApp {
 		c.Grant = nil
 	}
@@ -98,7 +100,12 @@ func (d *Disconnector) erase(ctx context.Context, key Key, actor string, forgetA
 	if save.Body, err = (proto.MarshalOptions{Deterministic: true}).Marshal(c); err != nil {
 		return nil, err
 	}
-	return save.Revoke, d.Documents.Put(ctx, save)
+	found := append(changes.Between(before, c, "version"), &configv1.FieldChange{Path: changes.SealedPath, Concealed: true})
+	if by.Changes, err = changes.Encode(found); err != nil {
+		return nil, err
+	}
+	by.At = d.Keeper.Clock.Now()
+	return save.Revoke, d.Documents.Put(ctx, save.As(by))
 }
 
 // without returns what may be kept of a grant: an app is not an authorisation, but a secret that gets tokens by itself is.

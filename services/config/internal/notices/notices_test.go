@@ -374,9 +374,36 @@ func TestErrorsHideWhereMessagesGo(t *testing.T) {
 	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Slack{Slack: slack}})
 	require.ErrorContains(t, err, "Slack")
 	require.NotContains(t, err.Error(), "s3cret")
+	// An address as it was entered is not always as it is asked for and quoted.
+	hook.Url = b.server.URL + "/hook/s3crét key"
+	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Webhook{Webhook: hook}})
+	require.ErrorContains(t, err, "webhook")
+	require.NotContains(t, err.Error(), "s3cr")
+	hook.Url = "https://s3cret.hooks.invalid/"
+	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Webhook{Webhook: hook}})
+	require.ErrorContains(t, err, "webhook")
+	require.NotContains(t, err.Error(), "s3cret")
 	mail := &configv1.EmailChannel{Address: "hanako@acme.example"}
 	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Email{Email: mail}})
 	require.ErrorContains(t, err, "smtp")
+}
+
+func TestNamesMentionNobodyInSlack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	said := make(chan string, 1)
+	channel := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var message struct{ Text string }
+		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+			t.Error(err)
+		}
+		said <- message.Text
+	}))
+	t.Cleanup(channel.Close)
+	ws := &configv1.Workspace{Id: "acme", Name: "<!channel> R&D <https://evil.example|here>"}
+	slack := &configv1.SlackChannel{WebhookUrl: channel.URL}
+	require.NoError(t, b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Slack{Slack: slack}}))
+	require.Contains(t, <-said, "&lt;!channel&gt; R&amp;D &lt;https://evil.example|here&gt;")
 }
 
 func TestWebhooksReachPublicHostsOnly(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,8 +21,22 @@ const minSecret = 16
 // slackHost is where Slack's incoming webhooks are (Slack API documentation, "Sending messages using incoming webhooks").
 const slackHost = "hooks.slack.com"
 
-// shared is the address space of carriers' networks (RFC 6598), which netip does not count among the private ones.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// special are the blocks that lead to no public host, or through a translator to an IPv4 address that may be inside, besides
+// those that netip knows. Source: IANA, "IPv4 Special-Purpose Address Registry" and the one of IPv6.
+var special = prefixes(
+	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+	"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
+	// Azure, "What is IP address 168.63.129.16?": a public address that answers inside of its networks only.
+	"168.63.129.16/32",
+)
+
+func prefixes(blocks ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(blocks))
+	for i, block := range blocks {
+		out[i] = netip.MustParsePrefix(block)
+	}
+	return out
+}
 
 // newHTTPClient follows no redirects and connects to public addresses only: a webhook is set by a customer, and must not reach what
 // only this service can.
@@ -45,8 +60,8 @@ func checkPublic(address string) error {
 	if err != nil {
 		return err
 	}
-	ip := to.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || shared.Contains(ip) {
+	ip := to.Addr().Unmap().WithZone("")
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return errors.New("the host is not a public one")
 	}
 	return nil

@@ -26,6 +26,8 @@ type Config struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// RetryEvery is the least time between two attempts to reach an issuer that could not be reached.
 	RetryEvery time.Duration `yaml:"retry_every"`
+	// KeysEvery is how long keys are trusted before the issuer is asked whether they are still its own.
+	KeysEvery time.Duration `yaml:"keys_every"`
 	// FetchesPerMinute bounds how often keys are fetched because a token names one that is not known.
 	FetchesPerMinute int `yaml:"fetches_per_minute"`
 }
@@ -33,7 +35,8 @@ type Config struct {
 // DefaultConfig trusts nobody.
 func DefaultConfig() Config {
 	return Config{
-		EmailClaim: "email", VerifiedClaim: "email_verified", Timeout: 10 * time.Second, RetryEvery: 5 * time.Second, FetchesPerMinute: 30,
+		EmailClaim: "email", VerifiedClaim: "email_verified", Timeout: 10 * time.Second, RetryEvery: 5 * time.Second,
+		KeysEvery: time.Hour, FetchesPerMinute: 30,
 	}
 }
 
@@ -56,6 +59,8 @@ func (c Config) Validate() error {
 		return errors.New("timeout: want more than 0")
 	case c.RetryEvery <= 0:
 		return errors.New("retry_every: want more than 0")
+	case c.KeysEvery <= 0:
+		return errors.New("keys_every: want more than 0")
 	case c.FetchesPerMinute < 1:
 		return errors.New("fetches_per_minute: want at least 1")
 	}

@@ -112,7 +112,8 @@ func (v *Verifier) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 		v.failed = now
 		return nil, fmt.Errorf("%w: %w", auth.ErrIssuerAway, err)
 	}
-	v.found = oidc.NewVerifier(v.cfg.Issuer, &keySet{oidc.NewRemoteKeySet(ask, discovered.Keys)}, &oidc.Config{
+	keys := newKeySet(v.cfg, v.deps.Clock.Now, func() oidc.KeySet { return oidc.NewRemoteKeySet(ask, discovered.Keys) })
+	v.found = oidc.NewVerifier(v.cfg.Issuer, keys, &oidc.Config{
 		ClientID: v.cfg.ClientID, Now: v.deps.Clock.Now, SupportedSigningAlgs: asymmetric(discovered.Algorithms),
 	})
 	return v.found, nil
@@ -125,20 +126,6 @@ func asymmetric(algorithms []string) []string {
 		oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA,
 	}
 	return slices.DeleteFunc(algorithms, func(a string) bool { return !slices.Contains(known, a) })
-}
-
-// keysError is where in its context a call finds why keys could not be had. The library tells it as text only.
-type keysError struct{}
-
-type keySet struct{ oidc.KeySet }
-
-// VerifySignature implements oidc.KeySet.
-func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	payload, err := k.KeySet.VerifySignature(ctx, jwt)
-	if out, ok := ctx.Value(keysError{}).(*error); ok {
-		*out = err
-	}
-	return payload, err
 }
 
 // bounded asks the issuer not too often, waits not too long and reads not too much. Promise 7.

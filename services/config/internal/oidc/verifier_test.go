@@ -103,6 +103,33 @@ func TestVerifierFollowsTheIssuersKeys(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A key that was stolen is withdrawn, and whoever has it will not sign with another.
+func TestVerifierForgetsKeysThatAreWithdrawn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	stolen := b.issuer.Token(t, "aoi", epoch, map[string]any{"exp": epoch.Add(30 * 24 * time.Hour).Unix()})
+	_, err := b.verifier.Verify(t.Context(), stolen)
+	require.NoError(t, err)
+	b.issuer.Rotate(t)
+	b.issuer.Withdraw()
+	every, retry := oidc.DefaultConfig().KeysEvery, oidc.DefaultConfig().RetryEvery
+
+	b.clock.Advance(every)
+	b.issuer.SetAway(true)
+	for range 3 {
+		_, err = b.verifier.Verify(t.Context(), stolen)
+		require.NoError(t, err, "known keys go on working while the issuer is away")
+	}
+	b.issuer.SetAway(false)
+	b.clock.Advance(retry)
+	for range 2 {
+		_, err = b.verifier.Verify(t.Context(), stolen)
+		require.ErrorIs(t, err, auth.ErrUnauthenticated)
+	}
+	_, err = b.verifier.Verify(t.Context(), b.issuer.Token(t, "aoi", b.clock.Now(), nil))
+	require.NoError(t, err)
+}
+
 func TestVerifierAsksTheIssuerNotTooOften(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(cfg *oidc.Config) { cfg.FetchesPerMinute = 3 })
@@ -182,6 +209,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"client_id":          func(c *oidc.Config) { c.ClientID = "" },
 		"email_claim":        func(c *oidc.Config) { c.EmailClaim = "" },
 		"timeout":            func(c *oidc.Config) { c.Timeout = 0 },
+		"keys_every":         func(c *oidc.Config) { c.KeysEvery = 0 },
 		"retry_every":        func(c *oidc.Config) { c.RetryEvery = 0 },
 		"fetches_per_minute": func(c *oidc.Config) { c.FetchesPerMinute = 0 },
 	} {

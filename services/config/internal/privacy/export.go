@@ -80,8 +80,18 @@ func (s *Server) GetExport(ctx context.Context, req *configv1.GetExportRequest) 
 	if from := req.GetOffset(); from < int64(len(document)) {
 		resp.Data = document[from:min(int64(len(document)), from+partBytes)]
 	}
-	if req.GetOffset() == 0 {
-		s.audit(ctx, "an export of what is held of a person is read", "workspace", row.Workspace, "export", row.ID)
+	if len(resp.GetData()) == 0 {
+		return resp, nil
 	}
+	act, err := api.ActOf(ctx, s.deps.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	// Before it is shown, wherever the reading begins (XC-33).
+	err = s.deps.Audit.AddAudit(ctx, store.AuditEntry{Act: act, Workspace: row.Workspace, Kind: "export", Target: row.ID})
+	if err != nil {
+		return nil, err
+	}
+	s.audit(ctx, "an export of what is held of a person is read", "workspace", row.Workspace, "export", row.ID)
 	return resp, nil
 }

@@ -47,6 +47,7 @@ type Deps struct {
 	Lifter       Lifter
 	Exports      Exports
 	Proposals    Proposals
+	Audit        api.AuditWriter
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger

@@ -57,8 +57,11 @@ type Save struct {
 	Body     []byte
 	// Sealed replaces the sealed bytes; nil keeps them.
 	Sealed []byte
-	Author string
-	At     time.Time
+	// Generation is that of the sealed bytes that Sealed was made of: a rotation makes another one without a version. 0: Sealed
+	// owes them nothing.
+	Generation int64
+	Author     string
+	At         time.Time
 	// Role, Action, Reason and Changes go to the audit log; see Act.
 	Role, Action, Reason string
 	Changes              []byte
@@ -67,6 +70,12 @@ type Save struct {
 }
 
 const documentColumns = "workspace, kind, id, version, body, sealed, sealed_generation, saved_at, saved_by"
+
+// As returns the save as somebody's doing.
+func (s Save) As(by Act) Save {
+	s.Author, s.Role, s.Action, s.Reason, s.At, s.Changes = by.Actor, by.Role, by.Action, by.Reason, by.At, by.Changes
+	return s
+}
 
 func (s Save) audit() AuditEntry {
 	return AuditEntry{
@@ -147,9 +156,9 @@ func putDocument(ctx context.Context, tx *sql.Tx, save Save) error {
 	} else {
 		result, err = tx.ExecContext(ctx, `UPDATE documents SET version = version + 1, body = $1,
 			sealed = COALESCE($2, sealed), sealed_generation = sealed_generation + $3, saved_at = $4, saved_by = $5
-			WHERE workspace = $6 AND kind = $7 AND id = $8 AND version = $9`,
+			WHERE workspace = $6 AND kind = $7 AND id = $8 AND version = $9 AND (sealed_generation = $10 OR $10 = 0)`,
 			save.Body, save.Sealed, changed(save.Sealed), micros(save.At), save.Author,
-			save.Workspace, save.Kind, save.ID, save.Expected)
+			save.Workspace, save.Kind, save.ID, save.Expected, save.Generation)
 	}
 	if err != nil {
 		return err

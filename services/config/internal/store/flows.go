@@ -25,6 +25,17 @@ type Flow struct {
 	// Sealed is what the attempt needs; it is gone when the attempt has ended. Result may be read by anybody entitled.
 	Sealed, Result       []byte
 	CreatedAt, ExpiresAt time.Time
+	// By is whose call makes this step, for the audit log; it is not kept here. Nil for browsers, whose steps the attempt's
+	// status tells, and for time.
+	By *Act
+}
+
+// audit writes down whose call makes a step, if it is one's.
+func (f Flow) audit(ctx context.Context, tx *sql.Tx) error {
+	if f.By == nil {
+		return nil
+	}
+	return insertAudit(ctx, tx, AuditEntry{Act: *f.By, Workspace: f.Workspace, Kind: "connect_flow", Target: f.Connection})
 }
 
 // Pending reports whether the attempt has not ended.
@@ -57,17 +68,19 @@ func scanFlow(row interface{ Scan(dest ...any) error }) (Flow, error) {
 
 // CreateFlow stores a new attempt; the error is ErrPending if the connection has one that has not ended.
 func (s *Store) CreateFlow(ctx context.Context, f Flow) error {
-	result, err := s.write.ExecContext(ctx, "INSERT INTO connect_flows ("+flowColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
-		f.ID, f.Workspace, f.Connection, cleaned(f.Actor), bit(f.SetupLink), f.Status, f.TicketHash, f.StateHash, f.CookieHash, f.Sealed, f.Result,
-		micros(f.CreatedAt), micros(f.ExpiresAt))
-	if err != nil {
-		return fmt.Errorf("begin connecting %s: %w", f.Connection, err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, ErrPending)
-	}
-	return nil
+	return s.inTx(ctx, "begin connecting "+f.Connection, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "INSERT INTO connect_flows ("+flowColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+			f.ID, f.Workspace, f.Connection, cleaned(f.Actor), bit(f.SetupLink), f.Status, f.TicketHash, f.StateHash, f.CookieHash, f.Sealed, f.Result,
+			micros(f.CreatedAt), micros(f.ExpiresAt))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrPending)
+		}
+		return f.audit(ctx, tx)
+	})
 }
 
 // Flow reads one attempt.
@@ -112,7 +125,10 @@ func (s *Store) MoveFlow(ctx context.Context, was, next Flow, revoke *Revocation
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, ErrStale)
 		}
-		return insertRevocation(ctx, tx, revoke)
+		if err := insertRevocation(ctx, tx, revoke); err != nil {
+			return err
+		}
+		return next.audit(ctx, tx)
 	})
 }
 

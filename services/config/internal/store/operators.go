@@ -77,21 +77,12 @@ func (s *Store) OperatorAccess(ctx context.Context, workspace string, limit int)
 
 // OpenTo returns the workspaces that an operator may read at now.
 func (s *Store) OpenTo(ctx context.Context, operator string, now time.Time) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT workspace FROM operator_access
+	out, err := s.workspaces(ctx, `SELECT DISTINCT workspace FROM operator_access
 		WHERE operator = $1 AND expires_at > $2 AND revoked_at IS NULL ORDER BY workspace`, operator, micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("read access of %s: %w", operator, err)
 	}
-	defer func() { _ = rows.Close() }()
-	var out []string
-	for rows.Next() {
-		var workspace string
-		if err := rows.Scan(&workspace); err != nil {
-			return nil, err
-		}
-		out = append(out, workspace)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 func scanOperator(row interface{ Scan(dest ...any) error }) (OperatorAccess, error) {

@@ -59,8 +59,8 @@ func (s *Store) recordedWorkspaces(ctx context.Context) ([]string, error) {
 }
 
 // workspaces reads a query's only column.
-func (s *Store) workspaces(ctx context.Context, query string) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, query)
+func (s *Store) workspaces(ctx context.Context, query string, args ...any) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

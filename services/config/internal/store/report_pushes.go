@@ -78,7 +78,7 @@ func (s *Store) deleting(ctx context.Context, save Save, also func(*sql.Tx) erro
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, missing(ctx, tx, save.Key))
+			return errors.Join(err, notTheNewest(ctx, tx, save.Key))
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM history WHERE workspace = $1 AND kind = $2 AND id = $3",
 			save.Workspace, save.Kind, save.ID); err != nil {
@@ -96,17 +96,6 @@ func (s *Store) deleting(ctx context.Context, save Save, also func(*sql.Tx) erro
 		s.saved()
 	}
 	return err
-}
-
-// missing tells why a version is not the newest.
-func missing(ctx context.Context, tx *sql.Tx, key Key) error {
-	var version int64
-	err := tx.QueryRowContext(ctx, "SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3",
-		key.Workspace, key.Kind, key.ID).Scan(&version)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotFound
-	}
-	return errors.Join(err, ErrStale)
 }
 
 // stopRuns asks for the end of a push's run under way, and ends one that nobody works on at once.

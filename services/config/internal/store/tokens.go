@@ -23,6 +23,8 @@ type NewToken struct {
 	Generation int64
 	// Credentials replaces the sealed credentials, after a rotation; nil keeps them.
 	Credentials []byte
+	// By is whose call changes the credentials, for the audit log; nil for a rotation, which is nobody's doing.
+	By *Act
 }
 
 // tokenQuery is asked once per hand-out; preparing it each time would take three quarters of the time.
@@ -64,7 +66,10 @@ func (s *Store) SaveToken(ctx context.Context, token NewToken) error {
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, connection) DO UPDATE SET
 			generation = excluded.generation, sealed = excluded.sealed, expires_at = excluded.expires_at`,
 			token.Workspace, token.Connection, token.Generation+int64(rotated), token.Sealed, micros(token.ExpiresAt))
-		return err
+		if err != nil || token.By == nil {
+			return err
+		}
+		return insertAudit(ctx, tx, AuditEntry{Act: *token.By, Workspace: token.Workspace, Kind: string(KindConnection), Target: token.Connection})
 	})
 }
 

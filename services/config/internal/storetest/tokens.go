@@ -90,6 +90,23 @@ func tokenSafety(t *testing.T, open Open) {
 		require.Equal(t, "credentials of somebody else", string(doc.Sealed))
 	})
 
+	t.Run("ARotationIsNotUndoneByAnEditThatDoesNotKnowIt", func(t *testing.T) {
+		t.Parallel()
+		s, ctx := open(t), t.Context()
+		setupConnection(t, s, "acme")
+		edit := save("acme", store.KindConnection, "main", 1, "conn")
+		before, err := s.Get(ctx, edit.Key)
+		require.NoError(t, err)
+		require.NoError(t, s.SaveToken(ctx, newToken("token", "rotated")))
+		edit.Sealed, edit.Generation = []byte("another secret, and the refresh token that is used up"), before.Generation
+		require.ErrorIs(t, s.Put(ctx, edit), store.ErrStale)
+		doc, err := s.Get(ctx, edit.Key)
+		require.NoError(t, err)
+		require.Equal(t, "rotated", string(doc.Sealed))
+		edit.Generation = doc.Generation
+		require.NoError(t, s.Put(ctx, edit))
+	})
+
 	t.Run("StayWithinTheWorkspace", func(t *testing.T) {
 		t.Attr("requirement", "XC-19")
 		t.Parallel()

@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/throughline-dev/throughline/libs/seal"
+	"github.com/throughline-dev/throughline/services/internal/normalize"
 )
 
 // PlainAddress is an address as the two administrators' are compared: without regard to case, and without the ending that
 // sandboxes give theirs (ZOOM-3).
 func PlainAddress(address string) string {
-	return strings.TrimSuffix(strings.ToLower(strings.TrimSpace(address)), ".invalid")
+	return strings.TrimSuffix(normalize.Fold(address), ".invalid")
 }
 
 // AddressKey is what an administrator's address is recognised by, without keeping it. It is not the key under which the same

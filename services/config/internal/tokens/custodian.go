@@ -98,7 +98,7 @@ type Custodian struct {
 	deps   Deps
 	flight singleflight.Group
 
-	under sync.WaitGroup // refreshes
+	refreshing sync.WaitGroup
 
 	mu      sync.Mutex
 	closing bool
@@ -135,7 +135,7 @@ func (c *Custodian) Get(ctx context.Context, workspace, id string, refusedHash [
 		if !c.begin() {
 			return nil, errStopping
 		}
-		defer c.under.Done()
+		defer c.refreshing.Done()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.cfg.Lease)
 		defer cancel()
 		return c.refresh(ctx, conn, refusedHash)
@@ -159,7 +159,7 @@ func (c *Custodian) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closing {
-		c.under.Add(1)
+		c.refreshing.Add(1)
 	}
 	return !c.closing
 }
@@ -173,7 +173,7 @@ func (c *Custodian) Finish(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.under.Wait()
+		c.refreshing.Wait()
 	}()
 	select {
 	case <-done:
@@ -212,8 +212,8 @@ func (c *Custodian) refresh(ctx context.Context, conn connection, refusedHash []
 		}
 		if held {
 			access, err := c.issueUnder(ctx, lease, conn, refusedHash)
-			if errors.Is(err, store.ErrStale) {
-				continue // the credentials were changed meanwhile: begin again with the new ones
+			if errors.Is(err, store.ErrStale) || errors.Is(err, errUsedUp) {
+				continue // begin again: with the credentials that somebody has put in the place of these, or under a lease that lasts
 			}
 			return access, err
 		}
@@ -228,7 +228,7 @@ func (c *Custodian) refresh(ctx context.Context, conn connection, refusedHash []
 
 func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn connection, refusedHash []byte) (*configv1.GetAccessTokenResponse, error) {
 	defer c.release(ctx, lease)
-	if err := c.saveUnsaved(ctx, conn); err != nil {
+	if err := c.settle(ctx, lease); err != nil {
 		return nil, err
 	}
 	// Another replica may have finished between the look and the lease.
@@ -240,7 +240,7 @@ func (c *Custodian) issueUnder(ctx context.Context, lease store.Lease, conn conn
 
 // issue asks Salesforce and stores the answer. With change, other credentials than the stored ones are tried, and stored only
 // when Salesforce takes them; a refusal then says nothing about the connection.
-func (c *Custodian) issue(ctx context.Context, conn connection, change func(*configv1.Connection)) (*configv1.GetAccessTokenResponse, error) {
+func (c *Custodian) issue(ctx context.Context, conn connection, change *Change) (*configv1.GetAccessTokenResponse, error) {
 	doc, settings, credentials, err := c.read(ctx, conn)
 	if err != nil {
 		if errors.Is(err, seal.ErrOpen) {
@@ -256,7 +256,7 @@ func (c *Custodian) issue(ctx context.Context, conn connection, change func(*con
 		return err
 	}
 	if change != nil {
-		change(credentials)
+		change.Apply(credentials)
 	} else if err := c.heldBack(conn, doc.Generation); err != nil {
 		return nil, err
 	}
@@ -280,6 +280,9 @@ func (c *Custodian) issue(ctx context.Context, conn connection, change func(*con
 		return nil, err
 	}
 	saved.Generation = doc.Generation
+	if change != nil {
+		saved.By = &change.By
+	}
 	other := otherOrg(settings, token)
 	if other != nil {
 		saved.ExpiresAt = c.deps.Clock.Now() // a rotated grant is kept, the token is nobody's

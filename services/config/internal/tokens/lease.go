@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,11 +53,10 @@ func (c *Custodian) Exclusive(ctx context.Context, workspace, id string, f func(
 			return err
 		}
 		if held {
-			defer c.release(ctx, lease)
-			if err := c.saveUnsaved(ctx, conn); err != nil {
+			if err := c.under(ctx, lease, f); !errors.Is(err, errUsedUp) {
 				return err
 			}
-			return f(ctx)
+			continue
 		}
 		if err := c.pause(ctx); err != nil {
 			return err
@@ -64,11 +64,44 @@ func (c *Custodian) Exclusive(ctx context.Context, workspace, id string, f func(
 	}
 }
 
+// Change is other credentials than the stored ones.
+type Change struct {
+	// Apply makes them of the stored ones.
+	Apply func(credentials *configv1.Connection)
+	// By is whose doing it is, for the audit log.
+	By store.Act
+}
+
+func (c *Custodian) under(ctx context.Context, lease store.Lease, f func(context.Context) error) error {
+	defer c.release(ctx, lease)
+	if err := c.settle(ctx, lease); err != nil {
+		return err
+	}
+	return f(ctx)
+}
+
+// errUsedUp means that too little of a lease is left to ask Salesforce and store what it says: another replica would ask with
+// the same refresh token.
+var errUsedUp = errors.New("the lease is used up")
+
+// settle stores what an earlier call could not, which may take long, and sees to it that the lease lasts for what is to come:
+// a question, and half the time that there is for storing. The error may be errUsedUp.
+func (c *Custodian) settle(ctx context.Context, lease store.Lease) error {
+	if err := c.saveUnsaved(ctx, connection{lease.Workspace, lease.Connection}); err != nil {
+		return err
+	}
+	needed := c.cfg.IssueTimeout + (c.cfg.Lease-c.cfg.IssueTimeout)/2
+	if c.deps.Clock.Now().Add(needed).After(lease.Until) {
+		return errUsedUp
+	}
+	return nil
+}
+
 // Try asks Salesforce with changed credentials, and keeps them only if it takes them; otherwise everything stays as it was
 // and the error is what Salesforce said. What it rotates on the way is stored with the change.
-func (c *Custodian) Try(ctx context.Context, workspace, id string, change func(credentials *configv1.Connection)) error {
+func (c *Custodian) Try(ctx context.Context, workspace, id string, change Change) error {
 	return c.Exclusive(ctx, workspace, id, func(ctx context.Context) error {
-		_, err := c.issue(context.WithoutCancel(ctx), connection{workspace, id}, change)
+		_, err := c.issue(context.WithoutCancel(ctx), connection{workspace, id}, &change)
 		return err
 	})
 }

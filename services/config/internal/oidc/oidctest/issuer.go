@@ -87,6 +87,13 @@ func (i *Issuer) Rotate(t *testing.T) {
 	i.keys = append(i.keys, jose.JSONWebKey{Key: key, KeyID: fmt.Sprint("key-", len(i.keys)), Algorithm: string(jose.ES256), Use: "sig"})
 }
 
+// Withdraw takes away all keys but the one that signs.
+func (i *Issuer) Withdraw() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = i.keys[len(i.keys)-1:]
+}
+
 // SetAway makes the issuer answer nothing useful, or again.
 func (i *Issuer) SetAway(away bool) {
 	i.mu.Lock()
