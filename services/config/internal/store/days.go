@@ -88,25 +88,26 @@ func (c dayCounter) add(o *Outcome, n int64) {
 }
 
 // apply adds the changes, in one order for all, so that concurrent batches do not lock each other out.
-func (c dayCounter) apply(ctx context.Context, tx *sql.Tx) error {
+func (c dayCounter) apply(ctx context.Context, d dialect, tx *sql.Tx) error {
 	keys := slices.SortedFunc(maps.Keys(c), func(a, b dayKey) int {
 		return cmp.Or(strings.Compare(a.workspace, b.workspace), cmp.Compare(a.day, b.day),
 			strings.Compare(a.integration, b.integration), cmp.Compare(a.status, b.status))
 	})
+	args := make([]any, 0, len(keys)*addDays.columns)
 	for _, k := range keys {
 		change := c[k]
-		_, err := tx.ExecContext(ctx, `INSERT INTO integration_days (workspace, day, integration, status, n, first_at, last_at, first_id)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (workspace, day, integration, status) DO UPDATE SET
-			n = integration_days.n + excluded.n,
-			first_id = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_id ELSE integration_days.first_id END,
-			first_at = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_at ELSE integration_days.first_at END,
-			last_at = CASE WHEN excluded.last_at > integration_days.last_at THEN excluded.last_at ELSE integration_days.last_at END`,
-			k.workspace, k.day, k.integration, k.status, change.n, change.first, change.last, change.id)
-		if err != nil {
-			return err
-		}
+		args = append(args, k.workspace, k.day, k.integration, k.status, change.n, change.first, change.last, change.id)
 	}
-	return nil
+	return addDays.apply(ctx, tx, d, args)
+}
+
+var addDays = upsert{
+	into: "integration_days (workspace, day, integration, status, n, first_at, last_at, first_id)", columns: 8,
+	onConflict: `ON CONFLICT (workspace, day, integration, status) DO UPDATE SET
+		n = integration_days.n + excluded.n,
+		first_id = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_id ELSE integration_days.first_id END,
+		first_at = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_at ELSE integration_days.first_at END,
+		last_at = CASE WHEN excluded.last_at > integration_days.last_at THEN excluded.last_at ELSE integration_days.last_at END`,
 }
 
 // IntegrationDays returns days, newest first and within a day by integration.
