@@ -81,7 +81,10 @@ func (sample) became(n int) (streamv1.Status, streamv1.Reason) {
 	}
 }
 
-const rareReason = streamv1.Reason_REASON_SUPERSEDED
+const (
+	rareReason  = streamv1.Reason_REASON_SUPERSEDED
+	neverReason = streamv1.Reason_REASON_CAMPAIGN_GONE
+)
 
 // scramble spreads numbers over 64 bits (the finaliser of SplitMix64).
 func scramble(n int) uint64 {

@@ -58,6 +58,10 @@ func (q *questions) kinds() []question {
 			r.Status, r.Reason = streamv1.Status_STATUS_SKIPPED, rareReason
 			r.From, r.To = q.hour(n)
 		})},
+		{"a reason that never was", func(ctx context.Context, n int) error {
+			_, err := q.s.trusted.ListOutcomes(ctx, &configv1.ListOutcomesRequest{Workspace: q.all.workspace(n), Reason: neverReason})
+			return err
+		}},
 		{"counts of an hour", func(ctx context.Context, n int) error {
 			from, to := q.hour(n)
 			_, err := q.s.trusted.CountOutcomes(ctx, &configv1.CountOutcomesRequest{Workspace: q.all.workspace(n), From: from, To: to})

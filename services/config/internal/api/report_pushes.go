@@ -33,6 +33,7 @@ func (r *Reports) PutReportPush(ctx context.Context, req *configv1.PutReportPush
 	if err := r.savePush(ctx, next); err != nil {
 		return nil, err
 	}
+	r.judge(ctx, next)
 	return &configv1.PutReportPushResponse{Push: next, Warnings: warnings}, r.withNext(ctx, next)
 }
 

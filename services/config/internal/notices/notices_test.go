@@ -234,7 +234,7 @@ func TestABrokenIntegrationIsNamed(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	_, err = b.store.PutBroken(t.Context(), store.Broken{
-		Workspace: "acme", Integration: "follow-up", Connection: "production", Version: 1, FoundAt: epoch, Body: body,
+		Workspace: "acme", Kind: store.KindIntegration, ID: "follow-up", Connection: "production", Version: 1, FoundAt: epoch, Body: body,
 	})
 	require.NoError(t, err)
 	told := b.look(t)

@@ -54,6 +54,11 @@ type Pauses interface {
 	PutPush(ctx context.Context, save store.Save, change store.PushChange) error
 }
 
+// Judge tells whether a push can be carried out, and keeps what is wrong with it. See catalogue.Catalogue.
+type Judge interface {
+	JudgePush(ctx context.Context, push *configv1.ReportPush) error
+}
+
 // Deliveries finds the rows of reports.
 type Deliveries interface {
 	// NewestDelivery returns the newest one of a report, and whether a run of the push has completed with it.
@@ -78,6 +83,7 @@ type Deps struct {
 	Claims      Claims
 	Ends        Ends
 	Pauses      Pauses
+	Judge       Judge
 	Deliveries  Deliveries
 	Connections Connections
 	Describer   Describer

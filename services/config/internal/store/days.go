@@ -206,14 +206,18 @@ func (d *IntegrationDay) count(status int32, n int64) {
 	}
 }
 
+// outcomeByID finds an outcome by hashes of its id. The limit keeps the two conditions apart: SQLite would otherwise read every row of
+// the workspace rather than four by their hashes.
+const outcomeByID = `SELECT decided_at, stage, status, reason, body FROM
+	(SELECT * FROM outcomes WHERE id_hash IN ($1, $2, $3, $4) LIMIT 4) AS found WHERE workspace = $5 AND outcome_id = $6`
+
 // stillFailed returns the day's first failure if its outcome is there and has not changed since.
 func (s *Store) stillFailed(ctx context.Context, workspace string, d *IntegrationDay) (*Outcome, error) {
 	// Another outcome under the same hash moves one on to the next: a few are tried.
 	hash := idHash(workspace, d.firstFailed)
 	o := &Outcome{Workspace: workspace, ID: d.firstFailed}
 	var decided int64
-	err := s.read.QueryRowContext(ctx, `SELECT decided_at, stage, status, reason, body FROM outcomes
-		WHERE id_hash BETWEEN $1 AND $2 AND workspace = $3 AND outcome_id = $4`, hash, hash+3, workspace, d.firstFailed).
+	err := s.read.QueryRowContext(ctx, outcomeByID, hash, hash+1, hash+2, hash+3, workspace, d.firstFailed).
 		Scan(&decided, &o.Stage, &o.Status, &o.Reason, &o.Body)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && o.Status != statusFailed && o.Status != statusRejected {
 		return nil, nil
