@@ -119,8 +119,11 @@ func ofBroken(b store.Broken) (*configv1.Notice, error) {
 		return nil, fmt.Errorf("what is wrong with %s %s of workspace %s: %w", b.Kind, b.ID, b.Workspace, err)
 	}
 	n := &configv1.Notice{
-		Workspace: b.Workspace, Kind: configv1.NoticeKind_NOTICE_KIND_INTEGRATION, Connection: b.Connection,
-		Integration: found.GetIntegration(), ReportPush: found.GetReportPush(), Reason: streamv1.Reason_REASON_MAPPING_INVALID,
+		Workspace: b.Workspace, Kind: configv1.NoticeKind_NOTICE_KIND_INTEGRATION, Connection: b.Connection, Integration: b.ID,
+		Reason: streamv1.Reason_REASON_MAPPING_INVALID,
+	}
+	if b.Kind == store.KindReportPush {
+		n.Kind, n.Integration, n.ReportPush = configv1.NoticeKind_NOTICE_KIND_REPORT_PUSH, "", b.ID
 	}
 	for _, p := range found.GetProblems() {
 		code, _, _ := strings.Cut(p.GetDescription(), ":")
@@ -128,9 +131,6 @@ func ofBroken(b store.Broken) (*configv1.Notice, error) {
 			n.Reason = streamv1.Reason(reason)
 			break
 		}
-	}
-	if b.Kind == store.KindReportPush {
-		n.Kind = configv1.NoticeKind_NOTICE_KIND_REPORT_PUSH
 	}
 	n.TextEn, n.TextJa = problemTexts(n.GetKind(), found.GetProblems())
 	return n, nil
