@@ -118,12 +118,25 @@ func (c *Catalogue) pushProblems(ctx context.Context, push *configv1.ReportPush)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, p := range conform.CheckPush(push, report, object, known).Problems {
-		if p.Column < 0 || !push.GetLeaveOutFields() { // what may be left out breaks nothing (WALK-38)
-			problems = append(problems, &configv1.IntegrationProblem{Field: p.Path, Description: p.Message})
+	return breaking(push, conform.CheckPush(push, report, object, known).Problems), known, nil
+}
+
+// breaking are the problems that a run does not get over: columns that may be left out are none, unless nothing is left (WALK-38).
+func breaking(push *configv1.ReportPush, found []conform.PushProblem) []*configv1.IntegrationProblem {
+	dropped := map[int]bool{}
+	for _, p := range found {
+		if p.Column >= 0 {
+			dropped[p.Column] = true
 		}
 	}
-	return problems, known, nil
+	lenient := push.GetLeaveOutFields() && len(dropped) < len(push.GetColumns())
+	var out []*configv1.IntegrationProblem
+	for _, p := range found {
+		if p.Column < 0 || !lenient {
+			out = append(out, &configv1.IntegrationProblem{Field: p.Path, Description: p.Message})
+		}
+	}
+	return out
 }
 
 // pushObject returns what is kept of the object that a push writes.
