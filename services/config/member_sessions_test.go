@@ -24,7 +24,8 @@ func TestAnOwnerEndsTheSessionsOfMembers(t *testing.T) {
 				workspace, id string
 				role          configv1.Role
 			}{
-				{"acme", "ren", configv1.Role_ROLE_ADMIN}, {"globex", "ren-at-globex", configv1.Role_ROLE_VIEWER},
+				{"acme", "ren", configv1.Role_ROLE_ADMIN},
+				{"globex", "ren-at-globex", configv1.Role_ROLE_VIEWER},
 				{"globex", "mio", configv1.Role_ROLE_OWNER},
 			} {
 				joined := member(m.id, m.role, 0)

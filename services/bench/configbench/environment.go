@@ -95,7 +95,7 @@ func (p *place) start(file string, change func(*config.Config, *config.Deps)) (*
 		return nil, errors.Join(err, s.close())
 	}
 	s.admin, s.trusted = configv1.NewConfigServiceClient(admin), configv1.NewConfigServiceClient(trusted)
-	s.days = configv1.NewRunLogServiceClient(admin)
+	s.days = configv1.NewRunLogServiceClient(trusted)
 	return s, nil
 }
 

@@ -1,7 +1,7 @@
 package notices_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -29,7 +29,7 @@ func (b *testBundle) run(t *testing.T, end func(run store.ReportRun)) {
 	t.Helper()
 	now := b.clock.Now()
 	started, err := b.store.StartRun(t.Context(), store.ReportRun{
-		Workspace: "acme", ID: fmt.Sprint(now.Unix()), Push: "usage", PushVersion: 1, Report: "usage", ReportName: "Usage", Object: "Contact",
+		Workspace: "acme", ID: strconv.FormatInt(now.Unix(), 10), Push: "usage", PushVersion: 1, Report: "usage", ReportName: "Usage", Object: "Contact",
 		Connection: "production", Day: store.NoDay, StartedAt: now,
 	}, nil)
 	require.NoError(t, err)

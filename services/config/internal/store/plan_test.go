@@ -1,7 +1,7 @@
 package store_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -68,7 +68,7 @@ func TestEveryLookUpUsesItsIndexOnPostgres(t *testing.T) {
 	s := openPostgres(t)
 	batch := make([]store.Outcome, 6000)
 	for n := range batch {
-		id := fmt.Sprint(n)
+		id := strconv.Itoa(n)
 		batch[n] = store.Outcome{
 			Workspace: []string{"acme", "globex"}[n%2], ID: id, DecidedAt: time.Unix(int64(n), 0), Stage: "writer", Status: 1, EventID: "e" + id,
 			VisitID: "v" + id, EngagementID: "g" + id, WriteKey: "w" + id, RecordID: "r" + id, Body: make([]byte, 500),
