@@ -125,7 +125,7 @@ func (s *Service) newAccess() {
 		Directory: directory{s.store}, Grants: s.store, Verifier: verifier, Operators: s.cfg.Access.OIDC.Operators, Clock: s.deps.Clock,
 	}
 	s.access = api.NewAccess(api.AccessDeps{
-		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, Audit: s.store, People: s.door,
+		Documents: s.store, Members: s.store, Operators: s.store, Sessions: s.store, MemberSessions: s.store, Audit: s.store, People: s.door,
 		Verifier: verifier, Installation: s.deps.Installation, Limits: s.cfg.Access.limits(), Clock: s.deps.Clock, Logger: s.deps.Logger,
 	}, s.api)
 	s.auditor = &retain.Cleaner{

@@ -202,7 +202,7 @@ func (s *Service) orgs() orgs {
 func (s *Service) newNotices() (*notices.Worker, error) {
 	w, err := notices.New(s.cfg.Notices, notices.Deps{
 		Troubles: s.store, Diagnoses: s.connect.diagnose, Notices: s.store, Tellings: s.store, Purger: s.store, Documents: s.store,
-		RunLog: s.store, Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		RunLog: s.store, Runs: s.store, Installation: s.deps.Installation, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("notices.%w", err)
@@ -226,7 +226,7 @@ func (s *Service) newPrivacy() {
 func (s *Service) newReports() {
 	s.runner = reports.New(s.cfg.Reports, reports.Deps{
 		Documents: s.store, Schedules: s.store, Starter: s.store, Claims: s.store, Ends: s.store, Pauses: s.store, Deliveries: s.store,
-		Connections: s.store, Describer: s.catalogue, Clock: s.deps.Clock, Logger: s.deps.Logger,
+		Connections: s.store, Describer: s.catalogue, Judge: s.catalogue, Clock: s.deps.Clock, Logger: s.deps.Logger,
 	})
 	s.reports = api.NewReports(api.ReportDeps{
 		Pushes: s.store, Log: s.store, Rows: s.store, Recorder: s.store, Runner: s.runner, Lease: s.cfg.Reports.Lease,

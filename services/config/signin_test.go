@@ -24,9 +24,15 @@ func withIssuer(t *testing.T) (*testBundle, *oidctest.Issuer) {
 // withIssuerAnd knows more callers.
 func withIssuerAnd(t *testing.T, more ...config.Caller) (*testBundle, *oidctest.Issuer) {
 	t.Helper()
+	return withIssuerOn(t, func(b *testBundle) { b.cfg.Callers = append(b.cfg.Callers, more...) })
+}
+
+// withIssuerOn starts with a changed configuration.
+func withIssuerOn(t *testing.T, change func(*testBundle)) (*testBundle, *oidctest.Issuer) {
+	t.Helper()
 	issuer := oidctest.New(t)
 	b := prepare(t)
-	b.cfg.Callers = append(b.cfg.Callers, more...)
+	change(b)
 	b.cfg.Access.OIDC.Issuer, b.cfg.Access.OIDC.ClientID = issuer.URL, oidctest.ClientID
 	b.start(t)
 	b.workspace(t, "acme")

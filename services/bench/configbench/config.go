@@ -16,8 +16,10 @@ type Config struct {
 	// TokenCalls in all, by Callers at a time; no calls leave this part out.
 	TokenCalls, Callers int
 	// Keep is a folder for the SQLite run log; a later run of as many outcomes takes up what it finds there and fills in only
-	// what is missing. Empty: none is kept.
+	// what is missing. On Postgres the schema bench_kept is kept likewise. Empty: none is kept.
 	Keep string
+	// SQLite is whether the run log is measured there.
+	SQLite bool
 	// Postgres is a server on which the run log is measured too, in a schema of its own that is dropped afterwards.
 	Postgres secret.String
 	// JSON leaves out everything but the last line.
@@ -29,7 +31,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Watchers: 50, Workspaces: 100, Integrations: 10_000, Changes: 30,
-		Outcomes: 10_000_000, Queries: 500, TokenCalls: 40_000, Callers: 16,
+		Outcomes: 10_000_000, Queries: 500, SQLite: true, TokenCalls: 40_000, Callers: 16,
 	}
 }
 
@@ -44,6 +46,8 @@ func (c Config) Validate() error {
 		return errors.New("bench config: needs at least one change")
 	case c.Outcomes != 0 && c.Outcomes < 1000 || c.Outcomes < 0:
 		return errors.New("bench config: needs at least 1000 outcomes, or none")
+	case c.Outcomes > 0 && !c.SQLite && c.Postgres.IsEmpty():
+		return errors.New("bench config: needs SQLite or a PostgreSQL server for the outcomes")
 	case c.Queries < 1:
 		return errors.New("bench config: needs at least one query of each kind")
 	case c.TokenCalls < 0 || c.Callers < 1:
@@ -85,6 +89,12 @@ type FanOut struct {
 type RunLog struct {
 	Database string `json:"database"`
 	Outcomes int    `json:"outcomes"`
+	// Bytes is the size of the database; Indexes is the part of it that the indexes of outcomes take, where the database says so.
+	Bytes   int64 `json:"bytes"`
+	Indexes int64 `json:"index_bytes,omitempty"`
+	// Recording is one batch of outcomes as the service takes them from its topic, into the full run log; Recorded is rows a second.
+	Recording Spread  `json:"recording_ms"`
+	Recorded  float64 `json:"recorded_per_s"`
 	// Bare is a look-up of one setting by primary key.
 	Bare    Spread  `json:"bare_ms"`
 	Queries []Query `json:"queries"`

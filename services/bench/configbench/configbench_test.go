@@ -34,7 +34,9 @@ func TestRunMeasuresFanOutRunLogAndTokens(t *testing.T) {
 		require.Positive(t, res.Ratio)
 		require.Positive(t, res.FanOut.Changes.P99)
 		require.Positive(t, res.Tokens.PerSecond)
-		require.Len(t, res.RunLogs[0].Queries, 7)
+		require.Len(t, res.RunLogs[0].Queries, 12)
+		require.Positive(t, res.RunLogs[0].Recorded)
+		require.Positive(t, res.RunLogs[0].Bytes)
 		require.Positive(t, res.RunLogs[0].Deleted)
 		if cfg.Postgres.IsEmpty() {
 			require.Len(t, res.Fill, filled-1)

@@ -59,6 +59,7 @@ type service struct {
 	done           chan error
 	conns          []*grpc.ClientConn
 	admin, trusted configv1.ConfigServiceClient
+	days           configv1.RunLogServiceClient
 }
 
 // file names a file that is gone after the run.
@@ -94,6 +95,7 @@ func (p *place) start(file string, change func(*config.Config, *config.Deps)) (*
 		return nil, errors.Join(err, s.close())
 	}
 	s.admin, s.trusted = configv1.NewConfigServiceClient(admin), configv1.NewConfigServiceClient(trusted)
+	s.days = configv1.NewRunLogServiceClient(trusted)
 	return s, nil
 }
 

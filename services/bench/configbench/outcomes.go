@@ -42,12 +42,17 @@ func (sample) event(n int) string {
 func (sample) write(n int) string  { return fmt.Sprintf("%016x%016x", scramble(n), scramble(n+1)) }
 func (sample) record(n int) string { return fmt.Sprintf("00T%012dAAA", n/40*20+n%20/2*2+n%2) }
 
+func (sample) engagement(n int) string {
+	return fmt.Sprintf("engagement-%016x", scramble(n/30*2+n%2))
+}
+func (sample) integration(n int) string { return fmt.Sprintf("integration-%05d", n%100) }
+
 func (s sample) outcome(n int) *streamv1.Outcome {
 	status, reason := s.became(n)
 	o := &streamv1.Outcome{
 		Workspace: s.workspace(n), Status: status, Reason: reason, Stage: "writer", EventId: s.event(n),
-		VisitId: fmt.Sprintf("visit-%016x", scramble(n/6*2+n%2)), EngagementId: fmt.Sprintf("engagement-%016x", scramble(n/30*2+n%2)),
-		Connection: connectionID, Integration: fmt.Sprintf("integration-%05d", n%100), IntegrationVersion: 1, Revision: int64(n),
+		VisitId: fmt.Sprintf("visit-%016x", scramble(n/6*2+n%2)), EngagementId: s.engagement(n),
+		Connection: connectionID, Integration: s.integration(n), IntegrationVersion: 1, Revision: int64(n),
 		WriteKey: s.write(n), Object: "Task", Attempts: 1, OccurredAt: timestamppb.New(s.at(n).Add(-time.Second)),
 		DecidedAt: timestamppb.New(s.at(n)), SettingsRevision: 7,
 		Request: &streamv1.Request{Api: "collections", Route: "POST /composite/sobjects", HttpStatus: 200, BatchSize: 200, DurationMs: 148},
@@ -76,7 +81,10 @@ func (sample) became(n int) (streamv1.Status, streamv1.Reason) {
 	}
 }
 
-const rareReason = streamv1.Reason_REASON_SUPERSEDED
+const (
+	rareReason  = streamv1.Reason_REASON_SUPERSEDED
+	neverReason = streamv1.Reason_REASON_CAMPAIGN_GONE
+)
 
 // scramble spreads numbers over 64 bits (the finaliser of SplitMix64).
 func scramble(n int) uint64 {

@@ -14,8 +14,11 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 )
 
-// schema makes a schema of the bench's own on the server and returns a DSN that leads to it, and what drops it.
-func schema(ctx context.Context, server secret.String) (dsn secret.String, drop func() error, err error) {
+// keptSchema is the one that later runs find again.
+const keptSchema = "bench_kept"
+
+// schema makes a schema of the bench's own on the server and returns a DSN that leads to it, and what drops it unless it is kept.
+func schema(ctx context.Context, server secret.String, keep bool) (dsn secret.String, drop func() error, err error) {
 	u, err := url.Parse(server.Reveal())
 	if err != nil {
 		return dsn, nil, errors.New("the DSN must be a URL") // promise 8
@@ -25,13 +28,19 @@ func schema(ctx context.Context, server secret.String) (dsn secret.String, drop 
 	if err != nil {
 		return dsn, nil, errors.New("the DSN is not one of PostgreSQL") // promise 8
 	}
-	if _, err := db.ExecContext(ctx, "CREATE SCHEMA "+name); err != nil {
+	if keep {
+		name = keptSchema
+	}
+	if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
 		return dsn, nil, errors.Join(err, db.Close())
 	}
 	query := u.Query()
 	query.Set("search_path", name)
 	u.RawQuery = query.Encode()
 	return secret.New(u.String()), func() error {
+		if keep {
+			return db.Close()
+		}
 		_, err := db.ExecContext(context.WithoutCancel(ctx), "DROP SCHEMA "+name+" CASCADE")
 		return errors.Join(err, db.Close())
 	}, nil

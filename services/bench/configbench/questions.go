@@ -21,6 +21,8 @@ type questions struct {
 	random *rand.Rand
 	// oldest is the first row that retention leaves alone in the last measurement.
 	oldest int
+	// recorded is how many outcomes have come in all, deleted ones included.
+	recorded int
 }
 
 type question struct {
@@ -47,6 +49,7 @@ func (q *questions) kinds() []question {
 			n = q.written(n)
 			r.Workspace, r.RecordId = q.all.workspace(n), q.all.record(n)
 		})},
+		{"by engagement", list(func(r *configv1.ListOutcomesRequest, n int) { r.EngagementId = q.all.engagement(n) })},
 		{"failed in an hour", list(func(r *configv1.ListOutcomesRequest, n int) {
 			r.Status, r.Reason = streamv1.Status_STATUS_FAILED, streamv1.Reason_REASON_SF_VALIDATION
 			r.From, r.To = q.hour(n)
@@ -55,6 +58,10 @@ func (q *questions) kinds() []question {
 			r.Status, r.Reason = streamv1.Status_STATUS_SKIPPED, rareReason
 			r.From, r.To = q.hour(n)
 		})},
+		{"a reason that never was", func(ctx context.Context, n int) error {
+			_, err := q.s.trusted.ListOutcomes(ctx, &configv1.ListOutcomesRequest{Workspace: q.all.workspace(n), Reason: neverReason})
+			return err
+		}},
 		{"counts of an hour", func(ctx context.Context, n int) error {
 			from, to := q.hour(n)
 			_, err := q.s.trusted.CountOutcomes(ctx, &configv1.CountOutcomesRequest{Workspace: q.all.workspace(n), From: from, To: to})
@@ -68,6 +75,30 @@ func (q *questions) kinds() []question {
 			})
 			return err
 		}},
+		{"days of an integration", func(ctx context.Context, n int) error {
+			resp, err := q.s.days.ListIntegrationDays(ctx, &configv1.ListIntegrationDaysRequest{
+				Workspace: q.all.workspace(n), Integration: q.all.integration(n),
+			})
+			if err == nil && len(resp.GetDays()) == 0 {
+				return fmt.Errorf("integration of outcome %d has no days", n)
+			}
+			return err
+		}},
+		{"next page of everything", q.pages(&configv1.ListOutcomesRequest{To: timestamppb.New(q.all.at(q.all.total))})},
+		{"next page of all failed", q.pages(&configv1.ListOutcomesRequest{Status: streamv1.Status_STATUS_FAILED})},
+	}
+}
+
+// pages goes through a list of the largest workspace, a page with every question: the last ones are the deepest.
+func (q *questions) pages(req *configv1.ListOutcomesRequest) func(context.Context, int) error {
+	req.Workspace = workspaceID(0)
+	return func(ctx context.Context, _ int) error {
+		resp, err := q.s.trusted.ListOutcomes(ctx, req)
+		if err == nil && len(resp.GetOutcomes()) == 0 {
+			return errors.New("a page is empty")
+		}
+		req.PageToken = resp.GetNextPageToken()
+		return err
 	}
 }
 

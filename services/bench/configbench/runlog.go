@@ -31,13 +31,15 @@ func (m *bench) runLogs(ctx context.Context) error {
 	if m.cfg.Outcomes == 0 {
 		return nil
 	}
-	if err := m.runLog(ctx, "SQLite", secret.String{}); err != nil {
-		return fmt.Errorf("SQLite: %w", err)
+	if m.cfg.SQLite {
+		if err := m.runLog(ctx, "SQLite", secret.String{}); err != nil {
+			return fmt.Errorf("SQLite: %w", err)
+		}
 	}
 	if m.cfg.Postgres.IsEmpty() {
 		return nil
 	}
-	dsn, drop, err := schema(ctx, m.cfg.Postgres)
+	dsn, drop, err := schema(ctx, m.cfg.Postgres, m.cfg.Keep != "")
 	if err == nil {
 		err = errors.Join(m.runLog(ctx, "PostgreSQL", dsn), drop())
 	}
@@ -61,7 +63,12 @@ func (m *bench) runLog(ctx context.Context, database string, dsn secret.String) 
 	}
 	q := &questions{bench: m, all: sample{m.cfg.Outcomes}, random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // repeatable
 	r := RunLog{Database: database, Outcomes: m.cfg.Outcomes}
-	if err := m.with(ctx, open, config.DefaultConfig().RunLog.Retention, q, func() error { return m.ask(ctx, q, &r) }); err != nil {
+	if err := m.with(ctx, open, config.DefaultConfig().RunLog.Retention, q, func() error {
+		return errors.Join(m.ask(ctx, q, &r), m.record(ctx, q, &r))
+	}); err != nil {
+		return err
+	}
+	if err := m.weigh(ctx, &r, file, dsn); err != nil {
 		return err
 	}
 	retention := config.DefaultConfig().RunLog.Retention
@@ -106,6 +113,7 @@ func (m *bench) fillOutcomes(ctx context.Context, q *questions) error {
 			there += int(c.GetCount())
 		}
 	}
+	q.recorded = max(there, m.cfg.Outcomes)
 	p := newProgress(m.w, "outcomes", there, m.cfg.Outcomes)
 	for first := there; first < m.cfg.Outcomes; first += fillBatch {
 		batch := make([]*streamv1.Outcome, 0, fillBatch)

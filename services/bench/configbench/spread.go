@@ -46,23 +46,26 @@ type progress struct {
 	what  string
 	total int
 	began time.Time
-	said  time.Time
 	first int
+	// said is when it was said last, upTo how far it was then: what is left goes as what came last, and a full database is slower than an
+	// empty one.
+	said time.Time
+	upTo int
 }
 
 const sayEvery = 5 * time.Second
 
 func newProgress(w io.Writer, what string, first, total int) *progress {
 	now := time.Now()
-	return &progress{w: w, what: what, total: total, began: now, said: now, first: first}
+	return &progress{w: w, what: what, total: total, began: now, said: now, first: first, upTo: first}
 }
 
 func (p *progress) at(n int) {
 	if time.Since(p.said) < sayEvery {
 		return
 	}
-	p.said = time.Now()
-	rate := p.rate(n)
+	rate := float64(n-p.upTo) / time.Since(p.said).Seconds()
+	p.said, p.upTo = time.Now(), n
 	left := time.Duration(float64(p.total-n) / max(rate, 1) * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(p.w, "  %s: %d of %d, %.0f/s, %s to go\n", p.what, n, p.total, rate, left)
 }

@@ -204,7 +204,8 @@ events, writes and records, also while old rows are deleted; hands out access to
 	cmd.Flags().IntVar(&cfg.Queries, "queries", cfg.Queries, "questions of each kind")
 	cmd.Flags().IntVar(&cfg.TokenCalls, "token-calls", cfg.TokenCalls, "access tokens to hand out; 0 leaves them out")
 	cmd.Flags().IntVar(&cfg.Callers, "callers", cfg.Callers, "callers at a time")
-	cmd.Flags().StringVar(&cfg.Keep, "keep", "", "keep the SQLite files in this `folder`, for the next run")
+	cmd.Flags().StringVar(&cfg.Keep, "keep", "", "keep the SQLite files in this `folder`, and on PostgreSQL the schema bench_kept, for the next run")
+	cmd.Flags().BoolVar(&cfg.SQLite, "sqlite", cfg.SQLite, "measure the run log on SQLite")
 	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("THROUGHLINE_TEST_POSTGRES"),
 		"measure the run log on this PostgreSQL server too (a `URL`; also THROUGHLINE_TEST_POSTGRES)")
 	cmd.Flags().BoolVar(&cfg.JSON, "json", false, "print the JSON line only")

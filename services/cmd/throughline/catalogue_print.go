@@ -89,15 +89,19 @@ func printBroken(w io.Writer, broken []*configv1.BrokenIntegration, asJSON bool)
 	if asJSON {
 		return printAllJSON(w, broken)
 	}
-	t := newTable(w, "integration", "connection", "since", "field", "problem")
+	t := newTable(w, "what", "connection", "since", "field", "problem")
 	if len(broken) == 0 {
 		_, err := fmt.Fprintln(w, "none is broken")
 		return err
 	}
 	for _, b := range broken {
+		what := "integration " + b.GetIntegration()
+		if b.GetReportPush() != "" {
+			what = "report push " + b.GetReportPush()
+		}
 		for _, p := range b.GetProblems() {
 			t.AppendRow(table.Row{
-				fmt.Sprintf("%s (version %d)", b.GetIntegration(), b.GetVersion()), b.GetConnection(),
+				fmt.Sprintf("%s (version %d)", what, b.GetVersion()), b.GetConnection(),
 				b.GetFoundAt().AsTime().Format("2006-01-02 15:04:05"), p.GetField(), p.GetDescription(),
 			})
 		}

@@ -19,7 +19,7 @@ func newMembers() *cobra.Command {
 		GroupID: "look",
 		Short:   "Who is in a workspace, and in which role",
 	}
-	cmd.AddCommand(newMembersList(), newMembersPut(), newMembersRemove())
+	cmd.AddCommand(newMembersList(), newMembersPut(), newMembersRemove(), newMembersSessions(), newMembersSignOut())
 	return cmd
 }
 

@@ -25,8 +25,8 @@ func newNotices() *cobra.Command {
 		Use:     "notices",
 		GroupID: "look",
 		Short:   "What is in the way of a workspace, and who is told of it",
-		Long: `Lists connections that cannot be used and integrations that do not fit their org any more, with what to do, how many writes wait and how
-long they still do. Recipients are told of the same once a day at most; notices quiet ends that for a while.`,
+		Long: `Lists connections that cannot be used, integrations and report pushes that do not fit their org any more, and report pushes whose last
+run went wrong, with what to do, how many writes wait and how long they still do. Recipients are told of the same once a day at most; notices quiet ends that for a while.`,
 		Example: `  throughline notices --workspace acme
   throughline notices --workspace acme --ended --json
   throughline notices quiet --workspace acme 3f2a9c0d11e07b54 --for 72h --why "maintenance until Monday"
@@ -72,6 +72,13 @@ func printNotices(w io.Writer, notices []*configv1.Notice, asJSON bool) error {
 func aboutOf(n *configv1.Notice) string {
 	if n.GetKind() == configv1.NoticeKind_NOTICE_KIND_INTEGRATION {
 		return "integration " + n.GetIntegration() + "\n" + text.FgYellow.Sprint(name(n.GetReason(), "REASON_"))
+	}
+	if n.GetReportPush() != "" {
+		why := name(n.GetReason(), "REASON_")
+		if n.GetTrouble() != configv1.RunTrouble_RUN_TROUBLE_UNSPECIFIED {
+			why = "run " + n.GetRun() + ": " + name(n.GetTrouble(), "RUN_TROUBLE_")
+		}
+		return "report push " + n.GetReportPush() + "\n" + text.FgYellow.Sprint(why)
 	}
 	return "connection " + n.GetConnection() + "\n" + text.FgRed.Sprint(name(n.GetState(), "CONNECTION_STATE_"), " ", name(n.GetReason(), "REASON_"))
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/telemetry"
 )
 
@@ -17,9 +20,39 @@ type stats struct {
 	subscribed, unavailable atomic.Int64
 	// events came, told messages were published, missed says how often events were or may have been missed.
 	events, told, missed atomic.Int64
+
+	mu sync.Mutex
+	// open are the subscriptions that there should be now.
+	open map[*lag]struct{}
 }
 
-func (s *stats) observe(provider metric.MeterProvider) error {
+// follow lets a subscription count for the lag until the returned function is called.
+func (s *stats) follow(sub *lag) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = map[*lag]struct{}{}
+	}
+	s.open[sub] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, sub)
+	}
+}
+
+// behind is the lag of the subscription that is furthest behind.
+func (s *stats) behind(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var most time.Duration
+	for sub := range s.open {
+		most = max(most, sub.behind(now))
+	}
+	return most
+}
+
+func (s *stats) observe(provider metric.MeterProvider, clock stage.Clock) error {
 	if provider == nil {
 		return nil
 	}
@@ -44,6 +77,13 @@ func (s *stats) observe(provider metric.MeterProvider) error {
 			About: "Times that change events of an object may have been missed, so that everything remembered of it was dropped.", Value: &s.missed,
 		},
 	))
+	_, err := meter.Float64ObservableGauge("throughline.sync.changes.lag", metric.WithUnit("s"), metric.WithDescription(
+		"How far the subscription that is furthest behind is: since the last that its org sent, or from the commit of that to its arrival."),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			o.Observe(s.behind(clock.Now()).Seconds())
+			return nil
+		}))
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("changes: metrics: %w", err)
 	}

@@ -76,7 +76,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Clock = stage.SystemClock{}
 	}
 	s := &Service{cfg: cfg, deps: deps, stats: &stats{}}
-	if err := s.stats.observe(deps.Meter); err != nil {
+	if err := s.stats.observe(deps.Meter, deps.Clock); err != nil {
 		return nil, err
 	}
 	var err error

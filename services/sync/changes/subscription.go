@@ -30,6 +30,7 @@ type subscription struct {
 	log    *slog.Logger
 	// reader turns events into changes; it is new with every attempt.
 	reader reader
+	lag    lag
 
 	mu      sync.Mutex // held while what came is told, so that more of it waits (promise 7)
 	pending batch
@@ -42,7 +43,7 @@ type subscription struct {
 
 func newSubscription(g *org, object string) *subscription {
 	return &subscription{
-		org: g, object: object,
+		org: g, object: object, lag: lag{heard: g.o.s.deps.Clock.Now()},
 		log: g.o.s.deps.Logger.With("workspace", g.key.workspace, "connection", g.key.connection, "object", object),
 	}
 }
@@ -50,6 +51,7 @@ func newSubscription(g *org, object string) *subscription {
 // run keeps the subscription up until ctx ends.
 func (s *subscription) run(ctx context.Context) {
 	cfg := s.org.o.s.cfg
+	defer s.org.o.s.stats.follow(&s.lag)()
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = cfg.RetryMin, cfg.RetryMax
 	for {
@@ -66,6 +68,7 @@ func (s *subscription) run(ctx context.Context) {
 		if unavailable {
 			pause = cfg.Recheck
 			s.org.o.s.stats.unavailable.Add(1)
+			s.lag.missing(true)
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -75,6 +78,7 @@ func (s *subscription) run(ctx context.Context) {
 		timer.Stop()
 		if unavailable {
 			s.org.o.s.stats.unavailable.Add(-1)
+			s.lag.missing(false)
 		}
 		if ctx.Err() != nil {
 			return
@@ -161,6 +165,7 @@ func (s *subscription) Change(ctx context.Context, event *pubsub.ChangeEvent) er
 	stats := s.org.o.s.stats
 	stats.events.Add(1)
 	s.alive()
+	s.lag.received(s.org.o.s.deps.Clock.Now(), event.Header.CommittedAt())
 	s.mu.Lock()
 	s.pending.add(s.reader.read(event))
 	s.replay = event.ReplayID
@@ -175,6 +180,8 @@ func (s *subscription) Change(ctx context.Context, event *pubsub.ChangeEvent) er
 // Alive implements pubsub.Handler.
 func (s *subscription) Alive(_ context.Context, replayID []byte) error {
 	s.alive()
+	now := s.org.o.s.deps.Clock.Now()
+	s.lag.received(now, now) // nothing that the org has done waits
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replay = replayID
@@ -200,6 +207,7 @@ func (s *subscription) alive() {
 
 // down notes that the subscription broke, and reports whether it stood.
 func (s *subscription) down() bool {
+	s.lag.broke()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.up

@@ -145,6 +145,7 @@ func (r *run) finish(ctx context.Context, last bool) error {
 	if err != nil {
 		return err
 	}
+	r.tell.decided(ctx, &c.counts)
 	r.stats.chunks.Add(1)
 	r.stats.rows.Add(int64(len(c.items)))
 	r.stats.writes.Add(int64(len(c.messages)))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -28,7 +29,7 @@ type Publisher interface {
 // Behind tells how many writes of the connection's partition the writer has not settled.
 type Behind func(ctx context.Context, workspace, connection string) (int64, error)
 
-// Deps is what code passes in. All of it is required.
+// Deps is what code passes in. All of it is required, but for Meter.
 type Deps struct {
 	Runs      Runs
 	Settings  Settings
@@ -37,6 +38,8 @@ type Deps struct {
 	Publisher Publisher
 	Behind    Behind
 	Logger    *slog.Logger
+	// Meter defaults to one that does nothing.
+	Meter metric.MeterProvider
 }
 
 // Pusher carries out runs.
@@ -45,6 +48,9 @@ type Pusher struct {
 	deps  Deps
 	name  string
 	stats counters
+	// held is how many runs are claimed now.
+	held    atomic.Int64
+	metrics *metrics
 }
 
 type counters struct{ runs, chunks, rows, writes, queries atomic.Int64 }
@@ -65,9 +71,12 @@ func (p *Pusher) Stats() Stats {
 	}
 }
 
-// New returns a pusher that has claimed nothing; cfg must be valid.
-func New(cfg Config, deps Deps) *Pusher {
-	return &Pusher{cfg: cfg, deps: deps, name: uuid.NewString()}
+// New returns a pusher that has claimed nothing; cfg must be valid. It fails where a metric cannot be made.
+func New(cfg Config, deps Deps) (*Pusher, error) {
+	p := &Pusher{cfg: cfg, deps: deps, name: uuid.NewString()}
+	var err error
+	p.metrics, err = newMetrics(deps.Meter, p.held.Load)
+	return p, err
 }
 
 // Run carries out runs until ctx ends. A run that is under way then goes to another worker when its claim runs out.
@@ -106,6 +115,11 @@ func (p *Pusher) claim(ctx context.Context, worker string) (*configv1.ClaimRepor
 // carryOut brings a run as far as it gets.
 func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1.ClaimReportRunResponse) {
 	p.stats.runs.Add(1)
+	p.held.Add(1)
+	defer p.held.Add(-1)
+	if claim.GetResumed() {
+		p.metrics.takeovers.Add(parent, 1)
+	}
 	ctx, give := context.WithCancelCause(parent)
 	defer give(nil)
 	logger := p.deps.Logger.With("workspace", claim.GetRun().GetWorkspace(), "push", claim.GetRun().GetPush(), "run", claim.GetRun().GetId())
@@ -119,6 +133,7 @@ func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1
 	if err == nil {
 		err = guarded(func() error { return r.do(ctx) })
 	}
+	p.metrics.ended(parent, err)
 	if f, ok := errors.AsType[*failure](err); ok {
 		err = t.tell(ctx, &configv1.RecordReportRunRequest{Reason: f.reason, Detail: f.detail})
 		logger.WarnContext(ctx, "a run of a report cannot be carried out", "reason", f.reason.String(), "detail", f.detail)

@@ -21,6 +21,7 @@ type run struct {
 	cfg    *Config
 	deps   *Deps
 	stats  *counters
+	tell   *metrics
 	claim  *configv1.ClaimReportRunResponse
 	tenure *tenure
 	ws     *settings.Workspace
@@ -54,7 +55,7 @@ func (p *Pusher) newRun(claim *configv1.ClaimReportRunResponse, t *tenure) (*run
 			claim.GetDelivery().GetRows(), p.cfg.Rows)
 	}
 	r := &run{
-		cfg: &p.cfg, deps: &p.deps, stats: &p.stats, claim: claim, tenure: t, ws: ws,
+		cfg: &p.cfg, deps: &p.deps, stats: &p.stats, tell: p.metrics, claim: claim, tenure: t, ws: ws,
 		org: &org{cfg: &p.cfg, deps: &p.deps, stats: &p.stats, tenure: t, run: claim.GetRun()}, sums: map[keys.Hash]*sum{},
 	}
 	r.chunk.number = claim.GetNextChunk()

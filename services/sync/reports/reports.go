@@ -61,10 +61,14 @@ func New(cfg Config, deps Deps) (*Component, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reports: %w", err)
 	}
-	return &Component{deliveries: watching, runs: push.New(cfg.Runs, push.Deps{
+	pusher, err := push.New(cfg.Runs, push.Deps{
 		Runs: deps.Runs, Settings: deps.Settings, Orgs: deps.Orgs, Rows: deps.Broker, Publisher: deps.Publisher,
-		Behind: deps.Behind, Logger: deps.Logger,
-	})}, nil
+		Behind: deps.Behind, Logger: deps.Logger, Meter: deps.Meter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reports: %w", err)
+	}
+	return &Component{deliveries: watching, runs: pusher}, nil
 }
 
 func newDeliveries(cfg Config, deps Deps) (*stage.Stage, error) {

@@ -1402,6 +1402,290 @@ func (*SignOutResponse) Descriptor() ([]byte, []int) {
 	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
+// MemberSession is a session of a member, without its token.
+type MemberSession struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is ended by.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The member's id.
+	Member string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// From then on it is refused.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// It is the one that the call is made with.
+	Current       bool `protobuf:"varint,4,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberSession) Reset() {
+	*x = MemberSession{}
+	mi := &file_throughline_config_v1_access_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberSession) ProtoMessage() {}
+
+func (x *MemberSession) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_access_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberSession.ProtoReflect.Descriptor instead.
+func (*MemberSession) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MemberSession) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MemberSession) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberSession) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *MemberSession) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+// ListMemberSessionsRequest names a workspace and optionally a member.
+type ListMemberSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// Only those of this member, by id; empty: of all.
+	Member        string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMemberSessionsRequest) Reset() {
+	*x = ListMemberSessionsRequest{}
+	mi := &file_throughline_config_v1_access_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMemberSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMemberSessionsRequest) ProtoMessage() {}
+
+func (x *ListMemberSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_access_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMemberSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListMemberSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListMemberSessionsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *ListMemberSessionsRequest) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+// ListMemberSessionsResponse is all of them.
+type ListMemberSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By member, those that end last first.
+	Sessions      []*MemberSession `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMemberSessionsResponse) Reset() {
+	*x = ListMemberSessionsResponse{}
+	mi := &file_throughline_config_v1_access_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMemberSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMemberSessionsResponse) ProtoMessage() {}
+
+func (x *ListMemberSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_access_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMemberSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListMemberSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListMemberSessionsResponse) GetSessions() []*MemberSession {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// EndMemberSessionsRequest names a member.
+type EndMemberSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant.
+	Workspace string `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	// The member's id.
+	Member string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// Only this session, by id; empty: all of the member.
+	Session       string `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndMemberSessionsRequest) Reset() {
+	*x = EndMemberSessionsRequest{}
+	mi := &file_throughline_config_v1_access_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndMemberSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndMemberSessionsRequest) ProtoMessage() {}
+
+func (x *EndMemberSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_access_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndMemberSessionsRequest.ProtoReflect.Descriptor instead.
+func (*EndMemberSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *EndMemberSessionsRequest) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *EndMemberSessionsRequest) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *EndMemberSessionsRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+// EndMemberSessionsResponse says how many there were.
+type EndMemberSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended by the call.
+	Ended         int32 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndMemberSessionsResponse) Reset() {
+	*x = EndMemberSessionsResponse{}
+	mi := &file_throughline_config_v1_access_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndMemberSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndMemberSessionsResponse) ProtoMessage() {}
+
+func (x *EndMemberSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_config_v1_access_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndMemberSessionsResponse.ProtoReflect.Descriptor instead.
+func (*EndMemberSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *EndMemberSessionsResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
 // ListAuditEntriesRequest filters. Empty fields do not filter.
 type ListAuditEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1429,7 +1713,7 @@ type ListAuditEntriesRequest struct {
 
 func (x *ListAuditEntriesRequest) Reset() {
 	*x = ListAuditEntriesRequest{}
-	mi := &file_throughline_config_v1_access_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1725,7 @@ func (x *ListAuditEntriesRequest) String() string {
 func (*ListAuditEntriesRequest) ProtoMessage() {}
 
 func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_access_proto_msgTypes[25]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1738,7 @@ func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{25}
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAuditEntriesRequest) GetWorkspace() string {
@@ -1533,7 +1817,7 @@ type ListAuditEntriesResponse struct {
 
 func (x *ListAuditEntriesResponse) Reset() {
 	*x = ListAuditEntriesResponse{}
-	mi := &file_throughline_config_v1_access_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1829,7 @@ func (x *ListAuditEntriesResponse) String() string {
 func (*ListAuditEntriesResponse) ProtoMessage() {}
 
 func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_access_proto_msgTypes[26]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1842,7 @@ func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{26}
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAuditEntriesResponse) GetEntries() []*AuditEntry {
@@ -1606,7 +1890,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_throughline_config_v1_access_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1902,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_access_proto_msgTypes[27]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1915,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{27}
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AuditEntry) GetSequence() int64 {
@@ -1728,7 +2012,7 @@ type FieldChange struct {
 
 func (x *FieldChange) Reset() {
 	*x = FieldChange{}
-	mi := &file_throughline_config_v1_access_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +2024,7 @@ func (x *FieldChange) String() string {
 func (*FieldChange) ProtoMessage() {}
 
 func (x *FieldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_throughline_config_v1_access_proto_msgTypes[28]
+	mi := &file_throughline_config_v1_access_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +2037,7 @@ func (x *FieldChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldChange.ProtoReflect.Descriptor instead.
 func (*FieldChange) Descriptor() ([]byte, []int) {
-	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{28}
+	return file_throughline_config_v1_access_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FieldChange) GetPath() string {
@@ -1865,7 +2149,24 @@ const file_throughline_config_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
-	"\x0fSignOutResponse\"\xb5\x02\n" +
+	"\x0fSignOutResponse\"\x8c\x01\n" +
+	"\rMemberSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
+	"\acurrent\x18\x04 \x01(\bR\acurrent\"c\n" +
+	"\x19ListMemberSessionsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12\x1f\n" +
+	"\x06member\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06member\"^\n" +
+	"\x1aListMemberSessionsResponse\x12@\n" +
+	"\bsessions\x18\x01 \x03(\v2$.throughline.config.v1.MemberSessionR\bsessions\"\x87\x01\n" +
+	"\x18EndMemberSessionsRequest\x12%\n" +
+	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12!\n" +
+	"\x06member\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06member\x12!\n" +
+	"\asession\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\asession\"1\n" +
+	"\x19EndMemberSessionsResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended\"\xb5\x02\n" +
 	"\x17ListAuditEntriesRequest\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
@@ -1908,8 +2209,7 @@ const file_throughline_config_v1_access_proto_rawDesc = "" +
 	"ROLE_ADMIN\x10\x02\x12\x1b\n" +
 	"\x17ROLE_INTEGRATION_EDITOR\x10\x03\x12\x18\n" +
 	"\x14ROLE_PRIVACY_OFFICER\x10\x04\x12\x0f\n" +
-	"\vROLE_VIEWER\x10\x052\xb8\n" +
-	"\n" +
+	"\vROLE_VIEWER\x10\x052\xab\f\n" +
 	"\rAccessService\x12^\n" +
 	"\tPutMember\x12'.throughline.config.v1.PutMemberRequest\x1a(.throughline.config.v1.PutMemberResponse\x12d\n" +
 	"\vListMembers\x12).throughline.config.v1.ListMembersRequest\x1a*.throughline.config.v1.ListMembersResponse\x12g\n" +
@@ -1921,7 +2221,9 @@ const file_throughline_config_v1_access_proto_rawDesc = "" +
 	"\fRevokeApiKey\x12*.throughline.config.v1.RevokeApiKeyRequest\x1a+.throughline.config.v1.RevokeApiKeyResponse\x12\x88\x01\n" +
 	"\x17RedeemAdministratorLink\x125.throughline.config.v1.RedeemAdministratorLinkRequest\x1a6.throughline.config.v1.RedeemAdministratorLinkResponse\x12U\n" +
 	"\x06SignIn\x12$.throughline.config.v1.SignInRequest\x1a%.throughline.config.v1.SignInResponse\x12X\n" +
-	"\aSignOut\x12%.throughline.config.v1.SignOutRequest\x1a&.throughline.config.v1.SignOutResponse\x12s\n" +
+	"\aSignOut\x12%.throughline.config.v1.SignOutRequest\x1a&.throughline.config.v1.SignOutResponse\x12y\n" +
+	"\x12ListMemberSessions\x120.throughline.config.v1.ListMemberSessionsRequest\x1a1.throughline.config.v1.ListMemberSessionsResponse\x12v\n" +
+	"\x11EndMemberSessions\x12/.throughline.config.v1.EndMemberSessionsRequest\x1a0.throughline.config.v1.EndMemberSessionsResponse\x12s\n" +
 	"\x10ListAuditEntries\x12..throughline.config.v1.ListAuditEntriesRequest\x1a/.throughline.config.v1.ListAuditEntriesResponseBMZKgithub.com/throughline-dev/throughline/proto/throughline/config/v1;configv1b\x06proto3"
 
 var (
@@ -1937,7 +2239,7 @@ func file_throughline_config_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_config_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_throughline_config_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_throughline_config_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_throughline_config_v1_access_proto_goTypes = []any{
 	(Role)(0),                               // 0: throughline.config.v1.Role
 	(*Member)(nil),                          // 1: throughline.config.v1.Member
@@ -1965,64 +2267,75 @@ var file_throughline_config_v1_access_proto_goTypes = []any{
 	(*Session)(nil),                         // 23: throughline.config.v1.Session
 	(*SignOutRequest)(nil),                  // 24: throughline.config.v1.SignOutRequest
 	(*SignOutResponse)(nil),                 // 25: throughline.config.v1.SignOutResponse
-	(*ListAuditEntriesRequest)(nil),         // 26: throughline.config.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil),        // 27: throughline.config.v1.ListAuditEntriesResponse
-	(*AuditEntry)(nil),                      // 28: throughline.config.v1.AuditEntry
-	(*FieldChange)(nil),                     // 29: throughline.config.v1.FieldChange
-	(*timestamppb.Timestamp)(nil),           // 30: google.protobuf.Timestamp
-	(*ApiKey)(nil),                          // 31: throughline.config.v1.ApiKey
+	(*MemberSession)(nil),                   // 26: throughline.config.v1.MemberSession
+	(*ListMemberSessionsRequest)(nil),       // 27: throughline.config.v1.ListMemberSessionsRequest
+	(*ListMemberSessionsResponse)(nil),      // 28: throughline.config.v1.ListMemberSessionsResponse
+	(*EndMemberSessionsRequest)(nil),        // 29: throughline.config.v1.EndMemberSessionsRequest
+	(*EndMemberSessionsResponse)(nil),       // 30: throughline.config.v1.EndMemberSessionsResponse
+	(*ListAuditEntriesRequest)(nil),         // 31: throughline.config.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),        // 32: throughline.config.v1.ListAuditEntriesResponse
+	(*AuditEntry)(nil),                      // 33: throughline.config.v1.AuditEntry
+	(*FieldChange)(nil),                     // 34: throughline.config.v1.FieldChange
+	(*timestamppb.Timestamp)(nil),           // 35: google.protobuf.Timestamp
+	(*ApiKey)(nil),                          // 36: throughline.config.v1.ApiKey
 }
 var file_throughline_config_v1_access_proto_depIdxs = []int32{
 	0,  // 0: throughline.config.v1.Member.role:type_name -> throughline.config.v1.Role
 	1,  // 1: throughline.config.v1.PutMemberRequest.member:type_name -> throughline.config.v1.Member
 	1,  // 2: throughline.config.v1.PutMemberResponse.member:type_name -> throughline.config.v1.Member
 	1,  // 3: throughline.config.v1.ListMembersResponse.members:type_name -> throughline.config.v1.Member
-	30, // 4: throughline.config.v1.OperatorAccess.granted_at:type_name -> google.protobuf.Timestamp
-	30, // 5: throughline.config.v1.OperatorAccess.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 6: throughline.config.v1.OperatorAccess.revoked_at:type_name -> google.protobuf.Timestamp
-	30, // 7: throughline.config.v1.GrantOperatorAccessRequest.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 4: throughline.config.v1.OperatorAccess.granted_at:type_name -> google.protobuf.Timestamp
+	35, // 5: throughline.config.v1.OperatorAccess.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 6: throughline.config.v1.OperatorAccess.revoked_at:type_name -> google.protobuf.Timestamp
+	35, // 7: throughline.config.v1.GrantOperatorAccessRequest.expires_at:type_name -> google.protobuf.Timestamp
 	8,  // 8: throughline.config.v1.GrantOperatorAccessResponse.access:type_name -> throughline.config.v1.OperatorAccess
 	8,  // 9: throughline.config.v1.ListOperatorAccessResponse.access:type_name -> throughline.config.v1.OperatorAccess
 	8,  // 10: throughline.config.v1.RevokeOperatorAccessResponse.access:type_name -> throughline.config.v1.OperatorAccess
-	31, // 11: throughline.config.v1.ListApiKeysResponse.keys:type_name -> throughline.config.v1.ApiKey
-	31, // 12: throughline.config.v1.RevokeApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
+	36, // 11: throughline.config.v1.ListApiKeysResponse.keys:type_name -> throughline.config.v1.ApiKey
+	36, // 12: throughline.config.v1.RevokeApiKeyResponse.key:type_name -> throughline.config.v1.ApiKey
 	23, // 13: throughline.config.v1.RedeemAdministratorLinkResponse.session:type_name -> throughline.config.v1.Session
 	23, // 14: throughline.config.v1.SignInResponse.session:type_name -> throughline.config.v1.Session
-	30, // 15: throughline.config.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 16: throughline.config.v1.ListAuditEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	30, // 17: throughline.config.v1.ListAuditEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	28, // 18: throughline.config.v1.ListAuditEntriesResponse.entries:type_name -> throughline.config.v1.AuditEntry
-	30, // 19: throughline.config.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
-	29, // 20: throughline.config.v1.AuditEntry.changes:type_name -> throughline.config.v1.FieldChange
-	2,  // 21: throughline.config.v1.AccessService.PutMember:input_type -> throughline.config.v1.PutMemberRequest
-	4,  // 22: throughline.config.v1.AccessService.ListMembers:input_type -> throughline.config.v1.ListMembersRequest
-	6,  // 23: throughline.config.v1.AccessService.RemoveMember:input_type -> throughline.config.v1.RemoveMemberRequest
-	9,  // 24: throughline.config.v1.AccessService.GrantOperatorAccess:input_type -> throughline.config.v1.GrantOperatorAccessRequest
-	11, // 25: throughline.config.v1.AccessService.ListOperatorAccess:input_type -> throughline.config.v1.ListOperatorAccessRequest
-	13, // 26: throughline.config.v1.AccessService.RevokeOperatorAccess:input_type -> throughline.config.v1.RevokeOperatorAccessRequest
-	15, // 27: throughline.config.v1.AccessService.ListApiKeys:input_type -> throughline.config.v1.ListApiKeysRequest
-	17, // 28: throughline.config.v1.AccessService.RevokeApiKey:input_type -> throughline.config.v1.RevokeApiKeyRequest
-	19, // 29: throughline.config.v1.AccessService.RedeemAdministratorLink:input_type -> throughline.config.v1.RedeemAdministratorLinkRequest
-	21, // 30: throughline.config.v1.AccessService.SignIn:input_type -> throughline.config.v1.SignInRequest
-	24, // 31: throughline.config.v1.AccessService.SignOut:input_type -> throughline.config.v1.SignOutRequest
-	26, // 32: throughline.config.v1.AccessService.ListAuditEntries:input_type -> throughline.config.v1.ListAuditEntriesRequest
-	3,  // 33: throughline.config.v1.AccessService.PutMember:output_type -> throughline.config.v1.PutMemberResponse
-	5,  // 34: throughline.config.v1.AccessService.ListMembers:output_type -> throughline.config.v1.ListMembersResponse
-	7,  // 35: throughline.config.v1.AccessService.RemoveMember:output_type -> throughline.config.v1.RemoveMemberResponse
-	10, // 36: throughline.config.v1.AccessService.GrantOperatorAccess:output_type -> throughline.config.v1.GrantOperatorAccessResponse
-	12, // 37: throughline.config.v1.AccessService.ListOperatorAccess:output_type -> throughline.config.v1.ListOperatorAccessResponse
-	14, // 38: throughline.config.v1.AccessService.RevokeOperatorAccess:output_type -> throughline.config.v1.RevokeOperatorAccessResponse
-	16, // 39: throughline.config.v1.AccessService.ListApiKeys:output_type -> throughline.config.v1.ListApiKeysResponse
-	18, // 40: throughline.config.v1.AccessService.RevokeApiKey:output_type -> throughline.config.v1.RevokeApiKeyResponse
-	20, // 41: throughline.config.v1.AccessService.RedeemAdministratorLink:output_type -> throughline.config.v1.RedeemAdministratorLinkResponse
-	22, // 42: throughline.config.v1.AccessService.SignIn:output_type -> throughline.config.v1.SignInResponse
-	25, // 43: throughline.config.v1.AccessService.SignOut:output_type -> throughline.config.v1.SignOutResponse
-	27, // 44: throughline.config.v1.AccessService.ListAuditEntries:output_type -> throughline.config.v1.ListAuditEntriesResponse
-	33, // [33:45] is the sub-list for method output_type
-	21, // [21:33] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	35, // 15: throughline.config.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 16: throughline.config.v1.MemberSession.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 17: throughline.config.v1.ListMemberSessionsResponse.sessions:type_name -> throughline.config.v1.MemberSession
+	35, // 18: throughline.config.v1.ListAuditEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	35, // 19: throughline.config.v1.ListAuditEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	33, // 20: throughline.config.v1.ListAuditEntriesResponse.entries:type_name -> throughline.config.v1.AuditEntry
+	35, // 21: throughline.config.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
+	34, // 22: throughline.config.v1.AuditEntry.changes:type_name -> throughline.config.v1.FieldChange
+	2,  // 23: throughline.config.v1.AccessService.PutMember:input_type -> throughline.config.v1.PutMemberRequest
+	4,  // 24: throughline.config.v1.AccessService.ListMembers:input_type -> throughline.config.v1.ListMembersRequest
+	6,  // 25: throughline.config.v1.AccessService.RemoveMember:input_type -> throughline.config.v1.RemoveMemberRequest
+	9,  // 26: throughline.config.v1.AccessService.GrantOperatorAccess:input_type -> throughline.config.v1.GrantOperatorAccessRequest
+	11, // 27: throughline.config.v1.AccessService.ListOperatorAccess:input_type -> throughline.config.v1.ListOperatorAccessRequest
+	13, // 28: throughline.config.v1.AccessService.RevokeOperatorAccess:input_type -> throughline.config.v1.RevokeOperatorAccessRequest
+	15, // 29: throughline.config.v1.AccessService.ListApiKeys:input_type -> throughline.config.v1.ListApiKeysRequest
+	17, // 30: throughline.config.v1.AccessService.RevokeApiKey:input_type -> throughline.config.v1.RevokeApiKeyRequest
+	19, // 31: throughline.config.v1.AccessService.RedeemAdministratorLink:input_type -> throughline.config.v1.RedeemAdministratorLinkRequest
+	21, // 32: throughline.config.v1.AccessService.SignIn:input_type -> throughline.config.v1.SignInRequest
+	24, // 33: throughline.config.v1.AccessService.SignOut:input_type -> throughline.config.v1.SignOutRequest
+	27, // 34: throughline.config.v1.AccessService.ListMemberSessions:input_type -> throughline.config.v1.ListMemberSessionsRequest
+	29, // 35: throughline.config.v1.AccessService.EndMemberSessions:input_type -> throughline.config.v1.EndMemberSessionsRequest
+	31, // 36: throughline.config.v1.AccessService.ListAuditEntries:input_type -> throughline.config.v1.ListAuditEntriesRequest
+	3,  // 37: throughline.config.v1.AccessService.PutMember:output_type -> throughline.config.v1.PutMemberResponse
+	5,  // 38: throughline.config.v1.AccessService.ListMembers:output_type -> throughline.config.v1.ListMembersResponse
+	7,  // 39: throughline.config.v1.AccessService.RemoveMember:output_type -> throughline.config.v1.RemoveMemberResponse
+	10, // 40: throughline.config.v1.AccessService.GrantOperatorAccess:output_type -> throughline.config.v1.GrantOperatorAccessResponse
+	12, // 41: throughline.config.v1.AccessService.ListOperatorAccess:output_type -> throughline.config.v1.ListOperatorAccessResponse
+	14, // 42: throughline.config.v1.AccessService.RevokeOperatorAccess:output_type -> throughline.config.v1.RevokeOperatorAccessResponse
+	16, // 43: throughline.config.v1.AccessService.ListApiKeys:output_type -> throughline.config.v1.ListApiKeysResponse
+	18, // 44: throughline.config.v1.AccessService.RevokeApiKey:output_type -> throughline.config.v1.RevokeApiKeyResponse
+	20, // 45: throughline.config.v1.AccessService.RedeemAdministratorLink:output_type -> throughline.config.v1.RedeemAdministratorLinkResponse
+	22, // 46: throughline.config.v1.AccessService.SignIn:output_type -> throughline.config.v1.SignInResponse
+	25, // 47: throughline.config.v1.AccessService.SignOut:output_type -> throughline.config.v1.SignOutResponse
+	28, // 48: throughline.config.v1.AccessService.ListMemberSessions:output_type -> throughline.config.v1.ListMemberSessionsResponse
+	30, // 49: throughline.config.v1.AccessService.EndMemberSessions:output_type -> throughline.config.v1.EndMemberSessionsResponse
+	32, // 50: throughline.config.v1.AccessService.ListAuditEntries:output_type -> throughline.config.v1.ListAuditEntriesResponse
+	37, // [37:51] is the sub-list for method output_type
+	23, // [23:37] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_throughline_config_v1_access_proto_init() }
@@ -2037,7 +2350,7 @@ func file_throughline_config_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_config_v1_access_proto_rawDesc), len(file_throughline_config_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

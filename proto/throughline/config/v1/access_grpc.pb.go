@@ -32,6 +32,8 @@ const (
 	AccessService_RedeemAdministratorLink_FullMethodName = "/throughline.config.v1.AccessService/RedeemAdministratorLink"
 	AccessService_SignIn_FullMethodName                  = "/throughline.config.v1.AccessService/SignIn"
 	AccessService_SignOut_FullMethodName                 = "/throughline.config.v1.AccessService/SignOut"
+	AccessService_ListMemberSessions_FullMethodName      = "/throughline.config.v1.AccessService/ListMemberSessions"
+	AccessService_EndMemberSessions_FullMethodName       = "/throughline.config.v1.AccessService/EndMemberSessions"
 	AccessService_ListAuditEntries_FullMethodName        = "/throughline.config.v1.AccessService/ListAuditEntries"
 )
 
@@ -66,6 +68,11 @@ type AccessServiceClient interface {
 	SignIn(ctx context.Context, in *SignInRequest, opts ...grpc.CallOption) (*SignInResponse, error)
 	// SignOut ends the session that the call is made with (FAILED_PRECONDITION with any other proof).
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
+	// ListMemberSessions reads the sessions that members of a workspace have, by member, those that end last first.
+	ListMemberSessions(ctx context.Context, in *ListMemberSessionsRequest, opts ...grpc.CallOption) (*ListMemberSessionsResponse, error)
+	// EndMemberSessions ends sessions of a member at once, in every workspace that the member belongs to. Only owners may end those of
+	// owners. Ending one that has ended changes nothing.
+	EndMemberSessions(ctx context.Context, in *EndMemberSessionsRequest, opts ...grpc.CallOption) (*EndMemberSessionsResponse, error)
 	// ListAuditEntries reads what was changed, newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 }
@@ -188,6 +195,26 @@ func (c *accessServiceClient) SignOut(ctx context.Context, in *SignOutRequest, o
 	return out, nil
 }
 
+func (c *accessServiceClient) ListMemberSessions(ctx context.Context, in *ListMemberSessionsRequest, opts ...grpc.CallOption) (*ListMemberSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMemberSessionsResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListMemberSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) EndMemberSessions(ctx context.Context, in *EndMemberSessionsRequest, opts ...grpc.CallOption) (*EndMemberSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndMemberSessionsResponse)
+	err := c.cc.Invoke(ctx, AccessService_EndMemberSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditEntriesResponse)
@@ -229,6 +256,11 @@ type AccessServiceServer interface {
 	SignIn(context.Context, *SignInRequest) (*SignInResponse, error)
 	// SignOut ends the session that the call is made with (FAILED_PRECONDITION with any other proof).
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
+	// ListMemberSessions reads the sessions that members of a workspace have, by member, those that end last first.
+	ListMemberSessions(context.Context, *ListMemberSessionsRequest) (*ListMemberSessionsResponse, error)
+	// EndMemberSessions ends sessions of a member at once, in every workspace that the member belongs to. Only owners may end those of
+	// owners. Ending one that has ended changes nothing.
+	EndMemberSessions(context.Context, *EndMemberSessionsRequest) (*EndMemberSessionsResponse, error)
 	// ListAuditEntries reads what was changed, newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -273,6 +305,12 @@ func (UnimplementedAccessServiceServer) SignIn(context.Context, *SignInRequest) 
 }
 func (UnimplementedAccessServiceServer) SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignOut not implemented")
+}
+func (UnimplementedAccessServiceServer) ListMemberSessions(context.Context, *ListMemberSessionsRequest) (*ListMemberSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMemberSessions not implemented")
+}
+func (UnimplementedAccessServiceServer) EndMemberSessions(context.Context, *EndMemberSessionsRequest) (*EndMemberSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndMemberSessions not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEntries not implemented")
@@ -496,6 +534,42 @@ func _AccessService_SignOut_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_ListMemberSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMemberSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListMemberSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListMemberSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListMemberSessions(ctx, req.(*ListMemberSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_EndMemberSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndMemberSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).EndMemberSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_EndMemberSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).EndMemberSessions(ctx, req.(*EndMemberSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListAuditEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditEntriesRequest)
 	if err := dec(in); err != nil {
@@ -564,6 +638,14 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SignOut",
 			Handler:    _AccessService_SignOut_Handler,
+		},
+		{
+			MethodName: "ListMemberSessions",
+			Handler:    _AccessService_ListMemberSessions_Handler,
+		},
+		{
+			MethodName: "EndMemberSessions",
+			Handler:    _AccessService_EndMemberSessions_Handler,
 		},
 		{
 			MethodName: "ListAuditEntries",

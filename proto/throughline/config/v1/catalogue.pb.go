@@ -1013,10 +1013,10 @@ func (x *ListBrokenResponse) GetBroken() []*BrokenIntegration {
 	return nil
 }
 
-// BrokenIntegration is a saved integration that does not fit its org any more.
+// BrokenIntegration is a saved integration, or report push, that does not fit its org any more.
 type BrokenIntegration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id.
+	// Its id; empty for a report push.
 	Integration string `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
 	// The version that was checked.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
@@ -1025,7 +1025,9 @@ type BrokenIntegration struct {
 	// When it was found broken for the first time.
 	FoundAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=found_at,json=foundAt,proto3" json:"found_at,omitempty"`
 	// What is wrong.
-	Problems      []*IntegrationProblem `protobuf:"bytes,5,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*IntegrationProblem `protobuf:"bytes,5,rep,name=problems,proto3" json:"problems,omitempty"`
+	// The report push that is broken, because of its org, its report, or the service, which has paused it; empty for an integration.
+	ReportPush    string `protobuf:"bytes,6,opt,name=report_push,json=reportPush,proto3" json:"report_push,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1093,6 +1095,13 @@ func (x *BrokenIntegration) GetProblems() []*IntegrationProblem {
 		return x.Problems
 	}
 	return nil
+}
+
+func (x *BrokenIntegration) GetReportPush() string {
+	if x != nil {
+		return x.ReportPush
+	}
+	return ""
 }
 
 // RefreshCatalogueRequest names a connection.
@@ -2083,7 +2092,7 @@ const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"connection\"V\n" +
 	"\x12ListBrokenResponse\x12@\n" +
-	"\x06broken\x18\x01 \x03(\v2(.throughline.config.v1.BrokenIntegrationR\x06broken\"\xed\x01\n" +
+	"\x06broken\x18\x01 \x03(\v2(.throughline.config.v1.BrokenIntegrationR\x06broken\"\x8e\x02\n" +
 	"\x11BrokenIntegration\x12 \n" +
 	"\vintegration\x18\x01 \x01(\tR\vintegration\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x1e\n" +
@@ -2091,7 +2100,9 @@ const file_throughline_config_v1_catalogue_proto_rawDesc = "" +
 	"connection\x18\x03 \x01(\tR\n" +
 	"connection\x125\n" +
 	"\bfound_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\afoundAt\x12E\n" +
-	"\bproblems\x18\x05 \x03(\v2).throughline.config.v1.IntegrationProblemR\bproblems\"\xaf\x01\n" +
+	"\bproblems\x18\x05 \x03(\v2).throughline.config.v1.IntegrationProblemR\bproblems\x12\x1f\n" +
+	"\vreport_push\x18\x06 \x01(\tR\n" +
+	"reportPush\"\xaf\x01\n" +
 	"\x17RefreshCatalogueRequest\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12'\n" +
 	"\n" +

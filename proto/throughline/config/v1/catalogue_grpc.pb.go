@@ -44,7 +44,8 @@ type CatalogueServiceClient interface {
 	DescribeObject(ctx context.Context, in *DescribeObjectRequest, opts ...grpc.CallOption) (*DescribeObjectResponse, error)
 	// ValidateIntegration checks an integration as PutIntegration does, switched on or not, and saves nothing.
 	ValidateIntegration(ctx context.Context, in *ValidateIntegrationRequest, opts ...grpc.CallOption) (*ValidateIntegrationResponse, error)
-	// ListBroken reads the saved integrations that do not fit their org any more, by id.
+	// ListBroken reads the saved integrations that do not fit their org any more, by id, and then report pushes that do not, or that were
+	// paused by the service.
 	ListBroken(ctx context.Context, in *ListBrokenRequest, opts ...grpc.CallOption) (*ListBrokenResponse, error)
 	// RefreshCatalogue asks the org again for what the connection's integrations use, whatever their age, and checks those
 	// integrations.
@@ -136,7 +137,8 @@ type CatalogueServiceServer interface {
 	DescribeObject(context.Context, *DescribeObjectRequest) (*DescribeObjectResponse, error)
 	// ValidateIntegration checks an integration as PutIntegration does, switched on or not, and saves nothing.
 	ValidateIntegration(context.Context, *ValidateIntegrationRequest) (*ValidateIntegrationResponse, error)
-	// ListBroken reads the saved integrations that do not fit their org any more, by id.
+	// ListBroken reads the saved integrations that do not fit their org any more, by id, and then report pushes that do not, or that were
+	// paused by the service.
 	ListBroken(context.Context, *ListBrokenRequest) (*ListBrokenResponse, error)
 	// RefreshCatalogue asks the org again for what the connection's integrations use, whatever their age, and checks those
 	// integrations.

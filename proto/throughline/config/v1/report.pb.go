@@ -533,9 +533,12 @@ type ReportPush struct {
 	// Output only: why it was paused by the service, e.g. its report was deleted or it failed on seven days; empty otherwise.
 	PausedBecause string `protobuf:"bytes,19,opt,name=paused_because,json=pausedBecause,proto3" json:"paused_because,omitempty"`
 	// Output only: the start of its next scheduled run; absent while it is not enabled.
-	NextRunAt     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=next_run_at,json=nextRunAt,proto3" json:"next_run_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NextRunAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=next_run_at,json=nextRunAt,proto3" json:"next_run_at,omitempty"`
+	// Who is told when a run goes wrong (WALK-40): ids of the workspace's notice recipients; none: all of them. One that is removed later
+	// is left out, and when none is left, all are told.
+	NoticeRecipients []string `protobuf:"bytes,21,rep,name=notice_recipients,json=noticeRecipients,proto3" json:"notice_recipients,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ReportPush) Reset() {
@@ -704,6 +707,13 @@ func (x *ReportPush) GetPausedBecause() string {
 func (x *ReportPush) GetNextRunAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.NextRunAt
+	}
+	return nil
+}
+
+func (x *ReportPush) GetNoticeRecipients() []string {
+	if x != nil {
+		return x.NoticeRecipients
 	}
 	return nil
 }
@@ -1891,7 +1901,7 @@ const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\x0e2'.throughline.config.v1.ReportColumnTypeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12*\n" +
 	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12#\n" +
-	"\rkey_candidate\x18\x04 \x01(\bR\fkeyCandidate\"\xc8\a\n" +
+	"\rkey_candidate\x18\x04 \x01(\bR\fkeyCandidate\"\x89\b\n" +
 	"\n" +
 	"ReportPush\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
@@ -1920,7 +1930,8 @@ const file_throughline_config_v1_report_proto_rawDesc = "" +
 	"\aenabled\x18\x11 \x01(\bR\aenabled\x12\x18\n" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
 	"\x0epaused_because\x18\x13 \x01(\tR\rpausedBecause\x12:\n" +
-	"\vnext_run_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tnextRunAt\"\xcd\x04\n" +
+	"\vnext_run_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tnextRunAt\x12?\n" +
+	"\x11notice_recipients\x18\x15 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18@R\x10noticeRecipients\"\xcd\x04\n" +
 	"\rColumnMapping\x12\"\n" +
 	"\x06column\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x06column\x12\x1f\n" +

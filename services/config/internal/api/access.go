@@ -40,6 +40,12 @@ type SessionStore interface {
 	EndSession(ctx context.Context, hash []byte, by store.Act) error
 }
 
+// MemberSessions are the sessions of members.
+type MemberSessions interface {
+	MemberSessions(ctx context.Context, workspace, member string, now time.Time) ([]store.MemberSession, error)
+	EndMemberSessions(ctx context.Context, workspace string, sessions []store.MemberSession, by store.Act) (int, error)
+}
+
 // AuditLog is read here; it is written with every change.
 type AuditLog interface {
 	AuditEntries(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, error)
@@ -66,17 +72,19 @@ type AccessLimits struct {
 
 // AccessDeps is what an Access works with; all but Verifier is required.
 type AccessDeps struct {
-	Documents    Documents
-	Members      MemberStore
-	Operators    OperatorStore
-	Sessions     SessionStore
-	Audit        AuditLog
-	People       People
-	Verifier     auth.Verifier
-	Installation *seal.Installation
-	Limits       AccessLimits
-	Clock        interface{ Now() time.Time }
-	Logger       *slog.Logger
+	Documents Documents
+	Members   MemberStore
+	Operators OperatorStore
+	Sessions  SessionStore
+	// MemberSessions are those of Sessions that belong to members.
+	MemberSessions MemberSessions
+	Audit          AuditLog
+	People         People
+	Verifier       auth.Verifier
+	Installation   *seal.Installation
+	Limits         AccessLimits
+	Clock          interface{ Now() time.Time }
+	Logger         *slog.Logger
 }
 
 // Access implements configv1.AccessServiceServer. What is said of Server holds here too.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -33,6 +34,7 @@ func (r *Reports) PutReportPush(ctx context.Context, req *configv1.PutReportPush
 	if err := r.savePush(ctx, next); err != nil {
 		return nil, err
 	}
+	r.judge(ctx, next)
 	return &configv1.PutReportPushResponse{Push: next, Warnings: warnings}, r.withNext(ctx, next)
 }
 
@@ -47,6 +49,9 @@ func (r *Reports) checkPush(ctx context.Context, push *configv1.ReportPush, vali
 	}
 	conn, err := r.connectionFor(ctx, &v, push)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.checkRecipients(ctx, &v, push); err != nil {
 		return nil, err
 	}
 	if report == nil {
@@ -70,6 +75,24 @@ func (r *Reports) checkPush(ctx context.Context, push *configv1.ReportPush, vali
 	}
 	same, err := r.same(ctx, push)
 	return append(append(warnings, found.Notes...), same...), err
+}
+
+// checkRecipients refuses recipients of notices that the workspace does not have.
+func (r *Reports) checkRecipients(ctx context.Context, v *violations, push *configv1.ReportPush) error {
+	if len(push.GetNoticeRecipients()) == 0 {
+		return nil
+	}
+	docs, err := r.docs.deps.Documents.List(ctx, push.GetWorkspace(), store.KindRecipient)
+	if err != nil {
+		return err
+	}
+	for n, id := range push.GetNoticeRecipients() {
+		// One without an address was removed.
+		if !slices.ContainsFunc(docs, func(doc store.Document) bool { return doc.ID == id && len(doc.Sealed) > 0 }) {
+			v.add(fmt.Sprintf("push.notice_recipients[%d]", n), "workspace %q has no recipient of notices %q", push.GetWorkspace(), id)
+		}
+	}
+	return nil
 }
 
 // drifts reports whether a problem is between a push and its report or its org, and not within the push.

@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/changes"
 	"github.com/throughline-dev/throughline/services/config/internal/conform"
 	"github.com/throughline-dev/throughline/services/config/internal/reports"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -32,7 +33,13 @@ func (r *Reports) StartReportRun(ctx context.Context, req *configv1.StartReportR
 	if err := r.startable(ctx, push); err != nil {
 		return nil, err
 	}
-	run, err := r.deps.Runner.StartNow(ctx, push)
+	by, err := actOf(ctx, r.docs.deps.Clock.Now(), changes.Between(nil, &configv1.ReportRun{
+		Push: push.GetId(), PushVersion: push.GetVersion(), Status: configv1.ReportRunStatus_REPORT_RUN_STATUS_RUNNING,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	run, err := r.deps.Runner.StartNow(ctx, push, by)
 	switch {
 	case errors.Is(err, store.ErrBusy):
 		return nil, withDetail(status.Newf(codes.AlreadyExists, "run %s of push %s is under way; wait for it or stop it", run.ID, push.GetId()),
@@ -77,7 +84,15 @@ func (r *Reports) startable(ctx context.Context, push *configv1.ReportPush) erro
 
 // StopReportRun implements configv1.ReportRunServiceServer.
 func (r *Reports) StopReportRun(ctx context.Context, req *configv1.StopReportRunRequest) (*configv1.StopReportRunResponse, error) {
-	if err := r.deps.Log.StopRun(ctx, req.GetWorkspace(), req.GetRun(), "stopped by user", r.docs.deps.Clock.Now()); err != nil {
+	const why = "stopped by user"
+	by, err := actOf(ctx, r.docs.deps.Clock.Now(), changes.Between(
+		&configv1.ReportRun{Status: configv1.ReportRunStatus_REPORT_RUN_STATUS_RUNNING},
+		&configv1.ReportRun{Status: configv1.ReportRunStatus_REPORT_RUN_STATUS_FAILED, Detail: why},
+	))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.deps.Log.StopRun(ctx, req.GetWorkspace(), req.GetRun(), why, by); err != nil {
 		return nil, err
 	}
 	run, err := r.run(ctx, req.GetWorkspace(), req.GetRun())

@@ -20,7 +20,7 @@ import (
 type ReportLog interface {
 	Run(ctx context.Context, workspace, id string) (store.ReportRun, error)
 	Runs(ctx context.Context, q store.RunsQuery) ([]store.ReportRun, error)
-	StopRun(ctx context.Context, workspace, id, why string, now time.Time) error
+	StopRun(ctx context.Context, workspace, id, why string, by store.Act) error
 }
 
 // ReportRows reads what runs did.

@@ -57,6 +57,14 @@ func (r *Reports) PutReport(ctx context.Context, req *configv1.PutReportRequest)
 	return &configv1.PutReportResponse{Report: next, Broken: broken}, err
 }
 
+// judge looks whether a push fits that was saved, or whose report was.
+func (r *Reports) judge(ctx context.Context, push *configv1.ReportPush) {
+	if err := r.docs.deps.Catalogue.JudgePush(ctx, push); err != nil {
+		r.docs.deps.Logger.ErrorContext(ctx, "a report push was saved, and the list of broken ones may be wrong until the next look at its org",
+			"workspace", push.GetWorkspace(), "push", push.GetId(), "error", err)
+	}
+}
+
 // checkReport finds what makes a table unreadable (WALK-8).
 func checkReport(report *configv1.Report) violations {
 	var v violations
@@ -74,7 +82,7 @@ func checkReport(report *configv1.Report) violations {
 	return v
 }
 
-// brokenBy lists the pushes of a report that do not fit it, with what is wrong.
+// brokenBy judges the pushes of a report anew and lists those that do not fit it, with what is wrong.
 func (r *Reports) brokenBy(ctx context.Context, report *configv1.Report) ([]string, error) {
 	pushes, err := r.pushesOf(ctx, report.GetWorkspace(), report.GetId())
 	if err != nil {
@@ -82,6 +90,7 @@ func (r *Reports) brokenBy(ctx context.Context, report *configv1.Report) ([]stri
 	}
 	var out []string
 	for _, p := range pushes {
+		r.judge(ctx, p)
 		for _, problem := range conform.CheckPush(p, report, nil, false).Problems {
 			out = append(out, fmt.Sprintf("push %s: %s: %s", p.GetId(), problem.Path, problem.Message))
 		}
@@ -138,7 +147,15 @@ func (r *Reports) pause(ctx context.Context, push *configv1.ReportPush, why stri
 		return err
 	}
 	save.Author, save.At, save.Role, save.Action = act.Actor, act.At, act.Role, act.Action
-	return r.deps.Pushes.PutPush(ctx, save, store.PushChange{Stop: "stopped: " + why})
+	if err := r.deps.Pushes.PutPush(ctx, save, store.PushChange{Stop: "stopped: " + why}); err != nil {
+		return err
+	}
+	paused := &configv1.ReportPush{}
+	if err := proto.Unmarshal(save.Body, paused); err != nil {
+		return fmt.Errorf("decode push %s of workspace %s: %w", push.GetId(), push.GetWorkspace(), err)
+	}
+	r.judge(ctx, paused)
+	return nil
 }
 
 func (r *Reports) deletion(ctx context.Context, key store.Key, version int64) (store.Save, error) {

@@ -101,6 +101,8 @@ var rules = map[string]Rule{
 	configv1.AccessService_PutMember_FullMethodName:               {Roles: admins},
 	configv1.AccessService_ListMembers_FullMethodName:             {Roles: readers},
 	configv1.AccessService_RemoveMember_FullMethodName:            {Roles: admins},
+	configv1.AccessService_ListMemberSessions_FullMethodName:      {Roles: admins},
+	configv1.AccessService_EndMemberSessions_FullMethodName:       {Roles: admins},
 	configv1.AccessService_GrantOperatorAccess_FullMethodName:     {Roles: admins},
 	configv1.AccessService_ListOperatorAccess_FullMethodName:      {Roles: readers},
 	configv1.AccessService_RevokeOperatorAccess_FullMethodName:    {Roles: admins},

@@ -40,14 +40,17 @@ func (c *Catalogue) Gather(ctx context.Context, conn *configv1.Connection, i *co
 	return objects, notes, nil
 }
 
-// Judge judges the connection's integrations, those switched on, in their newest versions, by what is kept, and asks nobody.
-// Broken ones are kept until they fit.
+// Judge judges the connection's integrations and report pushes, those switched on, in their newest versions, by what is kept, and asks
+// nobody. Broken ones are kept until they fit.
 func (c *Catalogue) Judge(ctx context.Context, conn *configv1.Connection) error {
 	integrations, err := c.integrations(ctx, conn)
 	if err != nil {
 		return err
 	}
-	return c.judgeAll(ctx, conn, integrations)
+	if err := c.judgeAll(ctx, conn, integrations); err != nil {
+		return err
+	}
+	return c.judgePushes(ctx, conn)
 }
 
 // JudgeSaved judges an integration that was just saved, in the same way: one that could not be checked when it was saved is
@@ -111,15 +114,9 @@ func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects 
 		}
 		return c.heal(ctx, i, upTo)
 	}
-	broken := &configv1.BrokenIntegration{Integration: i.GetId(), Version: i.GetVersion(), Connection: i.GetConnection(), Problems: problems}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(broken)
-	if err != nil {
-		return fmt.Errorf("encode what is wrong with integration %s: %w", i.GetId(), err)
-	}
-	isNew, err := c.deps.Broken.PutBroken(ctx, store.Broken{
-		Workspace: i.GetWorkspace(), Integration: i.GetId(), Connection: i.GetConnection(), Version: i.GetVersion(),
-		FoundAt: c.deps.Clock.Now(), Body: body,
-	})
+	isNew, err := c.keepBroken(ctx, store.Broken{
+		Workspace: i.GetWorkspace(), Kind: store.KindIntegration, ID: i.GetId(), Connection: i.GetConnection(), Version: i.GetVersion(),
+	}, &configv1.BrokenIntegration{Integration: i.GetId(), Problems: problems})
 	if err != nil || !isNew {
 		return err
 	}
@@ -128,6 +125,16 @@ func (c *Catalogue) judge(ctx context.Context, i *configv1.Integration, objects 
 		"workspace", i.GetWorkspace(), "integration", i.GetId(), "version", i.GetVersion(), "connection", i.GetConnection(),
 		"field", problems[0].GetField(), "problem", problems[0].GetDescription(), "problems", len(problems))
 	return nil
+}
+
+// keepBroken keeps what is wrong with a setting, and reports whether it was not known to be broken.
+func (c *Catalogue) keepBroken(ctx context.Context, b store.Broken, found *configv1.BrokenIntegration) (isNew bool, err error) {
+	found.Version, found.Connection = b.Version, b.Connection
+	if b.Body, err = (proto.MarshalOptions{Deterministic: true}).Marshal(found); err != nil {
+		return false, fmt.Errorf("encode what is wrong with %s %s: %w", b.Kind, b.ID, err)
+	}
+	b.FoundAt = c.deps.Clock.Now()
+	return c.deps.Broken.PutBroken(ctx, b)
 }
 
 // problems judges one integration. One that does not compile is mapping's to tell of.
@@ -177,7 +184,7 @@ func (c *Catalogue) heal(ctx context.Context, i *configv1.Integration, upTo int6
 	return nil
 }
 
-// BrokenOf lists a workspace's broken integrations, by id; of one connection, or of all for "".
+// BrokenOf lists a workspace's broken integrations, by id, and then its broken report pushes; of one connection, or of all for "".
 func (c *Catalogue) BrokenOf(ctx context.Context, workspace, connection string) ([]*configv1.BrokenIntegration, error) {
 	rows, err := c.deps.Broken.BrokenOf(ctx, workspace)
 	if err != nil {
@@ -190,7 +197,7 @@ func (c *Catalogue) BrokenOf(ctx context.Context, workspace, connection string) 
 		}
 		b := &configv1.BrokenIntegration{}
 		if err := proto.Unmarshal(row.Body, b); err != nil {
-			return nil, fmt.Errorf("decode what is wrong with integration %s of workspace %s: %w", row.Integration, workspace, err)
+			return nil, fmt.Errorf("decode what is wrong with %s %s of workspace %s: %w", row.Kind, row.ID, workspace, err)
 		}
 		b.FoundAt = timestamppb.New(row.FoundAt)
 		out = append(out, b)

@@ -64,11 +64,22 @@ func (w *Worker) find(ctx context.Context, now time.Time) ([]store.Notice, error
 			return nil, err
 		}
 	}
+	told := brokenPushes{}
 	for _, b := range broken {
-		n, err := ofIntegration(b)
+		n, err := ofBroken(b)
 		if err != nil {
 			return nil, err
 		}
+		told.add(n)
+		if err := add(n); err != nil {
+			return nil, err
+		}
+	}
+	runs, err := w.runs(ctx, told)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range runs {
 		if err := add(n); err != nil {
 			return nil, err
 		}
@@ -101,14 +112,18 @@ func worded(t *configv1.ProbeText) string {
 	return t.GetFinding() + " (" + t.GetWhere() + ")"
 }
 
-func ofIntegration(b store.Broken) (*configv1.Notice, error) {
+// ofBroken says what is wrong with an integration or a report push.
+func ofBroken(b store.Broken) (*configv1.Notice, error) {
 	found := &configv1.BrokenIntegration{}
 	if err := proto.Unmarshal(b.Body, found); err != nil {
-		return nil, fmt.Errorf("what is wrong with integration %s of workspace %s: %w", b.Integration, b.Workspace, err)
+		return nil, fmt.Errorf("what is wrong with %s %s of workspace %s: %w", b.Kind, b.ID, b.Workspace, err)
 	}
 	n := &configv1.Notice{
-		Workspace: b.Workspace, Kind: configv1.NoticeKind_NOTICE_KIND_INTEGRATION, Connection: b.Connection, Integration: b.Integration,
+		Workspace: b.Workspace, Kind: configv1.NoticeKind_NOTICE_KIND_INTEGRATION, Connection: b.Connection, Integration: b.ID,
 		Reason: streamv1.Reason_REASON_MAPPING_INVALID,
+	}
+	if b.Kind == store.KindReportPush {
+		n.Kind, n.Integration, n.ReportPush = configv1.NoticeKind_NOTICE_KIND_REPORT_PUSH, "", b.ID
 	}
 	for _, p := range found.GetProblems() {
 		code, _, _ := strings.Cut(p.GetDescription(), ":")
@@ -117,13 +132,17 @@ func ofIntegration(b store.Broken) (*configv1.Notice, error) {
 			break
 		}
 	}
-	n.TextEn, n.TextJa = problemTexts(found.GetProblems())
+	n.TextEn, n.TextJa = problemTexts(n.GetKind(), found.GetProblems())
 	return n, nil
 }
 
 // rowOf gives a notice its id: that of the thing and the reason, so that what comes back is the same notice.
 func rowOf(n *configv1.Notice) (store.Notice, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d\x00%s\x00%s\x00%d\x00%d", n.GetKind(), n.GetConnection(), n.GetIntegration(), n.GetState(), n.GetReason()))
+	what := fmt.Appendf(nil, "%d\x00%s\x00%s\x00%d\x00%d", n.GetKind(), n.GetConnection(), n.GetIntegration(), n.GetState(), n.GetReason())
+	if n.GetReportPush() != "" {
+		what = fmt.Appendf(what, "\x00%s\x00%d", n.GetReportPush(), n.GetTrouble())
+	}
+	sum := sha256.Sum256(what)
 	n.Id = hex.EncodeToString(sum[:8])
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(n)
 	if err != nil {

@@ -37,8 +37,8 @@ type hook struct {
 	Workspace, Subject, Text string
 	Test                     bool
 	Notices                  []struct {
-		ID, Kind, Connection, Integration, State, Reason, TextEn, TextJa, ParkedUntil string
-		Parked                                                                        int
+		ID, Kind, Connection, Integration, ReportPush, Run, Trouble, State, Reason, TextEn, TextJa, ParkedUntil string
+		Parked                                                                                                  int
 	}
 }
 
@@ -75,7 +75,7 @@ func setup(t *testing.T) *testBundle {
 func (b *testBundle) newWorker(t *testing.T) *notices.Worker {
 	t.Helper()
 	w, err := notices.New(b.cfg, notices.Deps{
-		Troubles: b.store, Diagnoses: b, Notices: b.store, Tellings: b.store, Purger: b.store, Documents: b.store, RunLog: b.store,
+		Troubles: b.store, Diagnoses: b, Notices: b.store, Tellings: b.store, Purger: b.store, Documents: b.store, RunLog: b.store, Runs: b.store,
 		Installation: b.inst, Clock: b.clock, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestABrokenIntegrationIsNamed(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	_, err = b.store.PutBroken(t.Context(), store.Broken{
-		Workspace: "acme", Integration: "follow-up", Connection: "production", Version: 1, FoundAt: epoch, Body: body,
+		Workspace: "acme", Kind: store.KindIntegration, ID: "follow-up", Connection: "production", Version: 1, FoundAt: epoch, Body: body,
 	})
 	require.NoError(t, err)
 	told := b.look(t)

@@ -148,6 +148,9 @@ type hookNotice struct {
 	Kind        string `json:"kind"`
 	Connection  string `json:"connection"`
 	Integration string `json:"integration,omitempty"`
+	ReportPush  string `json:"reportPush,omitempty"`
+	Run         string `json:"run,omitempty"`
+	Trouble     string `json:"trouble,omitempty"`
 	State       string `json:"state,omitempty"`
 	Reason      string `json:"reason,omitempty"`
 	TextEN      string `json:"textEn"`
@@ -162,11 +165,14 @@ func bodyOf(a about, m message) hookBody {
 	for _, n := range m.notices {
 		h := hookNotice{
 			ID: n.GetId(), Kind: strings.TrimPrefix(n.GetKind().String(), "NOTICE_KIND_"), Connection: n.GetConnection(),
-			Integration: n.GetIntegration(), Reason: strings.TrimPrefix(n.GetReason().String(), "REASON_"),
+			Integration: n.GetIntegration(), ReportPush: n.GetReportPush(), Run: n.GetRun(), Reason: strings.TrimPrefix(n.GetReason().String(), "REASON_"),
 			TextEN: n.GetTextEn(), TextJA: n.GetTextJa(), BeganAt: instant(n.GetBeganAt().AsTime()), Parked: n.GetParked(),
 		}
 		if n.GetState() != configv1.ConnectionState_CONNECTION_STATE_UNSPECIFIED {
 			h.State = connstate.Name(n.GetState())
+		}
+		if n.GetTrouble() != configv1.RunTrouble_RUN_TROUBLE_UNSPECIFIED {
+			h.Trouble = strings.TrimPrefix(n.GetTrouble().String(), "RUN_TROUBLE_")
 		}
 		if n.GetParkedUntil() != nil {
 			h.ParkedUntil = instant(n.GetParkedUntil().AsTime())

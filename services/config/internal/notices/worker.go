@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +57,7 @@ type Deps struct {
 	Purger       Purger
 	Documents    Documents
 	RunLog       RunLog
+	Runs         Runs
 	Installation *seal.Installation
 	Clock        interface{ Now() time.Time }
 	Logger       *slog.Logger
@@ -149,12 +152,30 @@ func (w *Worker) tell(ctx context.Context, workspace string) error {
 	if err := proto.Unmarshal(doc.Body, ws); err != nil {
 		return err
 	}
+	docs = slices.DeleteFunc(docs, func(doc store.Document) bool { return len(doc.Sealed) == 0 }) // removed
 	return together(docs, func(doc store.Document) error {
-		if len(doc.Sealed) == 0 { // removed
-			return nil
+		wanted, err := w.wantedBy(doc.ID, docs, rows)
+		if err != nil {
+			return err
 		}
-		return w.tellOne(ctx, ws, doc, rows)
+		return w.tellOne(ctx, ws, doc, wanted)
 	})
+}
+
+// wantedBy are the notices that a recipient is told of. One whose recipients are all gone is told to everybody: nothing is left out.
+func (w *Worker) wantedBy(recipient string, there []store.Document, rows []store.Notice) ([]store.Notice, error) {
+	var out []store.Notice
+	for _, row := range rows {
+		n := &configv1.Notice{}
+		if err := proto.Unmarshal(row.Body, n); err != nil {
+			return nil, fmt.Errorf("decode notice %s of workspace %s: %w", row.ID, row.Workspace, err)
+		}
+		chosen := n.GetRecipients()
+		if slices.Contains(chosen, recipient) || !slices.ContainsFunc(there, func(doc store.Document) bool { return slices.Contains(chosen, doc.ID) }) {
+			out = append(out, row)
+		}
+	}
+	return out, nil
 }
 
 // tellOne sends one message with everything that the recipient may be told now.

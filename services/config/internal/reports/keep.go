@@ -110,6 +110,12 @@ func (r *Runner) pauseFailing(ctx context.Context) error {
 		}
 		r.deps.Logger.WarnContext(ctx, "a report push was paused: its runs fail day after day",
 			"workspace", p.Workspace, "push", p.Push, "days", p.FailedDays)
+		if push, err = r.push(ctx, p.Workspace, p.Push, 0); err != nil {
+			return err
+		}
+		if err := r.deps.Judge.JudgePush(ctx, push); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Schedules interface {
 
 // Starter makes runs.
 type Starter interface {
-	StartRun(ctx context.Context, run store.ReportRun, limit store.RunLimit) (store.ReportRun, error)
+	StartRun(ctx context.Context, run store.ReportRun, hand *store.ByHand) (store.ReportRun, error)
 	MissDay(ctx context.Context, run store.ReportRun) error
 }
 
@@ -52,6 +52,11 @@ type Ends interface {
 type Pauses interface {
 	FailingPushes(ctx context.Context, days int64) ([]store.PushSchedule, error)
 	PutPush(ctx context.Context, save store.Save, change store.PushChange) error
+}
+
+// Judge tells whether a push can be carried out, and keeps what is wrong with it. See catalogue.Catalogue.
+type Judge interface {
+	JudgePush(ctx context.Context, push *configv1.ReportPush) error
 }
 
 // Deliveries finds the rows of reports.
@@ -78,6 +83,7 @@ type Deps struct {
 	Claims      Claims
 	Ends        Ends
 	Pauses      Pauses
+	Judge       Judge
 	Deliveries  Deliveries
 	Connections Connections
 	Describer   Describer
@@ -111,14 +117,14 @@ func (r *Runner) Begun(ctx context.Context, workspace string) (int64, error) {
 }
 
 // StartNow starts a run of a push by hand, which is not moved on in its schedule by that. The errors are those of store.StartRun.
-func (r *Runner) StartNow(ctx context.Context, push *configv1.ReportPush) (store.ReportRun, error) {
+func (r *Runner) StartNow(ctx context.Context, push *configv1.ReportPush, by store.Act) (store.ReportRun, error) {
 	now := r.deps.Clock.Now()
 	run, err := r.runOf(ctx, push, store.NoDay)
 	if err != nil {
 		return store.ReportRun{}, err
 	}
 	run.Cause = int32(configv1.ReportRunTrigger_REPORT_RUN_TRIGGER_MANUAL)
-	return r.deps.Starter.StartRun(ctx, run, store.RunLimit{Most: r.cfg.Manual, Since: now.Add(-time.Hour)})
+	return r.deps.Starter.StartRun(ctx, run, &store.ByHand{By: by, Most: r.cfg.Manual, Since: now.Add(-time.Hour)})
 }
 
 // startDue makes the runs that are due now and notes the days that were missed.
@@ -193,7 +199,7 @@ func (r *Runner) start(ctx context.Context, run store.ReportRun, after time.Dura
 	if after > late {
 		run.Cause = int32(configv1.ReportRunTrigger_REPORT_RUN_TRIGGER_CATCH_UP)
 	}
-	_, err := r.deps.Starter.StartRun(ctx, run, store.RunLimit{})
+	_, err := r.deps.Starter.StartRun(ctx, run, nil)
 	if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrStale) {
 		return nil // one at a time; another replica was faster, or somebody switched it off
 	}

@@ -46,10 +46,10 @@ func (t tally) add(o *Outcome, n int64) {
 }
 
 func (t tally) apply(ctx context.Context, s *Store, tx *sql.Tx) error {
-	if err := t.hours.apply(ctx, tx); err != nil {
+	if err := t.hours.apply(ctx, s.dialect, tx); err != nil {
 		return err
 	}
-	if err := t.days.apply(ctx, tx); err != nil {
+	if err := t.days.apply(ctx, s.dialect, tx); err != nil {
 		return err
 	}
 	return t.runs.apply(ctx, s, tx)
@@ -63,23 +63,23 @@ func (c counter) add(o *Outcome, n int64) {
 }
 
 // apply adds the changes, in one order for all, so that concurrent batches do not lock each other out.
-func (c counter) apply(ctx context.Context, tx *sql.Tx) error {
+func (c counter) apply(ctx context.Context, d dialect, tx *sql.Tx) error {
 	keys := slices.SortedFunc(maps.Keys(c), func(a, b countKey) int {
 		return cmp.Or(strings.Compare(a.workspace, b.workspace), cmp.Compare(a.hour, b.hour),
 			strings.Compare(a.stage, b.stage), cmp.Compare(a.status, b.status), cmp.Compare(a.reason, b.reason))
 	})
+	args := make([]any, 0, len(keys)*addHours.columns)
 	for _, k := range keys {
-		if c[k] == 0 {
-			continue
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO outcome_counts (workspace, hour, stage, status, reason, n)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, hour, stage, status, reason)
-			DO UPDATE SET n = outcome_counts.n + excluded.n`, k.workspace, k.hour, k.stage, k.status, k.reason, c[k])
-		if err != nil {
-			return err
+		if c[k] != 0 {
+			args = append(args, k.workspace, k.hour, k.stage, k.status, k.reason, c[k])
 		}
 	}
-	return nil
+	return addHours.apply(ctx, tx, d, args)
+}
+
+var addHours = upsert{
+	into: "outcome_counts (workspace, hour, stage, status, reason, n)", columns: 6,
+	onConflict: "ON CONFLICT (workspace, hour, stage, status, reason) DO UPDATE SET n = outcome_counts.n + excluded.n",
 }
 
 // CountOutcomes counts one workspace's outcomes decided from from (inclusive) to to (exclusive); zero times leave a side

@@ -88,25 +88,26 @@ func (c dayCounter) add(o *Outcome, n int64) {
 }
 
 // apply adds the changes, in one order for all, so that concurrent batches do not lock each other out.
-func (c dayCounter) apply(ctx context.Context, tx *sql.Tx) error {
+func (c dayCounter) apply(ctx context.Context, d dialect, tx *sql.Tx) error {
 	keys := slices.SortedFunc(maps.Keys(c), func(a, b dayKey) int {
 		return cmp.Or(strings.Compare(a.workspace, b.workspace), cmp.Compare(a.day, b.day),
 			strings.Compare(a.integration, b.integration), cmp.Compare(a.status, b.status))
 	})
+	args := make([]any, 0, len(keys)*addDays.columns)
 	for _, k := range keys {
 		change := c[k]
-		_, err := tx.ExecContext(ctx, `INSERT INTO integration_days (workspace, day, integration, status, n, first_at, last_at, first_id)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (workspace, day, integration, status) DO UPDATE SET
-			n = integration_days.n + excluded.n,
-			first_id = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_id ELSE integration_days.first_id END,
-			first_at = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_at ELSE integration_days.first_at END,
-			last_at = CASE WHEN excluded.last_at > integration_days.last_at THEN excluded.last_at ELSE integration_days.last_at END`,
-			k.workspace, k.day, k.integration, k.status, change.n, change.first, change.last, change.id)
-		if err != nil {
-			return err
-		}
+		args = append(args, k.workspace, k.day, k.integration, k.status, change.n, change.first, change.last, change.id)
 	}
-	return nil
+	return addDays.apply(ctx, tx, d, args)
+}
+
+var addDays = upsert{
+	into: "integration_days (workspace, day, integration, status, n, first_at, last_at, first_id)", columns: 8,
+	onConflict: `ON CONFLICT (workspace, day, integration, status) DO UPDATE SET
+		n = integration_days.n + excluded.n,
+		first_id = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_id ELSE integration_days.first_id END,
+		first_at = CASE WHEN excluded.first_at < integration_days.first_at THEN excluded.first_at ELSE integration_days.first_at END,
+		last_at = CASE WHEN excluded.last_at > integration_days.last_at THEN excluded.last_at ELSE integration_days.last_at END`,
 }
 
 // IntegrationDays returns days, newest first and within a day by integration.
@@ -205,14 +206,18 @@ func (d *IntegrationDay) count(status int32, n int64) {
 	}
 }
 
+// outcomeByID finds an outcome by hashes of its id. The limit keeps the two conditions apart: SQLite would otherwise read every row of
+// the workspace rather than four by their hashes.
+const outcomeByID = `SELECT decided_at, stage, status, reason, body FROM
+	(SELECT * FROM outcomes WHERE id_hash IN ($1, $2, $3, $4) LIMIT 4) AS found WHERE workspace = $5 AND outcome_id = $6`
+
 // stillFailed returns the day's first failure if its outcome is there and has not changed since.
 func (s *Store) stillFailed(ctx context.Context, workspace string, d *IntegrationDay) (*Outcome, error) {
 	// Another outcome under the same hash moves one on to the next: a few are tried.
 	hash := idHash(workspace, d.firstFailed)
 	o := &Outcome{Workspace: workspace, ID: d.firstFailed}
 	var decided int64
-	err := s.read.QueryRowContext(ctx, `SELECT decided_at, stage, status, reason, body FROM outcomes
-		WHERE id_hash BETWEEN $1 AND $2 AND workspace = $3 AND outcome_id = $4`, hash, hash+3, workspace, d.firstFailed).
+	err := s.read.QueryRowContext(ctx, outcomeByID, hash, hash+1, hash+2, hash+3, workspace, d.firstFailed).
 		Scan(&decided, &o.Stage, &o.Status, &o.Reason, &o.Body)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && o.Status != statusFailed && o.Status != statusRejected {
 		return nil, nil

@@ -9,7 +9,7 @@ import (
 // ofConnection are the tables of what belongs to a connection and goes with it. Its versions stay, and so do tokens that are
 // still to be revoked.
 var ofConnection = []string{
-	"access_tokens", "refresh_leases", "describes", "broken_integrations", "connection_states", "connection_history", "connect_flows",
+	"access_tokens", "refresh_leases", "describes", "broken_integrations", "broken_pushes", "connection_states", "connection_history", "connect_flows",
 	"connection_diagnoses",
 }
 

@@ -184,10 +184,3 @@ func (s *Store) StatesWith(ctx context.Context, states ...int32) ([]ConnectionSt
 	}
 	return out, nil
 }
-
-// Broken reads the broken integrations of all workspaces. It serves looking for what is in the way.
-func (s *Store) Broken(ctx context.Context) ([]Broken, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT workspace, integration, connection, version, found_at, body FROM broken_integrations
-		ORDER BY workspace, integration`)
-	return scanBroken(rows, err)
-}

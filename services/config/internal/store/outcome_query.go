@@ -25,8 +25,11 @@ type OutcomePosition struct {
 	ID        string
 }
 
-// statusWritten is the status that outcomes_by_trouble leaves out.
-const statusWritten = 1
+// statusWritten is the status that outcomes_by_trouble leaves out, noReason the reason that outcomes_by_reason does.
+const (
+	statusWritten = 1
+	noReason      = 0
+)
 
 // Outcomes returns the newest rows that match, newest first.
 func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error) {
@@ -56,15 +59,23 @@ func (s *Store) Outcomes(ctx context.Context, q OutcomeQuery) ([]Outcome, error)
 
 func (q *OutcomeQuery) sql(bucketed bool) (string, []any) {
 	where, args := q.conditions()
-	from := "outcomes"
-	if index := q.index(); bucketed && index != "" {
-		// Named, because SQLite would rather read the index by time, which is in the order of the answer.
+	with, from := "", "outcomes"
+	// Either database would rather read the index by time, which is in the order of the answer: SQLite always, PostgreSQL as long as it
+	// has no statistics. So the index is named to the one; the other finds the rows by the hash alone, and looks at the rest afterwards.
+	switch id, index := q.byID(), q.index(); {
+	case bucketed && index != "":
 		from += " INDEXED BY " + index
-		where += " AND bucket IN (SELECT bucket FROM outcome_buckets)"
+		if id != nil {
+			where += " AND bucket IN (SELECT bucket FROM outcome_buckets)"
+		}
+	case id != nil:
+		args = append(args, refHash(q.Workspace, id.value))
+		with = fmt.Sprintf("WITH found AS MATERIALIZED (SELECT * FROM outcomes WHERE %s = $%d) ", id.hash, len(args))
+		from = "found"
 	}
 	args = append(args, q.Limit)
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY decided_at DESC, outcome_id DESC LIMIT $%d",
-		outcomeColumns, from, where, len(args)), args
+	return fmt.Sprintf("%sSELECT %s FROM %s WHERE %s ORDER BY decided_at DESC, outcome_id DESC LIMIT $%d",
+		with, outcomeColumns, from, where, len(args)), args
 }
 
 // ids are the columns by which rows are found, the one with the fewest rows per id first.
@@ -80,12 +91,24 @@ func (q *OutcomeQuery) ids() []idFilter {
 
 type idFilter struct{ column, hash, index, value string }
 
-// index is the one to look up, or "" when no id is given.
-func (q *OutcomeQuery) index() string {
+// byID is the id to look up, nil when none is given.
+func (q *OutcomeQuery) byID() *idFilter {
 	for _, id := range q.ids() {
 		if id.value != "" {
-			return id.index
+			return &id
 		}
+	}
+	return nil
+}
+
+// index is the one to look up, or "" when the database finds it by itself.
+func (q *OutcomeQuery) index() string {
+	id := q.byID()
+	switch {
+	case id != nil:
+		return id.index
+	case q.Reason != noReason:
+		return "outcomes_by_reason"
 	}
 	return ""
 }
@@ -111,8 +134,9 @@ func (q *OutcomeQuery) conditions() (string, []any) {
 	if q.Status != 0 && q.Status != statusWritten {
 		add(fmt.Sprintf("status <> %d", statusWritten)) // word for word as in the index, so that it is used
 	}
-	if q.Reason != 0 {
+	if q.Reason != noReason {
 		add("reason = ?", q.Reason)
+		add(fmt.Sprintf("reason <> %d", noReason)) // as above
 	}
 	if !q.From.IsZero() {
 		add("decided_at >= ?", micros(q.From))

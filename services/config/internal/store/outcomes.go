@@ -98,23 +98,8 @@ func (s *Store) prepare(ctx context.Context) error {
 }
 
 func (s *Store) insertOutcomes(rows int) string {
-	var q strings.Builder
-	q.WriteString("INSERT INTO outcomes (" + outcomeColumns + ", " + hashColumns + ", " + placeColumns + ") VALUES ")
-	for row := range rows {
-		q.WriteString("(")
-		for col := range outcomeArgs {
-			q.WriteString(s.dialect.placeholder(row*outcomeArgs + col + 1))
-			if col < outcomeArgs-1 {
-				q.WriteByte(',')
-			}
-		}
-		q.WriteString(")")
-		if row < rows-1 {
-			q.WriteByte(',')
-		}
-	}
-	q.WriteString(" ON CONFLICT DO NOTHING")
-	return q.String()
+	return "INSERT INTO outcomes (" + outcomeColumns + ", " + hashColumns + ", " + placeColumns + ") " +
+		s.dialect.values(rows, outcomeArgs) + " ON CONFLICT DO NOTHING"
 }
 
 // RecordOutcomes stores a batch in one transaction. An outcome that is there already is replaced by a later decision

@@ -113,13 +113,17 @@ func endRun(ctx context.Context, tx *sql.Tx, run ReportRun, end RunEnd) error {
 }
 
 // StopRun asks a run to end after its current chunk; one that nobody works on ends at once. ErrNotFound if there is no such run;
-// nothing happens to one that has ended.
-func (s *Store) StopRun(ctx context.Context, workspace, id, why string, now time.Time) error {
+// nothing happens to one that has ended or is asked to already.
+func (s *Store) StopRun(ctx context.Context, workspace, id, why string, by Act) error {
 	return s.inTx(ctx, "stop run "+id, func(tx *sql.Tx) error {
-		if _, err := s.lockRun(ctx, tx, workspace, id); err != nil {
+		run, err := s.lockRun(ctx, tx, workspace, id)
+		if err != nil || run.Status != RunRunning || run.Stop != "" {
 			return err
 		}
-		return stopWhere(ctx, tx, why, now, "workspace = $1 AND id = $2", workspace, id)
+		if err := stopWhere(ctx, tx, why, by.At, "workspace = $1 AND id = $2", workspace, id); err != nil {
+			return err
+		}
+		return insertAudit(ctx, tx, AuditEntry{Act: by, Workspace: workspace, Kind: KindRun, Target: id})
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // RunChunks reads the chunks of a run, by number.
@@ -72,7 +73,7 @@ func (s *Store) PurgeRuns(ctx context.Context, rows, runs Cutoff, limit int) (in
 }
 
 func (s *Store) runningWorkspaces(ctx context.Context) ([]string, error) {
-	return s.workspaces(ctx, "SELECT DISTINCT workspace FROM report_runs")
+	return s.workspaces(ctx, strings.ReplaceAll(recordedWorkspaces, "outcome_counts", "report_runs"))
 }
 
 // purgeRunRows empties a run by its body: one without is empty already.
@@ -106,3 +107,15 @@ func (s *Store) purgeRuns(ctx context.Context, workspace string, before int64, l
 	}
 	return result.RowsAffected()
 }
+
+// DoubtfulRuns reads the last ended run of every switched-on push, of all workspaces, but for those that completed with at least half of
+// their rows matched, which are beyond doubt. It serves looking for what is in the way.
+func (s *Store) DoubtfulRuns(ctx context.Context) ([]ReportRun, error) {
+	return s.queryRuns(ctx, doubtful, RunCompleted)
+}
+
+// doubtful looks up one run a push, by index; of a run, rows is what the match rate is of (WALK-40).
+const doubtful = `(workspace, id) IN (SELECT p.workspace, (SELECT l.id FROM report_runs l WHERE l.workspace = p.workspace AND l.push = p.push
+		AND l.ended_at IS NOT NULL ORDER BY l.started_at DESC, l.id DESC LIMIT 1) FROM report_schedules p WHERE p.enabled = 1)
+	AND (status <> $1 OR row_count = 0 OR 2 * (handed + unchanged + ambiguous) < row_count - equal_rows - repeated_keys)
+	ORDER BY workspace, push`

@@ -56,6 +56,9 @@ func (s *Store) DeletePush(ctx context.Context, save Save, stop string) error {
 		if err := stopRuns(ctx, tx, save.Key, stop, save.At); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM broken_pushes WHERE workspace = $1 AND push = $2", save.Workspace, save.ID); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "UPDATE report_schedules SET enabled = 0 WHERE workspace = $1 AND push = $2", save.Workspace, save.ID)
 		return err
 	})

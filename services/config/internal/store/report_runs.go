@@ -88,15 +88,20 @@ func scanRun(row interface{ Scan(dest ...any) error }) (ReportRun, error) {
 	return r, err
 }
 
-// RunLimit bounds runs by hand: at most Most since Since.
-type RunLimit struct {
+// ByHand is what holds for a run by hand: who starts it, and that there are at most Most since Since.
+type ByHand struct {
+	By    Act
 	Most  int
 	Since time.Time
 }
 
-// StartRun adds a run, with the next number of its push; a run with a day moves the schedule on to that day. The errors are ErrBusy,
-// with the run under way, ErrTooOften, and ErrStale when the day has its run already or the push is not switched on.
-func (s *Store) StartRun(ctx context.Context, run ReportRun, limit RunLimit) (ReportRun, error) {
+// KindRun is what the audit log calls a run.
+const KindRun = "report_run"
+
+// StartRun adds a run, with the next number of its push; a run with a day moves the schedule on to that day. One by hand goes into the
+// audit log; hand is nil for others. The errors are ErrBusy, with the run under way, ErrTooOften, and ErrStale when the day has its run
+// already or the push is not switched on.
+func (s *Store) StartRun(ctx context.Context, run ReportRun, hand *ByHand) (ReportRun, error) {
 	var busy ReportRun
 	err := s.inTx(ctx, "start a run of push "+run.Push, func(tx *sql.Tx) error {
 		var err error
@@ -105,8 +110,8 @@ func (s *Store) StartRun(ctx context.Context, run ReportRun, limit RunLimit) (Re
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if run.Day == NoDay {
-			if err := byHand(ctx, tx, run, limit); err != nil {
+		if hand != nil {
+			if err := hand.check(ctx, tx, run); err != nil {
 				return err
 			}
 		}
@@ -126,7 +131,10 @@ func (s *Store) StartRun(ctx context.Context, run ReportRun, limit RunLimit) (Re
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE report_schedules SET number = $3, day = CASE WHEN day < $4 THEN $4 ELSE day END
 			WHERE workspace = $1 AND push = $2`, run.Workspace, run.Push, run.Number, run.Day)
-		return err
+		if err != nil || hand == nil {
+			return err
+		}
+		return insertAudit(ctx, tx, AuditEntry{Act: hand.By, Workspace: run.Workspace, Kind: KindRun, Target: run.ID})
 	})
 	if errors.Is(err, ErrBusy) {
 		return busy, ErrBusy
@@ -153,12 +161,12 @@ func (s *Store) activeRun(ctx context.Context, tx *sql.Tx, workspace, push strin
 		workspace, push, RunRunning))
 }
 
-// byHand refuses one run by hand too many (WALK-24).
-func byHand(ctx context.Context, tx *sql.Tx, run ReportRun, limit RunLimit) error {
+// check refuses one run by hand too many (WALK-24).
+func (h *ByHand) check(ctx context.Context, tx *sql.Tx, run ReportRun) error {
 	var n int
 	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM report_runs WHERE workspace = $1 AND push = $2 AND day IS NULL AND started_at > $3`,
-		run.Workspace, run.Push, micros(limit.Since)).Scan(&n)
-	if err == nil && n >= limit.Most {
+		run.Workspace, run.Push, micros(h.Since)).Scan(&n)
+	if err == nil && n >= h.Most {
 		return ErrTooOften
 	}
 	return err

@@ -114,3 +114,61 @@ func (s *Store) PurgeSessions(ctx context.Context, before time.Time) error {
 	}
 	return nil
 }
+
+// MemberSession is a session of somebody who is a member of a workspace.
+type MemberSession struct {
+	Hash      []byte
+	Member    string
+	ExpiresAt time.Time
+}
+
+// MemberSessions reads the sessions that a workspace's members have at a time, by member, those that end last first; of one member, or
+// of all for "". Promise 9: whoever is no member of the workspace is not among them.
+func (s *Store) MemberSessions(ctx context.Context, workspace, member string, now time.Time) ([]MemberSession, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT s.hash, m.id, s.expires_at FROM members m JOIN sessions s ON s.subject = m.subject
+		WHERE m.workspace = $1 AND ($2 = '' OR m.id = $2) AND s.kind = $3 AND s.expires_at > $4 ORDER BY m.id, s.expires_at DESC, s.hash`,
+		workspace, member, SessionUser, micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("read sessions of members of %s: %w", workspace, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []MemberSession
+	for rows.Next() {
+		var m MemberSession
+		var expires int64
+		if err := rows.Scan(&m.Hash, &m.Member, &expires); err != nil {
+			return nil, fmt.Errorf("read sessions of members of %s: %w", workspace, err)
+		}
+		m.ExpiresAt = fromMicros(expires)
+		out = append(out, m)
+	}
+	return out, rows.Err()
+}
+
+// EndMemberSessions forgets sessions of a workspace's members, and returns how many there were. What is not a session of the member is
+// left alone.
+func (s *Store) EndMemberSessions(ctx context.Context, workspace string, sessions []MemberSession, by Act) (ended int, err error) {
+	err = s.inTx(ctx, "end sessions", func(tx *sql.Tx) error {
+		ended = 0
+		for _, m := range sessions {
+			result, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE hash = $1 AND kind = $2
+				AND subject = (SELECT subject FROM members WHERE workspace = $3 AND id = $4)`, m.Hash, SessionUser, workspace, m.Member)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				continue // it has ended meanwhile
+			}
+			ended++
+			if err := insertAudit(ctx, tx, AuditEntry{Act: by, Workspace: workspace, Kind: "session", Target: m.Member}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ended, err
+}

@@ -80,7 +80,7 @@ func broken(t *testing.T, open Open) {
 			require.NoError(t, s.Put(ctx, save("acme", store.KindIntegration, "rule", version, "body")))
 		}
 		rule := store.Broken{
-			Workspace: "acme", Integration: "rule", Connection: "main", Version: 2, FoundAt: epoch, Body: []byte("gone"),
+			Workspace: "acme", Kind: store.KindIntegration, ID: "rule", Connection: "main", Version: 2, FoundAt: epoch, Body: []byte("gone"),
 		}
 		isNew, err := s.PutBroken(ctx, rule)
 		require.NoError(t, err)
@@ -101,7 +101,7 @@ func broken(t *testing.T, open Open) {
 		require.Equal(t, []store.Broken{later}, got, "since when stays")
 		counts, err := s.BrokenCounts(ctx)
 		require.NoError(t, err)
-		require.Equal(t, []store.BrokenCount{{Workspace: "acme", Connection: "main", N: 1}}, counts)
+		require.Equal(t, []store.BrokenCount{{Workspace: "acme", Connection: "main", Kind: store.KindIntegration, N: 1}}, counts)
 
 		other, err := s.BrokenOf(ctx, "other")
 		require.NoError(t, err)

@@ -35,10 +35,22 @@ func run(id string, day int64) store.ReportRun {
 
 func start(t *testing.T, s *store.Store, id string, day int64) store.ReportRun {
 	t.Helper()
-	got, err := s.StartRun(t.Context(), run(id, day), store.RunLimit{Most: 10, Since: epoch.Add(-time.Hour)})
+	var hand *store.ByHand
+	if day == store.NoDay {
+		hand = byHand(10)
+	}
+	got, err := s.StartRun(t.Context(), run(id, day), hand)
 	require.NoError(t, err)
 	return got
 }
+
+// byHand lets so many runs be started by hand within the last hour.
+func byHand(most int) *store.ByHand {
+	return &store.ByHand{By: store.Act{Actor: "hanako", Role: "owner", Action: "StartReportRun", At: epoch}, Most: most, Since: epoch.Add(-time.Hour)}
+}
+
+// stopping is who stops a run.
+var stopping = store.Act{Actor: "hanako", Role: "owner", Action: "StopReportRun", At: epoch}
 
 func end(t *testing.T, s *store.Store, id string, status int32) {
 	t.Helper()
@@ -109,7 +121,7 @@ func pushStops(t *testing.T, open Open) {
 		due, err := s.DuePushes(ctx, today+1)
 		require.NoError(t, err)
 		require.Empty(t, due)
-		_, err = s.StartRun(ctx, run("two", today+1), store.RunLimit{})
+		_, err = s.StartRun(ctx, run("two", today+1), nil)
 		require.ErrorIs(t, err, store.ErrBusy)
 
 		end(t, s, "one", store.RunFailed)
@@ -179,7 +191,7 @@ func runs(t *testing.T, open Open) {
 		for n := range 8 {
 			wg.Go(func() {
 				id := fmt.Sprint("run", n)
-				_, err := s.StartRun(ctx, run(id, today), store.RunLimit{})
+				_, err := s.StartRun(ctx, run(id, today), nil)
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -189,11 +201,11 @@ func runs(t *testing.T, open Open) {
 		}
 		wg.Wait()
 		require.Len(t, won, 1)
-		busy, err := s.StartRun(ctx, run("hand", store.NoDay), store.RunLimit{Most: 10})
+		busy, err := s.StartRun(ctx, run("hand", store.NoDay), byHand(10))
 		require.ErrorIs(t, err, store.ErrBusy)
 		require.Equal(t, won[0], busy.ID)
 		end(t, s, won[0], store.RunCompleted)
-		_, err = s.StartRun(ctx, run("again", today), store.RunLimit{})
+		_, err = s.StartRun(ctx, run("again", today), nil)
 		require.ErrorIs(t, err, store.ErrStale, "the day had its run")
 	})
 }
@@ -245,7 +257,7 @@ func runLimits(t *testing.T, open Open) {
 		t.Parallel()
 		s, ctx := open(t), t.Context()
 		on(t, s)
-		limit := store.RunLimit{Most: 2, Since: epoch.Add(-time.Hour)}
+		limit := byHand(2)
 		for n := range 2 {
 			_, err := s.StartRun(ctx, run(strconv.Itoa(n), store.NoDay), limit)
 			require.NoError(t, err)
@@ -288,7 +300,7 @@ func runPages(t *testing.T, open Open) {
 		for n := range int64(5) {
 			r := run(fmt.Sprint("r", n), today+n)
 			r.StartedAt = epoch.Add(time.Duration(n/2) * time.Hour)
-			_, err := s.StartRun(ctx, r, store.RunLimit{})
+			_, err := s.StartRun(ctx, r, nil)
 			require.NoError(t, err)
 			end(t, s, r.ID, store.RunCompleted)
 		}
@@ -311,7 +323,7 @@ func runPages(t *testing.T, open Open) {
 		require.Empty(t, other)
 		_, err = s.Run(ctx, "globex", "r1")
 		require.ErrorIs(t, err, store.ErrNotFound)
-		require.ErrorIs(t, s.StopRun(ctx, "globex", "r1", "x", epoch), store.ErrNotFound)
+		require.ErrorIs(t, s.StopRun(ctx, "globex", "r1", "x", stopping), store.ErrNotFound)
 	})
 }
 
