@@ -22,6 +22,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/telemetry"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
@@ -105,6 +106,7 @@ func New(t testing.TB, opts Options) *Rig {
 	r.Kafka, err = kafka.New(kafka.DefaultConfig(r.brokers...), kafka.Deps{Logger: r.logger})
 	require.NoError(t, err)
 	t.Cleanup(r.Kafka.Close)
+	configtest.Database(t, r.Path("config.db"))
 	r.createTopics()
 	r.startSalesforce()
 	return r
