@@ -149,7 +149,7 @@ func (b *testBundle) final() map[string]string {
 
 func (b *testBundle) eventually(cond func() bool, what string) {
 	b.t.Helper()
-	require.Eventually(b.t, cond, 20*time.Second, 5*time.Millisecond, what)
+	require.Eventually(b.t, cond, time.Minute, 5*time.Millisecond, what)
 }
 
 func TestService(t *testing.T) {

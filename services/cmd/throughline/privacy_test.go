@@ -115,7 +115,7 @@ func TestPrivacy(t *testing.T) {
 		out, err = o.run("", "status", erasure.ID)
 		require.NoError(t, err)
 		return strings.Contains(out, "COMPLETED")
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.Contains(t, out, "of 2 addresses and 1 numbers")
 	require.Contains(t, out, "remains  topics until ")
 	require.Contains(t, out, ": DONE")
