@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -83,10 +84,7 @@ func setupClient(t *testing.T) *clientBundle {
 	t.Helper()
 	b := &clientBundle{server: &watchServer{}, builder: settingstest.New(t).Workspace("acme")}
 	b.server.set(b.builder.Snapshot())
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	b.addr = lis.Addr().String()
-	require.NoError(t, lis.Close())
+	b.addr = addrtest.Free(t)
 	b.cfg = settings.Config{
 		Target: b.addr, Token: secret.New("t0ken"), SavePath: filepath.Join(t.TempDir(), "data", "settings"),
 		RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond,

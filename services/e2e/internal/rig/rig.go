@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -126,7 +127,7 @@ func (r *Rig) StartBroker() {
 	if r.opts.OwnBroker {
 		cfg.Dir = r.Path("kafka")
 	}
-	if len(r.brokers) > 0 && r.broker != nil {
+	if cfg.Listen = addrtest.Free(r.T); r.broker != nil {
 		cfg.Listen = r.brokers[0]
 	}
 	b, err := broker.Start(cfg)
