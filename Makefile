@@ -9,6 +9,8 @@ TOOLS   := $(BUILD)/bin
 PROTOC_PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc go-redact grpc-gateway openapiv2)
 # -race needs cgo; everything else is pure Go.
 RACE    := CGO_ENABLED=1
+# go test that says last which tests failed, and why.
+GOTEST  := $(TOOLS)/gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --hide-summary skipped --
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -28,8 +30,8 @@ crash: build ## The demo, killed with -9 and restarted five times on the way
 build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
-test: ## All tests that need nothing installed, with the race detector
-	$(RACE) go test -race -shuffle=on ./proto/... ./libs/... ./services/...
+test: $(TOOLS)/gotestsum ## All tests that need nothing installed, with the race detector
+	$(RACE) $(GOTEST) -race -shuffle=on ./proto/... ./libs/... ./services/...
 SEEDS ?= 200
 faults: ## The writer through SEEDS seeds of faults and deaths, judged by what stands in the orgs
 	go test -count=1 -timeout 15m -parallel 16 ./services/writer/faults -faults.seeds=$(SEEDS)
@@ -41,10 +43,10 @@ faults-processes: build ## The same with the program's own processes, killed wit
 test-kafka: ## The Kafka suites against Apache Kafka (KAFKA_BROKERS, or a broker started for it)
 	deploy/kafka/run-kafka.sh exec -- $(MAKE) --no-print-directory test-kafka-run
 .PHONY: test-kafka-run
-test-kafka-run:
-	THROUGHLINE_TEST_LONG=1 go test -count=1 -p 1 -timeout 15m ./libs/stage/... ./services/e2e/...
-test-postgres: ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
-	deploy/postgres/run-postgres.sh exec go test -count=1 ./services/config/...
+test-kafka-run: $(TOOLS)/gotestsum
+	THROUGHLINE_TEST_LONG=1 $(GOTEST) -count=1 -p 1 -timeout 15m ./libs/stage/... ./services/e2e/...
+test-postgres: $(TOOLS)/gotestsum ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
+	deploy/postgres/run-postgres.sh exec $(GOTEST) -count=1 ./services/config/...
 test-separate: build ## Every service as a process of its own, with its own Kafka user, over TLS: Apache Kafka and PostgreSQL
 	deploy/separate.sh
 test-clients: build ## Third-party Salesforce clients, unchanged, against the simulator (needs Node.js, npm and Python 3)
@@ -93,6 +95,8 @@ $(BUILD)/third_party: tools/go.mod tools/validateproto/main.go
 	@touch $@
 $(TOOLS)/buf: tools/go.mod
 	GOWORK=off go build -C tools -o $@ github.com/bufbuild/buf/cmd/buf
+$(TOOLS)/gotestsum: tools/go.mod
+	GOWORK=off go build -C tools -o $@ gotest.tools/gotestsum
 $(TOOLS)/protoc-gen-go: tools/go.mod
 	GOWORK=off go build -C tools -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
 $(TOOLS)/protoc-gen-go-grpc: tools/go.mod

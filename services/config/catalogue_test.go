@@ -116,7 +116,7 @@ func (b *catalogueBundle) broken(t *testing.T) []*configv1.BrokenIntegration {
 // becomes waits until the rule is listed as broken, or not any more.
 func (b *catalogueBundle) becomes(t *testing.T, broken bool) []*configv1.BrokenIntegration {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(b.broken(t)) > 0 == broken }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.broken(t)) > 0 == broken }, time.Minute, 5*time.Millisecond)
 	return b.broken(t)
 }
 

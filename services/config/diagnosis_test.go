@@ -230,7 +230,7 @@ func TestConnectionsAreDiagnosedDailyAndSoonerInTrouble(t *testing.T) {
 		require.Eventually(t, func() bool {
 			resp, err := b.connects(t, acmeViewer).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
 			return err == nil && resp.GetDiagnosis().GetAt().AsTime().Equal(b.clock.Now()) && resp.GetDiagnosis().GetStatus().GetState() == state
-		}, 20*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 	}
 	awaitDiagnosis(ready)
 

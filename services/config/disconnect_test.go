@@ -63,7 +63,7 @@ func TestATokenIsForgottenEvenIfSalesforceIsAway(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, status.Code(b.token(t)))
 	sim.back()
 	b.clock.Advance(time.Hour)
-	require.Eventually(t, func() bool { return sim.revoked.Load() > 0 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return sim.revoked.Load() > 0 }, time.Minute, 5*time.Millisecond)
 	require.Zero(t, sim.refreshTokens(t, "acme"), "revoked as soon as that was possible")
 }
 

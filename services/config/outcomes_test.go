@@ -61,7 +61,7 @@ func (b *testBundle) awaitCount(t *testing.T, workspace string, n int64) {
 			total += c.GetCount()
 		}
 		return total == n
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func TestOutcomes(t *testing.T) {
@@ -147,7 +147,7 @@ func TestOutcomes(t *testing.T) {
 		b, broker := setupRunLog(t)
 		broker.Append(topic.Outcomes, 0, stage.Record{Value: []byte("garbage")}, record(t, written("acme", 1)))
 		b.awaitCount(t, "acme", 1)
-		require.Eventually(t, func() bool { return len(broker.Records(deadLetters)) == 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(broker.Records(deadLetters)) == 1 }, time.Minute, time.Millisecond)
 		require.Equal(t, "garbage", string(broker.Records(deadLetters)[0].Value))
 	})
 }

@@ -60,11 +60,11 @@ func TestThePackageIsLookedForUntilItIsThere(t *testing.T) {
 			resp, err := b.connects(t, acmeViewer).GetDiagnosis(t.Context(), &configv1.GetDiagnosisRequest{Workspace: "acme", Connection: "main"})
 			d = resp.GetDiagnosis()
 			return err == nil && d.GetAt().AsTime().Equal(b.clock.Now()) && d.GetStatus().GetState() == state && d.GetPackage().GetInstalledVersion() == installed
-		}, 20*time.Second, 5*time.Millisecond, "%s", d)
+		}, time.Minute, 5*time.Millisecond, "%s", d)
 		return d
 	}
 	// A look that was under way knows nothing of the new demand.
-	require.Eventually(t, func() bool { return b.diagnosis(t).GetStatus().GetState() == noPackage }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.diagnosis(t).GetStatus().GetState() == noPackage }, time.Minute, 5*time.Millisecond)
 	d := becomes(noPackage, "")
 	require.Equal(t, "https://login.salesforce.com/packaging/installPackage.apexp?p0=04tA", d.GetPackage().GetInstallUrl())
 	require.Empty(t, d.GetPackage().GetInstalledVersion())

@@ -215,10 +215,10 @@ func TestAfterADowngradeTheSetUpIsKeptAndAnUpgradeGoesOn(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, err := b.admin.GetConnection(t.Context(), &configv1.GetConnectionRequest{Workspace: "acme", Connection: "main"})
 		return err == nil && got.GetConnection().GetStatus().GetState() == disconnected
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.Equal(t, "plan", b.status(t).GetActor())
-	require.Eventually(t, func() bool { return status.Code(b.token(t)) == codes.FailedPrecondition }, 10*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return sim.refreshTokens(t, "acme") == 1 }, 10*time.Second, 10*time.Millisecond, "of the other connection")
+	require.Eventually(t, func() bool { return status.Code(b.token(t)) == codes.FailedPrecondition }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return sim.refreshTokens(t, "acme") == 1 }, time.Minute, 10*time.Millisecond, "of the other connection")
 	rules, err := b.admin.ListIntegrations(t.Context(), &configv1.ListIntegrationsRequest{Workspace: "acme"})
 	require.NoError(t, err)
 	require.Len(t, rules.GetIntegrations(), 1, "what was set up stays")

@@ -133,11 +133,11 @@ func TestARightThatIsTakenAwayIsFoundByTheDailyLook(t *testing.T) {
 	c.Settings = &configv1.ConnectSettings{Source: "walkme"}
 	_, err = b.admin.PutConnection(t.Context(), &configv1.PutConnectionRequest{Connection: c})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return b.diagnosis(t).GetStatus().GetState() == ready }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.diagnosis(t).GetStatus().GetState() == ready }, time.Minute, 5*time.Millisecond)
 
 	b.live.change(t, stageField, ", no_modify_all: true")
 	b.clock.Advance(27 * time.Hour)
-	require.Eventually(t, func() bool { return b.state(t) == degraded }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.state(t) == degraded }, time.Minute, 5*time.Millisecond)
 	since := b.status(t).GetSince().AsTime()
 	require.Equal(t, "full_access", b.status(t).GetCause())
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)

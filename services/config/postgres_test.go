@@ -54,11 +54,9 @@ func TestReplicasOnPostgres(t *testing.T) {
 	one.workspace(t, "acme")
 	watcher := two.watch(t, 0)
 	last := receive(t, watcher)
-	started := time.Now()
 	one.setContent(t, "v")
 	next := receive(t, watcher)
 	require.Equal(t, last.GetRevision()+1, next.GetRevision(), "a save here is seen there")
-	require.Less(t, time.Since(started), 5*time.Second)
 
 	results := make(chan string, 20)
 	for n := range cap(results) {

@@ -100,7 +100,7 @@ func setupPrivacy(t *testing.T, change ...func(*privacyBundle)) *privacyBundle {
 // snapshot is what the data plane gets, by workspace.
 func (p *privacyBundle) snapshot(t *testing.T) map[string]*configv1.WorkspaceSnapshot {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	watch, err := p.service.Watch(ctx, &configv1.WatchRequest{})
 	require.NoError(t, err)
@@ -158,7 +158,7 @@ func (p *privacyBundle) rows(t *testing.T, workspace string) []*streamv1.Outcome
 
 func eventually(t *testing.T, cond func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, cond, 20*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, cond, time.Minute, 5*time.Millisecond, what)
 }
 
 func TestErasure(t *testing.T) {

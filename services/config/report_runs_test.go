@@ -176,7 +176,7 @@ func TestMissedAndOverlappingRuns(t *testing.T) {
 		b.deliver(t, delivery("d1", 2, b.clock.Now()))
 		b.clock.Set(epoch.Add(2*24*time.Hour + 6*time.Hour))
 		// Nobody asks for runs, and it is recorded all the same.
-		require.Eventually(t, func() bool { return len(b.list(t)) == 3 }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.list(t)) == 3 }, time.Minute, 5*time.Millisecond)
 		for n, run := range b.list(t) {
 			require.Equal(t, missedRun, run.GetStatus())
 			require.Equal(t, epoch.AddDate(0, 0, 2-n), run.GetStartedAt().AsTime())
@@ -216,7 +216,7 @@ func TestMissedAndOverlappingRuns(t *testing.T) {
 		b.clock.Advance(20 * time.Hour)
 		b.last(t, running)
 		b.clock.Advance(time.Second)
-		require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, time.Minute, 5*time.Millisecond)
 		require.Contains(t, b.last(t, failedRun).GetDetail(), "took longer than 20h0m0s; 2 rows still wait for Salesforce")
 		require.True(t, b.record(t, &configv1.RecordReportRunRequest{Run: work.GetRun().GetId()}), "its worker is told")
 	})
@@ -372,7 +372,7 @@ func TestAnOrgThatIsDisconnectedInTheMiddleEndsTheRun(t *testing.T) {
 	_, err := configv1.NewConnectServiceClient(b.dial(t, adminToken)).Disconnect(t.Context(),
 		&configv1.DisconnectRequest{Workspace: "acme", Connection: "main"})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, time.Minute, 5*time.Millisecond)
 	run := b.last(t, failedRun)
 	require.Equal(t, streamv1.Reason_REASON_SF_AUTH_REVOKED, run.GetReason())
 	require.Contains(t, run.GetDetail(), "2 rows wait for it")
@@ -518,7 +518,7 @@ func TestAPushThatFailsForSevenDaysIsPaused(t *testing.T) {
 		require.Nil(t, b.claim(t).GetRun())
 		b.last(t, failedRun)
 	}
-	require.Eventually(t, func() bool { return !b.push(t).GetEnabled() }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return !b.push(t).GetEnabled() }, time.Minute, 5*time.Millisecond)
 	require.Contains(t, b.push(t).GetPausedBecause(), "failed on 7 days in a row")
 	require.Eventually(t, func() bool { return len(b.broken(t)) == 1 }, 10*time.Second, 5*time.Millisecond, "and told as broken")
 	require.Equal(t, int64(2), b.push(t).GetVersion())
@@ -690,12 +690,12 @@ func TestWhatSalesforceSaysOfRowsEndsTheRun(t *testing.T) {
 		o.Status, o.Reason, o.SalesforceCode = streamv1.Status_STATUS_FAILED, streamv1.Reason_REASON_SF_VALIDATION, "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 		o.Detail, o.RecordId, o.RunRow.SealedKey = "Points may not fall", "a00000000000003AAA", sealed(t, keys, "key-three")
 	})
-	require.Eventually(t, func() bool { return b.list(t)[0].GetCounts().GetPending() == 1 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.list(t)[0].GetCounts().GetPending() == 1 }, time.Minute, 5*time.Millisecond)
 	b.last(t, running)
 	say(4, func(o *streamv1.Outcome) {
 		o.Status, o.Reason = streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_SUPERSEDED
 	})
-	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() != running }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() != running }, time.Minute, 5*time.Millisecond)
 	run := b.last(t, completed)
 	require.True(t, proto.Equal(&configv1.ReportRunCounts{Rows: 4, Written: 1, Unchanged: 1, Failed: 1, Skipped: 1}, run.GetCounts()))
 	resp, err := configv1.NewReportRunServiceClient(b.dial(t, officerToken)).ListReportRunRows(t.Context(),
@@ -741,6 +741,6 @@ func TestAStoppedRunEndsAfterItsChunk(t *testing.T) {
 	require.NotEqual(t, started.GetRun().GetId(), work.GetRun().GetId())
 	require.Equal(t, running, stop().GetStatus())
 	b.clock.Advance(time.Hour) // and its worker never came back
-	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.list(t)[0].GetStatus() == failedRun }, time.Minute, 5*time.Millisecond)
 	require.True(t, strings.HasPrefix(b.last(t, failedRun).GetDetail(), "stopped by user"))
 }

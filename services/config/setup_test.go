@@ -24,6 +24,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -58,7 +59,7 @@ func prepare(t *testing.T) *testBundle {
 	require.NoError(t, err)
 	cfg := config.DefaultConfig()
 	cfg.Listen, cfg.Embedded = "127.0.0.1:0", true
-	cfg.Database.SQLitePath = filepath.Join(t.TempDir(), "config.db")
+	cfg.Database.SQLitePath = configtest.Database(t, filepath.Join(t.TempDir(), "config.db"))
 	cfg.Callers = []config.Caller{
 		{Name: "root", Role: config.RoleAdmin, Token: secret.New(adminToken)},
 		{Name: "aoi", Role: config.RoleAdmin, Workspace: "acme", Token: secret.New(acmeToken)},

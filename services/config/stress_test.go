@@ -29,7 +29,7 @@ func TestStartAndStopStress(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- svc.Run(ctx) }()
 		if n%3 == 1 {
-			require.Eventually(t, func() bool { return svc.Ready() == nil }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return svc.Ready() == nil }, time.Minute, time.Millisecond)
 		}
 		cancel()
 		require.NoError(t, <-done)

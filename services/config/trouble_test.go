@@ -26,7 +26,7 @@ func setupTrouble(t *testing.T) (*catalogueBundle, *stagetest.Broker) {
 	b.cfg.RunLog.Stage.BatchWait, b.cfg.RunLog.Stage.DeadLetterTopic = 5*time.Millisecond, deadLetters
 	b.start(t)
 	b.connect(t, "acme")
-	require.Eventually(t, func() bool { return b.state(t) == ready }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.state(t) == ready }, time.Minute, 5*time.Millisecond)
 	return b, broker
 }
 
@@ -56,7 +56,7 @@ func TestARightThatIsLostIsToldOnce(t *testing.T) {
 		o.Reason = streamv1.Reason_REASON_SF_NO_PERMISSION
 		broker.Append(topic.Outcomes, 0, record(t, o))
 	}
-	require.Eventually(t, func() bool { return b.state(t) == degraded }, 20*time.Second, 5*time.Millisecond, "nobody waits for the daily look")
+	require.Eventually(t, func() bool { return b.state(t) == degraded }, time.Minute, 5*time.Millisecond, "nobody waits for the daily look")
 	b.awaitCount(t, "acme", 20)
 	require.Equal(t, streamv1.Reason_REASON_SF_NO_PERMISSION, b.status(t).GetReason())
 	require.Equal(t, "tasks", b.status(t).GetCause(), "what is in the way is named")
@@ -69,7 +69,7 @@ func TestARightThatIsLostIsToldOnce(t *testing.T) {
 
 	b.live.change(t, stageField, "")
 	b.clock.Advance(b.cfg.Connect.Diagnosis.RecheckMin)
-	require.Eventually(t, func() bool { return b.state(t) == ready }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.state(t) == ready }, time.Minute, 5*time.Millisecond)
 }
 
 // TestAFieldThatIsEncryptedLaterIsNamed by the first look-up that it fails, without waiting for the daily look.
@@ -83,7 +83,7 @@ func TestAFieldThatIsEncryptedLaterIsNamed(t *testing.T) {
 		Workspace: "acme", Connection: "main", Stage: "identity", Status: streamv1.Status_STATUS_PARKED, EventId: "e",
 		Reason: streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, DecidedAt: timestamppb.New(b.clock.Now()),
 	}))
-	require.Eventually(t, func() bool { return b.state(t) == degraded }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.state(t) == degraded }, time.Minute, 5*time.Millisecond)
 	require.Equal(t, streamv1.Reason_REASON_FIELD_ENCRYPTED_PROBABILISTIC, b.status(t).GetReason())
 	require.Equal(t, "Contact.Email", probeOf(t, b.diagnosis(t), "email_encryption").GetDetail())
 }

@@ -83,7 +83,7 @@ func TestATokenThatCanBeGuessedIsRefused(t *testing.T) {
 
 func setup(t *testing.T) http.Handler {
 	t.Helper()
-	s, err := New(Config{Listen: "127.0.0.1:0", LookupTimeout: time.Second, Token: secret.New(testToken)}, Deps{Settings: fakeSettings{}, Tracer: fakeTracer{}})
+	s, err := New(Config{Listen: "127.0.0.1:0", LookupTimeout: time.Minute, Token: secret.New(testToken)}, Deps{Settings: fakeSettings{}, Tracer: fakeTracer{}})
 	require.NoError(t, err)
 	return s.Handler()
 }
@@ -163,13 +163,13 @@ func TestConsole(t *testing.T) {
 
 	t.Run("StartsAndStops", func(t *testing.T) {
 		t.Parallel()
-		s, err := New(Config{Listen: "127.0.0.1:0", LookupTimeout: time.Second, Token: secret.New(testToken)}, Deps{Settings: fakeSettings{}, Tracer: fakeTracer{}})
+		s, err := New(Config{Listen: "127.0.0.1:0", LookupTimeout: time.Minute, Token: secret.New(testToken)}, Deps{Settings: fakeSettings{}, Tracer: fakeTracer{}})
 		require.NoError(t, err)
 		require.Error(t, s.Ready())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
-		require.Eventually(t, func() bool { return s.Ready() == nil }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.Ready() == nil }, time.Minute, time.Millisecond)
 		cancel()
 		require.NoError(t, <-done)
 	})

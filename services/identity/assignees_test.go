@@ -166,7 +166,7 @@ func TestAssignees(t *testing.T) {
 		b := setup(t, lead)
 		s := b.run()
 		b.produceUnknown("owner@acme.example")
-		require.Eventually(t, func() bool { return len(b.broker.Records(topic.Outcomes)) == 1 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.broker.Records(topic.Outcomes)) == 1 }, time.Minute, 5*time.Millisecond)
 		o := new(streamv1.Outcome)
 		require.NoError(t, proto.Unmarshal(b.broker.Records(topic.Outcomes)[0].Value, o))
 		require.Equal(t, streamv1.Reason_REASON_IDENTITY_UNKNOWN, o.GetReason())

@@ -165,7 +165,7 @@ func (b *bundle) run() *identity.Service {
 
 func (b *bundle) resolved(n int) []*streamv1.Resolution {
 	b.Helper()
-	require.Eventually(b, func() bool { return len(b.broker.Records(topic.Resolved)) >= n }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(b, func() bool { return len(b.broker.Records(topic.Resolved)) >= n }, time.Minute, 5*time.Millisecond)
 	var out []*streamv1.Resolution
 	for _, rec := range b.broker.Records(topic.Resolved) {
 		r := new(streamv1.Resolved)
@@ -231,7 +231,7 @@ func TestService(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		b.produce("mia@example.com", "owner@acme.example")
-		require.Eventually(t, func() bool { return s.Stats().Unresolved > 0 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.Stats().Unresolved > 0 }, time.Minute, time.Millisecond)
 		cancel()
 		require.NoError(t, <-done)
 		b.client.CloseIdle()
@@ -249,9 +249,9 @@ func TestService(t *testing.T) {
 		b.cfg.Retry.MaxAge = time.Millisecond
 		b.run()
 		b.produce("mia@example.com", "owner@acme.example")
-		require.Eventually(t, func() bool { return len(b.broker.Records(topic.Unresolved)) > 0 }, 20*time.Second, 5*time.Millisecond, "it is parked first")
+		require.Eventually(t, func() bool { return len(b.broker.Records(topic.Unresolved)) > 0 }, time.Minute, 5*time.Millisecond, "it is parked first")
 		require.Empty(t, b.broker.Records(topic.Resolved), "nobody says that there is no match")
-		require.Eventually(t, func() bool { return len(b.broker.Records(topic.DeadLetters)) == 1 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.broker.Records(topic.DeadLetters)) == 1 }, time.Minute, 5*time.Millisecond)
 		o := new(streamv1.Outcome)
 		require.NoError(t, proto.Unmarshal(b.broker.Records(topic.Outcomes)[0].Value, o))
 		require.Equal(t, streamv1.Status_STATUS_FAILED, o.GetStatus())

@@ -120,7 +120,7 @@ func (b *testBundle) read(t *testing.T, name string) []stage.Record {
 
 func waitFor(t *testing.T, what func() bool) {
 	t.Helper()
-	require.Eventually(t, what, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, what, time.Minute, 10*time.Millisecond)
 }
 
 func TestServiceCarriesEventsFromKafkaAndHTTP(t *testing.T) {

@@ -259,7 +259,7 @@ func TestService(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- service.Run(ctx) }()
-		require.Eventually(t, func() bool { return len(broker.Records(topic.Writes)) == 2*records }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(broker.Records(topic.Writes)) == 2*records }, time.Minute, 5*time.Millisecond)
 		require.NoError(t, service.Ready())
 		stop()
 		require.NoError(t, <-done)

@@ -35,7 +35,7 @@ func TestOurClientsBulkJobs(t *testing.T) {
 		require.Eventually(t, func() bool {
 			job, err = client.BulkJob(ctx, job.ID)
 			return err == nil && job.State.Ended()
-		}, 20*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 		results, err := client.BulkResults(ctx, job.ID, upsert.BulkKeyColumn())
 		require.NoError(t, err)
 		return job, results

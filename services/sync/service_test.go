@@ -59,7 +59,7 @@ func TestServiceRunsItsComponents(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	require.Eventually(t, func() bool { return s.Ready() == nil }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ready() == nil }, time.Minute, time.Millisecond)
 	cancel()
 	require.NoError(t, <-done)
 }

@@ -68,7 +68,7 @@ func (b *serviceBundle) produce(events ...event) {
 // engagements waits until n engagement revisions were sent and returns the last.
 func (b *serviceBundle) engagements(n int) *streamv1.Engagement {
 	b.Helper()
-	require.Eventually(b, func() bool { return len(b.broker.Records(topic.Engagements)) >= n }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(b, func() bool { return len(b.broker.Records(topic.Engagements)) >= n }, time.Minute, 5*time.Millisecond)
 	all := b.broker.Records(topic.Engagements)
 	require.Len(b, all, n)
 	e := new(streamv1.Engagement)
@@ -149,7 +149,7 @@ func TestService(t *testing.T) {
 			}
 			e := new(streamv1.Engagement)
 			return proto.Unmarshal(all[len(all)-1].Value, e) == nil && e.GetVisits() == 50
-		}, 20*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 	})
 }
 

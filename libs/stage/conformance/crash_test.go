@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/internal/fault"
@@ -161,7 +162,7 @@ func TestCrash(t *testing.T) {
 	t.Run("SurvivesTheDeathOfTheBrokerInTheSameProcess", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		b := embeddedAt(t, dir, "")
+		b := embeddedAt(t, dir, addrtest.Free(t))
 		bundle := setupAt(t, kafkatest.At(t, kafka.DefaultConfig(b.Addr()...)))
 		bundle.send(keys, 0, perKey)
 		listen := b.Addr()[0]
@@ -195,7 +196,7 @@ func embeddedAt(t *testing.T, dir, listen string) *broker.Broker {
 func TestBrokerRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := embeddedAt(t, dir, "")
+	b := embeddedAt(t, dir, addrtest.Free(t))
 	listen := b.Addr()[0]
 	bundle := setupAt(t, kafkatest.At(t, kafka.DefaultConfig(b.Addr()...)))
 	s := bundle.run(bundle.stateful(), newCounter(bundle.out))

@@ -15,6 +15,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -33,7 +34,7 @@ func setupConfig(t *testing.T) *testBundle {
 	require.NoError(t, err)
 	b := &testBundle{dir: t.TempDir()}
 	cfg := config.DefaultConfig()
-	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, filepath.Join(b.dir, "config.db")
+	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, configtest.Database(t, filepath.Join(b.dir, "config.db"))
 	cfg.Callers = []config.Caller{{Name: "aoi", Role: config.RoleAdmin, Token: secret.New(testAdminToken)}}
 	b.svc, err = config.New(cfg, config.Deps{Installation: inst})
 	require.NoError(t, err)

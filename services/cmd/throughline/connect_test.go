@@ -23,6 +23,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
@@ -40,7 +41,7 @@ func newInstallation(t *testing.T) *installation {
 	key, err := seal.NewInstallation()
 	require.NoError(t, err)
 	cfg := config.DefaultConfig()
-	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, filepath.Join(t.TempDir(), "config.db")
+	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, configtest.Database(t, filepath.Join(t.TempDir(), "config.db"))
 	cfg.Connect.Listen = "127.0.0.1:0"
 	cfg.Callers = []config.Caller{{Name: "aoi", Role: config.RoleAdmin, Token: secret.New(cliToken)}}
 	svc, err := config.New(cfg, config.Deps{Installation: key})

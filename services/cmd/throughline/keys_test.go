@@ -18,6 +18,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -40,7 +41,7 @@ func setupKeyRig(t *testing.T) *keyRig {
 	token := filepath.Join(dir, "admin.token")
 	require.NoError(t, os.WriteFile(token, []byte("admin-token-0123456789"), 0o600))
 	cfg := config.DefaultConfig()
-	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, filepath.Join(dir, "config.db")
+	cfg.Listen, cfg.Embedded, cfg.Database.SQLitePath = "127.0.0.1:0", true, configtest.Database(t, filepath.Join(dir, "config.db"))
 	cfg.Callers = []config.Caller{{Name: "root", Role: config.RoleAdmin, TokenFile: token}}
 	svc, err := config.New(cfg, config.Deps{Installation: inst, Clock: stagetest.NewClock(time.Now())})
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -35,7 +36,7 @@ func setupOffice(t *testing.T) *office {
 	inst, err := seal.NewInstallation()
 	require.NoError(t, err)
 	cfg := config.DefaultConfig()
-	cfg.Listen, cfg.Database.SQLitePath = "127.0.0.1:0", filepath.Join(dir, "config.db")
+	cfg.Listen, cfg.Database.SQLitePath = "127.0.0.1:0", configtest.Database(t, filepath.Join(dir, "config.db"))
 	cfg.Callers = []config.Caller{{Name: "officer", Role: config.RoleAdmin, Token: secret.New(token)}}
 	cfg.Privacy.Every, cfg.Privacy.Settle = 10*time.Millisecond, time.Second
 	service, err := config.New(cfg, config.Deps{Installation: inst})
@@ -114,7 +115,7 @@ func TestPrivacy(t *testing.T) {
 		out, err = o.run("", "status", erasure.ID)
 		require.NoError(t, err)
 		return strings.Contains(out, "COMPLETED")
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.Contains(t, out, "of 2 addresses and 1 numbers")
 	require.Contains(t, out, "remains  topics until ")
 	require.Contains(t, out, ": DONE")

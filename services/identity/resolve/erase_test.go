@@ -80,7 +80,7 @@ func TestWhatWaitedForAnOrgEndsWhenItsPersonIsErased(t *testing.T) {
 		Headers: append(m.Headers, stage.Header{Key: stage.HeaderTraceParent, Value: []byte("trace")}),
 	}))
 	b.clock.Advance(b.cfg.RetryMin)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, port.Await(ctx, func(p *stagetest.Port) bool { return len(p.Settled()) == 1 }))
 	require.NoError(t, r.Drain(context.Background()))

@@ -43,7 +43,7 @@ func TestRetrier(t *testing.T) {
 	}
 	settled := func(b *bundle, port *stagetest.Port) {
 		b.Helper()
-		ctx, cancel := context.WithTimeout(b.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
 		require.NoError(b, port.Await(ctx, func(p *stagetest.Port) bool { return len(p.Settled()) == 1 }))
 		require.Equal(b, []int64{3}, port.Settled())
@@ -119,7 +119,7 @@ func TestRetrier(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, r.Drain(context.Background())) })
 		b.dir.set("prod", mia())
 		b.clock.Advance(b.cfg.RetryMin)
-		require.Eventually(t, func() bool { return b.stats.Resolved.Load() > 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return b.stats.Resolved.Load() > 1 }, time.Minute, time.Millisecond)
 		require.Empty(t, port.Settled())
 		port.Fail(nil)
 		b.clock.Advance(b.cfg.RetryMin)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -83,10 +84,7 @@ func setupClient(t *testing.T) *clientBundle {
 	t.Helper()
 	b := &clientBundle{server: &watchServer{}, builder: settingstest.New(t).Workspace("acme")}
 	b.server.set(b.builder.Snapshot())
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	b.addr = lis.Addr().String()
-	require.NoError(t, lis.Close())
+	b.addr = addrtest.Free(t)
 	b.cfg = settings.Config{
 		Target: b.addr, Token: secret.New("t0ken"), SavePath: filepath.Join(t.TempDir(), "data", "settings"),
 		RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond,
@@ -245,7 +243,7 @@ func (s *inParts) asked(t *testing.T, n int) *configv1.WatchRequest {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.requests) >= n
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests[n-1]
@@ -345,7 +343,7 @@ func TestClientKeepsTheLastGoodViewWhenANewOneDoesNotOpen(t *testing.T) {
 		b.server.mu.Lock()
 		defer b.server.mu.Unlock()
 		return len(b.server.from) > 2
-	}, 10*time.Second, time.Millisecond, "tries again")
+	}, time.Minute, time.Millisecond, "tries again")
 	require.Equal(t, int64(1), c.View().Revision())
 
 	b.server.set(b.builder.Revision(3).Snapshot())
@@ -366,7 +364,7 @@ func TestOneWorkspacesUnreadableKeysKeepNothingFromTheOthers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		saved, err = os.ReadFile(b.cfg.SavePath)
 		return err == nil
-	}, 10*time.Second, time.Millisecond, "is saved")
+	}, time.Minute, time.Millisecond, "is saved")
 
 	damaged := proto.CloneOf(b.builder.Revision(2).Workspace("initech").Snapshot())
 	damaged.Workspaces[0].SealedKeys = damaged.Workspaces[1].SealedKeys // keys of another workspace are none
@@ -395,7 +393,7 @@ func TestOneWorkspacesUnreadableKeysKeepNothingFromTheOthers(t *testing.T) {
 		b.server.mu.Lock()
 		defer b.server.mu.Unlock()
 		return len(b.server.from) > 4
-	}, 10*time.Second, time.Millisecond, "tries again")
+	}, time.Minute, time.Millisecond, "tries again")
 	require.Equal(t, int64(2), c.View().Revision(), "a view without a workspace would refuse its events")
 }
 

@@ -79,7 +79,7 @@ func batch(first int64, texts ...string) *streamv1.RowBatch {
 func processors(n *notes) stage.NewProcessor {
 	return func(_ stage.Partition, table *stage.Table) (stage.Processor, error) {
 		return deliveries.NewProcessor(deliveries.Deps{
-			Notes: n, Logger: slog.New(slog.DiscardHandler), NoteTimeout: time.Second, Forget: 15 * 24 * time.Hour,
+			Notes: n, Logger: slog.New(slog.DiscardHandler), NoteTimeout: time.Minute, Forget: 15 * 24 * time.Hour,
 		}, table), nil
 	}
 }

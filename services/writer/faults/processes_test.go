@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/services/internal/settings"
@@ -167,7 +167,7 @@ func (ps *processes) configure() {
 	var err error
 	ps.inst, err = seal.LoadOrCreateInstallation(filepath.Join(ps.dir, "installation.key"))
 	require.NoError(ps.t, err)
-	listen := ps.freeAddress()
+	listen := addrtest.Free(ps.t)
 	cfg := ps.plan.config()
 	cfg.Lanes.LookAfter, cfg.SessionTimeout, cfg.DrainTimeout = 300*time.Millisecond, processSession, 5*time.Second
 	all, err := yaml.Marshal(struct {
@@ -237,7 +237,7 @@ func (ps *processes) learnKeys() {
 func (ps *processes) launch(k kill) *running {
 	ps.t.Helper()
 	ps.started++
-	admin := ps.freeAddress()
+	admin := addrtest.Free(ps.t)
 	cmd := exec.CommandContext(ps.t.Context(), *program, "serve", "writer", "--config", ps.config)
 	cmd.Env = append(os.Environ(), "THROUGHLINE_ADMIN__LISTEN="+admin)
 	ended := ps.run(fmt.Sprint("writer-", ps.started), cmd)
@@ -274,15 +274,6 @@ func (ps *processes) awaitMember(admin string) {
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	}, time.Minute, 20*time.Millisecond, "the writer is ready")
-}
-
-// freeAddress is one that nobody listens at just now.
-func (ps *processes) freeAddress() string {
-	ps.t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(ps.t, err)
-	defer func() { _ = free.Close() }()
-	return free.Addr().String()
 }
 
 // follow lets the trigger know of every outcome from now on, until the writer is dead.

@@ -269,7 +269,7 @@ func TestOnlyRefusalsForAFieldsSakeAreFollowed(t *testing.T) {
 	require.Eventually(t, func() bool {
 		broken, err := b.BrokenOf(t.Context(), "acme", "main")
 		return err == nil && len(broken) == 1 && broken[0].GetIntegration() == rule.GetId()
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.Equal(t, map[string]int64{"acme/main": 1}, b.brokenMetric(t))
 	cancel()
 	require.NoError(t, <-done)

@@ -15,6 +15,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/config/internal/runlog"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
@@ -92,7 +93,7 @@ func TestProcessorIsTriedAgainWhenTheStoreIsAway(t *testing.T) {
 
 func TestCleanerForgetsInBatches(t *testing.T) {
 	t.Parallel()
-	s, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "config.db"))
+	s, err := store.OpenSQLite(t.Context(), configtest.Database(t, filepath.Join(t.TempDir(), "config.db")))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	clock := stagetest.NewClock(epoch)

@@ -11,13 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
 // What is left on the disk of destroyed keys would open with the installation's key.
 func TestDestroyedKeysLeaveTheDatabaseFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "config.db")
+	path := configtest.Database(t, filepath.Join(t.TempDir(), "config.db"))
 	s, err := store.OpenSQLite(t.Context(), path)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

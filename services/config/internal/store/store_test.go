@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/throughline-dev/throughline/libs/secret"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 	"github.com/throughline-dev/throughline/services/config/internal/storetest"
 )
@@ -23,7 +24,7 @@ const postgresVariable = "THROUGHLINE_TEST_POSTGRES"
 
 func openSQLite(tb testing.TB) *store.Store {
 	tb.Helper()
-	s, err := store.OpenSQLite(context.Background(), filepath.Join(tb.TempDir(), "data", "config.db"))
+	s, err := store.OpenSQLite(context.Background(), configtest.Database(tb, filepath.Join(tb.TempDir(), "data", "config.db")))
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	return s

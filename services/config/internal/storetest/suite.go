@@ -276,7 +276,7 @@ func snapshot(t *testing.T, open Open) {
 				case <-time.After(100 * time.Millisecond):
 					return false
 				}
-			}, 5*time.Second, time.Millisecond)
+			}, time.Minute, time.Millisecond)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/secret"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
@@ -106,7 +107,7 @@ func (r *Rig) configuration(name string) app.Config {
 	cfg.Settings.SavePath = r.Path(name + ".snapshot")
 	cfg.Settings.RetryMin, cfg.Settings.RetryMax = 50*time.Millisecond, 200*time.Millisecond
 	cfg.Orgs.TokenRetry = 100 * time.Millisecond
-	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = "127.0.0.1:0", true, r.Path("config.db")
+	cfg.Config.Listen, cfg.Config.Embedded, cfg.Config.Database.SQLitePath = addrtest.Free(r.T), true, r.Path("config.db")
 	if r.configAddr != "" {
 		cfg.Config.Listen = r.configAddr
 	} else {

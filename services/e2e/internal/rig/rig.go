@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -22,6 +23,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/telemetry"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/config/configtest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
@@ -105,6 +107,7 @@ func New(t testing.TB, opts Options) *Rig {
 	r.Kafka, err = kafka.New(kafka.DefaultConfig(r.brokers...), kafka.Deps{Logger: r.logger})
 	require.NoError(t, err)
 	t.Cleanup(r.Kafka.Close)
+	configtest.Database(t, r.Path("config.db"))
 	r.createTopics()
 	r.startSalesforce()
 	return r
@@ -124,7 +127,7 @@ func (r *Rig) StartBroker() {
 	if r.opts.OwnBroker {
 		cfg.Dir = r.Path("kafka")
 	}
-	if len(r.brokers) > 0 && r.broker != nil {
+	if cfg.Listen = addrtest.Free(r.T); r.broker != nil {
 		cfg.Listen = r.brokers[0]
 	}
 	b, err := broker.Start(cfg)

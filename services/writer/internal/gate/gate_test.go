@@ -26,6 +26,8 @@ type org struct {
 	usage  salesforce.Usage
 	calls  int64
 	probes int
+
+	running sync.WaitGroup // the gate's probes
 }
 
 func (o *org) Limits(context.Context) (map[string]salesforce.Allocation, error) {
@@ -56,22 +58,24 @@ func (o *org) set(f func(*org)) {
 func setup(t *testing.T) (*gate.Gate, *org, *configv1.Connection) {
 	t.Helper()
 	o, c := new(org), &configv1.Connection{QuotaPercent: 10}
-	g := gate.New(func(work func(context.Context)) { go work(t.Context()) }, gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) { return c, o, nil })
+	g := gate.New(func(work func(context.Context)) { o.running.Go(func() { work(t.Context()) }) }, gate.DefaultConfig(), func() (*configv1.Connection, gate.Client, error) { return c, o, nil })
 	return g, o, c
 }
 
-// probe lets a closed gate ask the org, and waits until it has.
+// probe lets a closed gate ask the org, and waits until the gate has drawn its conclusion.
 func probe(t *testing.T, g *gate.Gate, o *org, at time.Time) {
 	t.Helper()
-	o.mu.Lock()
-	before := o.probes
-	o.mu.Unlock()
+	before := o.asked()
 	g.State(at)
-	require.Eventually(t, func() bool {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.probes > before
-	}, 5*time.Second, time.Millisecond)
+	require.Equal(t, before+1, o.asked())
+}
+
+// asked waits for what is under way and returns how many probes there were.
+func (o *org) asked() int {
+	o.running.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.probes
 }
 
 func auth() *salesforce.Error {
@@ -116,8 +120,8 @@ func TestGate(t *testing.T) {
 		g.Failed(auth(), start)
 		at := start.Add(2 * time.Second)
 		probe(t, g, o, at)
-		require.Eventually(t, func() bool { return !g.State(at.Add(3 * time.Second)).Open }, time.Second, time.Millisecond)
-		require.Equal(t, 1, o.probes, "4 s have not passed")
+		require.False(t, g.State(at.Add(3*time.Second)).Open)
+		require.Equal(t, 1, o.asked(), "4 s have not passed")
 		probe(t, g, o, at.Add(4*time.Second))
 	})
 
