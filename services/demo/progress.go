@@ -13,6 +13,7 @@ import (
 
 	"github.com/throughline-dev/throughline/services/ingest"
 	"github.com/throughline-dev/throughline/services/internal/flow"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 	"github.com/throughline-dev/throughline/services/mapping"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
@@ -89,8 +90,8 @@ func (p *progress) look(ctx context.Context, final bool) {
 	switch {
 	case p.env.opts.Live && final:
 		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s\n", text)
-	case p.env.opts.Live:
-		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s", text)
+	case p.env.opts.Live: // a line that is wider than the terminal could not be drawn in place
+		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s", screen.Fit(text, screen.Width(p.env.opts.Out)-1))
 	case final || time.Since(p.last) >= printEvery:
 		p.last = time.Now()
 		fmt.Fprintln(p.env.opts.Out, text)

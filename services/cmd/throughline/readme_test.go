@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -83,15 +84,13 @@ func TestAMissingVariableIsNamed(t *testing.T) {
 
 func TestEveryCommandTeachesByExample(t *testing.T) {
 	t.Parallel()
-	root := newRoot()
-	for _, cmd := range root.Commands() {
-		if cmd.HasSubCommands() {
-			for _, sub := range cmd.Commands() {
-				require.NotEmpty(t, sub.Example, sub.CommandPath())
-			}
-			continue
-		}
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
 		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
 		require.False(t, strings.HasSuffix(cmd.Short, "."), cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
 	}
+	look(newRoot())
 }

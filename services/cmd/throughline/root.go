@@ -57,5 +57,6 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 		newDeadLetters(),
 		newBench(),
 	)
+	teach(root)
 	return root
 }
