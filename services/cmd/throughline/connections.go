@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -49,7 +50,7 @@ func newConnections() *cobra.Command {
 			if f.accounts.wanted() {
 				return f.accounts.show(cmd.Context(), conn, f, cmd.OutOrStdout())
 			}
-			return f.list(cmd.Context(), configv1.NewConfigServiceClient(conn), cmd.OutOrStdout())
+			return f.list(cmd.Context(), conn, cmd.OutOrStdout())
 		},
 	}
 	t.register(cmd)
@@ -66,10 +67,15 @@ func newConnections() *cobra.Command {
 	return cmd
 }
 
-func (f *connectionsFlags) list(ctx context.Context, service configv1.ConfigServiceClient, w io.Writer) error {
-	resp, err := service.ListConnections(ctx, &configv1.ListConnectionsRequest{Workspace: f.workspace})
+func (f *connectionsFlags) list(ctx context.Context, conn grpc.ClientConnInterface, w io.Writer) error {
+	resp, err := configv1.NewConfigServiceClient(conn).ListConnections(ctx, &configv1.ListConnectionsRequest{Workspace: f.workspace})
 	if err != nil {
 		return err
+	}
+	if len(resp.GetConnections()) == 0 {
+		if err := knownWorkspace(ctx, conn, f.workspace); err != nil {
+			return err
+		}
 	}
 	if f.asJSON {
 		return printAllJSON(w, resp.GetConnections())

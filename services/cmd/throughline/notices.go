@@ -42,6 +42,11 @@ long they still do. Recipients are told of the same once a day at most; notices 
 				if err != nil {
 					return err
 				}
+				if len(answer.GetNotices()) == 0 {
+					if err := knownWorkspace(ctx, conn, c.workspace); err != nil {
+						return err
+					}
+				}
 				return printNotices(cmd.OutOrStdout(), answer.GetNotices(), c.asJSON)
 			})
 		},

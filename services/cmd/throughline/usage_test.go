@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// call runs the program as a shell would, and returns the exit code and what it said on standard error.
+// callProgram runs the program as a shell would, and returns the exit code and what it said on standard error.
 func callProgram(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	var errs bytes.Buffer
