@@ -52,6 +52,7 @@ type PlatformApp struct {
 	ClientID string `yaml:"client_id"`
 	// ClientSecret is its consumer secret; or name a file that holds it, which is read at the start.
 	ClientSecret     secret.String `yaml:"client_secret"`
+	// ClientSecretFile holds the consumer secret; a trailing newline is cut.
 	ClientSecretFile string        `yaml:"client_secret_file"`
 }
 
