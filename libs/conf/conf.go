@@ -77,7 +77,8 @@ func (src Sources) read(k *koanf.Koanf, from origins) error {
 		if err := set(given, pair); err != nil {
 			return err
 		}
-		from.note(given, "--set "+pair[:strings.Index(pair, "=")])
+		key, _, _ := strings.Cut(pair, "=")
+		from.note(given, "--set "+key)
 		if err := k.Merge(given); err != nil {
 			return fmt.Errorf("--set %s: %w", pair, err)
 		}

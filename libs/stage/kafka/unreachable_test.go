@@ -23,10 +23,10 @@ func TestThatNoBrokerAnswersIsSaidWithItsAddress(t *testing.T) {
 	t.Cleanup(client.Close)
 
 	for name, err := range map[string]error{
-		"looking up":  func() error { _, err := client.Lag(t.Context(), "group", "topic"); return err }(),
-		"creating":    client.EnsureTopics(t.Context(), kafka.TopicSpec{Name: "topic", Partitions: 1, ReplicationFactor: 1}),
-		"deleting":    client.DeleteTopics(t.Context(), "topic"),
-		"letting": client.EnsureACLs(t.Context(), kafka.ACL{Principal: "User:x", Operation: "Read", ResourceType: "Topic", Name: "t"}),
+		"looking up": func() error { _, err := client.Lag(t.Context(), "group", "topic"); return err }(),
+		"creating":   client.EnsureTopics(t.Context(), kafka.TopicSpec{Name: "topic", Partitions: 1, ReplicationFactor: 1}),
+		"deleting":   client.DeleteTopics(t.Context(), "topic"),
+		"letting":    client.EnsureACLs(t.Context(), kafka.ACL{Principal: "User:x", Operation: "Read", ResourceType: "Topic", Name: "t"}),
 	} {
 		require.ErrorContains(t, err, "no broker answers at "+address, name)
 		require.NotContains(t, err.Error(), "kafka.(*Client)", name)
