@@ -21,13 +21,25 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// requiredFlags is how cobra tells of required flags, for which it has no hook.
+// requiredFlags is how cobra tells of required flags: it has no hook for that.
 var requiredFlags = regexp.MustCompile(`^required flag\(s\) (.*) not set$`)
+
+// oneOfFlags and onlyOneOfFlags are how it tells of flags that belong together.
+var (
+	oneOfFlags     = regexp.MustCompile(`^at least one of the flags in the group \[(.*)\] is required$`)
+	onlyOneOfFlags = regexp.MustCompile(`^if any flags in the group \[(.*)\] are set none of the others can be;`)
+)
 
 // wrongUse reports whether an error is about how the command was called, and says it in our words.
 func wrongUse(err error) (string, bool) {
 	if names := requiredFlags.FindStringSubmatch(err.Error()); names != nil {
 		return "missing: --" + strings.ReplaceAll(strings.ReplaceAll(names[1], `"`, ""), ", ", ", --"), true
+	}
+	if names := oneOfFlags.FindStringSubmatch(err.Error()); names != nil {
+		return "missing: one of --" + strings.ReplaceAll(names[1], " ", ", --"), true
+	}
+	if names := onlyOneOfFlags.FindStringSubmatch(err.Error()); names != nil {
+		return "only one of --" + strings.ReplaceAll(names[1], " ", ", --") + " goes", true
 	}
 	var wrong *usageError
 	return err.Error(), errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command ")

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +34,7 @@ func TestWrongUseIsExplained(t *testing.T) {
 		{[]string{"integrations", "histori"}, "throughline integrations has no command \"histori\"; did you mean history?"},
 		{[]string{"members", "list", "--dir"}, "Usage: throughline members list"},
 		{[]string{"integrations", "show", "--dir", "x"}, `throughline integrations has no command "show"`},
+		{[]string{"privacy", "erase", "--workspace", "acme"}, "missing: one of --address, --phone, --address-file"},
 		{[]string{"serve"}, "no service named; choose from all, config"},
 		{[]string{"serve", "wrtier"}, `there is no service "wrtier"`},
 		{[]string{"generate", "--events", "many"}, "--events"},
@@ -54,4 +57,14 @@ func TestAServiceThatDoesNotAnswerIsNamed(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, said, "the config service does not answer (dial tcp 127.0.0.1:1: connect: connection refused)")
 	require.NotContains(t, said, "desc =")
+}
+
+func TestALineThatNamesNobodyIsFoundInItsFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "person.txt")
+	require.NoError(t, os.WriteFile(path, []byte("taro@customer.example\n\nTaro Yamada\n"), 0o600))
+	code, said := callProgram(t, "privacy", "erase", "--workspace", "acme", "--address-file", path)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, said, "--address-file: line 3 is neither an address nor a number")
+	require.NotContains(t, said, "Taro")
 }
