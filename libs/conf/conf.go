@@ -126,6 +126,7 @@ func decode(k *koanf.Koanf, target any, from origins) error {
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			replaceLists,
 			durations,
+			dates,
 			mapstructure.TextUnmarshallerHookFunc(),
 			mapstructure.StringToSliceHookFunc(","),
 		),
@@ -158,6 +159,18 @@ func durations(from, to reflect.Value) (any, error) {
 		return d, nil
 	}
 	return nil, errDuration
+}
+
+// dates gives back as text what YAML took for a time without being asked, e.g. 2027-03-01.
+func dates(from, to reflect.Value) (any, error) {
+	at, ok := from.Interface().(time.Time)
+	if !ok || to.Kind() != reflect.String {
+		return from.Interface(), nil
+	}
+	if at.Equal(at.Truncate(24*time.Hour)) && at.Location() == time.UTC {
+		return at.Format(time.DateOnly), nil
+	}
+	return at.Format(time.RFC3339Nano), nil
 }
 
 // replaceLists empties a list before one that was given is put there. The decoder would put each element over the default

@@ -140,6 +140,15 @@ func TestErrorsNameTheKeyItsSourceAndWhatIsWanted(t *testing.T) {
 	}
 }
 
+// YAML takes 2027-03-01 for a time; a key that wants a text gets what was written.
+func TestADateIsATextWhereOneIsWanted(t *testing.T) {
+	t.Parallel()
+	got := defaults()
+	require.NoError(t, conf.Load(got, conf.Sources{File: write(t, "http: {listen: 2027-03-01}\nbrokers: ['a:1', 2027-03-01T09:00:00+09:00]\n")}))
+	require.Equal(t, "2027-03-01", got.HTTP.Listen)
+	require.Equal(t, []string{"a:1", "2027-03-01T09:00:00+09:00"}, got.Brokers)
+}
+
 func TestZeroNeedsNoUnit(t *testing.T) {
 	t.Parallel()
 	got := defaults()

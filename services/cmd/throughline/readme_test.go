@@ -94,3 +94,18 @@ func TestEveryCommandTeachesByExample(t *testing.T) {
 	}
 	look(newRoot())
 }
+
+func TestTheConfigurationsOfOperationsAreOnes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/operations.md")
+	require.NoError(t, err)
+	loaded := 0
+	for _, block := range regexp.MustCompile("(?s)\n```yaml\n(config:.*?)```").FindAllStringSubmatch(string(text), -1) {
+		path := filepath.Join(t.TempDir(), "throughline.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(block[1]), 0o600))
+		_, err := (&sources{file: path}).load()
+		require.NoError(t, err, block[1])
+		loaded++
+	}
+	require.Equal(t, 3, loaded, "connect, notices, plans")
+}
