@@ -68,6 +68,29 @@ func (r Report) Write(w io.Writer) error {
 	return nil
 }
 
+// WriteJSON prints one object a line for programs: kind, workspace, id and action; changes, notes and problems if there are any; and the
+// secret of a new API key, which nothing shows again.
+func (r Report) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for _, x := range r.Results {
+		err := out.Encode(struct {
+			Kind      string   `json:"kind"`
+			Workspace string   `json:"workspace"`
+			ID        string   `json:"id"`
+			Action    Action   `json:"action"`
+			Changes   []string `json:"changes,omitempty"`
+			Notes     []string `json:"notes,omitempty"`
+			Problems  []string `json:"problems,omitempty"`
+			Secret    string   `json:"secret,omitempty"`
+		}{x.Kind, x.Workspace, x.ID, x.Action, x.Changes, x.Notes, x.Problems, x.Secret.Reveal()})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // columns returns what aligns a row: what stands below a row does not widen them.
 func (r Report) columns() func(kind, workspace, id, action string) string {
 	kinds, workspaces, ids := len("KIND"), len("WORKSPACE"), len("ID")
