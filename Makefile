@@ -81,11 +81,12 @@ fmt: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Format Go and protobuf
 lint: $(TOOLS)/golangci-lint $(TOOLS)/buf $(BUILD)/third_party ## golangci-lint with the fences between packages, and buf
 	for m in $(MODULES); do echo "lint $$m"; (cd $$m && golangci-lint run ./...); done
 	buf lint
-verify: $(TOOLS)/packages $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
+verify: $(TOOLS)/packages $(TOOLS)/openapi $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Generated files, modules, contract and docs are up to date
 	deploy/verify.sh
-generate: $(TOOLS)/packages $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
+generate: $(TOOLS)/packages $(TOOLS)/openapi $(TOOLS)/buf $(PROTOC_PLUGINS) $(BUILD)/third_party ## Go code from the protobuf files, and docs/packages.md
 	buf generate
 	buf generate --template buf.gen.http.yaml
+	$(TOOLS)/openapi services/config/internal/gateway/config.swagger.json
 	$(TOOLS)/packages
 tidy: ## go mod tidy in every module
 	for m in $(MODULES) tools tools/lint; do (cd $$m && GOWORK=off go mod tidy); done
@@ -107,6 +108,8 @@ $(TOOLS)/protoc-gen-go-redact: tools/protoc-gen-go-redact/main.go tools/go.mod
 	GOWORK=off go build -C tools -o $@ ./protoc-gen-go-redact
 $(TOOLS)/packages: tools/packages/main.go
 	GOWORK=off go build -C tools -o $@ ./packages
+$(TOOLS)/openapi: tools/openapi/main.go
+	GOWORK=off go build -C tools -o $@ ./openapi
 $(TOOLS)/requirements: tools/requirements/main.go
 	GOWORK=off go build -C tools -o $@ ./requirements
 $(TOOLS)/golangci-lint: tools/lint/go.mod

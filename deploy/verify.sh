@@ -12,7 +12,8 @@ check() { # name, command…
 generated_is_current() {
   local copy; copy=$(mktemp -d); trap 'rm -rf "$copy"' RETURN
   cp -r proto libs/eventbus services/config/internal/gateway docs/packages.md "$copy/"
-  buf generate && buf generate --template buf.gen.http.yaml && packages
+  buf generate && buf generate --template buf.gen.http.yaml \
+    && openapi services/config/internal/gateway/config.swagger.json && packages
   diff -r proto "$copy/proto" && diff -r libs/eventbus "$copy/eventbus" && diff -r services/config/internal/gateway "$copy/gateway" \
     && diff docs/packages.md "$copy/packages.md" \
     || { echo "generated files were stale; they are rewritten now, commit them"; return 1; }

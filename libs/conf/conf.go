@@ -1,10 +1,12 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -39,11 +41,11 @@ type Validator interface{ Validate() error }
 // Load fills target, a pointer to a struct that already holds the defaults, from the sources, and validates it. The
 // error names every offending key, and the file where one is to blame.
 func Load(target Validator, src Sources) error {
-	k := koanf.New(Delimiter)
-	if err := src.read(k); err != nil {
+	k, from := koanf.New(Delimiter), origins{}
+	if err := src.read(k, from); err != nil {
 		return err
 	}
-	if err := decode(k, target); err != nil {
+	if err := decode(k, target, from); err != nil {
 		return err
 	}
 	if err := target.Validate(); err != nil {
@@ -52,21 +54,33 @@ func Load(target Validator, src Sources) error {
 	return nil
 }
 
-func (src Sources) read(k *koanf.Koanf) error {
+func (src Sources) read(k *koanf.Koanf, from origins) error {
 	if src.File != "" {
 		if err := k.Load(file.Provider(src.File), yaml.Parser()); err != nil {
 			return fmt.Errorf("configuration file %s: %w", src.File, err)
 		}
+		from.note(k, src.File)
 	}
 	if src.EnvPrefix != "" {
+		given := koanf.New(Delimiter)
 		provider := env.Provider(Delimiter, env.Opt{Prefix: src.EnvPrefix, TransformFunc: src.fromEnv, EnvironFunc: src.environ})
-		if err := k.Load(provider, nil); err != nil {
+		if err := given.Load(provider, nil); err != nil {
+			return fmt.Errorf("environment: %w", err)
+		}
+		from.note(given, "the environment, "+src.EnvPrefix+"…")
+		if err := k.Merge(given); err != nil {
 			return fmt.Errorf("environment: %w", err)
 		}
 	}
 	for _, pair := range src.Set {
-		if err := set(k, pair); err != nil {
+		given := koanf.New(Delimiter)
+		if err := set(given, pair); err != nil {
 			return err
+		}
+		key, _, _ := strings.Cut(pair, "=")
+		from.note(given, "--set "+key)
+		if err := k.Merge(given); err != nil {
+			return fmt.Errorf("--set %s: %w", pair, err)
 		}
 	}
 	return nil
@@ -102,15 +116,17 @@ func scalar(value string) any {
 	return m["v"]
 }
 
-func decode(k *koanf.Koanf, target any) error {
+func decode(k *koanf.Koanf, target any, from origins) error {
+	var seen mapstructure.Metadata
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result:           target,
+		Metadata:         &seen,
 		TagName:          tag,
-		ErrorUnused:      true,
 		WeaklyTypedInput: true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			replaceLists,
-			mapstructure.StringToTimeDurationHookFunc(),
+			durations,
+			dates,
 			mapstructure.TextUnmarshallerHookFunc(),
 			mapstructure.StringToSliceHookFunc(","),
 		),
@@ -118,10 +134,43 @@ func decode(k *koanf.Koanf, target any) error {
 	if err != nil {
 		return err
 	}
-	if err := decoder.Decode(k.Raw()); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+	failed := from.explain(decoder.Decode(k.Raw()))
+	for _, key := range seen.Unused {
+		failed = append(failed, from.unknown(key, target))
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("configuration: %w", errors.Join(failed...))
 	}
 	return nil
+}
+
+var errDuration = errors.New("want a time such as 30s, 5m or 24h")
+
+// durations reads times with their unit. A bare number would be nanoseconds, which nobody means.
+func durations(from, to reflect.Value) (any, error) {
+	if to.Type() != reflect.TypeFor[time.Duration]() || from.Type() == to.Type() {
+		return from.Interface(), nil
+	}
+	if text := fmt.Sprint(from.Interface()); text != "" {
+		d, err := time.ParseDuration(text) // 0 needs no unit
+		if err != nil {
+			return nil, errDuration
+		}
+		return d, nil
+	}
+	return nil, errDuration
+}
+
+// dates gives back as text what YAML took for a time without being asked, e.g. 2027-03-01.
+func dates(from, to reflect.Value) (any, error) {
+	at, ok := from.Interface().(time.Time)
+	if !ok || to.Kind() != reflect.String {
+		return from.Interface(), nil
+	}
+	if at.Equal(at.Truncate(24*time.Hour)) && at.Location() == time.UTC {
+		return at.Format(time.DateOnly), nil
+	}
+	return at.Format(time.RFC3339Nano), nil
 }
 
 // replaceLists empties a list before one that was given is put there. The decoder would put each element over the default

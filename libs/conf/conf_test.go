@@ -104,6 +104,58 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+func TestErrorsNameTheKeyItsSourceAndWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	file := write(t, "http: {timeout: 10}\nworkers: many\nverbose: perhaps\n")
+	unknown := write(t, "http: {lisen: ':81'}\n")
+	for name, c := range map[string]struct {
+		src  conf.Sources
+		want []string
+	}{
+		"Values": {conf.Sources{File: file, Set: []string{"brokers={a: 1}"}}, []string{
+			"http.timeout (" + file + "): want a time such as 30s, 5m or 24h",
+			"workers (" + file + "): want a whole number",
+			"verbose (" + file + "): want true or false",
+			"brokers[0] (--set brokers): want a text",
+		}},
+		"Keys": {conf.Sources{
+			File: unknown, EnvPrefix: "TL_", Environ: []string{"TL_BROKRES=[a:1]"}, Set: []string{"http.port=1"},
+		}, []string{
+			"http.lisen (" + unknown + "): there is no such key; there are listen, timeout",
+			"brokres (the environment, TL_…): there is no such key; there are brokers, http, verbose, workers",
+			"http.port (--set http.port): there is no such key; there are listen, timeout",
+		}},
+		"NoStruct": {conf.Sources{Set: []string{"http=3"}}, []string{"http (--set http): want keys of its own below it"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := conf.Load(defaults(), c.src)
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.NotContains(t, err.Error(), "decoding failed")
+			require.NotContains(t, err.Error(), "many", "a value may be a secret")
+			require.NotContains(t, err.Error(), "\n\n")
+		})
+	}
+}
+
+// YAML takes 2027-03-01 for a time; a key that wants a text gets what was written.
+func TestADateIsATextWhereOneIsWanted(t *testing.T) {
+	t.Parallel()
+	got := defaults()
+	require.NoError(t, conf.Load(got, conf.Sources{File: write(t, "http: {listen: 2027-03-01}\nbrokers: ['a:1', 2027-03-01T09:00:00+09:00]\n")}))
+	require.Equal(t, "2027-03-01", got.HTTP.Listen)
+	require.Equal(t, []string{"a:1", "2027-03-01T09:00:00+09:00"}, got.Brokers)
+}
+
+func TestZeroNeedsNoUnit(t *testing.T) {
+	t.Parallel()
+	got := defaults()
+	require.NoError(t, conf.Load(got, conf.Sources{Set: []string{"http.timeout=0"}}))
+	require.Zero(t, got.HTTP.Timeout)
+}
+
 func TestYAMLRoundTrips(t *testing.T) {
 	t.Parallel()
 	want := defaults()

@@ -58,7 +58,7 @@ type shared struct {
 // New builds the named services ("all" means every one) and what they share. Nothing of it runs yet but the admin
 // listener.
 func New(ctx context.Context, cfg *Config, names []string, opts Options) (*Process, error) {
-	names, err := resolve(names)
+	names, err := Resolve(names)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +74,8 @@ func New(ctx context.Context, cfg *Config, names []string, opts Options) (*Proce
 	return p, nil
 }
 
-// resolve expands and checks names and puts them in order of start.
-func resolve(names []string) ([]string, error) {
+// Resolve expands and checks the names of services and puts them in order of start.
+func Resolve(names []string) ([]string, error) {
 	var out []string
 	for _, m := range modules {
 		if slices.Contains(names, m.name) || slices.Contains(names, "all") {

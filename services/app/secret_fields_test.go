@@ -21,6 +21,7 @@ var plainFields = map[string]string{
 	"generator/scenario.go: ClientSecret":          "written into the simulator's own scenario file, where it must be readable",
 	"config/internal/store/tokens.go: Credentials": "sealed",
 
+	"internal/apply/report.go: Secret":                 "a new API key, written out once for the program that asked for it",
 	"config/internal/auth/door.go: Token":              "what a caller has brought, for as long as it takes to check it",
 	"config/internal/connectweb/handler.go: Token":     "good for one answer to the page that it stands on",
 	"config/internal/consent/trip.go: Token":           "good for one answer to the page that it stands on",

@@ -132,6 +132,7 @@ type Database struct {
 
 // TLS names the files of the server's certificate.
 type TLS struct {
+	// CertFile and KeyFile hold the server's PEM certificate and key; they are read again when they change.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 	// ClientCAFile demands client certificates of these authorities, besides tokens.

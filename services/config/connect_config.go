@@ -51,8 +51,9 @@ type PlatformApp struct {
 	// ClientID is its consumer key; empty: there is none.
 	ClientID string `yaml:"client_id"`
 	// ClientSecret is its consumer secret; or name a file that holds it, which is read at the start.
-	ClientSecret     secret.String `yaml:"client_secret"`
-	ClientSecretFile string        `yaml:"client_secret_file"`
+	ClientSecret secret.String `yaml:"client_secret"`
+	// ClientSecretFile holds the consumer secret; a trailing newline is cut.
+	ClientSecretFile string `yaml:"client_secret_file"`
 }
 
 // The parts that packages below define.

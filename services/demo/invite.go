@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"fmt"
+	"io"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // invite says where to look while everything stays up.
@@ -13,13 +15,13 @@ func (e *environment) invite(ctx context.Context) {
 	out := e.opts.Out
 	fmt.Fprintf(out, "\nLook around; Ctrl-C ends it.\n\n")
 	for _, w := range e.traffic.World().Workspaces {
-		fmt.Fprintf(out, "  %-22s %s\n", w.Org.Name, e.simulator.BaseURL(w.ID))
+		place(out, w.Org.Name, e.simulator.BaseURL(w.ID))
 	}
-	fmt.Fprintf(out, "  %-22s http://%s/?token=%s\n", "Console", e.state.Console, e.tokens.admin.Reveal())
-	fmt.Fprintf(out, "  %-22s http://%s/metrics\n", "Metrics", e.state.Admin)
-	fmt.Fprintf(out, "  %-22s http://%s/v1/events\n", "Send events", e.state.Ingest)
+	place(out, "Console", fmt.Sprintf("http://%s/?token=%s", e.state.Console, e.tokens.admin.Reveal()))
+	place(out, "Metrics", fmt.Sprintf("http://%s/metrics", e.state.Admin))
+	place(out, "Send events", fmt.Sprintf("http://%s/v1/events", e.state.Ingest))
 	if e.state.HTTP != "" {
-		fmt.Fprintf(out, "  %-22s http://%s/openapi.json\n", "API", e.state.HTTP)
+		place(out, "API", fmt.Sprintf("http://%s/openapi.json", e.state.HTTP))
 		fmt.Fprintf(out, "\nAsk the API:\n\n  curl -H \"Authorization: Bearer $(cat %s)\" http://%s/v1/workspaces\n", e.path(adminToken), e.state.HTTP)
 	}
 	if w := e.traffic.World().Workspaces[0]; e.state.Connect != "" {
@@ -31,6 +33,9 @@ func (e *environment) invite(ctx context.Context) {
 			e.opts.Dir, workspace, event, e.state.Console, workspace, event)
 	}
 }
+
+// place prints where something is found.
+func place(w io.Writer, name, where string) { fmt.Fprintf(w, "  %s %s\n", screen.Pad(name, 16), where) }
 
 // sample finds an event that became a record, for people to follow.
 func (e *environment) sample(ctx context.Context) (workspace, event string) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/throughline-dev/throughline/services/ingest"
 	"github.com/throughline-dev/throughline/services/internal/flow"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 	"github.com/throughline-dev/throughline/services/mapping"
 	"github.com/throughline-dev/throughline/services/visits"
 	"github.com/throughline-dev/throughline/services/writer"
@@ -84,13 +85,14 @@ func (p *progress) look(ctx context.Context, final bool) {
 	if data, err := json.Marshal(s); err == nil {
 		_ = writeFile(p.env.path(progressFile), data)
 	}
-	text := fmt.Sprintf("%6.1fs  events %d/%d  engagements %d  written %d  rejected %d  skipped %s  failed %d  parked %d  lag %d",
-		time.Since(p.began).Seconds(), s.Sent, s.Of, s.Engagements, s.Written, s.Rejected, byReason(s.Skipped), s.Failed, s.Parked, s.Lag)
+	// What is cut off on a narrow terminal is what matters least.
+	text := fmt.Sprintf("%6.1fs  events %d/%d  written %d  lag %d  parked %d  failed %d  rejected %d  engagements %d  skipped %s",
+		time.Since(p.began).Seconds(), s.Sent, s.Of, s.Written, s.Lag, s.Parked, s.Failed, s.Rejected, s.Engagements, byReason(s.Skipped))
 	switch {
 	case p.env.opts.Live && final:
 		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s\n", text)
-	case p.env.opts.Live:
-		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s", text)
+	case p.env.opts.Live: // a line that is wider than the terminal could not be drawn in place
+		fmt.Fprintf(p.env.opts.Out, "\r\033[K%s", screen.Fit(text, screen.Width(p.env.opts.Out)-1))
 	case final || time.Since(p.last) >= printEvery:
 		p.last = time.Now()
 		fmt.Fprintln(p.env.opts.Out, text)

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // Summary is the result of a demo; its JSON form is the last line that `throughline demo` prints.
@@ -36,21 +36,20 @@ func (s Summary) OK() bool { return s.Lost == 0 && s.Duplicates == 0 && s.Parked
 
 // render prints the summary for a person.
 func (s Summary) render(w io.Writer, reasons map[string]int64) {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.SetTitle("What became of %d events", s.EventsIn)
-	t.AppendRows([]table.Row{
-		{"engagements (a person with a content)", s.Engagements},
-		{"records written", s.Written},
-		{"Salesforce calls", s.SalesforceCalls},
-		{"time", fmt.Sprintf("%.1f s, %.0f events/s", s.ElapsedS, s.EventsPerS)},
+	t := screen.NewTable(w).RightAlign(2)
+	t.SetTitle("What became of %s events", screen.Count(s.EventsIn))
+	t.AppendRows([]screen.Row{
+		{"engagements (a person with a content)", screen.Count(s.Engagements)},
+		{"records written", screen.Count(s.Written)},
+		{"Salesforce calls", screen.Count(s.SalesforceCalls)},
+		{"time, from the first event to the last record", fmt.Sprintf("%.1f s", s.ElapsedS)},
+		{"events per second", screen.Count(int64(s.EventsPerS))},
 	})
 	t.AppendSeparator()
 	for _, k := range slices.Sorted(maps.Keys(reasons)) {
-		t.AppendRow(table.Row{k, reasons[k]})
+		t.AppendRow(screen.Row{k, screen.Count(reasons[k])})
 	}
 	t.AppendSeparator()
-	t.AppendRows([]table.Row{{"lost", s.Lost}, {"duplicates", s.Duplicates}})
+	t.AppendRows([]screen.Row{{"lost", screen.Count(int64(s.Lost))}, {"duplicates", screen.Count(int64(s.Duplicates))}})
 	t.Render()
 }

@@ -43,6 +43,7 @@ type Config struct {
 
 // TLS secures the connection. The zero value is plain text.
 type TLS struct {
+	// Enabled speaks TLS to the brokers; beyond loopback it is required, unless Plaintext is set.
 	Enabled bool `yaml:"enabled"`
 	// CAFile holds the PEM certificates to trust instead of the system's.
 	CAFile string `yaml:"ca_file"`
@@ -56,9 +57,10 @@ type TLS struct {
 // SASL authenticates the client. The zero value does not.
 type SASL struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; "" is no authentication. PLAIN needs TLS.
-	Mechanism string        `yaml:"mechanism"`
-	Username  string        `yaml:"username"`
-	Password  secret.String `yaml:"password"`
+	Mechanism string `yaml:"mechanism"`
+	// Username and Password are what the brokers know this program by.
+	Username string        `yaml:"username"`
+	Password secret.String `yaml:"password"`
 	// PasswordFile is read when Password is empty; a trailing newline is cut.
 	PasswordFile string `yaml:"password_file"`
 	// AllowPlaintext permits PLAIN without TLS, on a loopback or a mesh that encrypts.

@@ -26,7 +26,7 @@ func (c *Client) topic(ctx context.Context, name string) (*topicInfo, error) {
 	}
 	resp, err := c.admin.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{name}})
 	if err != nil {
-		return nil, fmt.Errorf("kafka: looking up topic %s: %w", name, err)
+		return nil, fmt.Errorf("kafka: looking up topic %s: %w", name, c.plain(err))
 	}
 	for _, t := range resp.Topics {
 		if t.Name != name {

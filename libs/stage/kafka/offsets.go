@@ -132,7 +132,7 @@ func ask[R any](ctx context.Context, c *Client, request func(context.Context) (R
 		res, err := request(ctx)
 		var refused kafka.Error
 		if err == nil || errors.As(err, &refused) || sleep(ctx, wait) != nil {
-			return res, err
+			return res, c.plain(err)
 		}
 	}
 }

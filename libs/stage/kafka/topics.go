@@ -85,7 +85,7 @@ func (c *Client) ensureTopics(ctx context.Context, specs []TopicSpec) error {
 	defer cancel()
 	resp, err := c.admin.CreateTopics(callCtx, req)
 	if err != nil {
-		return fmt.Errorf("kafka: creating topics: %w", err)
+		return fmt.Errorf("kafka: creating topics: %w", c.plain(err))
 	}
 	for topic, err := range resp.Errors {
 		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
@@ -179,7 +179,7 @@ func (c *Client) DeleteTopics(ctx context.Context, names ...string) error {
 	defer cancel()
 	resp, err := c.admin.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
 	if err != nil {
-		return fmt.Errorf("kafka: deleting topics: %w", err)
+		return fmt.Errorf("kafka: deleting topics: %w", c.plain(err))
 	}
 	for topic, err := range resp.Errors {
 		c.forget(topic)

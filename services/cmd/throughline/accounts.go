@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 	"github.com/throughline-dev/throughline/services/internal/sheet"
 )
 
@@ -119,7 +119,7 @@ func (a *accountsFlags) show(ctx context.Context, conn *grpc.ClientConn, f conne
 	if a.csv {
 		return sheet.Write(w, header, rows)
 	}
-	t := newTable(w, cells(header)...)
+	t := screen.NewTable(w, cells(header)...)
 	for _, row := range rows {
 		t.AppendRow(cells(row))
 	}
@@ -127,8 +127,8 @@ func (a *accountsFlags) show(ctx context.Context, conn *grpc.ClientConn, f conne
 	return nil
 }
 
-func cells(texts []string) table.Row {
-	row := make(table.Row, len(texts))
+func cells(texts []string) screen.Row {
+	row := make(screen.Row, len(texts))
 	for i, text := range texts {
 		row[i] = text
 	}
@@ -163,7 +163,7 @@ func newDependants() *cobra.Command {
 }
 
 func printDependants(w io.Writer, dependants []*configv1.Dependant) {
-	t := newTable(w, "integration", "name", "is")
+	t := screen.NewTable(w, "integration", "name", "is")
 	for _, d := range dependants {
 		is := "off"
 		switch {
@@ -172,7 +172,7 @@ func printDependants(w io.Writer, dependants []*configv1.Dependant) {
 		case d.GetSuspended():
 			is = "off with the connection"
 		}
-		t.AppendRow(table.Row{d.GetIntegration(), d.GetName(), is})
+		t.AppendRow(screen.Row{d.GetIntegration(), d.GetName(), is})
 	}
 	t.Render()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 type aclsCommand struct {
@@ -71,7 +72,7 @@ func (c *aclsCommand) run(ctx context.Context, out io.Writer) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(acls)
 	}
-	t := newTable(out, "PRINCIPAL", "MAY", "OF THE", "NAMED")
+	t := screen.NewTable(out, "PRINCIPAL", "MAY", "OF THE", "NAMED")
 	for _, group := range grouped(acls) {
 		t.AppendRow([]any{group[0].Principal, group[0].Operation, group[0].ResourceType, names(group)})
 		t.AppendSeparator()

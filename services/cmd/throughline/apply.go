@@ -19,6 +19,7 @@ func newApply() *cobra.Command {
 	var files []string
 	var opts apply.Options
 	var why string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "apply -f <file>...",
 		GroupID: "look",
@@ -30,6 +31,7 @@ error. Documents are told apart by kind: Workspace, Connection, Integration, Con
 ReportPush; or name a recipe. See docs/recipes.md, docs/integrations.md, docs/settings.md and docs/reports.md.`,
 		Example: `  throughline apply -f acme.yaml
   throughline apply -f acme.yaml --dry-run
+  throughline apply -f key.yaml --json | jq -r .secret   # a new API key, for a program
   SALESFORCE_SECRET=… throughline apply -f - < acme.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,6 +50,9 @@ ReportPush; or name a recipe. See docs/recipes.md, docs/integrations.md, docs/se
 			}
 			opts.Defaults, opts.Events = configv1.NewContentDefaultsServiceClient(conn), configv1.NewEventSetupServiceClient(conn)
 			report, err := apply.Run(because(cmd.Context(), why), configv1.NewConfigServiceClient(conn), docs, opts)
+			if asJSON {
+				return errors.Join(report.WriteJSON(cmd.OutOrStdout()), err)
+			}
 			return errors.Join(report.Write(cmd.OutOrStdout()), err)
 		},
 	}
@@ -55,6 +60,7 @@ ReportPush; or name a recipe. See docs/recipes.md, docs/integrations.md, docs/se
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "`file` with documents separated by ---, or - for standard input; may be repeated")
 	cmd.Flags().StringVar(&why, "why", "", "why, for the history and the audit log")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would change, and what would be refused")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, for each document")
 	if err := cmd.MarkFlagRequired("file"); err != nil {
 		panic(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -86,8 +84,11 @@ func (f *auditFlags) print(cmd *cobra.Command, access configv1.AccessServiceClie
 	if f.asJSON {
 		return nil
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d shown, newest first\n", shown)
-	return err
+	if shown == 0 {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "None.")
+		return err
+	}
+	return printShown(cmd.OutOrStdout(), int(shown), "")
 }
 
 func printEntry(w io.Writer, e *configv1.AuditEntry, asJSON bool) error {
@@ -124,16 +125,6 @@ func changeLine(c *configv1.FieldChange) string {
 		return c.GetPath() + ": was " + c.GetBefore()
 	}
 	return c.GetPath() + ": " + c.GetBefore() + " → " + c.GetAfter()
-}
-
-// newTable is a table for people.
-func newTable(w io.Writer, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row(header))
-	t.SetColumnConfigs([]table.ColumnConfig{{Name: "problem", WidthMax: 90, WidthMaxEnforcer: text.WrapSoft}})
-	return t
 }
 
 // name is an enum's value as people write it.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // catalogueFlags are what the commands about orgs' objects share.
@@ -172,7 +172,7 @@ func readIntegrations(stdin io.Reader, files []string) ([]*configv1.Integration,
 
 func checkIntegrations(ctx context.Context, service configv1.CatalogueServiceClient, integrations []*configv1.Integration, p printer) error {
 	bad := 0
-	t := newTable(p.w, "integration", "field", "problem")
+	t := screen.NewTable(p.w, "integration", "field", "problem").WrapAt(90)
 	for _, i := range integrations {
 		answer, err := service.ValidateIntegration(ctx, &configv1.ValidateIntegrationRequest{Integration: i})
 		if err != nil {
@@ -188,13 +188,13 @@ func checkIntegrations(ctx context.Context, service configv1.CatalogueServiceCli
 			continue
 		}
 		for _, problem := range answer.GetProblems() {
-			t.AppendRow(table.Row{i.GetId(), problem.GetField(), "✗ " + problem.GetDescription()})
+			t.AppendRow(screen.Row{i.GetId(), problem.GetField(), "✗ " + problem.GetDescription()})
 		}
 		for _, note := range answer.GetNotes() {
-			t.AppendRow(table.Row{i.GetId(), "", "note: " + note})
+			t.AppendRow(screen.Row{i.GetId(), "", "note: " + note})
 		}
 		if len(answer.GetProblems()) == 0 {
-			t.AppendRow(table.Row{i.GetId(), "", "✓ nothing would keep it from being saved"})
+			t.AppendRow(screen.Row{i.GetId(), "", "✓ nothing would keep it from being saved"})
 		}
 	}
 	if !p.asJSON {

@@ -6,20 +6,20 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func printObjects(w io.Writer, answer *configv1.ListObjectsResponse, asJSON bool) error {
 	if asJSON {
 		return printAllJSON(w, answer.GetObjects())
 	}
-	t := newTable(w, "object", "label", "create", "query")
+	t := screen.NewTable(w, "object", "label", "create", "query")
 	for _, o := range answer.GetObjects() {
-		t.AppendRow(table.Row{o.GetName(), o.GetLabel(), mark(o.GetCreateable()), mark(o.GetQueryable())})
+		t.AppendRow(screen.Row{o.GetName(), o.GetLabel(), mark(o.GetCreateable()), mark(o.GetQueryable())})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "%d objects, as of %s\n", len(answer.GetObjects()), answer.GetAskedAt().AsTime().Format("2006-01-02 15:04:05"))
@@ -31,9 +31,9 @@ func printDescription(w io.Writer, answer *configv1.DescribeObjectResponse, asJS
 	if asJSON {
 		return printJSON(w, o)
 	}
-	t := newTable(w, "field", "label", "type", "create", "change", "")
+	t := screen.NewTable(w, "field", "label", "type", "create", "change", "")
 	for _, f := range o.GetFields() {
-		t.AppendRow(table.Row{f.GetName(), f.GetLabel(), typeOf(f), mark(f.GetCreateable()), mark(f.GetUpdateable()), remarks(f)})
+		t.AppendRow(screen.Row{f.GetName(), f.GetLabel(), typeOf(f), mark(f.GetCreateable()), mark(f.GetUpdateable()), remarks(f)})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, "%s (%s): %d fields, as of %s; create: %s, change: %s\n", o.GetName(), o.GetLabel(), len(o.GetFields()),
@@ -89,7 +89,7 @@ func printBroken(w io.Writer, broken []*configv1.BrokenIntegration, asJSON bool)
 	if asJSON {
 		return printAllJSON(w, broken)
 	}
-	t := newTable(w, "what", "connection", "since", "field", "problem")
+	t := screen.NewTable(w, "what", "connection", "since", "field", "problem").WrapAt(90)
 	if len(broken) == 0 {
 		_, err := fmt.Fprintln(w, "none is broken")
 		return err
@@ -100,7 +100,7 @@ func printBroken(w io.Writer, broken []*configv1.BrokenIntegration, asJSON bool)
 			what = "report push " + b.GetReportPush()
 		}
 		for _, p := range b.GetProblems() {
-			t.AppendRow(table.Row{
+			t.AppendRow(screen.Row{
 				fmt.Sprintf("%s (version %d)", what, b.GetVersion()), b.GetConnection(),
 				b.GetFoundAt().AsTime().Format("2006-01-02 15:04:05"), p.GetField(), p.GetDescription(),
 			})
@@ -115,7 +115,7 @@ func printRefreshed(w io.Writer, answer *configv1.RefreshCatalogueResponse, asJS
 	if asJSON {
 		return printJSON(w, answer)
 	}
-	t := newTable(w, "object", "")
+	t := screen.NewTable(w, "object", "")
 	for _, o := range answer.GetObjects() {
 		what := "as before"
 		switch {
@@ -124,7 +124,7 @@ func printRefreshed(w io.Writer, answer *configv1.RefreshCatalogueResponse, asJS
 		case o.GetChanged():
 			what = "changed"
 		}
-		t.AppendRow(table.Row{o.GetName(), what})
+		t.AppendRow(screen.Row{o.GetName(), what})
 	}
 	t.Render()
 	return printBroken(w, answer.GetBroken(), false)

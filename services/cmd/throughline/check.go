@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // checkFlags are the flags of `throughline check`.
@@ -116,16 +116,13 @@ func (f *checkFlags) print(w io.Writer, results []checked) error {
 		}
 		return nil
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"connection", "org", "id", "edition", "environment", "time zone"})
+	t := screen.NewTable(w, "connection", "org", "id", "edition", "environment", "time zone")
 	for _, r := range results {
 		if r.err != nil {
-			t.AppendRow(table.Row{r.connection, "✗ " + status.Convert(r.err).Message()})
+			t.AppendRow(screen.Row{r.connection, "✗ " + status.Convert(r.err).Message()})
 			continue
 		}
-		t.AppendRow(table.Row{r.connection, "✓ " + r.org.GetName(), r.org.GetId(), r.org.GetEdition(), environment(r.org), r.org.GetTimeZone()})
+		t.AppendRow(screen.Row{r.connection, "✓ " + r.org.GetName(), r.org.GetId(), r.org.GetEdition(), environment(r.org), r.org.GetTimeZone()})
 	}
 	t.Render()
 	return nil

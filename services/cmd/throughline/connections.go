@@ -6,11 +6,12 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // connectionsFlags are the flags of `throughline connections`.
@@ -49,7 +50,7 @@ func newConnections() *cobra.Command {
 			if f.accounts.wanted() {
 				return f.accounts.show(cmd.Context(), conn, f, cmd.OutOrStdout())
 			}
-			return f.list(cmd.Context(), configv1.NewConfigServiceClient(conn), cmd.OutOrStdout())
+			return f.list(cmd.Context(), conn, cmd.OutOrStdout())
 		},
 	}
 	t.register(cmd)
@@ -66,24 +67,26 @@ func newConnections() *cobra.Command {
 	return cmd
 }
 
-func (f *connectionsFlags) list(ctx context.Context, service configv1.ConfigServiceClient, w io.Writer) error {
-	resp, err := service.ListConnections(ctx, &configv1.ListConnectionsRequest{Workspace: f.workspace})
+func (f *connectionsFlags) list(ctx context.Context, conn grpc.ClientConnInterface, w io.Writer) error {
+	resp, err := configv1.NewConfigServiceClient(conn).ListConnections(ctx, &configv1.ListConnectionsRequest{Workspace: f.workspace})
 	if err != nil {
 		return err
+	}
+	if len(resp.GetConnections()) == 0 {
+		if err := knownWorkspace(ctx, conn, f.workspace); err != nil {
+			return err
+		}
 	}
 	if f.asJSON {
 		return printAllJSON(w, resp.GetConnections())
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"connection", "name", "org", "environment", "state", "since", "by"})
+	t := screen.NewTable(w, "connection", "name", "org", "environment", "state", "since", "by")
 	for _, c := range resp.GetConnections() {
 		org, where := "", ""
 		if c.GetOrg() != nil {
 			org, where = strings.TrimSpace(c.GetOrg().GetName()+" "+c.GetOrg().GetId()), environment(c.GetOrg())
 		}
-		t.AppendRow(table.Row{c.GetId(), c.GetName(), org, where, stateText(c.GetStatus()), sinceText(c.GetStatus()), c.GetStatus().GetActor()})
+		t.AppendRow(screen.Row{c.GetId(), c.GetName(), org, where, stateText(c.GetStatus()), sinceText(c.GetStatus()), c.GetStatus().GetActor()})
 	}
 	t.Render()
 	return nil
@@ -99,16 +102,13 @@ func (f *connectionsFlags) printHistory(ctx context.Context, service configv1.Co
 	if f.asJSON {
 		return printAllJSON(w, resp.GetChanges())
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"when", "from", "to", "cause", "by"})
+	t := screen.NewTable(w, "when", "from", "to", "cause", "by")
 	for _, c := range resp.GetChanges() {
 		by := c.GetTo().GetActor()
 		if c.GetManual() {
 			by += " (override)"
 		}
-		t.AppendRow(table.Row{sinceText(c.GetTo()), stateName(c.GetFrom()), stateText(c.GetTo()), c.GetTo().GetCause(), by})
+		t.AppendRow(screen.Row{sinceText(c.GetTo()), stateName(c.GetFrom()), stateText(c.GetTo()), c.GetTo().GetCause(), by})
 	}
 	t.Render()
 	return nil

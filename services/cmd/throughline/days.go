@@ -1,15 +1,14 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newDays() *cobra.Command {
@@ -35,6 +34,11 @@ func newDays() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(answer.GetDays()) == 0 {
+				if err := knownWorkspace(cmd.Context(), conn, request.GetWorkspace()); err != nil {
+					return err
+				}
+			}
 			return printDays(cmd.OutOrStdout(), answer, asJSON)
 		},
 	}
@@ -56,12 +60,9 @@ func printDays(w io.Writer, answer *configv1.ListIntegrationDaysResponse, asJSON
 	if asJSON {
 		return printAllJSON(w, days)
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"day (UTC)", "integration", "from", "to", "read", "written", "skipped", "parked", "failed", "first error"})
+	t := screen.NewTable(w, "day (UTC)", "integration", "from", "to", "read", "written", "skipped", "parked", "failed", "first error")
 	for _, d := range days {
-		t.AppendRow(table.Row{
+		t.AppendRow(screen.Row{
 			d.GetDay().AsTime().Format(time.DateOnly), d.GetIntegration(), d.GetFirst().AsTime().Format(time.TimeOnly),
 			d.GetLast().AsTime().Format(time.TimeOnly), d.GetRead(), d.GetWritten(), d.GetSkipped(), d.GetParked() + d.GetRetrying(),
 			d.GetFailed(), d.GetFirstError().GetDetail(),
@@ -72,6 +73,5 @@ func printDays(w io.Writer, answer *configv1.ListIntegrationDaysResponse, asJSON
 	if answer.GetNextPageToken() != "" {
 		more = "; there are more, raise --limit"
 	}
-	_, err := fmt.Fprintf(w, "%d shown, newest first%s\n", len(days), more)
-	return err
+	return printShown(w, len(days), more)
 }

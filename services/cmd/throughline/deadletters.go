@@ -10,13 +10,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	"github.com/throughline-dev/throughline/services/app"
 	"github.com/throughline-dev/throughline/services/internal/replay"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // letterFlags say which dead letters are meant.
@@ -166,17 +166,13 @@ func printLetters(w io.Writer, letters []replay.Sample, asJSON bool) error {
 		}
 		return nil
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"id", "given up", "workspace", "stage", "reason", "attempts", "event", "trace", "detail"})
+	t := screen.NewTable(w, "id", "given up", "workspace", "stage", "reason", "attempts", "event", "trace", "detail")
 	for i := range letters {
 		s := &letters[i]
-		t.AppendRow(table.Row{s.ID, s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Attempts, s.Event, s.Trace, s.Detail})
+		t.AppendRow(screen.Row{s.ID, s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Attempts, s.Event, s.Trace, s.Detail})
 	}
 	t.Render()
-	_, err := fmt.Fprintf(w, "%d shown, newest first\n", len(letters))
-	return err
+	return printShown(w, len(letters), "")
 }
 
 func showLetter(w io.Writer, s *replay.Sample) error {

@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/throughline-dev/throughline/services/demo"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // demoFlags are what run and demo share.
@@ -24,7 +23,7 @@ func (f *demoFlags) register(cmd *cobra.Command) {
 
 func (f *demoFlags) run(cmd *cobra.Command, stay bool) (demo.Summary, error) {
 	f.opts.Version, f.opts.Out, f.opts.Stay = version, cmd.OutOrStdout(), stay
-	f.opts.Live = isatty.IsTerminal(os.Stdout.Fd())
+	f.opts.Live = screen.IsTerminal(cmd.OutOrStdout())
 	return demo.Run(cmd.Context(), f.opts)
 }
 

@@ -7,12 +7,11 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // doctorFlags are the flags of `throughline doctor`.
@@ -133,14 +132,8 @@ var marks = map[configv1.ProbeStatus]string{
 const textWidth = 60
 
 func printDiagnosis(w io.Writer, d *configv1.Diagnosis, lang string) error {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
+	t := screen.NewTable(w, "check", "result", "finding", "where in Salesforce").WrapAt(textWidth)
 	t.SetTitle("%s: %s, as of %s", d.GetConnection(), stateText(d.GetStatus()), d.GetAt().AsTime().Format("2006-01-02 15:04:05"))
-	t.AppendHeader(table.Row{"check", "result", "finding", "where in Salesforce"})
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, WidthMax: textWidth, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: textWidth, WidthMaxEnforcer: text.WrapSoft},
-	})
 	for _, r := range d.GetResults() {
 		texts := r.GetEn()
 		if lang == "ja" {
@@ -157,7 +150,7 @@ func printDiagnosis(w io.Writer, d *configv1.Diagnosis, lang string) error {
 		} else {
 			where = ""
 		}
-		t.AppendRow(table.Row{r.GetProbe(), mark, withDetail(texts.GetFinding(), r.GetDetail()), where})
+		t.AppendRow(screen.Row{r.GetProbe(), mark, withDetail(texts.GetFinding(), r.GetDetail()), where})
 	}
 	t.Render()
 	if d.GetPackage() != nil {

@@ -6,11 +6,11 @@ import (
 	"io"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // maxDraft is the most that a draft holds.
@@ -53,9 +53,9 @@ func newDraftsList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetDrafts())
 				}
-				t := newTable(cmd.OutOrStdout(), "kind", "id", "version", "saved", "by", "kept until")
+				t := screen.NewTable(cmd.OutOrStdout(), "kind", "id", "version", "saved", "by", "kept until")
 				for _, d := range resp.GetDrafts() {
-					t.AppendRow(table.Row{
+					t.AppendRow(screen.Row{
 						d.GetKind(), d.GetId(), d.GetVersion(), d.GetSavedAt().AsTime().Format(time.DateTime), d.GetSavedBy(),
 						d.GetExpiresAt().AsTime().Format(time.DateTime),
 					})

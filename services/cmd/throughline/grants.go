@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newAPIKeys() *cobra.Command {
@@ -36,13 +36,13 @@ func newAPIKeysList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetKeys())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "name", "for", "expires", "revoked")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "name", "for", "expires", "revoked")
 				for _, k := range resp.GetKeys() {
 					var scopes []string
 					for _, s := range k.GetScopes() {
 						scopes = append(scopes, name(s, "API_KEY_SCOPE_"))
 					}
-					t.AppendRow(table.Row{k.GetId(), k.GetName(), strings.Join(scopes, ", "), when(k.GetExpiresAt()), when(k.GetRevokedAt())})
+					t.AppendRow(screen.Row{k.GetId(), k.GetName(), strings.Join(scopes, ", "), when(k.GetExpiresAt()), when(k.GetRevokedAt())})
 				}
 				t.Render()
 				return nil
@@ -104,9 +104,9 @@ func newOperatorsList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetAccess())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "operator", "from", "until", "revoked", "by", "why")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "operator", "from", "until", "revoked", "by", "why")
 				for _, a := range resp.GetAccess() {
-					t.AppendRow(table.Row{
+					t.AppendRow(screen.Row{
 						a.GetId(), a.GetOperator(), when(a.GetGrantedAt()), when(a.GetExpiresAt()), when(a.GetRevokedAt()), a.GetGrantedBy(), a.GetReason(),
 					})
 				}

@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newGroups() *cobra.Command {
@@ -71,13 +71,13 @@ func (c *groupsCall) print(cmd *cobra.Command, d *configv1.ContentDefaults) erro
 		combination = "the highest-ranked group decides"
 	}
 	fmt.Fprintf(out, "version %d: %s, %s; otherwise an address is asked for: %s\n", d.GetVersion(), combination, choices, onOff(d.GetRequireAddress()))
-	t := newTable(out, "group", "rank", "tracking", "asks for address")
+	t := screen.NewTable(out, "group", "rank", "tracking", "asks for address")
 	ids := slices.SortedFunc(maps.Keys(d.GetGroups()), func(a, b string) int {
 		return int(d.GetGroups()[a].GetRank() - d.GetGroups()[b].GetRank())
 	})
 	for _, id := range ids {
 		g := d.GetGroups()[id]
-		t.AppendRow(table.Row{id, g.GetRank(), maybe(g.Tracking), maybe(g.RequireAddress)})
+		t.AppendRow(screen.Row{id, g.GetRank(), maybe(g.Tracking), maybe(g.RequireAddress)})
 	}
 	t.Render()
 	return nil

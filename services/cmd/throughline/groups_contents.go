@@ -6,10 +6,10 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // creator are the flags that say who makes a content, and what they chose.
@@ -35,10 +35,10 @@ func (f *creator) choice() (*configv1.ContentChoice, error) {
 }
 
 func printDecided(w io.Writer, d *configv1.DecidedContent) {
-	t := newTable(w, "switch", "is", "decided by", "groups")
+	t := screen.NewTable(w, "switch", "is", "decided by", "groups")
 	row := func(name string, s *configv1.DecidedSwitch) {
 		decider := strings.ToLower(strings.TrimPrefix(s.GetDecider().String(), "SWITCH_DECIDER_"))
-		t.AppendRow(table.Row{name, onOff(s.GetOn()), decider, strings.Join(s.GetGroups(), ", ")})
+		t.AppendRow(screen.Row{name, onOff(s.GetOn()), decider, strings.Join(s.GetGroups(), ", ")})
 	}
 	row("tracking", d.GetTracking())
 	row("asks for address", d.GetRequireAddress())
@@ -171,7 +171,7 @@ func (c *groupsCall) preview(ctx context.Context, cmd *cobra.Command, service co
 	if c.asJSON {
 		return printJSON(out, p)
 	}
-	t := newTable(out, "content", "tracking", "asks for address")
+	t := screen.NewTable(out, "content", "tracking", "asks for address")
 	step := func(before, after bool) string {
 		if before == after {
 			return onOff(after)
@@ -179,7 +179,7 @@ func (c *groupsCall) preview(ctx context.Context, cmd *cobra.Command, service co
 		return onOff(before) + " → " + onOff(after)
 	}
 	for _, ch := range p.GetChanges() {
-		t.AppendRow(table.Row{
+		t.AppendRow(screen.Row{
 			ch.GetContentId(), step(ch.GetTrackingBefore(), ch.GetTrackingAfter()), step(ch.GetRequireAddressBefore(), ch.GetRequireAddressAfter()),
 		})
 	}

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // guideRequest is which guide, and how to print it.
@@ -53,9 +52,9 @@ func printAppGuides(ctx context.Context, t *target, r guideRequest, w io.Writer)
 	}
 	for _, g := range resp.GetGuides() {
 		fmt.Fprintf(w, "%s\n%s\n", r.text(g.GetAbout()), r.text(g.GetWhere()))
-		tw := wrapped(w, "field", "value", "note")
+		tw := screen.NewTable(w, "field", "value", "note").WrapAt(textWidth)
 		for _, f := range g.GetFields() {
-			tw.AppendRow(table.Row{r.text(f.GetLabel()), strings.Join(f.GetValues(), ", "), r.text(f.GetNote())})
+			tw.AppendRow(screen.Row{r.text(f.GetLabel()), strings.Join(f.GetValues(), ", "), r.text(f.GetNote())})
 		}
 		tw.Render()
 		for n, step := range g.GetAfter() {
@@ -64,17 +63,6 @@ func printAppGuides(ctx context.Context, t *target, r guideRequest, w io.Writer)
 		fmt.Fprintln(w)
 	}
 	return nil
-}
-
-// wrapped is a table whose columns are broken at textWidth.
-func wrapped(w io.Writer, header ...any) table.Writer {
-	t := newTable(w, header...)
-	var columns []table.ColumnConfig
-	for n := range header {
-		columns = append(columns, table.ColumnConfig{Number: n + 1, WidthMax: textWidth, WidthMaxEnforcer: text.WrapSoft})
-	}
-	t.SetColumnConfigs(columns)
-	return t
 }
 
 func newSetup() *cobra.Command {
@@ -139,23 +127,23 @@ func printSetup(w io.Writer, r guideRequest, connection string, g *configv1.GetS
 	if g.GetPackage() != nil {
 		printPackage(w, r.lang, g.GetPackage())
 	}
-	t := wrapped(w, "policy of the app", "", "where in Salesforce")
+	t := screen.NewTable(w, "policy of the app", "", "where in Salesforce").WrapAt(textWidth)
 	for _, p := range g.GetPolicies() {
 		texts := p.GetEn()
 		if r.lang == "ja" {
 			texts = p.GetJa()
 		}
-		t.AppendRow(table.Row{texts.GetFinding(), standing[p.GetStatus()], texts.GetWhere()})
+		t.AppendRow(screen.Row{texts.GetFinding(), standing[p.GetStatus()], texts.GetWhere()})
 	}
 	t.Render()
 	if len(g.GetFindings()) > 0 {
-		t := wrapped(w, "to be mended", "finding", "where in Salesforce")
+		t := screen.NewTable(w, "to be mended", "finding", "where in Salesforce").WrapAt(textWidth)
 		for _, f := range g.GetFindings() {
 			texts := f.GetEn()
 			if r.lang == "ja" {
 				texts = f.GetJa()
 			}
-			t.AppendRow(table.Row{f.GetProbe(), withDetail(texts.GetFinding(), f.GetDetail()), texts.GetWhere()})
+			t.AppendRow(screen.Row{f.GetProbe(), withDetail(texts.GetFinding(), f.GetDetail()), texts.GetWhere()})
 		}
 		t.Render()
 	}
@@ -190,9 +178,9 @@ func printLayouts(w io.Writer, layouts []*configv1.LayoutCheck) {
 	if len(layouts) == 0 {
 		return
 	}
-	t := newTable(w, "layout", "shows “Videos”")
+	t := screen.NewTable(w, "layout", "shows “Videos”")
 	for _, l := range layouts {
-		t.AppendRow(table.Row{l.GetObject() + ": " + l.GetLayout(), mark(l.GetPresent())})
+		t.AppendRow(screen.Row{l.GetObject() + ": " + l.GetLayout(), mark(l.GetPresent())})
 	}
 	t.Render()
 }

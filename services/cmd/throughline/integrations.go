@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newIntegrations() *cobra.Command {
@@ -42,9 +42,9 @@ func newHistory() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetVersions())
 				}
-				t := newTable(cmd.OutOrStdout(), "version", "saved", "by", "why", "changed")
+				t := screen.NewTable(cmd.OutOrStdout(), "version", "saved", "by", "why", "changed")
 				for _, v := range resp.GetVersions() {
-					t.AppendRow(table.Row{
+					t.AppendRow(screen.Row{
 						v.GetVersion(), v.GetSavedAt().AsTime().Format(time.DateTime), v.GetSavedBy(), v.GetReason(), strings.Join(v.GetChanged(), "\n"),
 					})
 				}

@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/status"
 
 	"github.com/throughline-dev/throughline/libs/seal"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newKeys() *cobra.Command {
@@ -139,16 +139,13 @@ func (k *keyTool) print(list keyList) error {
 	if k.asJSON {
 		return json.NewEncoder(k.out).Encode(list)
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(k.out)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"key", "state", "made", "promoted", "retired", "values"})
+	t := screen.NewTable(k.out, "key", "state", "made", "promoted", "retired", "values")
 	for _, l := range list.Keys {
 		values := "?"
 		if l.Values != nil {
 			values = strconv.Itoa(int(*l.Values))
 		}
-		t.AppendRow(table.Row{l.ID, string(l.State), day(l.Made), day(l.Promoted), day(l.Retired), values})
+		t.AppendRow(screen.Row{l.ID, string(l.State), day(l.Made), day(l.Promoted), day(l.Retired), values})
 	}
 	t.Render()
 	var errs []error

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newMembers() *cobra.Command {
@@ -39,13 +39,13 @@ func newMembersList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetMembers())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "name", "role", "signs in as")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "name", "role", "signs in as")
 				for _, m := range resp.GetMembers() {
 					subject := m.GetSubject()
 					if subject == "" {
 						subject = "(invited)"
 					}
-					t.AppendRow(table.Row{m.GetId(), m.GetName(), name(m.GetRole(), "ROLE_"), subject})
+					t.AppendRow(screen.Row{m.GetId(), m.GetName(), name(m.GetRole(), "ROLE_"), subject})
 				}
 				t.Render()
 				return nil

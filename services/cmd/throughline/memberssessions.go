@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newMembersSessions() *cobra.Command {
@@ -32,13 +32,13 @@ func newMembersSessions() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetSessions())
 				}
-				t := newTable(cmd.OutOrStdout(), "session", "member", "until")
+				t := screen.NewTable(cmd.OutOrStdout(), "session", "member", "until")
 				for _, s := range resp.GetSessions() {
 					until := s.GetExpiresAt().AsTime().Format("2006-01-02 15:04")
 					if s.GetCurrent() {
 						until += " (this one)"
 					}
-					t.AppendRow(table.Row{s.GetId(), s.GetMember(), until})
+					t.AppendRow(screen.Row{s.GetId(), s.GetMember(), until})
 				}
 				t.Render()
 				return nil

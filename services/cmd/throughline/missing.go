@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // missingFlags are the flags of `throughline catalogue missing`.
@@ -108,7 +108,7 @@ func (f *missingFlags) run(ctx context.Context, service configv1.SetupServiceCli
 }
 
 func printMissing(w io.Writer, integration string, answer *configv1.ListMissingFieldsResponse) {
-	t := newTable(w, "object", "field", "label", "type", "length", "")
+	t := screen.NewTable(w, "object", "field", "label", "type", "length", "")
 	for _, f := range answer.GetFields() {
 		note := ""
 		switch {
@@ -121,7 +121,7 @@ func printMissing(w io.Writer, integration string, answer *configv1.ListMissingF
 		if f.GetLength() > 0 {
 			length = f.GetLength()
 		}
-		t.AppendRow(table.Row{f.GetObject(), f.GetField(), f.GetLabel(), f.GetType(), length, note})
+		t.AppendRow(screen.Row{f.GetObject(), f.GetField(), f.GetLabel(), f.GetType(), length, note})
 	}
 	t.Render()
 	user := answer.GetUser()

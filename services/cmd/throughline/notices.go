@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newNotices() *cobra.Command {
@@ -42,6 +42,11 @@ run went wrong, with what to do, how many writes wait and how long they still do
 				if err != nil {
 					return err
 				}
+				if len(answer.GetNotices()) == 0 {
+					if err := knownWorkspace(ctx, conn, c.workspace); err != nil {
+						return err
+					}
+				}
 				return printNotices(cmd.OutOrStdout(), answer.GetNotices(), c.asJSON)
 			})
 		},
@@ -60,9 +65,9 @@ func printNotices(w io.Writer, notices []*configv1.Notice, asJSON bool) error {
 		_, err := fmt.Fprintln(w, "Nothing is in the way.")
 		return err
 	}
-	t := newTable(w, "id", "about", "since", "waiting", "problem")
+	t := screen.NewTable(w, "id", "about", "since", "waiting", "problem").WrapAt(90)
 	for _, n := range notices {
-		t.AppendRow(table.Row{n.GetId(), aboutOf(n), sinceOf(n), waitingOf(n), n.GetTextEn()})
+		t.AppendRow(screen.Row{n.GetId(), aboutOf(n), sinceOf(n), waitingOf(n), n.GetTextEn()})
 		t.AppendSeparator()
 	}
 	t.Render()
@@ -149,9 +154,9 @@ func newNoticesRecipients() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), answer.GetRecipients())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "channel", "language")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "channel", "language")
 				for _, r := range answer.GetRecipients() {
-					t.AppendRow(table.Row{r.GetId(), channelOf(r), r.GetLanguage()})
+					t.AppendRow(screen.Row{r.GetId(), channelOf(r), r.GetLanguage()})
 				}
 				t.Render()
 				return nil

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // outcomeFlags are the filters of `throughline outcomes`.
@@ -48,6 +48,11 @@ func newOutcomes() *cobra.Command {
 			answer, err := configv1.NewConfigServiceClient(conn).ListOutcomes(cmd.Context(), &f.request)
 			if err != nil {
 				return err
+			}
+			if len(answer.GetOutcomes()) == 0 {
+				if err := knownWorkspace(cmd.Context(), conn, f.request.GetWorkspace()); err != nil {
+					return err
+				}
 			}
 			return printOutcomes(cmd.OutOrStdout(), answer.GetOutcomes(), f.asJSON)
 		},
@@ -91,25 +96,30 @@ func (f *outcomeFlags) fill(now time.Time) error {
 	return nil
 }
 
+// printShown tells how many rows there were, unless the table has said that there were none.
+func printShown(w io.Writer, n int, more string) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%d shown, newest first%s\n", n, more)
+	return err
+}
+
 func printOutcomes(w io.Writer, outcomes []*streamv1.Outcome, asJSON bool) error {
 	if asJSON {
 		return printAllJSON(w, outcomes)
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"decided", "stage", "outcome", "record", "event", "detail"})
+	t := screen.NewTable(w, "decided", "stage", "outcome", "record", "event", "detail")
 	for _, o := range outcomes {
 		what := strings.TrimPrefix(o.GetStatus().String(), "STATUS_")
 		if o.GetReason() != streamv1.Reason_REASON_UNSPECIFIED {
 			what += "(" + strings.TrimPrefix(o.GetReason().String(), "REASON_") + ")"
 		}
-		t.AppendRow(table.Row{
+		t.AppendRow(screen.Row{
 			o.GetDecidedAt().AsTime().Format("2006-01-02 15:04:05"), o.GetStage(), what,
 			strings.TrimSpace(o.GetObject() + " " + o.GetRecordId()), o.GetEventId(), o.GetDetail(),
 		})
 	}
 	t.Render()
-	_, err := fmt.Fprintf(w, "%d shown, newest first\n", len(outcomes))
-	return err
+	return printShown(w, len(outcomes), "")
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/internal/plan"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newPlans() *cobra.Command {
@@ -41,9 +41,9 @@ func newPlansShow() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetEntitlements())
 				}
-				t := newTable(cmd.OutOrStdout(), "source", "plan", "Salesforce integration", "changes", "connections")
+				t := screen.NewTable(cmd.OutOrStdout(), "source", "plan", "Salesforce integration", "changes", "connections")
 				for _, e := range resp.GetEntitlements() {
-					t.AppendRow(table.Row{plan.Name(e.GetSource()), e.GetPlan(), planText(e), stamp(e.GetChangesAt()), strings.Join(e.GetConnections(), ", ")})
+					t.AppendRow(screen.Row{plan.Name(e.GetSource()), e.GetPlan(), planText(e), stamp(e.GetChangesAt()), strings.Join(e.GetConnections(), ", ")})
 				}
 				t.Render()
 				return nil
@@ -101,9 +101,9 @@ config.plans of the installation.`,
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetPlans())
 				}
-				t := newTable(cmd.OutOrStdout(), "source", "plan", "counts as", "from")
+				t := screen.NewTable(cmd.OutOrStdout(), "source", "plan", "counts as", "from")
 				for _, p := range resp.GetPlans() {
-					t.AppendRow(table.Row{plan.Name(p.GetSource()), p.GetName(), p.GetCountsAs(), stamp(p.GetEffectiveFrom())})
+					t.AppendRow(screen.Row{plan.Name(p.GetSource()), p.GetName(), p.GetCountsAs(), stamp(p.GetEffectiveFrom())})
 				}
 				t.Render()
 				return nil

@@ -10,12 +10,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // previewFlags are the flags of `throughline preview`.
@@ -246,9 +246,9 @@ func printWrite(w io.Writer, write *configv1.PreviewWrite) {
 		fmt.Fprintf(w, ", %s = %s", write.GetExternalIdField(), write.GetExternalId())
 	}
 	fmt.Fprintf(w, "  (action %s)\n", write.GetAction())
-	t := newTable(w, "field", "value", "from")
+	t := screen.NewTable(w, "field", "value", "from")
 	for _, f := range write.GetFields() {
-		t.AppendRow(table.Row{f.GetValue().GetField(), valueOf(f.GetValue()), f.GetSource()})
+		t.AppendRow(screen.Row{f.GetValue().GetField(), valueOf(f.GetValue()), f.GetSource()})
 	}
 	t.Render()
 	for _, warning := range write.GetWarnings() {

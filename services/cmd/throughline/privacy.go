@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -81,12 +82,15 @@ func (f *privacyFlags) person(stdin io.Reader) error {
 		in = file
 	}
 	lines := bufio.NewScanner(io.LimitReader(in, maxAddressBytes))
-	for lines.Scan() {
+	for n := 1; lines.Scan(); n++ {
 		switch line := strings.TrimSpace(lines.Text()); {
 		case line == "":
 		case strings.ContainsAny(line, "@＠"):
 			f.addresses = append(f.addresses, line)
 		default:
+			if !strings.ContainsFunc(line, unicode.IsDigit) { // the line is not quoted: it may be a name (promise 8)
+				return fmt.Errorf("--address-file: line %d is neither an address nor a number", n)
+			}
 			f.phones = append(f.phones, line)
 		}
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newProposals() *cobra.Command {
@@ -29,12 +29,9 @@ written about them meanwhile. The record in the org tells who it is: look there,
 				if f.asJSON {
 					return printJSON(cmd.OutOrStdout(), got)
 				}
-				t := table.NewWriter()
-				t.SetOutputMirror(cmd.OutOrStdout())
-				t.SetStyle(table.StyleLight)
-				t.AppendHeader(table.Row{"proposal", "proposed", "connection", "record"})
+				t := screen.NewTable(cmd.OutOrStdout(), "proposal", "proposed", "connection", "record")
 				for _, p := range got.GetProposals() {
-					t.AppendRow(table.Row{p.GetId(), moment(p.GetProposedAt()), p.GetConnection(), p.GetObject() + " " + p.GetRecordId()})
+					t.AppendRow(screen.Row{p.GetId(), moment(p.GetProposedAt()), p.GetConnection(), p.GetObject() + " " + p.GetRecordId()})
 				}
 				t.Render()
 				return nil

@@ -6,11 +6,11 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newErasureStatus() *cobra.Command {
@@ -56,12 +56,9 @@ func (f *privacyFlags) list(ctx context.Context, w io.Writer, s configv1.Privacy
 	if f.asJSON {
 		return printJSON(w, all)
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"erasure", "status", "requested", "by", "addresses", "numbers", "completed", "lifted", "deadline"})
+	t := screen.NewTable(w, "erasure", "status", "requested", "by", "addresses", "numbers", "completed", "lifted", "deadline")
 	for _, e := range all.GetErasures() {
-		t.AppendRow(table.Row{
+		t.AppendRow(screen.Row{
 			e.GetId(), statusOf(e), moment(e.GetRequestedAt()), e.GetRequestedBy(), e.GetAddresses(), e.GetPhones(),
 			moment(e.GetCompletedAt()), moment(e.GetLiftedAt()), progressOf(e),
 		})

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newPushes() *cobra.Command {
@@ -42,7 +42,7 @@ func newPushesList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetPushes())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "report", "object", "connection", "state", "next run (UTC)")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "report", "object", "connection", "state", "next run (UTC)")
 				for _, p := range resp.GetPushes() {
 					state, next := "active", ""
 					if !p.GetEnabled() {
@@ -54,7 +54,7 @@ func newPushesList() *cobra.Command {
 					if p.GetNextRunAt() != nil {
 						next = p.GetNextRunAt().AsTime().Format(time.DateTime)
 					}
-					t.AppendRow(table.Row{p.GetId(), p.GetReport(), p.GetObject(), p.GetConnection(), state, next})
+					t.AppendRow(screen.Row{p.GetId(), p.GetReport(), p.GetObject(), p.GetConnection(), state, next})
 				}
 				t.Render()
 				return nil
@@ -100,16 +100,16 @@ func newPushesObjects() *cobra.Command {
 func printPushObjects(cmd *cobra.Command, resp *configv1.ListPushObjectsResponse, hidden bool) error {
 	out := cmd.OutOrStdout()
 	if hidden {
-		t := newTable(out, "object", "label", "not offered because")
+		t := screen.NewTable(out, "object", "label", "not offered because")
 		for _, o := range resp.GetHidden() {
-			t.AppendRow(table.Row{o.GetName(), o.GetLabel(), o.GetWhy()})
+			t.AppendRow(screen.Row{o.GetName(), o.GetLabel(), o.GetWhy()})
 		}
 		t.Render()
 		return nil
 	}
-	t := newTable(out, "object", "label")
+	t := screen.NewTable(out, "object", "label")
 	for _, o := range resp.GetObjects() {
-		t.AppendRow(table.Row{o.GetName(), o.GetLabel()})
+		t.AppendRow(screen.Row{o.GetName(), o.GetLabel()})
 	}
 	t.Render()
 	_, err := fmt.Fprintf(out, "%d more are not offered; --hidden says why\n", len(resp.GetHidden()))
@@ -134,13 +134,13 @@ func newPushesFields() *cobra.Command {
 				if c.asJSON {
 					return printJSON(cmd.OutOrStdout(), resp)
 				}
-				t := newTable(cmd.OutOrStdout(), "use", "field", "label", "type", "unique")
-				for use, fields := range map[string][]*configv1.DescribedField{"key": resp.GetKeys(), "target": resp.GetTargets()} {
-					for n, f := range fields {
-						t.AppendRow(table.Row{fmt.Sprintf("%s %3d", use, n+1), f.GetName(), f.GetLabel(), f.GetType(), f.GetUnique()})
-					}
+				t := screen.NewTable(cmd.OutOrStdout(), "use", "field", "label", "type", "unique")
+				for _, f := range resp.GetKeys() {
+					t.AppendRow(screen.Row{"key", f.GetName(), f.GetLabel(), f.GetType(), f.GetUnique()})
 				}
-				t.SortBy([]table.SortBy{{Number: 1}})
+				for _, f := range resp.GetTargets() {
+					t.AppendRow(screen.Row{"target", f.GetName(), f.GetLabel(), f.GetType(), f.GetUnique()})
+				}
 				t.Render()
 				return nil
 			})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -83,15 +84,28 @@ func TestAMissingVariableIsNamed(t *testing.T) {
 
 func TestEveryCommandTeachesByExample(t *testing.T) {
 	t.Parallel()
-	root := newRoot()
-	for _, cmd := range root.Commands() {
-		if cmd.HasSubCommands() {
-			for _, sub := range cmd.Commands() {
-				require.NotEmpty(t, sub.Example, sub.CommandPath())
-			}
-			continue
-		}
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
 		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
 		require.False(t, strings.HasSuffix(cmd.Short, "."), cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
 	}
+	look(newRoot())
+}
+
+func TestTheConfigurationsOfOperationsAreOnes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/operations.md")
+	require.NoError(t, err)
+	loaded := 0
+	for _, block := range regexp.MustCompile("(?s)\n```yaml\n(config:.*?)```").FindAllStringSubmatch(string(text), -1) {
+		path := filepath.Join(t.TempDir(), "throughline.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(block[1]), 0o600))
+		_, err := (&sources{file: path}).load()
+		require.NoError(t, err, block[1])
+		loaded++
+	}
+	require.Equal(t, 3, loaded, "connect, notices, plans")
 }

@@ -5,17 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/internal/replay"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
@@ -138,8 +137,7 @@ func (f *replayFlags) run(cmd *cobra.Command, t *target) error {
 
 // live reports whether somebody watches: standard error is a terminal, and the output is not for machines.
 func (f *replayFlags) live(cmd *cobra.Command) bool {
-	file, ok := cmd.ErrOrStderr().(*os.File)
-	return ok && !f.asJSON && isatty.IsTerminal(file.Fd())
+	return !f.asJSON && screen.IsTerminal(cmd.ErrOrStderr())
 }
 
 // tell prints the report, also of a replay that was stopped, and returns what the command fails with.

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newReports() *cobra.Command {
@@ -42,9 +42,9 @@ func newReportsList() *cobra.Command {
 				if c.asJSON {
 					return printAllJSON(cmd.OutOrStdout(), resp.GetReports())
 				}
-				t := newTable(cmd.OutOrStdout(), "id", "name", "environment", "version", "columns")
+				t := screen.NewTable(cmd.OutOrStdout(), "id", "name", "environment", "version", "columns")
 				for _, r := range resp.GetReports() {
-					t.AppendRow(table.Row{r.GetId(), r.GetName(), r.GetEnvironment(), r.GetVersion(), columnsLine(r)})
+					t.AppendRow(screen.Row{r.GetId(), r.GetName(), r.GetEnvironment(), r.GetVersion(), columnsLine(r)})
 				}
 				t.Render()
 				return nil

@@ -50,12 +50,13 @@ visits and engagements, find their Lead or Contact, and are written by each cust
 	)
 	root.AddCommand(
 		newRun(), newDemo(), newGenerate(), newSimulate(), newServe(), newInit(), newACLs(), newHealth(), newKeys(),
-		newApply(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(),
+		newApply(), newWorkspaces(), newConnect(), newConnections(), newDisconnect(), newDoctor(), newOverride(), newCheck(), newCatalogue(),
 		newPreview(), newSend(), newTrace(), newOutcomes(), newDays(), newNotices(), newReplay(), newIntegrations(),
 		newSettings(), newMembers(), newAPIKeys(), newOperators(), newAudit(), newPrivacy(), newSignIn(), newPlans(),
 		newGroups(), newEvents(), newDrafts(), newReports(), newPushes(), newRuns(), newSetup(), newTopics(), newLogLevel(),
 		newDeadLetters(),
 		newBench(),
 	)
+	teach(root)
 	return root
 }

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // runsHeader are the columns of the log; ids come before them.
@@ -57,9 +56,9 @@ func printTable(w io.Writer, header []string, rows [][]string) {
 		}
 		return out
 	}
-	t := newTable(w, cells(header)...)
+	t := screen.NewTable(w, cells(header)...)
 	for _, row := range rows {
-		t.AppendRow(table.Row(cells(row)))
+		t.AppendRow(screen.Row(cells(row)))
 	}
 	t.Render()
 }

@@ -34,6 +34,13 @@ ends the process at once; nothing is lost then either, only repeated.`,
   THROUGHLINE_KAFKA__BROKERS=[kafka:9092] throughline serve ingest
   throughline serve --show-config                               # every key with its value
   throughline serve all --config throughline.yaml --check-config`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if show {
+				return nil
+			}
+			_, err := app.Resolve(args)
+			return err
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := src.load()
 			if err != nil {

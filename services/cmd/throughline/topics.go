@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/throughline-dev/throughline/services/app"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // topicLine is one topic as it is printed.
@@ -52,12 +52,9 @@ topics; customer topics are yours to set. Exits 1 if a topic keeps records too l
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"topics": lines})
 			} else {
-				t := table.NewWriter()
-				t.SetOutputMirror(cmd.OutOrStdout())
-				t.SetStyle(table.StyleLight)
-				t.AppendHeader(table.Row{"topic", "holds", "may keep", "keeps", ""})
+				t := screen.NewTable(cmd.OutOrStdout(), "topic", "holds", "may keep", "keeps", "")
 				for _, l := range lines {
-					t.AppendRow(table.Row{l.Topic, l.Holds, l.MayKeep, l.Keeps, l.Problem})
+					t.AppendRow(screen.Row{l.Topic, l.Holds, l.MayKeep, l.Keeps, l.Problem})
 				}
 				t.Render()
 			}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 func newIntegrationsOf() *cobra.Command {
@@ -29,7 +29,7 @@ func newIntegrationsOf() *cobra.Command {
 				if c.asJSON {
 					return printJSON(cmd.OutOrStdout(), resp)
 				}
-				t := newTable(cmd.OutOrStdout(), "integration", "for", "trigger", "on", "actions")
+				t := screen.NewTable(cmd.OutOrStdout(), "integration", "for", "trigger", "on", "actions")
 				for _, i := range resp.GetOwn() {
 					t.AppendRow(workflowRow(i, "this content"))
 				}
@@ -45,7 +45,7 @@ func newIntegrationsOf() *cobra.Command {
 	return cmd
 }
 
-func workflowRow(i *configv1.Integration, scope string) table.Row {
+func workflowRow(i *configv1.Integration, scope string) screen.Row {
 	var actions []string
 	for _, a := range i.GetActions() {
 		action := a.GetName() + ": " + a.GetObject()
@@ -54,7 +54,7 @@ func workflowRow(i *configv1.Integration, scope string) table.Row {
 		}
 		actions = append(actions, action)
 	}
-	return table.Row{i.GetId(), scope, name(i.GetTrigger(), "TRIGGER_"), onOff(i.GetEnabled()), strings.Join(actions, "\n")}
+	return screen.Row{i.GetId(), scope, name(i.GetTrigger(), "TRIGGER_"), onOff(i.GetEnabled()), strings.Join(actions, "\n")}
 }
 
 func newIntegrationsCopy() *cobra.Command {

@@ -35,7 +35,7 @@ func (b *box) fillDetail(e *sourcev1.ViewingEvent, name string, in *data) error 
 	case "":
 		return badSchema("type", "is missing")
 	default:
-		return badSchema("type", "is none of the known types; see docs/source-events.md")
+		return badSchema("type", "is none of the known types")
 	}
 	return nil
 }

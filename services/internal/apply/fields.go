@@ -15,10 +15,7 @@ func unknownFields(desc protoreflect.MessageDescriptor, value any, path string) 
 	}
 	var unknown []string
 	for key, v := range object {
-		field := desc.Fields().ByTextName(key)
-		if field == nil {
-			field = desc.Fields().ByJSONName(key)
-		}
+		field := fieldOf(desc, key)
 		if field == nil {
 			unknown = append(unknown, path+key+": there is no such field")
 			continue

@@ -135,17 +135,6 @@ func decodeSetting(kind string, fields map[string]json.RawMessage, setting proto
 	return setting, nil
 }
 
-// wrongValue names the field whose value does not fit, by trying each alone.
-func wrongValue(setting proto.Message, fields map[string]json.RawMessage) string {
-	for name, value := range fields {
-		alone, err := json.Marshal(map[string]json.RawMessage{name: value})
-		if err == nil && protojson.Unmarshal(alone, setting.ProtoReflect().New().Interface()) != nil {
-			return name + ": the value does not have the right type or form (texts such as \"66.0\" need quotes)"
-		}
-	}
-	return "two fields exclude each other"
-}
-
 // parseRecipe builds a recipe's integration. Besides the recipe's own parameters a document may say enabled and
 // effective_from, as an integration may.
 func parseRecipe(fields map[string]json.RawMessage) (proto.Message, error) {

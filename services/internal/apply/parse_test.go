@@ -99,6 +99,22 @@ func TestParseReportsEveryDocumentThatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "f.yaml:5")
 }
 
+func TestParseErrorsLeadToTheValueThatIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"actions: [{name: a}, {operation: ACTION_OPERATION_UPDATE}]":           "actions[1].operation: want one of ACTION_OPERATION_UPSERT, ACTION_OPERATION_INSERT",
+		"actions: [{fields: [{field: A}, {field: B, constant: {number: x}}]}]": "actions[0].fields[1].constant.number: the value does not have the right type",
+		"actions: {a: b}":        "actions",
+		"trigger: TRIGGER_NEVER": "trigger: want one of TRIGGER_",
+		"enabled: perhaps":       "enabled: the value does not have the right type",
+		"effective_from: soon":   "effective_from: want a time such as 2026-11-23T09:00:00Z",
+		"actions: [3]":           "actions[0]: want fields of its own below it",
+	} {
+		_, err := apply.Parse("f.yaml", []byte("kind: Integration\n"+text))
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
 func TestParseErrorsNeverQuoteASecret(t *testing.T) {
 	t.Parallel()
 	_, err := apply.Parse("f.yaml", []byte("kind: Connection\nclient_credentials: {client_secret: {oops: hunter2}}"))
@@ -115,7 +131,12 @@ func TestReportShowsANewKeyOnceAndNothingElseSecret(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, report.Write(&out))
 	require.Equal(t, 1, strings.Count(out.String(), "s3cret"))
-	require.Contains(t, out.String(), `name: "A" → "B"`)
+	require.Contains(t, out.String(), "KIND       WORKSPACE  ID    ACTION\nWorkspace  acme       acme  updated\n  name: \"A\" → \"B\"\nApiKey     acme       web   created\n")
+	out.Reset()
+	require.NoError(t, report.WriteJSON(&out))
+	require.Equal(t, `{"kind":"Workspace","workspace":"acme","id":"acme","action":"updated","changes":["name: \"A\" → \"B\""]}
+{"kind":"ApiKey","workspace":"acme","id":"web","action":"created","secret":"tl_acme_web_s3cret"}
+`, out.String())
 	require.True(t, report.Changed())
 	require.False(t, apply.Report{Results: []apply.Result{{Action: apply.Unchanged}}}.Changed())
 }

@@ -6,10 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // Report is what became of every document, in the order in which they were applied.
@@ -38,22 +39,22 @@ func (r Report) refused() error {
 
 // Write prints a table, each change below its row, and the secrets of new API keys, which nothing shows again.
 func (r Report) Write(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "KIND\tWORKSPACE\tID\tACTION")
+	if len(r.Results) == 0 {
+		return nil // what went wrong with the first one is told as an error
+	}
+	row := r.columns()
+	fmt.Fprintln(w, row("KIND", "WORKSPACE", "ID", "ACTION"))
 	for _, x := range r.Results {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", x.Kind, x.Workspace, x.ID, x.Action)
+		fmt.Fprintln(w, row(x.Kind, x.Workspace, x.ID, string(x.Action)))
 		for _, change := range x.Changes {
-			fmt.Fprintf(table, "  %s\t\t\t\n", change)
+			fmt.Fprintf(w, "  %s\n", change)
 		}
 		for _, problem := range x.Problems {
-			fmt.Fprintf(table, "  would be refused: %s\t\t\t\n", problem)
+			fmt.Fprintf(w, "  would be refused: %s\n", problem)
 		}
 		for _, note := range x.Notes {
-			fmt.Fprintf(table, "  note: %s\t\t\t\n", note)
+			fmt.Fprintf(w, "  note: %s\n", note)
 		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
 	}
 	for _, x := range r.Results {
 		if x.Secret.IsEmpty() {
@@ -65,6 +66,40 @@ func (r Report) Write(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// WriteJSON prints one object a line for programs: kind, workspace, id and action; changes, notes and problems if there are any; and the
+// secret of a new API key, which nothing shows again.
+func (r Report) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for _, x := range r.Results {
+		err := out.Encode(struct {
+			Kind      string   `json:"kind"`
+			Workspace string   `json:"workspace"`
+			ID        string   `json:"id"`
+			Action    Action   `json:"action"`
+			Changes   []string `json:"changes,omitempty"`
+			Notes     []string `json:"notes,omitempty"`
+			Problems  []string `json:"problems,omitempty"`
+			Secret    string   `json:"secret,omitempty"`
+		}{x.Kind, x.Workspace, x.ID, x.Action, x.Changes, x.Notes, x.Problems, x.Secret.Reveal()})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columns returns what aligns a row: what stands below a row does not widen them.
+func (r Report) columns() func(kind, workspace, id, action string) string {
+	kinds, workspaces, ids := len("KIND"), len("WORKSPACE"), len("ID")
+	for _, x := range r.Results {
+		kinds, workspaces, ids = max(kinds, len(x.Kind)), max(workspaces, len(x.Workspace)), max(ids, len(x.ID))
+	}
+	return func(kind, workspace, id, action string) string {
+		return screen.Pad(kind, kinds+2) + screen.Pad(workspace, workspaces+2) + screen.Pad(id, ids+2) + action
+	}
 }
 
 // changes lists the fields in which two messages differ, by path.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jedib0t/go-pretty/v6/table"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // ownTopics is how the names of the pipeline's topics begin.
@@ -169,22 +169,16 @@ func (r *Report) renderDone(w io.Writer) {
 }
 
 func (r *Report) renderTables(w io.Writer) {
-	counts := table.NewWriter()
-	counts.SetOutputMirror(w)
-	counts.SetStyle(table.StyleLight)
-	counts.AppendHeader(table.Row{"stage", "reason", "count"})
+	counts := screen.NewTable(w, "stage", "reason", "count")
 	for _, c := range r.Counts {
-		counts.AppendRow(table.Row{c.Stage, c.Reason, c.Count})
+		counts.AppendRow(screen.Row{c.Stage, c.Reason, c.Count})
 	}
-	counts.AppendFooter(table.Row{"", "", r.Matched})
+	counts.AppendFooter(screen.Row{"", "", r.Matched})
 	counts.Render()
 	fmt.Fprintf(w, "oldest %s, newest %s; the first:\n", r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339))
-	first := table.NewWriter()
-	first.SetOutputMirror(w)
-	first.SetStyle(table.StyleLight)
-	first.AppendHeader(table.Row{"given up", "workspace", "stage", "reason", "attempts", "event", "where", "detail"})
+	first := screen.NewTable(w, "given up", "workspace", "stage", "reason", "attempts", "event", "where", "detail")
 	for _, s := range r.First {
-		first.AppendRow(table.Row{s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Attempts, s.Event, s.Where, s.Detail})
+		first.AppendRow(screen.Row{s.At.Format(time.RFC3339), s.Workspace, s.Stage, s.Reason, s.Attempts, s.Event, s.Where, s.Detail})
 	}
 	first.Render()
 }

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	// Target is the address of the config service: host:port, or a gRPC target such as dns:///config:9090.
 	Target string `yaml:"target"`
-	// Token is the bearer token; or name a file that holds it, which wins and is read on every connection attempt.
+	// Token is the bearer token; or TokenFile names a file that holds it, which wins and is read on every connection attempt.
 	Token     secret.String `yaml:"token"`
 	TokenFile string        `yaml:"token_file"`
 	// SavePath is the file that keeps the last good snapshot, sealed. Empty: none, and a start waits for config.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/libs/stage"
@@ -198,6 +200,10 @@ func (f *Finder) followEngagement(ctx context.Context, j *Journey, at Scan, pass
 
 func (f *Finder) outcomes(ctx context.Context, j *Journey, req *configv1.ListOutcomesRequest) error {
 	answer, err := f.Outcomes.ListOutcomes(ctx, req)
+	if status.Code(err) == codes.Unavailable {
+		j.RunLogAway = true // what stands in Kafka can be told without it
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("ask the run log about workspace %s: %w", j.Workspace, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -51,6 +53,13 @@ func (l *memoryLog) add(t *testing.T, to, id string, at time.Time, m proto.Messa
 		Topic: to, Offset: offset, Time: at, Value: value, Headers: []stage.Header{{Key: stage.HeaderID, Value: []byte(id)}},
 	})
 	return offset
+}
+
+// awayRunLog is that of a config service that is down.
+type awayRunLog struct{}
+
+func (awayRunLog) ListOutcomes(context.Context, *configv1.ListOutcomesRequest, ...grpc.CallOption) (*configv1.ListOutcomesResponse, error) {
+	return nil, status.Error(codes.Unavailable, "connection refused")
 }
 
 // runLog answers with the outcomes whose event or visit is asked for.
@@ -140,6 +149,22 @@ func TestFinder(t *testing.T) {
 		data, err := json.Marshal(j)
 		require.NoError(t, err)
 		require.Contains(t, string(data), `"found":true`)
+	})
+
+	t.Run("ShowsWhatIsInKafkaWhileTheRunLogIsAway", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.finder.Outcomes = awayRunLog{}
+		j, err := b.finder.Find(t.Context(), trace.Query{Workspace: "acme", EventID: b.event})
+		require.NoError(t, err)
+		require.True(t, j.Found())
+		require.Len(t, j.Writes, 2)
+		var text bytes.Buffer
+		j.Render(&text)
+		require.Contains(t, text.String(), "config service does not answer")
+		data, err := json.Marshal(j)
+		require.NoError(t, err)
+		require.Contains(t, string(data), `"run_log_away":true`)
 	})
 
 	t.Run("ShowsWhatWasGivenUpAlsoWhenItWasWrittenSince", func(t *testing.T) {

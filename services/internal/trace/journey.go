@@ -34,6 +34,8 @@ type Journey struct {
 	Dead []DeadStep
 	// Outcomes is what became of the event, its visit and its writes, oldest first.
 	Outcomes []*streamv1.Outcome
+	// RunLogAway is set when config could not be asked for outcomes: there may be some.
+	RunLogAway bool
 }
 
 // VisitStep is a visit revision and where it lies.

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/screen"
 )
 
 // Step is one line of a journey as a person reads it.
@@ -29,23 +29,23 @@ type Step struct {
 
 // Render prints the journey for a person: one row per step in order of time, each with how long after the event it was.
 func (j *Journey) Render(w io.Writer) {
+	if j.RunLogAway {
+		defer fmt.Fprintln(w, "The config service does not answer: what is in Kafka is shown, outcomes are not.")
+	}
 	if !j.Found() {
 		fmt.Fprintf(w, "Nothing is known of event %s in workspace %s.\n", j.EventID, j.Workspace)
 		fmt.Fprintln(w, "If its id is not a UUIDv7, give the time it was sent: --since 2026-11-23T09:00:00Z.")
 		return
 	}
 	steps := j.Steps()
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
+	t := screen.NewTable(w, "stage", "written", "after", "what", "where")
 	t.SetTitle("Event %s of workspace %s", j.EventID, j.Workspace)
-	t.AppendHeader(table.Row{"stage", "written", "after", "what", "where"})
 	for _, s := range steps {
 		what := s.What
 		if len(s.Detail) > 0 {
 			what += "\n  " + strings.Join(s.Detail, "\n  ")
 		}
-		t.AppendRow(table.Row{s.Stage, s.At.UTC().Format("15:04:05.000"), s.After, what, s.Where})
+		t.AppendRow(screen.Row{s.Stage, s.At.UTC().Format("15:04:05.000"), s.After, what, s.Where})
 	}
 	t.Render()
 	if tp := j.ActivityPlace.TraceParent; tp != "" {
@@ -171,6 +171,9 @@ func (j *Journey) MarshalJSON() ([]byte, error) {
 		Message json.RawMessage `json:"message"`
 	}
 	out := map[string]any{"workspace": j.Workspace, "event_id": j.EventID, "found": j.Found()}
+	if j.RunLogAway {
+		out["run_log_away"] = true
+	}
 	var failed error
 	add := func(name string, p *Place, m proto.Message) {
 		raw, err := protojson.Marshal(m)

@@ -82,7 +82,7 @@ type Token struct {
 	// Workspace limits the caller to one workspace; empty: all. A service is not limited, and an operator sees what
 	// workspaces have granted.
 	Workspace string `yaml:"workspace"`
-	// Token is the bearer token, at least 16 characters; or name a file that holds it.
+	// Token is the bearer token, at least 16 characters; or TokenFile names a file that holds it.
 	Token     secret.String `yaml:"token"`
 	TokenFile string        `yaml:"token_file"`
 	// Certificate lets in who shows a client certificate with this common name, DNS name or URI, instead of a token. It

@@ -114,11 +114,14 @@ type page struct {
 	Token             string
 	Title, Text, Code string
 	Wanted, Got       string
-	Probes            []probe
+	// Heading names the page in the browser's tab.
+	Heading string
+	// Open are the probes of which somebody must look at something, Probes the others.
+	Open, Probes []probe
 }
 
 // probe is one line of a diagnosis.
-type probe struct{ Name, Status, Mark, Finding, Where, Detail string }
+type probe struct{ Status, Mark, Says, Finding, Where, Detail string }
 
 func (h *Handler) invite(w http.ResponseWriter, r *http.Request) {
 	invitation, err := h.Consent.Look(r.Context(), short(r.PathValue("ticket")))
@@ -161,7 +164,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, arrival consent.Arrival, err error) {
 	lang, t := languageOf(r.Header.Get("Accept-Language"))
-	p := page{Org: arrival.Org, Result: arrival.Result, Token: arrival.Token, Title: t.Done}
+	p := page{Org: arrival.Org, Result: arrival.Result, Token: arrival.Token, Title: t.Done, Text: t.DoneText}
 	switch {
 	case err != nil:
 		h.problem(w, r, err)
@@ -175,25 +178,33 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, arrival consent
 	case arrival.WaitsForAdmin:
 		p.Title, p.Text = t.Waits, t.WaitsText
 	}
-	p.Probes = probes(lang, arrival.Diagnosis)
+	p.Open, p.Probes = probes(lang, t, arrival.Diagnosis)
 	h.render(w, r, "done", http.StatusOK, p)
 }
 
-// probes turns a diagnosis into lines of the page's language.
-func probes(lang string, d *configv1.Diagnosis) []probe {
-	var out []probe
+// probes turns a diagnosis into lines of the page's language: what somebody must look at, and what is well.
+func probes(lang string, t texts, d *configv1.Diagnosis) (open, well []probe) {
 	for _, r := range d.GetResults() {
 		text := r.GetEn()
 		if lang == "ja" {
 			text = r.GetJa()
 		}
 		status := strings.TrimPrefix(r.GetStatus().String(), "PROBE_STATUS_")
-		out = append(out, probe{
-			Name: r.GetProbe(), Status: status, Mark: map[string]string{"OK": "✓", "BLOCKED": "✗", "COULD_NOT_CHECK": "?"}[status],
+		p := probe{
+			Status: status, Mark: map[string]string{"OK": "✓", "BLOCKED": "✗", "COULD_NOT_CHECK": "?"}[status],
+			Says:    map[string]string{"OK": t.Well, "BLOCKED": t.Blocked, "COULD_NOT_CHECK": t.Unchecked}[status],
 			Finding: text.GetFinding(), Where: text.GetWhere(), Detail: r.GetDetail(),
-		})
+		}
+		if meant, ok := map[string]string{"production": t.Production, "sandbox": t.Sandbox}[p.Detail]; ok {
+			p.Detail = meant
+		}
+		if status == "OK" {
+			well = append(well, p)
+		} else {
+			open = append(open, p)
+		}
 	}
-	return out
+	return open, well
 }
 
 // problem shows why something was not done. Only a *consent.Failure says more than that.
@@ -218,6 +229,10 @@ var pages = func() map[string]*template.Template {
 
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, name string, code int, p page) {
 	p.Lang, p.T = languageOf(r.Header.Get("Accept-Language"))
+	p.Heading = map[string]string{"invite": p.T.InviteTitle, "leave": p.T.Leaving, "confirm": p.T.ConfirmTitle}[name]
+	if p.Title != "" && p.Heading == "" {
+		p.Heading = p.Title
+	}
 	var out bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&out, "layout", p); err != nil {
 		h.Logger.ErrorContext(r.Context(), "a page of connecting could not be rendered", "page", name, "error", err)

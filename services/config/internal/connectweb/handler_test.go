@@ -181,3 +181,21 @@ func TestNothingElseIsServed(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, do(&script{}, http.MethodPost, "/oauth/callback", "").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, do(&script{}, http.MethodGet, ConfirmPath, "").Code)
 }
+
+// What somebody must look at comes first, with the place; what is well does not hide it.
+func TestTheDonePageBeginsWithWhatIsToBeDone(t *testing.T) {
+	t.Parallel()
+	s := &script{arrival: consent.Arrival{Done: true, Org: &configv1.Org{Name: "さくら商事"}, Result: &configv1.FlowResult{}, Diagnosis: &configv1.Diagnosis{
+		Results: []*configv1.ProbeResult{
+			{Probe: "api", Status: configv1.ProbeStatus_PROBE_STATUS_OK, Ja: &configv1.ProbeText{Finding: "API が応答します", Where: "どこか"}},
+			{Probe: "policy_users", Status: configv1.ProbeStatus_PROBE_STATUS_COULD_NOT_CHECK, Ja: &configv1.ProbeText{Finding: "ポリシー", Where: "設定 › ポリシーを編集"}},
+		},
+	}}}
+	body := do(s, http.MethodGet, "/oauth/callback?state=s", "", "Accept-Language", "ja").Body.String()
+	require.Contains(t, body, "<title>接続しました – Throughline</title>")
+	require.Contains(t, body, japanese.DoneText)
+	require.Contains(t, body, japanese.Unchecked+": 設定 › ポリシーを編集")
+	require.NotContains(t, body, "どこか", "nobody goes where all is well")
+	require.NotContains(t, body, "policy_users", "names are for programs")
+	require.Less(t, strings.Index(body, "ポリシー"), strings.Index(body, "API が応答します"))
+}

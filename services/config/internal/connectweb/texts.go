@@ -8,9 +8,10 @@ import (
 
 // texts is what pages say in one language.
 type texts struct {
-	InviteTitle, InviteText, Workspace, Connection, AskedBy, LoginAt, GoOn, Leaving            string
-	ConfirmTitle, ConfirmText, Org, OrgID, Edition, Environment, Sandbox, Production, Instance string
-	User, WantedUser, Scopes, Yes, No, Done, Waits, WaitsText, Check, Failed, Unknown          string
+	InviteTitle, InviteText, Workspace, Connection, AskedBy, LoginAt, GoOn, Leaving             string
+	ConfirmTitle, ConfirmText, Org, OrgID, Edition, Environment, Sandbox, Production, Instance  string
+	User, WantedUser, Scopes, Yes, No, Done, DoneText, Waits, WaitsText, Check, Failed, Unknown string
+	OrgName, Open, Well, Blocked, Unchecked                                                     string
 	// problems are by code.
 	problems map[string]string
 }
@@ -21,9 +22,10 @@ var english = texts{
 	ConfirmTitle: "Is this the right org?", ConfirmText: "You have authorised Throughline for this org. Nothing is kept until you confirm it.",
 	Org: "Org", OrgID: "Org id", Edition: "Edition", Environment: "Environment", Sandbox: "Sandbox", Production: "Production", Instance: "Address",
 	User: "Salesforce user", WantedUser: "Expected address", Scopes: "Granted", Yes: "Yes, connect it", No: "No, forget it",
-	Done: "Connected", Waits: "Not connected yet",
+	Done: "Connected", DoneText: "You may close this page. Whoever asked for it sees that the org is connected.", Waits: "Not connected yet",
+	OrgName: "Name", Open: "To be looked at in Salesforce", Well: "fine", Blocked: "to be changed", Unchecked: "cannot be checked from here; please look yourself",
 	WaitsText: "This is another org than the one that was connected before. An administrator of the workspace must accept that.",
-	Check:     "Check", Failed: "Not connected", Unknown: "Salesforce refused the login. Nothing was changed.",
+	Check:     "What was checked and is fine", Failed: "Not connected", Unknown: "Salesforce refused the login. Nothing was changed.",
 	problems: map[string]string{
 		consent.CodeLinkUnknown:  "This link is not valid. Nothing was changed.",
 		consent.CodeLinkUsed:     "This link was used already; it works once. Ask for a new one.",
@@ -55,9 +57,10 @@ var japanese = texts{
 	ConfirmTitle: "この組織でよろしいですか?", ConfirmText: "この組織へのアクセスが許可されました。確認されるまで何も保存されません。",
 	Org: "組織", OrgID: "組織 ID", Edition: "エディション", Environment: "環境", Sandbox: "Sandbox", Production: "本番", Instance: "アドレス",
 	User: "Salesforce ユーザー", WantedUser: "指定されたアドレス", Scopes: "許可された範囲", Yes: "はい、接続する", No: "いいえ、破棄する",
-	Done: "接続しました", Waits: "まだ接続されていません",
+	Done: "接続しました", DoneText: "このページは閉じてかまいません。依頼者には接続が完了したことが表示されます。", Waits: "まだ接続されていません",
+	OrgName: "名前", Open: "Salesforce で確認が必要な項目", Well: "問題なし", Blocked: "変更が必要です", Unchecked: "こちらからは確認できません。ご自身でご確認ください",
 	WaitsText: "以前に接続されていた組織とは別の組織です。ワークスペースの管理者の承認が必要です。",
-	Check:     "確認項目", Failed: "接続されていません", Unknown: "Salesforce がログインを拒否しました。何も変更されていません。",
+	Check:     "確認済みの項目", Failed: "接続されていません", Unknown: "Salesforce がログインを拒否しました。何も変更されていません。",
 	problems: map[string]string{
 		consent.CodeLinkUnknown:  "このリンクは無効です。何も変更されていません。",
 		consent.CodeLinkUsed:     "このリンクは使用済みです。リンクは一度だけ有効です。新しいリンクを依頼してください。",

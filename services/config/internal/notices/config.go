@@ -37,11 +37,12 @@ type Config struct {
 
 // SMTP is the mail server that takes messages.
 type SMTP struct {
+	// Host and Port are the mail server's.
 	Host string `yaml:"host"`
 	Port int    `yaml:"port"`
 	// TLS is starttls, implicit or none; none is for a server on this machine.
 	TLS string `yaml:"tls"`
-	// Username and PasswordFile authenticate; empty: nobody does.
+	// Username, with Password or PasswordFile, authenticates; empty: nobody does. The file is read each time.
 	Username     string        `yaml:"username"`
 	Password     secret.String `yaml:"password"`
 	PasswordFile string        `yaml:"password_file"`
