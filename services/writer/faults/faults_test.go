@@ -85,6 +85,7 @@ func (w *world) run() (wrong []string, settled bool) {
 	for i, next := range kills[1:] {
 		if !w.await(ctx, writers.first().dead, alive) {
 			w.hits["killed "+kills[i].at.String()]++
+			w.countLeft()
 		}
 		writers.replace(next, w.plan.shifts[i])
 	}

@@ -6,22 +6,30 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/simulator"
+	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 )
 
-// addBacklog plans more upserts than collections get to: some in several revisions, so that jobs and collections, and jobs
+// backlog plans more upserts than collections get to: some in several revisions, so that jobs and collections, and jobs
 // of one life and the next, meet in the same records.
-func (p *plan) addBacklog(r *rand.Rand, c string) {
-	for i := range 600 + r.IntN(200) {
+func (p *plan) backlog(r *rand.Rand, c string) []*write {
+	var writes []*write
+	for i := range 800 + r.IntN(400) {
 		for revision := range 1 + r.IntN(10)/7 + r.IntN(10)/8 {
-			p.writes = append(p.writes, &write{
+			writes = append(writes, &write{
 				connection: c, key: fmt.Sprint("backlog", i), revision: int64(revision + 1), object: "Engagement__c",
 				operation: streamv1.Operation_OPERATION_UPSERT, externalField: "External_Id__c", family: rows,
 				fields: []field{{name: "Title__c", text: "製品資料"}, {name: "View_Count__c", num: float64(revision + 1)}},
 			})
 		}
 	}
+	return shuffle(r, writes)
 }
 
 // jobFaults yields what befalls jobs, by the name that coverage counts it under.
@@ -58,8 +66,31 @@ func (p *plan) troubleJobs(r *rand.Rand) {
 		faults = append(faults, f)
 	}
 	r.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
-	p.faults = append(faults[:r.IntN(len(faults)+1)], p.faults...)
+	p.faults = append(faults[:r.IntN(len(faults)/3+1)], p.faults...) // more would let no job come to its end
 	for range r.IntN(3) {
-		p.kills = append(p.kills, kill{at: []moment{beforeStep, afterStep}[r.IntN(2)], in: 1 + r.IntN(8)})
+		p.kills = append(p.kills, kill{at: []moment{beforeStep, afterStep}[r.IntN(2)], in: 1 + r.IntN(8*p.jobsAtOnce)})
+	}
+}
+
+// severalLeft is what coverage calls a death that left several bulk jobs of one org for the next writer to end.
+const severalLeft = "left several bulk jobs of one org under way"
+
+// countLeft notes how many jobs somebody who died had under way, by what the next one reads in the ledger.
+func (w *world) countLeft() {
+	w.t.Helper()
+	if !w.plan.jobs {
+		return
+	}
+	table := stage.NewTable()
+	require.NoError(w.t, w.kafka.Scan(w.t.Context(), kafka.ScanRequest{Topic: topic.Ledger, Visit: func(r stage.Record) bool {
+		table.Apply(stage.Entry{Key: string(r.Key), Value: r.Value})
+		return true
+	}}))
+	for _, o := range w.plan.orgs {
+		ids, err := ledger.Jobs(table, workspace, o.key)
+		require.NoError(w.t, err)
+		if len(ids) > 1 {
+			w.hits[severalLeft]++
+		}
 	}
 }

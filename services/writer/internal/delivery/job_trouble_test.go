@@ -272,10 +272,10 @@ func (b *testBundle) leaveJob(rows string) {
 
 var aJob = orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}
 
-// leave notes a job as a process that died would have noted it.
-func (b *testBundle) leave(id string) {
+// leave notes jobs as a process that died would have noted them.
+func (b *testBundle) leave(ids ...string) {
 	b.t.Helper()
-	entry, err := ledger.JobsUnderWay("acme", "main", []string{id}, time.Now())
+	entry, err := ledger.JobsUnderWay("acme", "main", ids, time.Now())
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.port.Save(b.t.Context(), entry))
 }
