@@ -45,6 +45,7 @@ func TestFaults(t *testing.T) {
 			wrong, settled := w.run()
 			total.add(w.hits)
 			wrong = append(wrong, judge(p, w.evidence())...)
+			wrong = append(wrong, w.judgeJobs()...)
 			if !settled {
 				wrong = append(wrong, "not everything settled after the faults had ended")
 			}

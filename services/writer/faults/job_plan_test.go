@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
@@ -75,22 +77,72 @@ func (p *plan) troubleJobs(r *rand.Rand) {
 // severalLeft is what coverage calls a death that left several bulk jobs of one org for the next writer to end.
 const severalLeft = "left several bulk jobs of one org under way"
 
+// noted returns the ids of the jobs that the ledger's entries name, one after the other, by connection.
+func (w *world) noted() map[string][][]string {
+	w.t.Helper()
+	entries := map[string][][]string{}
+	require.NoError(w.t, w.kafka.Scan(w.t.Context(), kafka.ScanRequest{Topic: topic.Ledger, Visit: func(r stage.Record) bool {
+		table := stage.NewTable()
+		table.Apply(stage.Entry{Key: string(r.Key), Value: r.Value})
+		for _, c := range connections {
+			none, err := ledger.JobsUnderWay(workspace, c, nil, time.Time{})
+			require.NoError(w.t, err)
+			if none.Key != string(r.Key) {
+				continue
+			}
+			ids, err := ledger.Jobs(table, workspace, c)
+			require.NoError(w.t, err)
+			entries[c] = append(entries[c], ids)
+		}
+		return true
+	}}))
+	return entries
+}
+
 // countLeft notes how many jobs somebody who died had under way, by what the next one reads in the ledger.
 func (w *world) countLeft() {
 	w.t.Helper()
 	if !w.plan.jobs {
 		return
 	}
-	table := stage.NewTable()
-	require.NoError(w.t, w.kafka.Scan(w.t.Context(), kafka.ScanRequest{Topic: topic.Ledger, Visit: func(r stage.Record) bool {
-		table.Apply(stage.Entry{Key: string(r.Key), Value: r.Value})
-		return true
-	}}))
-	for _, o := range w.plan.orgs {
-		ids, err := ledger.Jobs(table, workspace, o.key)
-		require.NoError(w.t, err)
-		if len(ids) > 1 {
+	for _, entries := range w.noted() {
+		if len(entries[len(entries)-1]) > 1 {
 			w.hits[severalLeft]++
 		}
 	}
+}
+
+// judgeJobs checks that no job that Salesforce may have begun with was left to itself: each that the ledger ever named has ended.
+func (w *world) judgeJobs() (wrong []string) {
+	w.t.Helper()
+	for c, entries := range w.noted() {
+		if last := entries[len(entries)-1]; len(last) > 0 {
+			wrong = append(wrong, fmt.Sprintf("org %s: the ledger still names the jobs %v", c, last))
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(entries...)))) {
+			if state := w.jobState(c, id); !state.Ended() {
+				wrong = append(wrong, fmt.Sprintf("org %s: job %s was left %s", c, id, state))
+			}
+		}
+	}
+	return wrong
+}
+
+// jobState asks the org for a job; one that moved had jobs in both.
+func (w *world) jobState(c, id string) salesforce.BulkState {
+	w.t.Helper()
+	keys := []string{c}
+	if c == w.plan.moved {
+		keys = append(keys, former)
+	}
+	var err error
+	for _, key := range keys {
+		client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + key}, salesforce.Deps{})
+		var job salesforce.BulkJob
+		if job, err = client.BulkJob(w.t.Context(), id); err == nil {
+			return job.State
+		}
+	}
+	require.NoError(w.t, err)
+	return ""
 }
