@@ -20,8 +20,8 @@ const allowanceKept = 5 * time.Minute
 // allowance is what a lane knows of the org's bulk batches of 24 hours, which all its clients and both Bulk APIs share. A user who
 // may not see the org's limits has the number that every org has, less what the lane has spent since.
 type allowance struct {
-	asking         bool
-	asked          time.Time
+	// asking is since when the org is being asked, zero when it is not; asked when it last was.
+	asking, asked  time.Time
 	max, remaining int64
 	// spent are the batches since the org was asked; they may not be in what it says next.
 	spent int64
@@ -36,7 +36,7 @@ func (a *allowance) fresh(now time.Time) bool {
 
 // answered takes in what the org said; told is whether it said anything.
 func (a *allowance) answered(batches salesforce.Allocation, told bool, now time.Time) {
-	a.asking, a.asked = false, now
+	a.asking, a.asked = time.Time{}, now
 	switch {
 	case told:
 		a.max, a.remaining, a.untold = batches.Max, batches.Remaining-a.spent, time.Time{}

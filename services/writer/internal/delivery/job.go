@@ -13,20 +13,20 @@ import (
 // begin with a job before it is closed.
 func (j *job) open(ctx context.Context, data []byte) *salesforce.Error {
 	made, err := j.client.CreateBulkJob(ctx, j.req)
-	j.count(ctx, apiBulk, err)
+	j.count(ctx, err)
 	if err != nil {
 		return asError(err)
 	}
 	j.id = made.ID
 	err = j.client.UploadBulkJob(ctx, j.id, data)
-	j.count(ctx, apiBulk, err)
+	j.count(ctx, err)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
 		// A job that stays open takes part in nothing; Salesforce ends it after a day if this does not.
 		_, ended := j.client.AbortBulkJob(ctx, j.id)
-		j.count(ctx, apiBulk, ended)
+		j.count(ctx, ended)
 	}
 	return asError(err)
 }
@@ -100,7 +100,7 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 			abort()
 		}
 		now, err := next(ctx, j.id)
-		j.count(ctx, apiBulk, err)
+		j.count(ctx, err)
 		if ctx.Err() != nil {
 			return salesforce.BulkJob{}, unseen
 		}

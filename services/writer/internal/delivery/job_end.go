@@ -45,9 +45,9 @@ func (j *job) results(ctx context.Context) (salesforce.BulkResults, *salesforce.
 	for failures := 1; ; failures++ {
 		results, err := j.client.BulkResults(ctx, j.id, j.req.BulkKeyColumn(), len(j.parcels))
 		for range results.Calls - 1 {
-			j.count(ctx, apiBulk, nil)
+			j.count(ctx, nil)
 		}
-		j.count(ctx, apiBulk, err)
+		j.count(ctx, err)
 		if err == nil {
 			return results, nil
 		}

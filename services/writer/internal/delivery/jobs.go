@@ -53,18 +53,24 @@ func (l *lane) jobRules(now time.Time, capacity int) *queue.JobRules {
 	return &rules
 }
 
-// dueJobs takes the content of the jobs that are to begin now out of the queue, once it is known how many batches the org has
-// left for them. The caller holds the lock.
-func (l *lane) dueJobs(now time.Time, rules queue.JobRules) (batches []*queue.Batch, skipped []queue.Skipped) {
-	g, found := l.queue.Backlog(rules)
-	if !found {
-		return nil, nil
+// awaiting asks the org how many batches it has left when there is a backlog and that is not known, and reports whether jobs that
+// are due wait for the answer. The caller holds the lock.
+func (l *lane) awaiting(now time.Time, rules queue.JobRules) bool {
+	g, at, found := l.queue.Backlog(rules)
+	a := &l.jobs.allowance
+	if !found || a.fresh(now) {
+		return false
 	}
-	if !l.jobs.allowance.fresh(now) {
-		if !l.jobs.allowance.asking {
-			l.jobs.allowance.asking = true
-			l.h.work.Go(func() { l.askAllowance(g) })
-		}
+	if a.asking.IsZero() {
+		a.asking = now
+		l.h.work.Go(func() { l.askAllowance(g) })
+	}
+	return !now.Before(at) && now.Sub(a.asking) < l.h.cfg.BulkHold
+}
+
+// dueJobs takes the content of the jobs that are to begin now out of the queue. The caller holds the lock.
+func (l *lane) dueJobs(now time.Time, rules queue.JobRules) (batches []*queue.Batch, skipped []queue.Skipped) {
+	if _, _, found := l.queue.Backlog(rules); !found || !l.jobs.allowance.fresh(now) {
 		return nil, nil
 	}
 	left := l.jobs.allowance.left(l.h.cfg.BulkLeave)
@@ -205,10 +211,10 @@ func (j *job) admitted() bool {
 }
 
 // count accounts for one call of the job.
-func (j *job) count(ctx context.Context, api string, err error) {
+func (j *job) count(ctx context.Context, err error) {
 	j.calls++
 	j.l.gate.Spent(j.group.Priority, 1, j.l.h.deps.Clock.Now())
-	j.l.h.deps.Tally.Request(ctx, j.l.org(), api, resultOf(err))
+	j.l.h.deps.Tally.Request(ctx, j.l.org(), apiBulk, resultOf(err))
 }
 
 // tell logs the job and puts it on its span.

@@ -222,6 +222,9 @@ func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*q
 		return nil, nil
 	}
 	if rules.Job != nil {
+		if l.awaiting(now, *rules.Job) {
+			rules.Hold = rules.Job.From
+		}
 		batches, skipped = l.dueJobs(now, *rules.Job)
 	}
 	for n := l.pace.Requests(); l.inFlight < n && l.inFlight+l.recording < 2*n; {

@@ -24,14 +24,15 @@ type JobRules struct {
 	Records, Bytes int
 }
 
-// Backlog returns the group whose items are worth a job as soon as they have waited long enough, the most urgent first.
-func (q *Queue) Backlog(rules JobRules) (g Group, found bool) {
+// Backlog returns the group whose items are worth a job as soon as they have waited long enough, the most urgent first, and when
+// that will be.
+func (q *Queue) Backlog(rules JobRules) (g Group, at time.Time, found bool) {
 	for _, g := range q.groups {
-		if _, long := g.longEnough(&rules); long {
-			return g.Group, true
+		if at, long := g.longEnough(&rules); long {
+			return g.Group, at, true
 		}
 	}
-	return Group{}, false
+	return Group{}, at, false
 }
 
 // NextJobs takes the content of one or more bulk jobs out of the queue, none when no group's backlog is worth one. Otherwise it
@@ -153,7 +154,7 @@ func (q *Queue) held(g *group, now time.Time, rules Rules) bool {
 }
 
 // gather is how many times After a backlog that still grows is let gather, so that jobs are as large as they can be; one that
-// has not grown for half of After, or that the queue has no more room for, is not.
+// has not grown for After, or that the queue has no more room for, is not.
 const gather = 8
 
 // longEnough reports whether the group holds enough for a job, and when its items will have waited long enough. It is
@@ -164,7 +165,7 @@ func (g *group) longEnough(rules *JobRules) (at time.Time, long bool) {
 	}
 	first, last := g.items[0].Accepted, g.items[len(g.items)-1].Accepted
 	at = first.Add(rules.After)
-	if quiet := last.Add(rules.After / 2); !rules.Full && quiet.After(at) {
+	if quiet := last.Add(rules.After); !rules.Full && quiet.After(at) {
 		at = quiet
 	}
 	if end := first.Add(gather * rules.After); end.Before(at) {

@@ -225,7 +225,7 @@ func TestNextJob(t *testing.T) {
 		}
 		b, _ := nextJob(growing(900*time.Millisecond), late, jobs)
 		require.Nil(t, b)
-		b, _ = nextJob(growing(900*time.Millisecond), late.Add(400*time.Millisecond), jobs)
+		b, _ = nextJob(growing(900*time.Millisecond), late.Add(900*time.Millisecond), jobs)
 		require.NotNil(t, b, "it has come to rest")
 		b, _ = nextJob(growing(7900*time.Millisecond), start.Add(8*time.Second), jobs)
 		require.NotNil(t, b, "not for ever")
