@@ -144,21 +144,35 @@ type BulkRow struct {
 }
 
 // BulkResults are a job's rows by what became of them. Every row is in exactly one list once the job has ended.
-type BulkResults struct{ Successful, Failed, Unprocessed []BulkRow }
+type BulkResults struct {
+	Successful, Failed, Unprocessed []BulkRow
+	// Calls is how many calls of the org's allocation it took.
+	Calls int
+}
 
-// BulkResults reads all three result files of an ended job; key names the column that tells rows apart. Each file must fit
-// max_response_bytes, or the error is CodeTooLarge; three calls of the org's allocation. Source: Bulk API 2.0 and Bulk API
-// Developer Guide, "Get Job Failed Record Results" and its neighbours.
-func (c *Client) BulkResults(ctx context.Context, id, key string) (BulkResults, error) {
+// BulkResults reads the result files of an ended job; key names the column that tells rows apart, and rows is how many rows of
+// different keys the job had. A file that is not needed is not read: when all rows were successful there is nothing in the others.
+// With rows 0 all three are read. Each file must fit max_response_bytes, or the error is CodeTooLarge. Source: Bulk API 2.0 and
+// Bulk API Developer Guide, "Get Job Failed Record Results" and its neighbours.
+func (c *Client) BulkResults(ctx context.Context, id, key string, rows int) (BulkResults, error) {
 	var r BulkResults
-	for file, into := range map[string]*[]BulkRow{
-		"successfulResults": &r.Successful, "failedResults": &r.Failed, "unprocessedrecords": &r.Unprocessed,
-	} {
-		rows, err := c.bulkFile(ctx, id, file, key)
+	told := make(map[string]bool, rows)
+	for _, f := range []struct {
+		file string
+		into *[]BulkRow
+	}{{"successfulResults", &r.Successful}, {"failedResults", &r.Failed}, {"unprocessedrecords", &r.Unprocessed}} {
+		r.Calls++
+		read, err := c.bulkFile(ctx, id, f.file, key)
 		if err != nil {
-			return BulkResults{}, err
+			return BulkResults{Calls: r.Calls}, err
 		}
-		*into = rows
+		*f.into = read
+		for i := range read {
+			told[read[i].Key] = true
+		}
+		if rows > 0 && len(told) >= rows {
+			break
+		}
 	}
 	return r, nil
 }

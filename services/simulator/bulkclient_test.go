@@ -36,7 +36,7 @@ func TestOurClientsBulkJobs(t *testing.T) {
 			job, err = client.BulkJob(ctx, job.ID)
 			return err == nil && job.State.Ended()
 		}, time.Minute, 5*time.Millisecond)
-		results, err := client.BulkResults(ctx, job.ID, upsert.BulkKeyColumn())
+		results, err := client.BulkResults(ctx, job.ID, upsert.BulkKeyColumn(), 0)
 		require.NoError(t, err)
 		return job, results
 	}

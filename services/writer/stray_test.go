@@ -23,7 +23,7 @@ func TestALeftJobIsAbortedAgainWhenTheFirstAttemptIsLost(t *testing.T) {
 		Operation: salesforce.Upsert, Object: "Engagement__c", ExternalIDField: "External_Id__c",
 	})
 	require.NoError(t, err)
-	left, err := ledger.JobUnderWay("acme", "main", job.ID, time.Now())
+	left, err := ledger.JobsUnderWay("acme", "main", []string{job.ID}, time.Now())
 	require.NoError(t, err)
 	b.broker.Append(topic.Ledger, 0, stage.Record{Key: []byte(left.Key), Value: left.Value})
 	_, err = b.sim.AddFaults(simulator.Fault{Route: "bulk.job", Method: http.MethodPatch, Action: "drop_before", Nth: []int{1}})

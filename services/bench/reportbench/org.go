@@ -124,7 +124,7 @@ func (e *environment) job(ctx context.Context, req salesforce.BulkRequest, recor
 	if err != nil {
 		return err
 	}
-	results, err := e.org.BulkResults(ctx, job.ID, keyField)
+	results, err := e.org.BulkResults(ctx, job.ID, keyField, 0)
 	if err == nil && len(results.Successful) != len(records) {
 		err = fmt.Errorf("a bare job wrote %d of %d rows", len(results.Successful), len(records))
 	}

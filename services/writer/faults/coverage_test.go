@@ -82,7 +82,7 @@ func (c *coverage) check(t *testing.T, seeds uint64) {
 	for what := range jobFaults() {
 		require.Positive(t, c.hits[what], what)
 	}
-	for _, what := range []string{"org healthy", "org slow", "org dead", "org deaf", "org without the package", string(leave), string(join), replace} {
+	for _, what := range []string{"org healthy", "org slow", "org dead", "org deaf", "org without the package", string(leave), string(join), replace, severalLeft} {
 		require.Positive(t, c.hits[what], what)
 	}
 	for m := range moments {

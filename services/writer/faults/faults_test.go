@@ -45,6 +45,7 @@ func TestFaults(t *testing.T) {
 			wrong, settled := w.run()
 			total.add(w.hits)
 			wrong = append(wrong, judge(p, w.evidence())...)
+			wrong = append(wrong, w.judgeJobs()...)
 			if !settled {
 				wrong = append(wrong, "not everything settled after the faults had ended")
 			}
@@ -85,6 +86,7 @@ func (w *world) run() (wrong []string, settled bool) {
 	for i, next := range kills[1:] {
 		if !w.await(ctx, writers.first().dead, alive) {
 			w.hits["killed "+kills[i].at.String()]++
+			w.countLeft()
 		}
 		writers.replace(next, w.plan.shifts[i])
 	}

@@ -94,10 +94,6 @@ func planOf(seed uint64, s shape) *plan {
 	for _, o := range p.orgs {
 		p.addWrites(r, o)
 	}
-	if p.jobs {
-		packaged := p.with(func(o org) bool { return !o.bare })
-		p.addBacklog(r, packaged[r.IntN(len(packaged))])
-	}
 	p.writes = shuffle(r, p.writes)
 	for _, o := range p.orgs {
 		for i, what := range []string{"convert", "merge", "delete"} {
@@ -108,6 +104,10 @@ func planOf(seed uint64, s shape) *plan {
 		}
 	}
 	slices.SortStableFunc(p.events, func(a, b event) int { return a.after - b.after })
+	if p.jobs { // all at once, or the writer would keep up with it
+		packaged := p.with(func(o org) bool { return !o.bare })
+		p.writes = append(p.writes, p.backlog(r, packaged[r.IntN(len(packaged))])...)
+	}
 	p.faults = script(r, p.with(func(org) bool { return true }))
 	if p.jobs {
 		p.troubleJobs(r)

@@ -39,6 +39,7 @@ type shape struct {
 	partitions int
 	replicas   int  // writers that share the work
 	jobs       bool // backlogs go by bulk jobs
+	jobsAtOnce int  // how many of them may be under way for an org
 	// moved is the connection that an administrator gives to another org in the middle of the work; "" for none.
 	moved string
 }
@@ -67,6 +68,7 @@ func shapeOf(seed uint64) shape {
 	}
 	if s.jobs { // they are for records with an external id
 		s.orgs[r.IntN(len(s.orgs))].bare = false
+		s.jobsAtOnce = 1 + r.IntN(4)
 	}
 	if alive := s.alive(); seed%movesEvery == 0 {
 		s.moved = alive[r.IntN(len(alive))]
@@ -122,7 +124,7 @@ func (s *shape) String() string {
 	}
 	fmt.Fprintf(&b, "%d partitions, %d writers", s.partitions, s.replicas)
 	if s.jobs {
-		b.WriteString(", backlogs go by bulk jobs")
+		fmt.Fprintf(&b, ", backlogs go by bulk jobs, %d at a time", s.jobsAtOnce)
 	}
 	if s.moved != "" {
 		b.WriteString(", " + s.moved + " is given to another org")

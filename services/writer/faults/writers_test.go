@@ -107,8 +107,8 @@ func (t *team) stop() {
 func (p *plan) config() writer.Config {
 	cfg := quick()
 	if p.jobs {
-		// One request at a time, and small ones: a backlog builds up, and every backlog is worth a job.
-		cfg.Lanes.Parallelism = 1
+		// Few requests at a time, and small ones: a backlog builds up, and every backlog is worth a job, or as many as requests.
+		cfg.Lanes.Parallelism, cfg.Lanes.BatchRecords = p.jobsAtOnce, 5
 		cfg.Lanes.BulkFrom, cfg.Lanes.BulkAfter, cfg.Lanes.BulkPause = salesforce.MaxCollection, 0, 10*time.Millisecond
 		cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = time.Millisecond, 5*time.Millisecond
 	}

@@ -9,7 +9,8 @@ import (
 
 // Config bounds lanes and requests.
 type Config struct {
-	// LaneRecords is the most writes one lane holds; HeldRecords the most one partition's lanes hold together.
+	// LaneRecords is the most writes that wait in one lane; HeldRecords the most that wait in one partition's lanes together. Bulk
+	// jobs carry up to twice as many.
 	LaneRecords int `yaml:"lane_records"`
 	HeldRecords int `yaml:"held_records"`
 	// BatchRecords is the most records in one request, MinBatchRecords the fewest that lock errors shrink it to, BatchBytes
@@ -40,10 +41,11 @@ type Config struct {
 	BulkFrom  int           `yaml:"bulk_from"`
 	BulkAfter time.Duration `yaml:"bulk_after"`
 	// BulkHold is how long from the beginning of a job a further backlog of more than BulkFrom waits for the next job; then it
-	// goes in collections again, beside the job.
+	// goes in collections again, beside the jobs.
 	BulkHold time.Duration `yaml:"bulk_hold"`
-	// BulkRecords is the most records in one job, BulkBytes the most of field values. Every 10,000 are one batch of the org's
-	// allocation. A job takes no more than the lane holds.
+	// BulkRecords is the most records in one connection's jobs together, BulkBytes the most of field values. As many jobs are under
+	// way as requests may be in flight, with BulkFrom to 10,000 records each, which are one batch of the org's allocation; fewer and
+	// larger ones when calls or batches run out, and after row locks.
 	BulkRecords int `yaml:"bulk_records"`
 	BulkBytes   int `yaml:"bulk_bytes"`
 	// BulkLeave is the percent of the org's bulk batches in 24 hours that we leave to others.
@@ -72,7 +74,7 @@ func DefaultConfig() Config {
 		Linger:      100 * time.Millisecond, MaxLinger: 2 * time.Second, BulkLinger: 30 * time.Second,
 		RetryMin: 200 * time.Millisecond, RetryMax: 10 * time.Second, Attempts: 8, HoldFor: time.Minute,
 		UnknownTries: 3, LookAfter: 10 * time.Second, ClockSkew: 10 * time.Minute,
-		BulkFrom: 2000, BulkAfter: 250 * time.Millisecond, BulkHold: time.Minute, BulkRecords: 20_000, BulkBytes: 16 << 20, BulkLeave: 10,
+		BulkFrom: 2000, BulkAfter: 250 * time.Millisecond, BulkHold: time.Minute, BulkRecords: 40_000, BulkBytes: 16 << 20, BulkLeave: 10,
 		BulkPollMin: time.Second, BulkPollMax: 10 * time.Second, BulkFor: 10 * time.Minute, BulkPause: 5 * time.Minute,
 		PartitionLag: 2 * time.Second, LoneLag: time.Minute,
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -47,7 +48,35 @@ type testBundle struct {
 	orgs    orgs
 	offset  int64
 	changes []refusals.Change
+	warned  warnings
 	wrap    func(stage.Port) stage.Port // what the handler gets for port, nil for port itself
+}
+
+// warnings are the texts that were logged as warnings or errors.
+type warnings struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (w *warnings) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler           { return w }
+func (w *warnings) WithGroup(string) slog.Handler                { return w }
+
+func (w *warnings) Handle(_ context.Context, r slog.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, r.Message)
+	return nil
+}
+
+// await waits for a text.
+func (w *warnings) await(t testing.TB, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.Contains(w.texts, text)
+	}, 30*time.Second, time.Millisecond, text)
 }
 
 // orgs hands out one client per connection: "main" goes to org, "other" to the other one.
@@ -114,7 +143,7 @@ func (b *testBundle) restart() {
 	}
 	b.handler = delivery.NewHandler(b.cfg, delivery.Deps{
 		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Refusals: paused, Clock: stage.SystemClock{},
-		Logger: slog.New(slog.DiscardHandler), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
+		Logger: slog.New(&b.warned), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
 		ParkDelay: parking.Delay{Min: time.Second, Max: time.Minute}, LedgerKeep: 24 * time.Hour, LedgerSweep: time.Hour,
 		Accepted: func(int64, streamv1.Priority, time.Time) {},
 	}, b.table, port)

@@ -13,20 +13,20 @@ import (
 // begin with a job before it is closed.
 func (j *job) open(ctx context.Context, data []byte) *salesforce.Error {
 	made, err := j.client.CreateBulkJob(ctx, j.req)
-	j.count(ctx, apiBulk, err)
+	j.count(ctx, err)
 	if err != nil {
 		return asError(err)
 	}
 	j.id = made.ID
 	err = j.client.UploadBulkJob(ctx, j.id, data)
-	j.count(ctx, apiBulk, err)
+	j.count(ctx, err)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
 		// A job that stays open takes part in nothing; Salesforce ends it after a day if this does not.
 		_, ended := j.client.AbortBulkJob(ctx, j.id)
-		j.count(ctx, apiBulk, ended)
+		j.count(ctx, ended)
 	}
 	return asError(err)
 }
@@ -100,7 +100,7 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 			abort()
 		}
 		now, err := next(ctx, j.id)
-		j.count(ctx, apiBulk, err)
+		j.count(ctx, err)
 		if ctx.Err() != nil {
 			return salesforce.BulkJob{}, unseen
 		}
@@ -126,6 +126,7 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 			if j.aborted || now.State == salesforce.BulkAborted { // what was being written then may still come through
 				pause(ctx, cfg.LookAfter, nil)
 			}
+			j.learn(now, j.l.h.deps.Clock.Now().Sub(began))
 			return now, nil
 		case j.aborted: // it did not get through, or takes its time; to repeat it does no harm
 			next = j.client.AbortBulkJob
@@ -139,14 +140,29 @@ func (j *job) follow(ctx context.Context) (salesforce.BulkJob, *salesforce.Error
 	}
 }
 
-// nextLook is how long to wait before asking again: as long as the rest should take, by what was done so far, for every look is
-// a call; longer and longer while nothing is done.
-func (j *job) nextLook(now salesforce.BulkJob, elapsed, last time.Duration) time.Duration {
-	wait := last * 3 / 2
-	if now.Processed > 0 {
-		wait = time.Duration(float64(elapsed) * float64(len(j.parcels)-now.Processed) / float64(now.Processed))
+// learn notes how long a job took that came to its end, for the next one's looks.
+func (j *job) learn(end salesforce.BulkJob, took time.Duration) {
+	if end.State == salesforce.BulkJobComplete {
+		j.l.adjust(func() { j.l.jobs.perRow = took / time.Duration(len(j.parcels)) })
 	}
-	return min(max(j.l.h.cfg.BulkPollMin, wait), j.l.h.cfg.BulkPollMax)
+}
+
+// nextLook is how long to wait before asking again, for every look is a call: as long as the rest should take, by what was done so
+// far, or by what the last job took; longer and longer while nothing is known.
+func (j *job) nextLook(now salesforce.BulkJob, elapsed, last time.Duration) time.Duration {
+	var perRow time.Duration
+	j.l.adjust(func() { perRow = j.l.jobs.perRow })
+	rows, rest := len(j.parcels), time.Duration(0)
+	if now.Processed > 0 {
+		rest = time.Duration(float64(elapsed) * float64(rows-now.Processed) / float64(now.Processed))
+	} else if perRow > 0 {
+		rest = perRow*time.Duration(rows) - elapsed
+	}
+	least, most := j.l.h.cfg.BulkPollMin, j.l.h.cfg.BulkPollMax
+	if rest > 0 {
+		return min(max(least/4, rest+rest/16), most)
+	}
+	return min(max(least, last*3/2), most)
 }
 
 // unseen is why a job is given up that has not ended long after it was aborted.

@@ -5,13 +5,12 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
-	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 )
 
 // collect reads what became of every row of an ended job and ends its writes by that.
 func (j *job) collect(ctx context.Context, end salesforce.BulkJob) {
 	l := j.l
-	if err := l.h.port.Save(ctx, ledger.JobOver(l.key.workspace, l.key.connection)); err != nil {
+	if err := l.noteEnd(ctx, j.id); err != nil {
 		l.abandoned("note the end of a bulk job", err)
 		return
 	}
@@ -44,12 +43,12 @@ func (j *job) collect(ctx context.Context, end salesforce.BulkJob) {
 // results reads the results, several times if need be.
 func (j *job) results(ctx context.Context) (salesforce.BulkResults, *salesforce.Error) {
 	for failures := 1; ; failures++ {
-		results, err := j.client.BulkResults(ctx, j.id, j.req.BulkKeyColumn())
-		j.count(ctx, apiBulk, err)
+		results, err := j.client.BulkResults(ctx, j.id, j.req.BulkKeyColumn(), len(j.parcels))
+		for range results.Calls - 1 {
+			j.count(ctx, nil)
+		}
+		j.count(ctx, err)
 		if err == nil {
-			for range resultFiles - 1 {
-				j.count(ctx, apiBulk, nil)
-			}
 			return results, nil
 		}
 		e := asError(err)
@@ -59,9 +58,6 @@ func (j *job) results(ctx context.Context) (salesforce.BulkResults, *salesforce.
 		pause(ctx, j.l.backoff(failures), nil)
 	}
 }
-
-// resultFiles is how many calls it takes to read the results.
-const resultFiles = 3
 
 // settle ends every write by the row that bears its key: Salesforce gives the rows back in any order. A write whose row is
 // in none of the results is written again; by its key that changes nothing if it was written.
@@ -94,9 +90,15 @@ func (j *job) settle(results salesforce.BulkResults, why *salesforce.Error) {
 			j.again(p, missing)
 		}
 	}
-	if locked || (why != nil && why.Class == salesforce.ClassLock) {
-		j.l.adjust(j.l.pace.Locked)
-	}
+	locked = locked || why != nil && why.Class == salesforce.ClassLock
+	j.l.adjust(func() {
+		if locked {
+			j.l.pace.Locked()
+		}
+		if locked || why == nil {
+			j.l.pace.JobEnded(locked)
+		}
+	})
 }
 
 func (j *job) key(p *parcel) string {
@@ -145,9 +147,8 @@ var missing = &salesforce.Error{
 // lost puts back the writes of a job whose end cannot be seen now. Its rows may still be written, so the lane sends nothing
 // before the end is seen (promise 4).
 func (j *job) lost(e *salesforce.Error) {
-	j.l.mu.Lock()
-	j.l.jobs.stray = &stray{id: j.id, at: j.l.h.deps.Clock.Now().Add(j.l.h.cfg.BulkPollMin)}
-	j.l.mu.Unlock()
+	left := &stray{id: j.id, at: j.l.h.deps.Clock.Now().Add(j.l.h.cfg.BulkPollMin)}
+	j.l.adjust(func() { j.l.jobs.strays = append(j.l.jobs.strays, left) })
 	unknown := *e
 	unknown.Ambiguous = true
 	for i := range j.parcels {

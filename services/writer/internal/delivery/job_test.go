@@ -19,6 +19,9 @@ import (
 // jobRows is the smallest backlog that makes a job in these tests.
 const jobRows = 201
 
+// noJobs is what is logged when none begin.
+const noJobs = "no bulk jobs for a while; writes go in collections"
+
 // jobBundle is a bundle whose collections wait until release is called, so that a backlog builds up for a job.
 type jobBundle struct {
 	*testBundle
@@ -289,6 +292,7 @@ func TestJob(t *testing.T) {
 		b := setupJobs(t)
 		b.org.SetBatches(1500)
 		b.backlog(jobRows)
+		b.warned.await(t, noJobs)
 		b.release()
 		b.settled(jobRows + 1)
 		b.written(jobRows)

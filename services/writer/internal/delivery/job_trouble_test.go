@@ -223,6 +223,7 @@ func TestJobTrouble(t *testing.T) {
 				return &orgtest.Fault{Status: status, Body: apiError(code, "no bulk")}
 			}
 			b.backlog(jobRows)
+			b.warned.await(t, noJobs)
 			b.release()
 			b.settled(jobRows + 1)
 			b.backlog(jobRows, func(w *write) { w.revision = 2 })
@@ -271,10 +272,10 @@ func (b *testBundle) leaveJob(rows string) {
 
 var aJob = orgtest.Job{Object: "Engagement__c", Operation: "upsert", KeyField: "External_Id__c"}
 
-// leave notes a job as a process that died would have noted it.
-func (b *testBundle) leave(id string) {
+// leave notes jobs as a process that died would have noted them.
+func (b *testBundle) leave(ids ...string) {
 	b.t.Helper()
-	entry, err := ledger.JobUnderWay("acme", "main", id, time.Now())
+	entry, err := ledger.JobsUnderWay("acme", "main", ids, time.Now())
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.port.Save(b.t.Context(), entry))
 }

@@ -8,36 +8,111 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
-	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/queue"
 )
 
 // jobs is what a lane knows about its bulk jobs. The lane's lock guards it.
 type jobs struct {
-	// running: a job is under way. A lane has one at a time: Salesforce cuts it up and works on the parts in parallel.
-	running bool
-	// heldUntil is when a further backlog goes in collections beside the job.
+	// running is how many are under way, records and bytes what they carry.
+	running, records, bytes int
+	// heldUntil is when a further backlog goes in collections beside them.
 	heldUntil time.Time
 	// notBefore is when the next may begin.
 	notBefore time.Time
-	// stray is a job whose end nobody has seen, nil when there is none.
-	stray *stray
+	// strays are jobs whose end nobody has seen.
+	strays []*stray
+	// perRow is how long the last one took for each of its rows; 0 when that is not known.
+	perRow    time.Duration
+	allowance allowance
 }
 
-// jobRules are the rules for the next job, nil when none may begin. The caller holds the lock.
-func (l *lane) jobRules(now time.Time) *queue.JobRules {
-	if l.h.cfg.BulkFrom == 0 || l.draining || l.jobs.running || now.Before(l.jobs.notBefore) {
+// jobsHold is how many times as many writes as may wait in a lane its jobs may carry (promise 7).
+const jobsHold = 2
+
+// jobRules are the rules for the next jobs, nil when none may begin. Capacity is how many writes may wait in the lane. The caller
+// holds the lock.
+func (l *lane) jobRules(now time.Time, capacity int) *queue.JobRules {
+	cfg := &l.h.cfg
+	if cfg.BulkFrom == 0 || l.draining || now.Before(l.jobs.notBefore) {
 		return nil
 	}
-	return &queue.JobRules{
-		From: l.h.cfg.BulkFrom, After: l.h.cfg.BulkAfter, Records: l.h.cfg.BulkRecords, Bytes: l.h.cfg.BulkBytes,
+	l.pace.SetBatches(l.jobs.allowance.used(cfg.BulkLeave))
+	at := l.pace.Jobs()
+	rules := queue.JobRules{
+		From: cfg.BulkFrom, After: cfg.BulkAfter, Jobs: at - l.jobs.running, Full: l.queue.Len() >= capacity,
+		Records: min(cfg.BulkRecords, jobsHold*capacity) - l.jobs.records, Bytes: cfg.BulkBytes - l.jobs.bytes,
 	}
+	if rules.Jobs < 1 || rules.Records <= rules.From || rules.Bytes <= 0 {
+		return nil
+	}
+	// Those that run will give their places back, some sooner than others: what waits now is not all for the one place that is free.
+	rules.Parts = max(rules.Jobs, (at+1)/2)
+	if at > 1 {
+		rules.Most = batchRecords // Salesforce works on a batch from its beginning to its end, so a second one goes in another job
+	}
+	return &rules
+}
+
+// awaiting asks the org how many batches it has left when there is a backlog and that is not known, and reports whether jobs that
+// are due wait for the answer. The caller holds the lock.
+func (l *lane) awaiting(now time.Time, rules queue.JobRules) bool {
+	g, at, found := l.queue.Backlog(rules)
+	a := &l.jobs.allowance
+	if !found || a.fresh(now) {
+		return false
+	}
+	if a.asking.IsZero() {
+		a.asking = now
+		l.h.work.Go(func() { l.askAllowance(g) })
+	}
+	return !now.Before(at) && now.Sub(a.asking) < l.h.cfg.BulkHold
+}
+
+// dueJobs takes the content of the jobs that are to begin now out of the queue. The caller holds the lock.
+func (l *lane) dueJobs(now time.Time, rules queue.JobRules) (batches []*queue.Batch, skipped []queue.Skipped) {
+	if _, _, found := l.queue.Backlog(rules); !found || !l.jobs.allowance.fresh(now) {
+		return nil, nil
+	}
+	left := l.jobs.allowance.left(l.h.cfg.BulkLeave)
+	if left < 1 {
+		l.jobs.notBefore = now.Add(l.h.cfg.BulkPause)
+		l.noJobs(l.jobs.notBefore, "the org's bulk batches of 24 hours are nearly used up")
+		return nil, nil
+	}
+	rules.Jobs, rules.Records = min(rules.Jobs, left), min(rules.Records, left*batchRecords)
+	batches, skipped = l.queue.NextJobs(now, rules)
+	for _, b := range batches {
+		l.jobs.running++
+		l.jobs.records += len(b.Items)
+		l.jobs.bytes += sealedBytes(b)
+		l.jobs.heldUntil = now.Add(l.h.cfg.BulkHold)
+		l.jobs.allowance.spend(len(b.Items))
+	}
+	return batches, skipped
+}
+
+// jobDone gives the place of a job back. The caller holds the lock.
+func (l *lane) jobDone(b *queue.Batch) {
+	l.jobs.running--
+	l.jobs.records -= len(b.Items)
+	l.jobs.bytes -= sealedBytes(b)
+}
+
+func sealedBytes(b *queue.Batch) (n int) {
+	for _, it := range b.Items {
+		n += len(it.Write.GetSealedFields())
+	}
+	return n
 }
 
 // holdJobs lets no job begin for a while; everything goes in collections.
 func (l *lane) holdJobs(why string) {
 	until := l.h.deps.Clock.Now().Add(l.h.cfg.BulkPause)
 	l.adjust(func() { l.jobs.notBefore = until })
+	l.noJobs(until, why)
+}
+
+func (l *lane) noJobs(until time.Time, why string) {
 	l.h.deps.Logger.Warn("no bulk jobs for a while; writes go in collections",
 		"workspace", l.key.workspace, "connection", l.key.connection, "until", until, "reason", why)
 }
@@ -67,7 +142,7 @@ func (l *lane) sendJob(ctx context.Context, client *salesforce.Client, g queue.G
 		req: salesforce.BulkRequest{Operation: all.Operation, Object: g.Object, ExternalIDField: g.ExternalIDField},
 	}
 	data := j.pack(parcels)
-	if data == nil || !j.admitted(ctx) {
+	if data == nil || !j.admitted() {
 		return
 	}
 	defer j.tell(ctx)
@@ -75,11 +150,7 @@ func (l *lane) sendJob(ctx context.Context, client *salesforce.Client, g queue.G
 		j.refused(ctx, e)
 		return
 	}
-	entry, err := ledger.JobUnderWay(l.key.workspace, l.key.connection, j.id, l.h.deps.Clock.Now())
-	if err == nil {
-		err = l.h.port.Save(ctx, entry)
-	}
-	if err != nil {
+	if err := l.note(ctx, func(ids []string) []string { return append(ids, j.id) }); err != nil {
 		l.abandoned("note a bulk job", err)
 		return
 	}
@@ -128,39 +199,22 @@ func (j *job) giveBackAll() {
 	j.parcels = nil
 }
 
-// batchRecords is how many rows of a job count as one of the org's batches. Source: Limits Quick Reference, "Bulk API and Bulk
-// API 2.0 Limits and Allocations".
-const batchRecords = 10_000
-
-// admitted reports whether a job may begin: whether the org takes writes, and has batches left. They are shared by all its
-// clients and by both Bulk APIs, 15,000 in 24 hours; what we leave is for the others.
-func (j *job) admitted(ctx context.Context) bool {
-	if state := j.l.state(j.group.Priority, j.began); !state.Open {
+// admitted reports whether the org still takes writes.
+func (j *job) admitted() bool {
+	state := j.l.state(j.group.Priority, j.began)
+	if !state.Open {
 		for i := range j.parcels {
 			j.res.park(j.parcels[i].item, state.Reason, state.Detail)
 		}
-		return false
 	}
-	limits, err := j.client.Limits(ctx)
-	j.count(ctx, "rest", err)
-	batches, told := limits["DailyBulkApiBatches"]
-	if err != nil || !told {
-		return ctx.Err() == nil // some users may not see the limits; a job that has none fails by itself
-	}
-	needed := int64((len(j.parcels) + batchRecords - 1) / batchRecords)
-	if batches.Remaining-needed >= batches.Max*int64(j.l.h.cfg.BulkLeave)/100 {
-		return true
-	}
-	j.l.holdJobs("the org's bulk batches of 24 hours are nearly used up")
-	j.giveBackAll()
-	return false
+	return state.Open
 }
 
 // count accounts for one call of the job.
-func (j *job) count(ctx context.Context, api string, err error) {
+func (j *job) count(ctx context.Context, err error) {
 	j.calls++
 	j.l.gate.Spent(j.group.Priority, 1, j.l.h.deps.Clock.Now())
-	j.l.h.deps.Tally.Request(ctx, j.l.org(), api, resultOf(err))
+	j.l.h.deps.Tally.Request(ctx, j.l.org(), apiBulk, resultOf(err))
 }
 
 // tell logs the job and puts it on its span.

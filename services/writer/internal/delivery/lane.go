@@ -31,6 +31,7 @@ type lane struct {
 	statuses  *members.Cache
 	campaigns map[string]campaign
 	jobs      jobs
+	noted     noted
 	draining  bool
 	lastIn    time.Time
 	lastOut   time.Time
@@ -49,7 +50,7 @@ func newLane(h *Handler, key laneKey) *lane {
 		}),
 		leftOut: leftOut{}, statuses: members.NewCache(statusesFor, statusesOf), campaigns: map[string]campaign{}, lastIn: now, lastOut: now,
 	}
-	l.jobs.stray = l.strayJob(now)
+	l.findStrays(now)
 	return l
 }
 
@@ -170,11 +171,11 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 		state = l.barred()
 	}
 	share := l.gate.Share(now)
-	parallelism := l.parallelism()
+	parallelism, capacity := l.parallelism(), l.h.capacity()
 	l.mu.Lock()
 	l.pace.SetParallelism(parallelism)
 	l.pace.SetUsed(share)
-	rules := l.rules(now)
+	rules := l.rules(now, capacity)
 	depth := l.queue.Len()
 	var stranded []*queue.Item
 	if !state.Open {
@@ -190,13 +191,15 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	if at, ok := l.queue.Wake(now, rules); ok && at.Sub(now) < wait {
 		wait = at.Sub(now)
 	}
-	if l.jobs.running && l.jobs.heldUntil.After(now) {
+	if l.jobs.running > 0 && l.jobs.heldUntil.After(now) {
 		wait = min(wait, l.jobs.heldUntil.Sub(now))
 	}
-	if waiting && l.jobs.stray.at.After(now) {
-		wait = min(wait, l.jobs.stray.at.Sub(now))
+	for _, s := range l.jobs.strays {
+		if s.at.After(now) {
+			wait = min(wait, s.at.Sub(now))
+		}
 	}
-	done = l.draining && l.inFlight+l.recording == 0 && !l.jobs.running
+	done = l.draining && l.inFlight+l.recording == 0 && l.jobs.running == 0
 	l.h.deps.Tally.Depth(l.queue.Len() - depth)
 	l.mu.Unlock()
 
@@ -212,19 +215,17 @@ func (l *lane) turn() (wait time.Duration, done bool) {
 	return wait, done
 }
 
-// due takes what is to be sent now out of the queue: a bulk job where the backlog is worth one, and collections for what is
-// not in it. A job is no request in flight: it is worked on in Salesforce. The caller holds the lock.
+// due takes what is to be sent now out of the queue: bulk jobs where the backlog is worth any, and collections for what is
+// not in them. A job is no request in flight: it is worked on in Salesforce. The caller holds the lock.
 func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*queue.Batch, skipped []queue.Skipped) {
 	if waiting {
 		return nil, nil
 	}
 	if rules.Job != nil {
-		b, skips := l.queue.NextJob(now, *rules.Job)
-		skipped = append(skipped, skips...)
-		if b != nil {
-			l.jobs.running, l.jobs.heldUntil = true, now.Add(l.h.cfg.BulkHold)
-			batches = append(batches, b)
+		if l.awaiting(now, *rules.Job) {
+			rules.Hold = rules.Job.From
 		}
+		batches, skipped = l.dueJobs(now, *rules.Job)
 	}
 	for n := l.pace.Requests(); l.inFlight < n && l.inFlight+l.recording < 2*n; {
 		b, skips := l.queue.Next(now, rules)
@@ -241,14 +242,15 @@ func (l *lane) due(now time.Time, rules queue.Rules, waiting bool) (batches []*q
 	return batches, skipped
 }
 
-func (l *lane) rules(now time.Time) queue.Rules {
+func (l *lane) rules(now time.Time, capacity int) queue.Rules {
 	hold := 0
-	if l.jobs.running && now.Before(l.jobs.heldUntil) {
+	if l.jobs.running > 0 && now.Before(l.jobs.heldUntil) {
 		hold = l.h.cfg.BulkFrom
 	}
 	return queue.Rules{
 		Hold:    hold,
-		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter, Job: l.jobRules(now),
+		Records: l.pace.Records(), Bytes: l.h.cfg.BatchBytes, Hurry: l.draining, LookAfter: l.h.cfg.LookAfter,
+		Job:    l.jobRules(now, capacity),
 		Linger: func(g queue.Group) time.Duration { return l.pace.Linger(g.Bulk()) },
 	}
 }
@@ -288,7 +290,7 @@ func (l *lane) finishRequest(b *queue.Batch, again []*queue.Item) {
 	}
 	l.h.deps.Tally.Depth(l.queue.Len() - before)
 	if b.Job {
-		l.jobs.running = false
+		l.jobDone(b)
 	} else {
 		l.recording--
 		l.lastOut = now

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
@@ -23,21 +24,22 @@ type stray struct {
 	looks   int
 }
 
-// strayJob returns the job that an earlier process has left under way, nil when there is none.
-func (l *lane) strayJob(now time.Time) *stray {
-	id, err := ledger.Job(l.h.table, l.key.workspace, l.key.connection)
-	switch {
-	case err != nil:
+// findStrays finds the jobs that an earlier process has left under way.
+func (l *lane) findStrays(now time.Time) {
+	ids, err := ledger.Jobs(l.h.table, l.key.workspace, l.key.connection)
+	if err != nil {
 		l.noteLedger(err)
-		return &stray{at: now.Add(l.h.cfg.BulkPause), refusal: gate.State{
+		l.jobs.strays = []*stray{{at: now.Add(l.h.cfg.BulkPause), refusal: gate.State{
 			Reason: streamv1.Reason_REASON_BAD_SCHEMA, Detail: err.Error(),
-		}}
-	case id == "":
-		return nil
+		}}}
+		return
 	}
-	l.h.deps.Logger.Info("a bulk job was left under way; writes wait for its end",
-		"workspace", l.key.workspace, "connection", l.key.connection, "job", id)
-	return &stray{id: id, at: now}
+	l.noted.ids = ids
+	for _, id := range ids {
+		l.h.deps.Logger.Info("a bulk job was left under way; writes wait for its end",
+			"workspace", l.key.workspace, "connection", l.key.connection, "job", id)
+		l.jobs.strays = append(l.jobs.strays, &stray{id: id, at: now})
+	}
 }
 
 // barred returns why the lane can send nothing although the org is open, for an administrator; an open state when it can, or
@@ -45,26 +47,26 @@ func (l *lane) strayJob(now time.Time) *stray {
 func (l *lane) barred() gate.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s := l.jobs.stray; s != nil && s.refusal.Reason != 0 {
-		return s.refusal
+	for _, s := range l.jobs.strays {
+		if s.refusal.Reason != 0 {
+			return s.refusal
+		}
 	}
 	return gate.State{Open: true}
 }
 
-// seek looks after the stray job when it is time, and reports whether the lane must wait for that. The caller holds the lock.
+// seek looks after the stray jobs for which it is time, and reports whether the lane must wait for any. The caller holds the lock.
 func (l *lane) seek(now time.Time, open bool) (waiting bool) {
-	s := l.jobs.stray
-	if s == nil {
-		return false
+	for _, s := range l.jobs.strays {
+		if open && !s.looking && !l.draining && s.id != "" && !now.Before(s.at) {
+			s.looking = true
+			l.h.work.Go(func() { l.lookAfter(s) })
+		}
 	}
-	if open && !s.looking && !l.draining && s.id != "" && !now.Before(s.at) {
-		s.looking = true
-		l.h.work.Go(func() { l.lookAfter(s) })
-	}
-	return true
+	return len(l.jobs.strays) > 0
 }
 
-// lookAfter asks for the stray job, ends it if it runs, and lets the lane go when it has ended.
+// lookAfter asks for a stray job, ends it if it runs, and lets the lane go when it was the last one.
 func (l *lane) lookAfter(s *stray) {
 	defer signal(l.wake)
 	over, wait, e := l.askForJob(s)
@@ -72,7 +74,7 @@ func (l *lane) lookAfter(s *stray) {
 		return
 	}
 	if over {
-		if err := l.h.port.Save(l.h.life, ledger.JobOver(l.key.workspace, l.key.connection)); err != nil {
+		if err := l.noteEnd(l.h.life, s.id); err != nil {
 			l.abandoned("note the end of a bulk job", err)
 			return
 		}
@@ -88,7 +90,7 @@ func (l *lane) lookAfter(s *stray) {
 	defer l.mu.Unlock()
 	s.looking, s.refusal, s.at = false, refusal, l.h.deps.Clock.Now().Add(wait)
 	if over {
-		l.jobs.stray = nil
+		l.jobs.strays = slices.DeleteFunc(l.jobs.strays, func(other *stray) bool { return other == s })
 	}
 }
 

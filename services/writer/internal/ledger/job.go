@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -10,33 +11,43 @@ import (
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 )
 
-// jobKey is the state key of the bulk job that a connection has under way. No workspace begins with an exclamation mark.
+// jobKey is the state key of the bulk jobs that a connection has under way. No workspace begins with an exclamation mark.
 func jobKey(workspace, connection string) string { return "!job/" + workspace + "/" + connection }
 
-// JobUnderWay builds the entry that must be saved before Salesforce may begin with a bulk job. Whoever comes after a process
-// that died learns from it that rows may still be written, and waits (promise 4). A connection has one job at a time.
-func JobUnderWay(workspace, connection, id string, now time.Time) (stage.Entry, error) {
+// severalJobs is the format of an entry of several jobs. A program that knows of one job only stops before it, and writes nothing
+// over what a job writes that it does not know of (promise 4).
+const severalJobs = 2
+
+// between separates the ids of several jobs.
+const between = ","
+
+// JobsUnderWay builds the entry that must be saved before Salesforce may begin with the newest of these bulk jobs, and when one
+// of them has ended; none of them is left when ids is empty. Whoever comes after a process that died learns from it that rows may
+// still be written, and waits (promise 4).
+func JobsUnderWay(workspace, connection string, ids []string, now time.Time) (stage.Entry, error) {
+	if len(ids) == 0 {
+		return stage.Entry{Key: jobKey(workspace, connection)}, nil
+	}
+	format := uint32(version)
+	if len(ids) > 1 {
+		format = severalJobs
+	}
 	e, err := encode(&streamv1.Write{Workspace: workspace, Connection: connection}, &Entry{
-		Version: version, Connection: connection, RecordId: id, IntendedAt: timestamppb.New(now),
+		Version: format, Connection: connection, RecordId: strings.Join(ids, between), IntendedAt: timestamppb.New(now),
 	})
 	e.Key = jobKey(workspace, connection)
 	return e, err
 }
 
-// JobOver builds the entry that says that no job is under way any more.
-func JobOver(workspace, connection string) stage.Entry {
-	return stage.Entry{Key: jobKey(workspace, connection)}
-}
-
-// Job returns the id of the job that a connection has under way, or "".
-func Job(t Table, workspace, connection string) (string, error) {
+// Jobs returns the ids of the jobs that a connection has under way.
+func Jobs(t Table, workspace, connection string) ([]string, error) {
 	value, ok := t.Get(jobKey(workspace, connection))
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
-	e, err := Decode(value)
+	e, err := decode(value, severalJobs)
 	if err != nil {
-		return "", fmt.Errorf("bulk job of connection %s of workspace %s: %w", connection, workspace, err)
+		return nil, fmt.Errorf("bulk jobs of connection %s of workspace %s: %w", connection, workspace, err)
 	}
-	return e.GetRecordId(), nil
+	return strings.Split(e.GetRecordId(), between), nil
 }

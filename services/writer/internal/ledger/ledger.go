@@ -66,12 +66,14 @@ func Key(w *streamv1.Write) string {
 }
 
 // Decode reads a saved entry.
-func Decode(value []byte) (*Entry, error) {
+func Decode(value []byte) (*Entry, error) { return decode(value, version) }
+
+func decode(value []byte, newest uint32) (*Entry, error) {
 	e := new(Entry)
 	if err := proto.Unmarshal(value, e); err != nil {
 		return nil, fmt.Errorf("decode ledger entry: %w", err)
 	}
-	if e.GetVersion() > version {
+	if e.GetVersion() > newest {
 		return nil, ErrNewerFormat
 	}
 	return e, nil

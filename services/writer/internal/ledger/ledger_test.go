@@ -248,3 +248,35 @@ func BenchmarkLedgerOfReportRows(b *testing.B) {
 		runtime.KeepAlive(table)
 	}
 }
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	table := stage.NewTable()
+	under := func() []string {
+		ids, err := ledger.Jobs(table, "acme", "main")
+		require.NoError(t, err)
+		return ids
+	}
+	note := func(ids ...string) stage.Entry {
+		e, err := ledger.JobsUnderWay("acme", "main", ids, now)
+		require.NoError(t, err)
+		table.Apply(e)
+		return e
+	}
+	require.Empty(t, under())
+	one := note("750A")
+	require.Equal(t, []string{"750A"}, under())
+	_, err := ledger.Decode(one.Value)
+	require.NoError(t, err, "an older program reads it")
+	several := note("750A", "750B", "750C")
+	require.Equal(t, []string{"750A", "750B", "750C"}, under())
+	_, err = ledger.Decode(several.Value)
+	require.ErrorIs(t, err, ledger.ErrNewerFormat, "one that knows of one job only must not go on")
+	require.Equal(t, one.Key, several.Key)
+	require.Empty(t, ledger.Sweep(table, now.Add(time.Hour), 9), "nor forget them")
+	note()
+	require.Empty(t, under())
+	table.Apply(stage.Entry{Key: one.Key, Value: []byte{0x08, 0x03}})
+	_, err = ledger.Jobs(table, "acme", "main")
+	require.ErrorIs(t, err, ledger.ErrNewerFormat)
+}

@@ -62,6 +62,9 @@ func (o *Org) SetBatches(remaining int) {
 }
 
 func (o *Org) serveLimits(w http.ResponseWriter) {
+	if o.Limits != nil {
+		o.Limits()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.limits != 0 {

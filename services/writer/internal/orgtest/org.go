@@ -61,6 +61,8 @@ type Org struct {
 	JobFault func(step JobStep, job string) *Fault
 	// JobRun is called before a job's first row and may hold it; nil for nothing special.
 	JobRun func(Job) JobPlan
+	// Limits is called before the limits are told and may hold them.
+	Limits func()
 
 	server *httptest.Server
 

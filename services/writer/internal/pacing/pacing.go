@@ -18,18 +18,22 @@ type Limits struct {
 }
 
 // Pace is the current speed of one org. Requests grow by one after every round without trouble and halve with trouble;
-// batches halve with row locks and grow slowly.
+// batches halve with row locks and grow slowly. So does the number of bulk jobs.
 type Pace struct {
 	limits   Limits
 	requests float64
 	records  float64
+	jobs     int
 	used     float64
+	batches  float64
 }
 
 // New starts with half the parallelism and full batches.
 func New(l Limits) *Pace {
 	l = l.sane()
-	return &Pace{limits: l, requests: float64(max(1, (l.Parallelism+1)/2)), records: float64(l.BatchRecords)}
+	return &Pace{
+		limits: l, requests: float64(max(1, (l.Parallelism+1)/2)), records: float64(l.BatchRecords), jobs: l.Parallelism,
+	}
 }
 
 func (l Limits) sane() Limits {
@@ -41,12 +45,35 @@ func (l Limits) sane() Limits {
 
 // SetParallelism follows a change of the settings.
 func (p *Pace) SetParallelism(n int) {
-	p.limits.Parallelism = max(1, n)
-	p.requests = min(p.requests, float64(p.limits.Parallelism))
+	n = max(1, n)
+	if p.jobs == p.limits.Parallelism { // nothing has slowed them down
+		p.jobs = n
+	}
+	p.limits.Parallelism = n
+	p.requests, p.jobs = min(p.requests, float64(n)), min(p.jobs, n)
 }
 
 // SetUsed tells which part of the allowed calls is used, 0 to 1.
 func (p *Pace) SetUsed(share float64) { p.used = min(max(share, 0), 1) }
+
+// SetBatches tells which part of the bulk batches that we may begin is used, 0 to 1.
+func (p *Pace) SetBatches(share float64) { p.batches = min(max(share, 0), 1) }
+
+// Jobs is how many bulk jobs may be under way: as many as requests where nothing stands against it, fewer and therefore larger
+// ones when calls or batches are more than half used up, and after row locks.
+func (p *Pace) Jobs() int {
+	thrift := min(1, 2*(1-max(p.used, p.batches)))
+	return max(1, min(p.jobs, int(thrift*float64(p.limits.Parallelism))))
+}
+
+// JobEnded tells whether records of a bulk job were locked by somebody else.
+func (p *Pace) JobEnded(locked bool) {
+	if locked {
+		p.jobs = max(1, p.jobs/2)
+		return
+	}
+	p.jobs = min(p.limits.Parallelism, p.jobs+1)
+}
 
 // Requests is how many may be in flight.
 func (p *Pace) Requests() int { return max(1, int(p.requests)) }

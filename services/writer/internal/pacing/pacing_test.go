@@ -70,4 +70,34 @@ func TestPace(t *testing.T) {
 		require.Equal(t, 2*time.Second, p.Linger(false))
 		require.Equal(t, 30*time.Second, p.Linger(true))
 	})
+
+	t.Run("JobsAreFewerAfterLocksAndWhenCallsOrBatchesRunOut", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("requirement", "XC-11")
+		p := pace()
+		require.Equal(t, 4, p.Jobs())
+		p.JobEnded(true)
+		require.Equal(t, 2, p.Jobs())
+		for range 3 {
+			p.JobEnded(true)
+		}
+		require.Equal(t, 1, p.Jobs())
+		p.JobEnded(false)
+		require.Equal(t, 2, p.Jobs())
+		p.SetParallelism(8)
+		require.Equal(t, 2, p.Jobs(), "a new limit is no reason to forget the locks")
+		for range 9 {
+			p.JobEnded(false)
+		}
+		require.Equal(t, 8, p.Jobs())
+		p.SetParallelism(4)
+		require.Equal(t, 4, p.Jobs())
+		p.SetUsed(0.5)
+		require.Equal(t, 4, p.Jobs())
+		p.SetUsed(0.75)
+		require.Equal(t, 2, p.Jobs())
+		p.SetUsed(0)
+		p.SetBatches(0.9)
+		require.Equal(t, 1, p.Jobs())
+	})
 }

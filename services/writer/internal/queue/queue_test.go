@@ -254,15 +254,28 @@ func (m *model) push(t *rapid.T) {
 func (m *model) take(t *rapid.T) {
 	records := rapid.IntRange(1, 4).Draw(t, "records")
 	b, skipped := m.q.Next(m.now, rules(records))
+	batches := []*queue.Batch{b}
+	if b == nil {
+		batches = nil
+	}
 	if b == nil && rapid.Bool().Draw(t, "job") {
 		var more []queue.Skipped
-		b, more = m.q.NextJob(m.now, queue.JobRules{From: 1, Records: 1 + records, Bytes: 1 << 20})
+		jobs := rapid.IntRange(1, 3).Draw(t, "jobs")
+		batches, more = m.q.NextJobs(m.now, queue.JobRules{
+			From: 1, Jobs: jobs, Parts: rapid.IntRange(1, 3).Draw(t, "parts"), Most: rapid.IntRange(0, 2).Draw(t, "most"),
+			Full: rapid.Bool().Draw(t, "full"), Records: 1 + records, Bytes: 1 << 20,
+		})
+		require.LessOrEqual(t, len(batches), jobs)
 		skipped = append(skipped, more...)
 	}
 	m.out += len(skipped)
-	if b == nil {
-		return
+	for _, b := range batches {
+		m.fly(t, b)
 	}
+}
+
+// fly checks a batch that was taken beside those that are in flight.
+func (m *model) fly(t *rapid.T, b *queue.Batch) {
 	for _, it := range b.Items {
 		for _, other := range m.flying {
 			for _, o := range other.Items {
