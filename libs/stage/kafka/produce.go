@@ -50,6 +50,7 @@ func (c *Client) produce(ctx context.Context, b *stage.ProduceBatch) error {
 	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 2*time.Second
 	var lanes []*lane
 	defer func() { release(lanes) }()
+	var before error
 	for {
 		var err error
 		if lanes == nil {
@@ -69,11 +70,21 @@ func (c *Client) produce(ctx context.Context, b *stage.ProduceBatch) error {
 			wait.Reset()
 			continue
 		}
-		if sleep(ctx, wait.NextBackOff()) != nil {
-			return fmt.Errorf("kafka: producing: %w", err)
+		if before = telling(ctx, before, err); sleep(ctx, wait.NextBackOff()) != nil {
+			return fmt.Errorf("kafka: producing: %w", before)
 		}
 		c.forgetLanes(b, lanes)
 	}
+}
+
+// telling returns which of two attempts' errors says what is wrong: an attempt that was cut short says only that, and the one
+// before it why there was another.
+func telling(ctx context.Context, before, err error) error {
+	var timed interface{ Timeout() bool } // a context's deadline, or the same one on the connection
+	if before != nil && ctx.Err() != nil && errors.As(err, &timed) && timed.Timeout() {
+		return before
+	}
+	return err
 }
 
 // refusedError is an error that trying again will not mend.

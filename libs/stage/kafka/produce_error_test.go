@@ -1,0 +1,34 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What a producer is told in the end is why it was refused, not that the last of many attempts was cut short.
+func TestTheReasonOutlivesTheTime(t *testing.T) {
+	t.Parallel()
+	refused, other := errors.New("not authorized"), errors.New("no leader")
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	cut := fmt.Errorf("looking up: %w", context.DeadlineExceeded)
+	for name, c := range map[string]struct {
+		ctx               context.Context
+		before, err, want error
+	}{
+		"the only one":                   {ctx, nil, cut, cut},
+		"cut short after a reason":       {ctx, refused, cut, refused},
+		"cut short on the connection":    {ctx, refused, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, refused},
+		"another reason":                 {ctx, refused, other, other},
+		"the request's own time was out": {t.Context(), refused, cut, cut},
+	} {
+		require.Equal(t, c.want, telling(c.ctx, c.before, c.err), name)
+	}
+}
