@@ -31,6 +31,7 @@ func observe(provider metric.MeterProvider, s *Service) error {
 	counter("throughline.visits.sent", "Visit revisions sent.", &s.collected.Sent)
 	counter("throughline.visits.anonymous", "Visits ended with nobody known.", &s.collected.Anonymous)
 	counter("throughline.visits.moved", "Visits moved to another person by stronger evidence.", &s.collected.Moved)
+	counter("throughline.visits.registrations", "Registrations for events, passed on.", &s.collected.Registered)
 	counter("throughline.visits.repeated", "Activities seen before.", &s.collected.Repeated)
 	counter("throughline.visits.forgotten", "Visits no longer remembered.", &s.collected.Forgotten)
 	counter("throughline.visits.erased", "Activities and visits that went no further because their person was erased.", &s.collected.Erased)
