@@ -28,13 +28,16 @@ func eventObject(name string) map[string]any {
 	status := field("Status__c", "picklist", 255)
 	status["restrictedPicklist"] = true
 	status["picklistValues"] = []map[string]any{{"value": "Came", "active": true}, {"value": "Away", "active": true}}
+	external := field("Key__c", "string", 255)
+	external["externalId"], external["unique"] = true, true
 	fields := map[string][]map[string]any{
 		"Guest__c": {
+			external, field("Note__c", "textarea", 32000), field("State__c", "string", 20),
 			field("First__c", "string", 40), needed(field("Last__c", "string", 80)), field("Email__c", "email", 80),
 			field("At__c", "datetime", 0), field("Here__c", "boolean", 0), field("Size__c", "double", 0),
 		},
 		"Strict__c": {
-			field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80), needed(field("Company__c", "string", 80)),
+			field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80), needed(field("Company__c", "string", 80)), external,
 		},
 		"Event__c": {field("Code__c", "string", 255), field("Start__c", "datetime", 0)},
 		"Human__c": {field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80)},
@@ -73,7 +76,7 @@ func mapValue(field string, value configv1.RegistrationValue) *configv1.Registra
 func allFlows() *configv1.EventSetup {
 	return &configv1.EventSetup{
 		Workspace: "acme", Connection: "main",
-		Export: &configv1.RegistrationExport{Object: "Guest__c", Fields: []*configv1.RegistrationMapping{
+		Export: &configv1.RegistrationExport{Object: "Guest__c", ExternalIdField: "Key__c", Fields: []*configv1.RegistrationMapping{
 			mapValue("First__c", configv1.RegistrationValue_REGISTRATION_VALUE_FIRST_NAME),
 			mapValue("Last__c", configv1.RegistrationValue_REGISTRATION_VALUE_LAST_NAME),
 			mapValue("Email__c", configv1.RegistrationValue_REGISTRATION_VALUE_EMAIL),
@@ -200,6 +203,7 @@ func TestHalfAFlowIsRefusedWithAllItsGaps(t *testing.T) {
 		"setup.export.object", "setup.export.fields", "setup.export.fields", "setup.export.fields", // first name, last name, e-mail
 		"setup.export.fields[0].field", "setup.export.fields[0]", "setup.export.fields[1].value", "setup.export.fields[2].value",
 		"setup.export.fields[2].field", // twice
+		"setup.export.external_id_field",
 		"setup.import.event_code_field", "setup.import.registration_object", "setup.import.first_name_paths", "setup.import.address_paths",
 		"setup.import.ticket_object_field", "setup.imported_attendance.field", "setup.connection",
 	}
