@@ -57,7 +57,9 @@ func TestWhereOnlyOneNameIsKnownItIsTheLastOne(t *testing.T) {
 
 func TestABadRegistrationIsRefusedWithItsPath(t *testing.T) {
 	t.Parallel()
-	many := func(n int, item string) string { return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]" }
+	many := func(n int, item string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
+	}
 	for path, fields := range map[string]string{
 		"data.registration":                       ``,
 		"data.registration.id":                    `,"registration":{}`,
