@@ -29,7 +29,7 @@ func setupRegistering(t *testing.T) *registering {
 	r.StartConfig()
 	r.events = r.EventSetup()
 	r.process = r.Start("all")
-	for _, id := range []string{"acme", "skipped"} {
+	for _, id := range []string{"acme", "skipped", "marked"} {
 		r.Add(rig.Customer{ID: id, Org: func(o *simulator.Org) {
 			o.Objects = []simulator.Object{{Name: "Lead", Fields: []simulator.Field{
 				{Name: "Registration__c", Type: "string", Length: 64, ExternalID: true, Unique: true}, {Name: "Topics__c", Type: "string", Length: 30},
@@ -154,6 +154,29 @@ func TestRegistrations(t *testing.T) {
 		r.Send(registration("acme", "cancelled", "r-10", "ken@viewer.example", at(9), map[string]any{"company": "Newco"}))
 		r.Quiet()
 		require.Equal(t, "cancelled", r.lead("acme", "r-10")["State__c"], "the record stays")
+	})
+
+	t.Run("WithoutAnExternalIdTheLedgerKnowsTheRecord", func(t *testing.T) {
+		t.Attr("requirement", "HOPIN-14")
+		s := exportToLeads("marked")
+		s.Export.ExternalIdField, s.Export.MarkerField = "", "Description"
+		r.put(s)
+		at := time.Now()
+		created := registration("marked", "created", "r-60", "mia@viewer.example", at, nil)
+		r.Send(created)
+		r.Quiet()
+		again := *created
+		r.Send(&again, registration("marked", "changed", "r-60", "mia@viewer.example", at.Add(time.Second), map[string]any{"company": "Newco"}))
+		r.Quiet()
+		leads := r.Records("marked", "Lead")
+		require.Len(t, leads, 1)
+		require.Equal(t, "Newco", leads[0]["Company"])
+		require.Contains(t, leads[0]["Description"], "Ref: tl-")
+		r.Send(registration("marked", "cancelled", "r-60", "mia@viewer.example", at.Add(2*time.Second), nil), &again)
+		r.Quiet()
+		leads = r.Records("marked", "Lead")
+		require.Len(t, leads, 1)
+		require.Equal(t, "cancelled", leads[0]["State__c"])
 	})
 
 	t.Run("WhatCameFromSalesforceDoesNotGoBack", func(t *testing.T) {

@@ -94,6 +94,7 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID, registrati
 		w.MarkerScopeField, w.MarkerScopeValue = member.ScopeField, member.ScopeValue
 		return
 	}
+	w.Follows = registration != "" // HOPIN-16: what happens to it later reaches its record
 	w.Marker, w.MarkerField = markerPrefix+w.GetWriteKey(), r.Action.GetMarkerField()
 	r.Mark(w.GetMarker())
 	if r.Activity {

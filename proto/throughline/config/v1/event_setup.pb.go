@@ -431,10 +431,10 @@ type RegistrationExport struct {
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// What goes into which field. First name, last name and e-mail are needed.
 	Fields []*RegistrationMapping `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
-	// External id field that takes the registration's id, so that changes and cancellations reach its record.
+	// External id field that takes the registration's id.
 	ExternalIdField string `protobuf:"bytes,3,opt,name=external_id_field,json=externalIdField,proto3" json:"external_id_field,omitempty"`
-	// Without an external id field: the text field that takes a line by which the record is recognised, e.g. Description. Each
-	// registration then makes a record once, and what changes later is not written.
+	// Without an external id field: the text field that takes a line by which the record is recognised, e.g. Description. It
+	// is written when the record is made and not changed later.
 	MarkerField string `protobuf:"bytes,4,opt,name=marker_field,json=markerField,proto3" json:"marker_field,omitempty"`
 	// The field that says whether a registration stands; absent: none.
 	Status *RegistrationStatus `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`

@@ -174,7 +174,9 @@ func TestARegistrationsRecordIsFoundAgain(t *testing.T) {
 	s.Export.ExternalIdField, s.Export.MarkerField = "", "Long__c"
 	p := program(t, s)
 	require.Equal(t, configv1.ActionOperation_ACTION_OPERATION_INSERT, p.Integration().GetActions()[0].GetOperation())
-	require.Contains(t, eventsetup.Notices(s)[0].GetEn(), "changes and cancellations")
+	require.Empty(t, eventsetup.Notices(s))
+	s.Export.MarkerField = "Email__c"
+	require.Equal(t, []string{"export.marker_field"}, fields(eventsetup.Gaps(s)), "it takes nothing else")
 }
 
 func TestFlowsThatNoServiceRunsSaySo(t *testing.T) {

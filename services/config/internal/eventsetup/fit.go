@@ -112,7 +112,7 @@ func (f *fitter) export(s *configv1.EventSetup) {
 		return
 	}
 	target := integration.Target{
-		Path: "export", Object: e.GetObject(), Changes: e.GetExternalIdField() != "", ExternalIDField: e.GetExternalIdField(),
+		Path: "export", Object: e.GetObject(), Changes: true, ExternalIDField: e.GetExternalIdField(),
 		MarkerField: e.GetMarkerField(), MarkerRoom: integration.MarkerRoom,
 	}
 	for n, m := range e.GetFields() {

@@ -85,11 +85,12 @@ func (p *problems) recognised(e *configv1.RegistrationExport, mapped map[string]
 	switch external, marker := e.GetExternalIdField(), e.GetMarkerField(); {
 	case external == "" && marker == "":
 		p.add(screenExport, "export.external_id_field", "say which external id field takes the registration's id; "+
-			"or, in marker_field, which text field takes a line by which the record is recognised: changes then do not reach it")
+			"or, in marker_field, which text field takes a line by which the record is recognised")
 	case external != "" && marker != "":
 		p.add(screenExport, "export.marker_field", "a record with an external id is recognised by it; leave this empty")
 	default:
 		own("export.external_id_field", external)
+		own("export.marker_field", marker)
 	}
 	s := e.GetStatus()
 	switch {

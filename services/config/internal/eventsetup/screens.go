@@ -109,12 +109,6 @@ func Notices(s *configv1.EventSetup) []*configv1.EventText {
 			En: "Saved, but no service acts upon it yet, so nothing is exchanged by it: " + strings.Join(en, ", "),
 		})
 	}
-	if e := s.GetExport(); exports(s) && e.GetExternalIdField() == "" {
-		out = append(out, &configv1.EventText{
-			Ja: "外部 ID 項目がないため、登録の変更とキャンセルはレコードに反映されません。",
-			En: "Without an external id field, changes and cancellations of registrations do not reach their records.",
-		})
-	}
 	return out
 }
 
