@@ -382,3 +382,45 @@ func TestDraftsAreKeptAndDoNotOverwriteEachOther(t *testing.T) {
 	_, err = e.drafts.GetDraft(ctx, read)
 	require.Equal(t, codes.NotFound, status.Code(err))
 }
+
+func TestWatchersGetTheExportOfEveryVersion(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "HOPIN-5")
+	e := setupEvents(t)
+	first := allFlows()
+	first.Export.Duplicates = configv1.DuplicatePolicy_DUPLICATE_POLICY_SAVE
+	_, err := e.put(t, first)
+	require.NoError(t, err)
+	e.clock.Advance(time.Hour)
+	_, err = e.put(t, &configv1.EventSetup{Workspace: "acme", Version: 1})
+	require.NoError(t, err)
+	got := receive(t, e.watch(t, 0)).GetWorkspaces()[0].GetIntegrations()
+	require.Len(t, got, 2, "of the other flows there is nothing to run")
+	require.Equal(t, []bool{true, false}, []bool{got[0].GetEnabled(), got[1].GetEnabled()})
+	require.Equal(t, epoch.Add(time.Hour), got[1].GetEffectiveFrom().AsTime())
+	action := got[0].GetActions()[0]
+	require.Equal(t, configv1.Trigger_TRIGGER_REGISTRATION, got[0].GetTrigger())
+	require.Equal(t, []string{"Guest__c", "Key__c"}, []string{action.GetObject(), action.GetExternalIdField()})
+	require.Equal(t, configv1.DuplicatePolicy_DUPLICATE_POLICY_SAVE, action.GetDuplicates())
+	require.Equal(t, map[string]int32{"Guest__c.First__c": 40, "Guest__c.Last__c": 80, "Guest__c.Email__c": 80}, got[0].GetDescribedLengths())
+	require.Equal(t, configv1.NullPolicy_NULL_POLICY_FAIL, action.GetFields()[1].GetNullPolicy(), "the object demands a last name")
+
+	by, err := e.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: func() *configv1.Integration {
+		i := proto.CloneOf(got[0])
+		i.Id, i.Version = "by-hand", 0
+		return i
+	}()})
+	require.Equal(t, codes.InvalidArgument, status.Code(err), "the trigger is the set-up's: %v", by)
+}
+
+func TestSavingSaysWhatNoServiceRuns(t *testing.T) {
+	t.Parallel()
+	e := setupEvents(t)
+	saved, err := e.put(t, allFlows())
+	require.NoError(t, err)
+	require.Len(t, saved.GetNotices(), 1)
+	require.Contains(t, saved.GetNotices()[0].GetEn(), "no service acts upon it yet")
+	checked, err := e.events.CheckEventSetup(t.Context(), &configv1.CheckEventSetupRequest{Setup: allFlows()})
+	require.NoError(t, err)
+	require.True(t, slices.EqualFunc(saved.GetNotices(), checked.GetNotices(), func(a, b *configv1.EventText) bool { return proto.Equal(a, b) }))
+}

@@ -114,7 +114,7 @@ func TestRegistrations(t *testing.T) {
 	now := time.Now().UTC()
 
 	t.Run("EachBecomesOneRecordWithWhatIsMapped", func(t *testing.T) {
-		for _, id := range []string{"HOPIN-9", "HOPIN-11"} {
+		for _, id := range []string{"HOPIN-9", "HOPIN-11", "HOPIN-14"} {
 			t.Attr("requirement", id)
 		}
 		first := registration("acme", "created", "r-1", "mia@viewer.example", now, nil)
@@ -180,6 +180,7 @@ func TestRegistrations(t *testing.T) {
 	})
 
 	t.Run("WhatCameFromSalesforceDoesNotGoBack", func(t *testing.T) {
+		t.Attr("requirement", "HOPIN-15")
 		origin := "00Q000000000001"
 		linked := registration("acme", "created", "r-20", "other@viewer.example", now, map[string]any{"origin": map[string]any{"recordId": origin, "invitationId": "i-1"}})
 		before := len(r.Records("acme", "Lead"))
@@ -211,6 +212,7 @@ func TestRegistrations(t *testing.T) {
 	})
 
 	t.Run("WhatAFieldNeedsIsToldOf", func(t *testing.T) {
+		t.Attr("requirement", "HOPIN-12")
 		without := registration("acme", "created", "r-40", "zoe@viewer.example", now, map[string]any{"company": nil})
 		r.Send(without)
 		r.Quiet()

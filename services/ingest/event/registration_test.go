@@ -40,6 +40,7 @@ func TestARegistrationIsItsOwnSession(t *testing.T) {
 
 func TestWhereOnlyOneNameIsKnownItIsTheLastOne(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-10")
 	for name, c := range map[string]struct{ given, first, last string }{
 		"both":              {`"firstName":"Taro","lastName":"Yamada"},"viewer":{"name":"T. Yamada"}`, "Taro", "Yamada"},
 		"the last":          {`"lastName":"Yamada"}`, "", "Yamada"},

@@ -60,6 +60,7 @@ func TestARegistrationBecomesASealedActivity(t *testing.T) {
 
 func TestRegistrationsThatAreNotExported(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-15")
 	with := func(more string) string { return strings.Replace(registered, `"id":"r-1"`, `"id":"r-1",`+more, 1) }
 	for name, c := range map[string]struct {
 		value  string
@@ -93,6 +94,7 @@ func TestRegistrationsThatAreNotExported(t *testing.T) {
 
 func TestRegistrationsNeedThePlanForEvents(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-1")
 	view := settingstest.New(t).Revision(7).Workspace("acme", func(w *configv1.Workspace) {
 		w.Lapses = []*configv1.Lapse{{
 			Source: plan.Events, From: timestamppb.New(time.Date(2026, 11, 23, 9, 10, 11, 0, time.UTC)), Needed: []string{"business"},

@@ -68,6 +68,7 @@ func TestARegistrationBecomesOneRecordOfItsOwn(t *testing.T) {
 
 func TestARegistrationOfAFlowThatIsOffIsSkipped(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-5")
 	off := exporting()
 	off.Enabled = false
 	for _, rules := range [][]*configv1.Integration{{build(t, "document-close-task")}, {off, build(t, "document-close-task")}} {

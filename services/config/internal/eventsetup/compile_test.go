@@ -51,6 +51,7 @@ func evaluated(t *testing.T, p *integration.Program, in *integration.Input) (fie
 
 func TestEveryValueOfARegistrationCanBeMapped(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-11")
 	s := exporting(nil)
 	for number, name := range configv1.RegistrationValue_name {
 		if number > 3 {
@@ -81,6 +82,7 @@ func TestEveryValueOfARegistrationCanBeMapped(t *testing.T) {
 
 func TestNamesAreCutToTheirFieldsAndAddressesNever(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-10")
 	s := exporting(nil)
 	require.NoError(t, eventsetup.Learn(s, describe))
 	require.EqualValues(t, 40, s.GetExport().GetDescribedLengths()["First__c"])
@@ -98,6 +100,7 @@ func TestNamesAreCutToTheirFieldsAndAddressesNever(t *testing.T) {
 
 func TestWhatTheObjectDemandsFailsAndWhatItFillsInStays(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-12")
 	s := exporting(nil)
 	demanding := func(string) (*configv1.DescribedObject, error) {
 		o := guest()

@@ -30,6 +30,7 @@ func (b *testBundle) one() orgtest.Record {
 
 func TestLaterRevisionsChangeTheRecordThatWasMade(t *testing.T) {
 	t.Parallel()
+	t.Attr("requirement", "HOPIN-14")
 
 	t.Run("InOrderAndNeverBack", func(t *testing.T) {
 		t.Parallel()
