@@ -32,9 +32,13 @@ func setupRegistering(t *testing.T) *registering {
 	for _, id := range []string{"acme", "skipped", "marked"} {
 		r.Add(rig.Customer{ID: id, Org: func(o *simulator.Org) {
 			o.Objects = []simulator.Object{{Name: "Lead", Fields: []simulator.Field{
-				{Name: "Registration__c", Type: "string", Length: 64, ExternalID: true, Unique: true}, {Name: "Topics__c", Type: "string", Length: 30},
-				{Name: "State__c", Type: "string", Length: 20}, {Name: "At__c", Type: "datetime"}, {Name: "Event__c", Type: "string", Length: 40},
-				{Name: "Ticket__c", Type: "string", Length: 40}, {Name: "Tags__c", Type: "string", Length: 40},
+				{Name: "Registration__c", Type: "string", Length: 64, ExternalID: true, Unique: true},
+				{Name: "Topics__c", Type: "string", Length: 30},
+				{Name: "State__c", Type: "string", Length: 20},
+				{Name: "At__c", Type: "datetime"},
+				{Name: "Event__c", Type: "string", Length: 40},
+				{Name: "Ticket__c", Type: "string", Length: 40},
+				{Name: "Tags__c", Type: "string", Length: 40},
 			}}}
 		}})
 	}
