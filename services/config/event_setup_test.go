@@ -28,13 +28,16 @@ func eventObject(name string) map[string]any {
 	status := field("Status__c", "picklist", 255)
 	status["restrictedPicklist"] = true
 	status["picklistValues"] = []map[string]any{{"value": "Came", "active": true}, {"value": "Away", "active": true}}
+	external := field("Key__c", "string", 255)
+	external["externalId"], external["unique"] = true, true
 	fields := map[string][]map[string]any{
 		"Guest__c": {
+			external, field("Note__c", "textarea", 32000), field("State__c", "string", 20),
 			field("First__c", "string", 40), needed(field("Last__c", "string", 80)), field("Email__c", "email", 80),
 			field("At__c", "datetime", 0), field("Here__c", "boolean", 0), field("Size__c", "double", 0),
 		},
 		"Strict__c": {
-			field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80), needed(field("Company__c", "string", 80)),
+			field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80), needed(field("Company__c", "string", 80)), external,
 		},
 		"Event__c": {field("Code__c", "string", 255), field("Start__c", "datetime", 0)},
 		"Human__c": {field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80)},
@@ -73,7 +76,7 @@ func mapValue(field string, value configv1.RegistrationValue) *configv1.Registra
 func allFlows() *configv1.EventSetup {
 	return &configv1.EventSetup{
 		Workspace: "acme", Connection: "main",
-		Export: &configv1.RegistrationExport{Object: "Guest__c", Fields: []*configv1.RegistrationMapping{
+		Export: &configv1.RegistrationExport{Object: "Guest__c", ExternalIdField: "Key__c", Fields: []*configv1.RegistrationMapping{
 			mapValue("First__c", configv1.RegistrationValue_REGISTRATION_VALUE_FIRST_NAME),
 			mapValue("Last__c", configv1.RegistrationValue_REGISTRATION_VALUE_LAST_NAME),
 			mapValue("Email__c", configv1.RegistrationValue_REGISTRATION_VALUE_EMAIL),
@@ -200,6 +203,7 @@ func TestHalfAFlowIsRefusedWithAllItsGaps(t *testing.T) {
 		"setup.export.object", "setup.export.fields", "setup.export.fields", "setup.export.fields", // first name, last name, e-mail
 		"setup.export.fields[0].field", "setup.export.fields[0]", "setup.export.fields[1].value", "setup.export.fields[2].value",
 		"setup.export.fields[2].field", // twice
+		"setup.export.external_id_field",
 		"setup.import.event_code_field", "setup.import.registration_object", "setup.import.first_name_paths", "setup.import.address_paths",
 		"setup.import.ticket_object_field", "setup.imported_attendance.field", "setup.connection",
 	}
@@ -377,4 +381,46 @@ func TestDraftsAreKeptAndDoNotOverwriteEachOther(t *testing.T) {
 	require.NoError(t, err)
 	_, err = e.drafts.GetDraft(ctx, read)
 	require.Equal(t, codes.NotFound, status.Code(err))
+}
+
+func TestWatchersGetTheExportOfEveryVersion(t *testing.T) {
+	t.Parallel()
+	t.Attr("requirement", "HOPIN-5")
+	e := setupEvents(t)
+	first := allFlows()
+	first.Export.Duplicates = configv1.DuplicatePolicy_DUPLICATE_POLICY_SAVE
+	_, err := e.put(t, first)
+	require.NoError(t, err)
+	e.clock.Advance(time.Hour)
+	_, err = e.put(t, &configv1.EventSetup{Workspace: "acme", Version: 1})
+	require.NoError(t, err)
+	got := receive(t, e.watch(t, 0)).GetWorkspaces()[0].GetIntegrations()
+	require.Len(t, got, 2, "of the other flows there is nothing to run")
+	require.Equal(t, []bool{true, false}, []bool{got[0].GetEnabled(), got[1].GetEnabled()})
+	require.Equal(t, epoch.Add(time.Hour), got[1].GetEffectiveFrom().AsTime())
+	action := got[0].GetActions()[0]
+	require.Equal(t, configv1.Trigger_TRIGGER_REGISTRATION, got[0].GetTrigger())
+	require.Equal(t, []string{"Guest__c", "Key__c"}, []string{action.GetObject(), action.GetExternalIdField()})
+	require.Equal(t, configv1.DuplicatePolicy_DUPLICATE_POLICY_SAVE, action.GetDuplicates())
+	require.Equal(t, map[string]int32{"Guest__c.First__c": 40, "Guest__c.Last__c": 80, "Guest__c.Email__c": 80}, got[0].GetDescribedLengths())
+	require.Equal(t, configv1.NullPolicy_NULL_POLICY_FAIL, action.GetFields()[1].GetNullPolicy(), "the object demands a last name")
+
+	by, err := e.admin.PutIntegration(t.Context(), &configv1.PutIntegrationRequest{Integration: func() *configv1.Integration {
+		i := proto.CloneOf(got[0])
+		i.Id, i.Version = "by-hand", 0
+		return i
+	}()})
+	require.Equal(t, codes.InvalidArgument, status.Code(err), "the trigger is the set-up's: %v", by)
+}
+
+func TestSavingSaysWhatNoServiceRuns(t *testing.T) {
+	t.Parallel()
+	e := setupEvents(t)
+	saved, err := e.put(t, allFlows())
+	require.NoError(t, err)
+	require.Len(t, saved.GetNotices(), 1)
+	require.Contains(t, saved.GetNotices()[0].GetEn(), "no service acts upon it yet")
+	checked, err := e.events.CheckEventSetup(t.Context(), &configv1.CheckEventSetupRequest{Setup: allFlows()})
+	require.NoError(t, err)
+	require.True(t, slices.EqualFunc(saved.GetNotices(), checked.GetNotices(), func(a, b *configv1.EventText) bool { return proto.Equal(a, b) }))
 }

@@ -61,6 +61,8 @@ type Shares struct {
 	Late float64 `yaml:"late"`
 	// Malformed events among all.
 	Malformed float64 `yaml:"malformed"`
+	// Registrations for events in the place of sessions; the oracle expects nothing of them. 0 by default.
+	Registrations float64 `yaml:"registrations"`
 	// Protobuf: sessions whose producer sends bare protobuf instead of CloudEvents JSON.
 	Protobuf float64 `yaml:"protobuf"`
 	// Binary: sessions whose producer sends CloudEvents in Kafka's binary mode.
@@ -129,6 +131,7 @@ func (s Shares) validate() error {
 	check("out_of_order", s.OutOfOrder)
 	check("late", s.Late)
 	check("delays", s.OutOfOrder+s.Late)
+	check("registrations", s.Registrations)
 	check("protobuf", s.Protobuf)
 	check("binary", s.Binary)
 	check("formats", s.Protobuf+s.Binary)

@@ -58,6 +58,11 @@ func (p *planner) spoil() {
 		}
 		p.s.steps = append(p.s.steps, bad)
 	}
+	p.arrange()
+}
+
+// arrange puts the steps in order of arrival.
+func (p *planner) arrange() {
 	slices.SortStableFunc(p.s.steps, func(a, b step) int { return cmp.Compare(a.arrives, b.arrives) })
 }
 

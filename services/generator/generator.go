@@ -165,6 +165,7 @@ type workspace struct {
 	*world.Workspace
 	zone       *time.Location
 	contents   []*content
+	gatherings []*content
 	popularity *rand.Zipf
 }
 
@@ -184,7 +185,7 @@ func newPlanner(cfg Config, w *world.World) *planner {
 		if err != nil {
 			panic("generator: " + err.Error()) // New has validated it
 		}
-		entry := &workspace{Workspace: ws, zone: zone}
+		entry := &workspace{Workspace: ws, zone: zone, gatherings: newGatherings(ws)}
 		for _, c := range ws.Contents {
 			entry.contents = append(entry.contents, newContent(c))
 		}

@@ -33,6 +33,9 @@ var presets = map[string]func(*Config){
 	// Few people, few contents: the same records are written again and again. Beyond some 50,000 events one person has
 	// more visits to one content than the pipeline's totals remember one by one: for load, not for the oracle.
 	"hot": func(c *Config) { c.Viewers, c.Contents = 200, 4 },
+	// Three sessions in ten are registrations for events instead: for load, and for trying an event set-up; the demo's workspaces
+	// have none.
+	"registrations": func(c *Config) { c.Shares.Registrations = 0.3 },
 	// A bad day: a fifth of everything is malformed, repeated, late or out of order.
 	"trouble": func(c *Config) {
 		c.Shares.Malformed, c.Shares.Duplicates, c.Shares.OutOfOrder, c.Shares.Late = 0.05, 0.06, 0.06, 0.03

@@ -27,6 +27,7 @@ func (w *scribe) protobuf(dst []byte, s *session, st *step) []byte {
 
 func detail(ev *sourcev1.ViewingEvent, c *content, st *step) {
 	switch st.verb {
+	case registrationCreated, registrationChanged, registrationCancelled: // are written as JSON
 	case videoStarted:
 		ev.Detail = &sourcev1.ViewingEvent_VideoStarted{VideoStarted: &sourcev1.VideoStarted{}}
 	case videoProgress:

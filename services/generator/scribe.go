@@ -26,6 +26,10 @@ var kinds = [...]string{
 	documentOpened: "throughline.document.opened.v1",
 	pageViewed:     "throughline.document.page_viewed.v1",
 	documentClosed: "throughline.document.closed.v1",
+
+	registrationCreated:   "throughline.registration.created.v1",
+	registrationChanged:   "throughline.registration.changed.v1",
+	registrationCancelled: "throughline.registration.cancelled.v1",
 }
 
 // scribe writes events down. It keeps buffers, so it belongs to one goroutine.
@@ -146,6 +150,8 @@ func (w *scribe) data(dst []byte, s *session, st *step, e envelope) []byte {
 		if st.page > 0 {
 			dst = strconv.AppendInt(append(dst, `,"page":`...), int64(st.page), 10)
 		}
+	case registrationCreated, registrationChanged, registrationCancelled:
+		dst = append(append(dst, `,"registration":`...), st.registration...)
 	case videoStarted, documentOpened:
 	}
 	return append(dst, '}')

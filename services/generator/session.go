@@ -20,6 +20,9 @@ const (
 	documentOpened
 	pageViewed
 	documentClosed
+	registrationCreated
+	registrationChanged
+	registrationCancelled
 )
 
 // format is how a producer writes its events.
@@ -46,6 +49,8 @@ type step struct {
 	page            int
 	dwell           float64
 	spans           []span
+	// registration is a JSON object.
+	registration []byte
 }
 
 // session is one sitting: all it will send, in order of arrival.
@@ -81,6 +86,12 @@ type planner struct {
 func (p *planner) plan(start int64) *session {
 	s := &session{workspace: p.workspace(), zone: time.UTC, steps: make([]step, 0, 32)}
 	p.s, p.clock, p.deadline, p.viewer = s, start, start+sessionCap.Milliseconds(), 0
+	if share := p.cfg.Shares.Registrations; share > 0 && p.chance(share) {
+		p.register()
+		p.deliver()
+		p.arrange()
+		return s
+	}
 	var key [10]byte
 	fill(p.rnd, key[:])
 	s.key = "s-" + hex.EncodeToString(key[:])

@@ -3,6 +3,7 @@ package oracle
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -128,7 +129,14 @@ var documentTypes = map[string]bool{
 	"throughline.document.opened.v1":      true,
 	"throughline.document.page_viewed.v1": true,
 	"throughline.document.closed.v1":      true,
+
+	"throughline.registration.created.v1":   false,
+	"throughline.registration.changed.v1":   false,
+	"throughline.registration.cancelled.v1": false,
 }
+
+// registration reports whether the event tells of a registration.
+func (e *event) registration() bool { return strings.HasPrefix(e.Type, "throughline.registration.") }
 
 // check applies the rules that make an event one.
 func (e *event) check() error {

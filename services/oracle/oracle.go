@@ -15,6 +15,7 @@ const (
 	TooLarge    = "TOO_LARGE"
 	TrackingOff = "TRACKING_OFF"
 	OwnView     = "OWN_VIEW"
+	FlowSkipped = "FLOW_SKIPPED"
 )
 
 // Options are the settings that the oracle cannot read from the world.
@@ -98,6 +99,10 @@ func (o *Oracle) Observe(raw Raw) {
 		return
 	}
 	t := o.tenants[e.Workspace]
+	if e.registration() { // HOPIN-5: the world's workspaces have no event set-up
+		o.tally.Skipped[FlowSkipped]++
+		return
+	}
 	if skipped := t.skips(e); skipped != "" {
 		o.tally.Skipped[skipped]++
 		return

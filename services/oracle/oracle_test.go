@@ -248,7 +248,10 @@ func TestRefusals(t *testing.T) {
 		"tracking was off":        {feed: func(b *bundle) { b.act("acme", "s", "film", started, 1, `,"tracking":false`) }, skipped: oracle.TrackingOff},
 		"tracking was on":         {feed: func(b *bundle) { b.act("acme", "s", "hidden", started, 1, `,"tracking":true`) }, visited: "yes"},
 		"the owner's own view":    {feed: func(b *bundle) { b.act("acme", "s", "film", started, 1, viewer("OWNER@acme.example", "link")) }, skipped: oracle.OwnView},
-		"a merge field":           {feed: func(b *bundle) { b.act("acme", "s", "film", started, 1, viewer("{{email}}", "link")) }, visited: "yes"},
+		"a registration": {feed: func(b *bundle) {
+			b.act("acme", "r", "film", "registration.created", 1, viewer("tie@x.example", "asked"))
+		}, skipped: oracle.FlowSkipped},
+		"a merge field": {feed: func(b *bundle) { b.act("acme", "s", "film", started, 1, viewer("{{email}}", "link")) }, visited: "yes"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ func observe(provider metric.MeterProvider, s *Service) error {
 		{Name: "throughline.visits.sent", About: "Visit revisions sent.", Value: &s.collected.Sent},
 		{Name: "throughline.visits.anonymous", About: "Visits ended with nobody known.", Value: &s.collected.Anonymous},
 		{Name: "throughline.visits.moved", About: "Visits moved to another person by stronger evidence.", Value: &s.collected.Moved},
+		{Name: "throughline.visits.registrations", About: "Registrations for events, passed on.", Value: &s.collected.Registered},
 		{Name: "throughline.visits.repeated", About: "Activities seen before.", Value: &s.collected.Repeated},
 		{Name: "throughline.visits.forgotten", About: "Visits no longer remembered.", Value: &s.collected.Forgotten},
 		{Name: "throughline.visits.erased", About: "Activities and visits that went no further because their person was erased.", Value: &s.collected.Erased},

@@ -19,8 +19,8 @@ func newEvents() *cobra.Command {
 		Use:     "events",
 		GroupID: "look",
 		Short:   "The set-up of the flows of event registrations",
-		Long: `A set-up is saved with "throughline apply -f" as a document of the kind EventSetup. It is a setting only: no service exchanges
-registrations yet.`,
+		Long: `A set-up is saved with "throughline apply -f" as a document of the kind EventSetup. The export of registrations works; of the
+other flows the set-up is kept and no service acts upon it yet, which "events check" and saving say.`,
 	}
 	cmd.AddCommand(newEventsShow(), newEventsCheck())
 	return cmd

@@ -146,6 +146,10 @@ func noWorkflow(rec *stage.Record, e *streamv1.Engagement, view *settings.View, 
 	}
 	o := told(e, streamv1.Status_STATUS_SKIPPED, streamv1.Reason_REASON_NO_WORKFLOW, now)
 	o.Detail = "no integration applied when the visit happened; add one, with an earlier start to take in the past"
+	if e.GetVisit().GetRegistration() != nil { // HOPIN-5
+		o.Reason = streamv1.Reason_REASON_FLOW_SKIPPED
+		o.Detail = "the export of registrations was off when this happened; switch it on in the event set-up to export from then on"
+	}
 	if unknown(e) {
 		o.Reason = streamv1.Reason_REASON_IDENTITY_UNKNOWN
 		o.Detail = "Nobody was known when the visit ended, and no integration tells the owner of such visits."

@@ -127,7 +127,7 @@ type target struct {
 func targets(w *settings.Workspace, e *streamv1.Engagement) []target {
 	var all []target
 	for _, i := range w.IntegrationsAt(e.GetVisit().GetLastActivityAt().AsTime()) {
-		if !integration.Covers(i, e.GetContent().GetContentId()) || (unknown(e) && !integration.TellsUnknown(i)) {
+		if !integration.Concerns(i, e) || !integration.Covers(i, e.GetContent().GetContentId()) || (unknown(e) && !integration.TellsUnknown(i)) {
 			continue
 		}
 		at := slices.IndexFunc(all, func(t target) bool { return t.connection == i.GetConnection() })

@@ -122,9 +122,41 @@ func drawEvent(t *rapid.T) map[string]any {
 			"email": value("a@b.example", "nonsense"), "evidence": value("signed_in", "asked", "link", "guess"), "name": value("Taro"),
 		})
 	})
+	texts := rapid.Custom(func(t *rapid.T) any {
+		if !usually(20).Draw(t, "array") {
+			return value([]any{}).Draw(t, "texts")
+		}
+		list := []any{}
+		for range rapid.SampledFrom([]int{1, 2, 3, 0, 50, 51}).Draw(t, "n") {
+			list = append(list, value("a", "b").Draw(t, "text"))
+		}
+		return list
+	})
+	answers := rapid.Custom(func(t *rapid.T) any {
+		list := []any{}
+		for range rapid.SampledFrom([]int{1, 2, 0}).Draw(t, "n") {
+			list = append(list, object(t, map[string]*rapid.Generator[any]{"questionId": value("q-1", "q-2"), "values": texts}))
+		}
+		return list
+	})
+	registration := rapid.Custom(func(t *rapid.T) any {
+		return object(t, map[string]*rapid.Generator[any]{
+			"id": value("r-1", "r-2"), "registeredAt": value("2026-10-01T00:00:00Z", ""), "firstName": value("Taro"), "lastName": value("Yamada"),
+			"headline": value("CTO"), "website": value("https://x.example", "x.example", "javascript:x"), "company": value("X"), "tags": texts,
+			"answers": answers, "test": value(true, false), "unknown": value("x"),
+			"ticket": rapid.Custom(func(t *rapid.T) any {
+				return object(t, map[string]*rapid.Generator[any]{"id": value("t"), "name": value("Early"), "integrationCode": value("spring")})
+			}),
+			"origin": rapid.Custom(func(t *rapid.T) any {
+				return object(t, map[string]*rapid.Generator[any]{
+					"recordId": value("00QAA0000000001", "00QAA0000000001AAA", "", "00QAA"), "invitationId": value("i-1", ""),
+				})
+			}),
+		})
+	})
 	payload := rapid.Custom(func(t *rapid.T) any {
 		return object(t, map[string]*rapid.Generator[any]{
-			"content": content, "viewer": viewer, "tracking": value(true, false), "ranges": ranges, "completed": value(true),
+			"content": content, "viewer": viewer, "registration": registration, "tracking": value(true, false), "ranges": ranges, "completed": value(true),
 			"label": value("Buy"), "url": value("https://x.example/buy?q"), "page": value(1.0, 2.0, 3.0, 100000.0, 100001.0, 0.0), "dwellSeconds": value(1.0, 14.2, 86400.0, 86401.0),
 			"unknown": value("x"),
 		})
@@ -222,7 +254,7 @@ func drawMessage(t *rapid.T) *sourcev1.ViewingEvent {
 		}
 	}
 	page := mostly([]uint32{1, 9, 100000}, []uint32{0, 100001})
-	switch mostly([]int{1, 2, 3, 4, 5, 6, 7}, []int{0}).Draw(t, "detail") {
+	switch mostly([]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, []int{0}).Draw(t, "detail") {
 	case 1:
 		e.Detail = &sourcev1.ViewingEvent_VideoStarted{VideoStarted: &sourcev1.VideoStarted{}}
 	case 2:
@@ -246,8 +278,48 @@ func drawMessage(t *rapid.T) *sourcev1.ViewingEvent {
 		e.Detail = &sourcev1.ViewingEvent_PageViewed{PageViewed: &sourcev1.PageViewed{Page: page.Draw(t, "page"), DwellSeconds: number(86400).Draw(t, "dwell")}}
 	case 7:
 		e.Detail = &sourcev1.ViewingEvent_DocumentClosed{DocumentClosed: &sourcev1.DocumentClosed{Page: page.Draw(t, "exit page")}}
+	case 8:
+		e.Detail = &sourcev1.ViewingEvent_RegistrationCreated{RegistrationCreated: drawRegistration(t, id, text, at)}
+	case 9:
+		e.Detail = &sourcev1.ViewingEvent_RegistrationChanged{RegistrationChanged: drawRegistration(t, id, text, at)}
+	case 10:
+		e.Detail = &sourcev1.ViewingEvent_RegistrationCancelled{RegistrationCancelled: drawRegistration(t, id, text, at)}
 	}
 	return e
+}
+
+func drawRegistration(t *rapid.T, id *rapid.Generator[string], text func(limit int) *rapid.Generator[string], at *rapid.Generator[*timestamppb.Timestamp],
+) *sourcev1.Registration {
+	r := &sourcev1.Registration{
+		Id: id.Draw(t, "registration"), RegisteredAt: at.Draw(t, "registered"), FirstName: text(255).Draw(t, "first name"),
+		LastName: text(255).Draw(t, "last name"), Headline: text(255).Draw(t, "headline"), Website: text(2048).Draw(t, "website"),
+		Company: text(255).Draw(t, "company"), Test: rapid.Bool().Draw(t, "test"),
+	}
+	if rapid.Bool().Draw(t, "ticket") {
+		r.Ticket = &sourcev1.Ticket{Id: text(128).Draw(t, "ticket id"), Name: text(255).Draw(t, "ticket name"), IntegrationCode: text(255).Draw(t, "code")}
+	}
+	if rapid.Bool().Draw(t, "origin") {
+		r.Origin = &sourcev1.Origin{
+			RecordId:     mostly([]string{"", "00QAA0000000001", "00QAA0000000001AAA"}, []string{"00QAA", "00QAA000000000\n", "00QAA00000000長"}).Draw(t, "record"),
+			InvitationId: mostly([]string{"", "i-1", strings.Repeat("長", 128)}, []string{"a\nb", strings.Repeat("長", 129)}).Draw(t, "invitation"),
+		}
+	}
+	for range mostly([]int{0, 1, 50}, []int{51}).Draw(t, "tags") {
+		r.Tags = append(r.Tags, "tag")
+	}
+	if len(r.GetTags()) > 0 {
+		r.Tags[0] = text(255).Draw(t, "tag")
+	}
+	for range mostly([]int{0, 1, 200}, []int{201}).Draw(t, "answers") {
+		r.Answers = append(r.Answers, &sourcev1.Answer{QuestionId: "q"})
+	}
+	if len(r.GetAnswers()) > 0 {
+		r.Answers[0].QuestionId = id.Draw(t, "question")
+		for range mostly([]int{0, 1, 100}, []int{101}).Draw(t, "values") {
+			r.Answers[0].Values = append(r.GetAnswers()[0].GetValues(), text(4096).Draw(t, "value"))
+		}
+	}
+	return r
 }
 
 // TestCheckAgreesWithProtovalidate proves that the hand-written checks are the rules of the proto file.

@@ -25,6 +25,11 @@ func Check(e *sourcev1.ViewingEvent) error {
 	if err := checkWorkspace(e.GetWorkspace()); err != nil {
 		return err
 	}
+	if r := RegistrationOf(e); r != nil { // of which the session is made
+		if err := checkID("data.registration.id", r.GetId()); err != nil {
+			return err
+		}
+	}
 	if err := checkID("session", e.GetSession()); err != nil {
 		return err
 	}
@@ -41,6 +46,9 @@ func Check(e *sourcev1.ViewingEvent) error {
 	}
 	if err := checkViewer(e.GetViewer()); err != nil {
 		return err
+	}
+	if r := RegistrationOf(e); r != nil {
+		return checkRegistration(r)
 	}
 	return checkDetail(e)
 }

@@ -77,9 +77,12 @@ func TestStructuredReadsEveryType(t *testing.T) {
 		event.TypeVideoCTAClicked: {`,"label":"Book\u0020\ud83d\ude00","url":"https:\/\/x.example"`, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_CallToActionClicked{
 			CallToActionClicked: &sourcev1.CallToActionClicked{Label: "Book 😀", Url: "https://x.example"},
 		}}},
-		event.TypeDocumentOpened: {``, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_DocumentOpened{DocumentOpened: &sourcev1.DocumentOpened{}}}},
-		event.TypePageViewed:     {`,"page":2.0,"dwellSeconds":1e1`, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_PageViewed{PageViewed: &sourcev1.PageViewed{Page: 2, DwellSeconds: 10}}}},
-		event.TypeDocumentClosed: {`,"page":null`, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_DocumentClosed{DocumentClosed: &sourcev1.DocumentClosed{}}}},
+		event.TypeDocumentOpened:        {``, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_DocumentOpened{DocumentOpened: &sourcev1.DocumentOpened{}}}},
+		event.TypePageViewed:            {`,"page":2.0,"dwellSeconds":1e1`, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_PageViewed{PageViewed: &sourcev1.PageViewed{Page: 2, DwellSeconds: 10}}}},
+		event.TypeDocumentClosed:        {`,"page":null`, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_DocumentClosed{DocumentClosed: &sourcev1.DocumentClosed{}}}},
+		event.TypeRegistrationCreated:   {registrationFields, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_RegistrationCreated{RegistrationCreated: registration()}}},
+		event.TypeRegistrationChanged:   {registrationFields, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_RegistrationChanged{RegistrationChanged: registration()}}},
+		event.TypeRegistrationCancelled: {registrationFields, &sourcev1.ViewingEvent{Detail: &sourcev1.ViewingEvent_RegistrationCancelled{RegistrationCancelled: registration()}}},
 	} {
 		for range 2 { // the second event must owe nothing to the first
 			e, w, err := accept(d, data(kind, tc.fields))
@@ -89,7 +92,7 @@ func TestStructuredReadsEveryType(t *testing.T) {
 			require.True(t, proto.Equal(tc.want, got), "%s: %v", kind, got)
 		}
 	}
-	require.Len(t, event.Types(), 7)
+	require.Len(t, event.Types(), 10)
 }
 
 func TestOneEventLeavesNothingBehindForTheNext(t *testing.T) {

@@ -32,6 +32,8 @@ func (b *box) fillDetail(e *sourcev1.ViewingEvent, name string, in *data) error 
 		b.closed.DocumentClosed = fresh(b.closed.DocumentClosed)
 		b.closed.DocumentClosed.Page = page
 		e.Detail = &b.closed
+	case TypeRegistrationCreated, TypeRegistrationChanged, TypeRegistrationCancelled:
+		return fillRegistration(e, name, in.registration.message)
 	case "":
 		return badSchema("type", "is missing")
 	default:

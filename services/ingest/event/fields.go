@@ -29,6 +29,8 @@ type data struct {
 	completed   bool
 	label, url  string
 	page, dwell float64
+
+	registration registration
 }
 
 type content struct {
@@ -96,6 +98,8 @@ func (d *Decoder) dataField(name string) (err error) {
 		err = d.numberInto("data.page", &d.data.page)
 	case "dwellSeconds":
 		err = d.numberInto("data.dwellSeconds", &d.data.dwell)
+	case "registration":
+		err = d.registration()
 	default:
 		err = d.skip("data")
 	}

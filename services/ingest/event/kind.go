@@ -11,6 +11,10 @@ const (
 	TypeDocumentOpened  = "throughline.document.opened.v1"
 	TypePageViewed      = "throughline.document.page_viewed.v1"
 	TypeDocumentClosed  = "throughline.document.closed.v1"
+
+	TypeRegistrationCreated   = "throughline.registration.created.v1"
+	TypeRegistrationChanged   = "throughline.registration.changed.v1"
+	TypeRegistrationCancelled = "throughline.registration.cancelled.v1"
 )
 
 // Types returns the CloudEvents types this package reads, in the order of the documentation.
@@ -18,6 +22,7 @@ func Types() []string {
 	return []string{
 		TypeVideoStarted, TypeVideoProgress, TypeVideoEnded, TypeVideoCTAClicked,
 		TypeDocumentOpened, TypePageViewed, TypeDocumentClosed,
+		TypeRegistrationCreated, TypeRegistrationChanged, TypeRegistrationCancelled,
 	}
 }
 

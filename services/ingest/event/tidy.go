@@ -74,7 +74,15 @@ func Tidy(e *sourcev1.ViewingEvent) Warnings {
 		page.DwellSeconds = 0
 		w |= DwellNegative
 	}
-	return w | tidyViewer(e)
+	r := RegistrationOf(e)
+	if r != nil {
+		w |= tidyRegistration(e, r)
+	}
+	w |= tidyViewer(e)
+	if r != nil {
+		tidyNames(r, e.GetViewer().GetName())
+	}
+	return w
 }
 
 func tidyViewer(e *sourcev1.ViewingEvent) Warnings {

@@ -173,7 +173,11 @@ func (in *Intake) decide(c *candidate) error {
 	if err := entitled(c); err != nil {
 		return err
 	}
-	if !tracked(c) {
+	if r := event.RegistrationOf(decoded); r != nil {
+		if err := exportable(r); err != nil {
+			return err
+		}
+	} else if !tracked(c) {
 		return errTrackingOff
 	}
 	if err := checkTime(c, in.limits.Ahead); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/ingest/event"
 	"github.com/throughline-dev/throughline/services/internal/ids"
 	"github.com/throughline-dev/throughline/services/internal/outcome"
 	"github.com/throughline-dev/throughline/services/internal/topic"
@@ -29,6 +30,13 @@ func (in *Intake) encode(c *candidate) ([]byte, error) {
 		}
 		p.subject.PersonKey, p.subject.Sealed, p.subject.Evidence = viewer.key, viewer.sealed, c.viewer.evidence
 		a.Subject = &p.subject
+	}
+	if r := event.RegistrationOf(c.event); r != nil {
+		registration, err := sealRegistration(c, r)
+		if err != nil {
+			return nil, err
+		}
+		a.Detail = &streamv1.Activity_Registration{Registration: registration}
 	}
 	return proto.Marshal(a)
 }
@@ -57,6 +65,12 @@ func (in *Intake) outcomeMessage(c *candidate, d *Decision, about string) (stage
 	}
 	if c.event != nil && c.event.GetTime().IsValid() {
 		o.OccurredAt = c.event.GetTime()
+	}
+	if d.Reason == streamv1.Reason_REASON_LOOP_ORIGIN {
+		var invitation string
+		if o.RecordId, invitation = origin(c.event); invitation != "" {
+			o.Notes = append(o.Notes, "invitation "+invitation)
+		}
 	}
 	return outcome.Message(o, in.tracing.context(c.trace, workspace, about))
 }

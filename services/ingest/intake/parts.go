@@ -7,6 +7,7 @@ import (
 
 	sourcev1 "github.com/throughline-dev/throughline/proto/throughline/source/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/ingest/event"
 )
 
 // parts are the messages of one activity, used again for the next: the bytes are all that remains of it.
@@ -55,6 +56,10 @@ func (p *parts) fillContent(in *sourcev1.Content) {
 
 // fillDetail sets what happened, and which kind of content it happened to.
 func (p *parts) fillDetail(e *sourcev1.ViewingEvent) {
+	if event.RegistrationOf(e) != nil {
+		p.content.Kind = streamv1.ContentKind_CONTENT_KIND_EVENT // what is registered is sealed later
+		return
+	}
 	p.content.Kind = streamv1.ContentKind_CONTENT_KIND_VIDEO
 	switch in := e.GetDetail().(type) {
 	case *sourcev1.ViewingEvent_VideoStarted:

@@ -38,6 +38,9 @@ var advice = map[streamv1.Reason]string{
 	streamv1.Reason_REASON_OWN_VIEW:       "nothing needs to be done",
 	streamv1.Reason_REASON_ERASED_SUBJECT: "lift the suppression if they have registered again",
 
+	streamv1.Reason_REASON_FLOW_SKIPPED: "send it without the mark to export it",
+	streamv1.Reason_REASON_LOOP_ORIGIN:  "nothing needs to be done",
+
 	streamv1.Reason_REASON_PLAN_NOT_ENTITLED: "change the plan to take in what happens from then on",
 }
 
@@ -46,7 +49,8 @@ func advise(r *event.Refusal) string { return r.Error() + "; " + advice[r.Reason
 // skips tells reasons that are nobody's mistake from those that are the producer's.
 func skips(reason streamv1.Reason) bool {
 	switch reason {
-	case streamv1.Reason_REASON_PLAN_NOT_ENTITLED, streamv1.Reason_REASON_TRACKING_OFF, streamv1.Reason_REASON_OWN_VIEW, streamv1.Reason_REASON_ERASED_SUBJECT:
+	case streamv1.Reason_REASON_PLAN_NOT_ENTITLED, streamv1.Reason_REASON_TRACKING_OFF, streamv1.Reason_REASON_OWN_VIEW, streamv1.Reason_REASON_ERASED_SUBJECT,
+		streamv1.Reason_REASON_FLOW_SKIPPED, streamv1.Reason_REASON_LOOP_ORIGIN:
 		return true
 	}
 	return false
@@ -69,6 +73,8 @@ func sourceOf(e *sourcev1.ViewingEvent) plan.Source {
 		return plan.Video
 	case *sourcev1.ViewingEvent_DocumentOpened, *sourcev1.ViewingEvent_PageViewed, *sourcev1.ViewingEvent_DocumentClosed:
 		return plan.Document
+	case *sourcev1.ViewingEvent_RegistrationCreated, *sourcev1.ViewingEvent_RegistrationChanged, *sourcev1.ViewingEvent_RegistrationCancelled:
+		return plan.Events
 	}
 	return plan.General // of which nothing lapses by itself
 }
@@ -112,6 +118,9 @@ func spelling(raw, email string) string {
 
 // identify finds out whom the event is about, as far as it says so.
 func identify(c *candidate) error {
+	if event.RegistrationOf(c.event) != nil {
+		return register(c)
+	}
 	content := c.event.GetContent()
 	if raw := content.GetOwnerEmail(); raw != "" {
 		email, err := normalize.Email(raw)

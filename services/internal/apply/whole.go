@@ -66,6 +66,10 @@ func (e *eventSetup) plan(ctx context.Context) (Result, func(context.Context, *R
 	want := proto.CloneOf(e.want)
 	want.Version, want.EffectiveFrom = resp.GetSetup().GetVersion(), resp.GetSetup().GetEffectiveFrom()
 	want.FormerRegistrations = resp.GetSetup().GetFormerRegistrations()
+	if export := want.GetExport(); export != nil {
+		was := resp.GetSetup().GetExport()
+		export.DescribedLengths, export.RequiredFields, export.DefaultedFields = was.GetDescribedLengths(), was.GetRequiredFields(), was.GetDefaultedFields()
+	}
 	result := compared(e.name(), resp.GetSetup(), want, exists)
 	if result.Action == Unchanged {
 		return result, nil, nil

@@ -25,7 +25,7 @@ const (
 // environment is built once: it is the same for every integration.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	options := []cel.EnvOption{
-		cel.Types(&streamv1.Resolved{}, &streamv1.PersonalData{}),
+		cel.Types(&streamv1.Resolved{}, &streamv1.PersonalData{}, &streamv1.Registrant{}),
 		cel.Container("throughline.stream.v1"),
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),

@@ -20,7 +20,7 @@ func (c *compiler) checkHead(i *configv1.Integration) {
 	}
 	switch i.GetTrigger() {
 	case configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED, configv1.Trigger_TRIGGER_VISIT_CLOSED,
-		configv1.Trigger_TRIGGER_VISIT_OPENED:
+		configv1.Trigger_TRIGGER_VISIT_OPENED, configv1.Trigger_TRIGGER_REGISTRATION:
 	default:
 		c.add("trigger", "not a known trigger; use TRIGGER_ENGAGEMENT_CHANGED, TRIGGER_VISIT_CLOSED or TRIGGER_VISIT_OPENED")
 	}

@@ -107,7 +107,12 @@ func (p *Program) Applies(e *streamv1.Engagement) bool {
 		}
 	}
 	visit := e.GetVisit()
+	if !Concerns(p.integration, e) {
+		return false
+	}
 	switch p.integration.GetTrigger() {
+	case configv1.Trigger_TRIGGER_REGISTRATION:
+		return true
 	case configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED:
 		return true
 	case configv1.Trigger_TRIGGER_VISIT_CLOSED:
@@ -118,6 +123,11 @@ func (p *Program) Applies(e *streamv1.Engagement) bool {
 	default:
 		return false
 	}
+}
+
+// Concerns reports whether an integration is about what an engagement is: registrations are no views, and views no registrations.
+func Concerns(i *configv1.Integration, e *streamv1.Engagement) bool {
+	return (i.GetTrigger() == configv1.Trigger_TRIGGER_REGISTRATION) == (e.GetVisit().GetRegistration() != nil)
 }
 
 // compiler collects problems while it builds.
@@ -173,8 +183,8 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 		f := c.field(fieldPath(path, n), mapping, i.GetLanguage())
 		f.fitTo(mapping, i.GetDescribedLengths()[DescribedKey(spec.GetObject(), f.name)])
 		if spec.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_INSERT && f.name == spec.GetMarkerField() {
-			if f.limit -= markerRoom; f.limit < 1 {
-				c.add(f.path+".max_length", "too short: the marker line needs %d characters of the field", markerRoom)
+			if f.limit -= MarkerRoom; f.limit < 1 {
+				c.add(f.path+".max_length", "too short: the marker line needs %d characters of the field", MarkerRoom)
 			}
 		}
 		a.fields = append(a.fields, f)
@@ -197,7 +207,7 @@ func (c *compiler) action(path string, spec *configv1.Action, i *configv1.Integr
 // a day or of all (IMM-21), and one that makes a person: from then on the person is the org's.
 func isOnce(spec *configv1.Action, trigger configv1.Trigger) bool {
 	return makesPerson(spec) || spec.GetScope() == configv1.Scope_SCOPE_VISIT &&
-		trigger != configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED
+		trigger != configv1.Trigger_TRIGGER_ENGAGEMENT_CHANGED && trigger != configv1.Trigger_TRIGGER_REGISTRATION
 }
 
 func (c *compiler) zone(path, name string) *time.Location {

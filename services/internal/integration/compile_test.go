@@ -52,7 +52,7 @@ func TestCompileReportsEveryProblemWithItsPlace(t *testing.T) {
 		`actions[0].fields[3].path: format duration needs a number, and gets a time`,
 		`actions[0].fields[4].expression:1:18: found no matching overload for '_+_' applied to '(uint, string)'`,
 		`actions[0].fields[5].expression: it gives throughline.stream.v1.Visit, which no field can hold; give a text, number, bool or time`,
-		`actions[0].fields[6].template.texts["en"]:2:5: "fine" is not known; a path starts with one of content, engagement, history_url, owner, person, resolution, trace_id, viewer, visit, zone`,
+		`actions[0].fields[6].template.texts["en"]:2:5: "fine" is not known; a path starts with one of content, engagement, history_url, owner, person, registrant, resolution, trace_id, viewer, visit, zone`,
 		`actions[0].fields[6].template.texts["ja"]:1:1: format "blink" is not known; there are date, datetime, day, duration, number, or, percent, prefix, round, shrink, suffix, whole`,
 		`actions[0].fields[7].template: it needs an English text (en), which is the fallback for every other language`,
 		`actions[0].fields[8].template.texts["en"]:1:11: a placeholder that does not end; write {{ for a brace`,

@@ -18,6 +18,8 @@ type Input struct {
 	Viewer *streamv1.PersonalData
 	// Owner is the opened content owner; nil when unknown.
 	Owner *streamv1.PersonalData
+	// Registrant is what a registration says of its person; nil for a view.
+	Registrant *streamv1.Registrant
 	// Language is the workspace's language, the second to last choice (XC-34).
 	Language string
 	// TimeZone is the workspace's zone (IANA), used when the action names none; may be empty.
@@ -38,6 +40,7 @@ type frame struct {
 	resolution    *streamv1.Resolution
 	person        *streamv1.Person
 	viewer, owner *streamv1.PersonalData
+	registrant    *streamv1.Registrant
 	historyURL    string
 	traceID       string
 
@@ -67,6 +70,7 @@ func newFrame(in *Input) *frame {
 		person:     in.Resolved.GetResolution().GetPerson(),
 		viewer:     in.Viewer,
 		owner:      in.Owner,
+		registrant: in.Registrant,
 		historyURL: in.HistoryURL,
 		traceID:    in.TraceID,
 		parts:      make([]string, 0, 24),

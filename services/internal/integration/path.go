@@ -31,6 +31,7 @@ var roots = map[string]root{
 	"person":     rootOf(func(f *frame) *streamv1.Person { return f.person }),
 	"viewer":     rootOf(func(f *frame) *streamv1.PersonalData { return f.viewer }),
 	"owner":      rootOf(func(f *frame) *streamv1.PersonalData { return f.owner }),
+	"registrant": rootOf(func(f *frame) *streamv1.Registrant { return f.registrant }),
 }
 
 // shortcuts are messages within roots that many paths go through: a typed getter reaches them faster than reflection.
@@ -40,6 +41,7 @@ var shortcuts = map[string]root{
 	"engagement.visit":          rootOf(func(f *frame) *streamv1.Visit { return f.visit }),
 	"engagement.call_to_action": rootOf(func(f *frame) *streamv1.CallToAction { return f.engagement.GetCallToAction() }),
 	"visit.content":             rootOf(func(f *frame) *streamv1.Content { return f.visit.GetContent() }),
+	"visit.registration":        rootOf(func(f *frame) *streamv1.Registration { return f.visit.GetRegistration() }),
 	"visit.call_to_action":      rootOf(func(f *frame) *streamv1.CallToAction { return f.visit.GetCallToAction() }),
 	"resolution.lead":           rootOf(func(f *frame) *streamv1.Person { return f.resolution.GetLead() }),
 	"resolution.contact":        rootOf(func(f *frame) *streamv1.Person { return f.resolution.GetContact() }),

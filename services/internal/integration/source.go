@@ -15,8 +15,8 @@ import (
 const (
 	// defaultLimit is the longest text of a mapping that names no limit.
 	defaultLimit = 255
-	// markerRoom is what the marker line of an insert may need of its field: a line feed, "Ref: tl-" and a write key.
-	markerRoom = 48
+	// MarkerRoom is what the marker line of an insert may need of its field: a line feed, "Ref: tl-" and a write key.
+	MarkerRoom = 48
 )
 
 func fieldPath(action string, n int) string { return fmt.Sprintf("%s.fields[%d]", action, n) }

@@ -71,7 +71,7 @@ func (p *Program) Targets() []Target {
 		target := Target{
 			Path: a.path, Object: a.spec.GetObject(),
 			Changes:         a.spec.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT,
-			ExternalIDField: a.spec.GetExternalIdField(), MarkerField: a.spec.GetMarkerField(), MarkerRoom: markerRoom,
+			ExternalIDField: a.spec.GetExternalIdField(), MarkerField: a.spec.GetMarkerField(), MarkerRoom: MarkerRoom,
 			Fields: make([]TargetField, len(a.fields)),
 		}
 		for i := range a.fields {

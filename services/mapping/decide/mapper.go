@@ -102,12 +102,23 @@ func (m *Mapper) Map(in Input) (Result, error) {
 		d.tellUnknown()
 	}
 	if !applied && !d.visit.GetWithdrawn() && !d.unknown {
-		d.refuse(&configv1.Integration{Connection: in.Resolved.GetConnection()}, integration.Refusal{
-			Reason: streamv1.Reason_REASON_NO_WORKFLOW,
-			Detail: "no integration of this connection applied when the visit happened; add one, with an earlier start to take in the past",
-		})
+		d.refuse(&configv1.Integration{Connection: in.Resolved.GetConnection()}, d.unclaimed())
 	}
 	return d.result, nil
+}
+
+// unclaimed says why nothing is made of what no integration takes.
+func (d *decision) unclaimed() integration.Refusal {
+	if d.visit.GetRegistration() != nil { // HOPIN-5
+		return integration.Refusal{
+			Reason: streamv1.Reason_REASON_FLOW_SKIPPED,
+			Detail: "the export of registrations was off when this happened; switch it on in the event set-up to export from then on",
+		}
+	}
+	return integration.Refusal{
+		Reason: streamv1.Reason_REASON_NO_WORKFLOW,
+		Detail: "no integration of this connection applied when the visit happened; add one, with an earlier start to take in the past",
+	}
 }
 
 // decision is the state of one Map call.
@@ -171,9 +182,13 @@ func (d *decision) input() (*integration.Input, error) {
 	if err != nil {
 		return nil, err
 	}
+	registrant, err := d.registrant()
+	if err != nil {
+		return nil, err
+	}
 	ws := d.in.Workspace.Proto()
 	d.opened = &integration.Input{
-		Resolved: d.in.Resolved, Viewer: viewer, Owner: owner,
+		Resolved: d.in.Resolved, Viewer: viewer, Owner: owner, Registrant: registrant,
 		Language: ws.GetLanguage(), TimeZone: ws.GetTimeZone(), ZoneRule: ws.GetZoneRule(),
 		HistoryURL: historyURL(ws.GetHistoryUrl(), d.engagement.GetSubject().GetPersonKey()),
 		TraceID:    traceID(d.in.TraceParent),
@@ -185,18 +200,32 @@ func (d *decision) open(what string, sealed []byte) (*streamv1.PersonalData, err
 	if len(sealed) == 0 {
 		return nil, nil
 	}
+	data := &streamv1.PersonalData{}
+	return data, d.unseal(what, sealed, data)
+}
+
+// registrant opens what a registration says of its person; nil for a view.
+func (d *decision) registrant() (*streamv1.Registrant, error) {
+	sealed := d.visit.GetRegistration().GetSealed()
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	data := &streamv1.Registrant{}
+	return data, d.unseal("registrant", sealed, data)
+}
+
+func (d *decision) unseal(what string, sealed []byte, into proto.Message) error {
 	plain, err := d.in.Workspace.Keys().Open(sealed)
 	if err != nil {
-		return nil, fmt.Errorf("the %s of engagement %s, workspace %s, does not open with the workspace's key: %w",
+		return fmt.Errorf("the %s of engagement %s, workspace %s, does not open with the workspace's key: %w",
 			what, d.engagement.GetEngagementId(), d.engagement.GetWorkspace(), err)
 	}
-	data := &streamv1.PersonalData{}
-	if err := proto.Unmarshal(plain, data); err != nil {
+	if err := proto.Unmarshal(plain, into); err != nil {
 		// The decoder's text could quote what it read (promise 8).
-		return nil, fmt.Errorf("the %s of engagement %s, workspace %s, is not personal data once opened",
+		return fmt.Errorf("the %s of engagement %s, workspace %s, is not personal data once opened",
 			what, d.engagement.GetEngagementId(), d.engagement.GetWorkspace())
 	}
-	return data, nil
+	return nil
 }
 
 // historyURL appends the opaque person key, never the address (IMM-24), as a path segment or, after "=", as a value.

@@ -15,6 +15,8 @@ var viewSources = []string{sourceVideo, sourceDocument}
 const (
 	sourceVideo    = "video"
 	sourceDocument = "document"
+	// Not honoured unless it is named: a contract may need it.
+	sourceRegistration = "registration"
 )
 
 // optedOut tells that nothing is written because the person said so in Salesforce, and reports whether that is so. Who is to be
@@ -49,6 +51,8 @@ func applies(settings *configv1.PreferenceSettings, kind streamv1.ContentKind) b
 		return slices.Contains(sources, sourceVideo)
 	case streamv1.ContentKind_CONTENT_KIND_DOCUMENT:
 		return slices.Contains(sources, sourceDocument)
+	case streamv1.ContentKind_CONTENT_KIND_EVENT:
+		return slices.Contains(sources, sourceRegistration)
 	case streamv1.ContentKind_CONTENT_KIND_UNSPECIFIED:
 	}
 	return slices.Contains(sources, sourceVideo) || slices.Contains(sources, sourceDocument) // a view of some kind

@@ -54,7 +54,7 @@ func (d *decision) write(i *configv1.Integration, r *integration.Record) (*strea
 	if d.visit.GetBulk() {
 		w.Priority = streamv1.Priority_PRIORITY_BULK // a replay takes nothing from what happens now (XC-7)
 	}
-	identify(w, r, d.engagement.GetEngagementId())
+	identify(w, r, d.engagement.GetEngagementId(), d.visit.GetRegistration().GetRegistrationId())
 	plain, hashed, err := encode(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode the fields of write %s: %w", w.GetWriteKey(), err)
@@ -76,12 +76,15 @@ var duplicates = map[configv1.DuplicatePolicy]streamv1.Duplicates{
 
 // identify says how Salesforce can tell that the record is there already: by external id, or by a marker line that is
 // looked for among the activities of one person.
-func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
+func identify(w *streamv1.Write, r *integration.Record, engagementID, registration string) {
 	if r.Action.GetOperation() == configv1.ActionOperation_ACTION_OPERATION_UPSERT {
 		w.Operation = streamv1.Operation_OPERATION_UPSERT
 		w.ExternalIdField, w.ExternalId = r.Action.GetExternalIdField(), w.GetWriteKey()
 		if r.Action.GetScope() == configv1.Scope_SCOPE_ENGAGEMENT {
 			w.ExternalId = engagementID
+		}
+		if registration != "" {
+			w.ExternalId = registration // HOPIN-14: the source's own id, which people look for
 		}
 		return
 	}
@@ -91,6 +94,7 @@ func identify(w *streamv1.Write, r *integration.Record, engagementID string) {
 		w.MarkerScopeField, w.MarkerScopeValue = member.ScopeField, member.ScopeValue
 		return
 	}
+	w.Follows = registration != "" // HOPIN-16: what happens to it later reaches its record
 	w.Marker, w.MarkerField = markerPrefix+w.GetWriteKey(), r.Action.GetMarkerField()
 	r.Mark(w.GetMarker())
 	if r.Activity {

@@ -117,6 +117,9 @@ func (p *Processor) read(batch []stage.Record, out *stage.Outbox) error {
 }
 
 func (p *Processor) apply(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
+	if v.GetRegistration() != nil {
+		return p.register(rec, v, out)
+	}
 	if v.GetSubject().GetPersonKey() == "" {
 		return p.pass(rec, v, out)
 	}
@@ -152,6 +155,14 @@ func (p *Processor) pass(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox
 	a.totals.Apply(contribution(v), p.limits)
 	a.retell(v)
 	return p.send(rec, a, out)
+}
+
+// register sends the engagement that a registration is by itself: it adds nothing up, and its revision is the registration's.
+func (p *Processor) register(rec *stage.Record, v *streamv1.Visit, out *stage.Outbox) error {
+	return p.publish(rec, &streamv1.Engagement{
+		EngagementId: ids.EngagementID(v.GetWorkspace(), v.GetVisitId(), v.GetContent().GetContentId()),
+		Workspace:    v.GetWorkspace(), Subject: v.GetSubject(), Content: v.GetContent(), Revision: v.GetRevision(), Visit: v,
+	}, out)
 }
 
 // heard reports whether there was ever a visit to tell of. It depends on the visits applied alone and not on what was
@@ -201,8 +212,11 @@ func (a *account) retell(v *streamv1.Visit) {
 }
 
 func (p *Processor) send(rec *stage.Record, a *account, out *stage.Outbox) error {
-	e := a.engagement
-	e.Revision = a.applied + 1
+	a.engagement.Revision = a.applied + 1
+	return p.publish(rec, a.engagement, out)
+}
+
+func (p *Processor) publish(rec *stage.Record, e *streamv1.Engagement, out *stage.Outbox) error {
 	value, err := proto.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encode engagement %s of workspace %s: %w", e.GetEngagementId(), e.GetWorkspace(), err)

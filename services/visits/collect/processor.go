@@ -137,6 +137,9 @@ func (p *Processor) take(rec *stage.Record, out *stage.Outbox) error {
 	if refused, err := p.refuse(a, out); refused || err != nil {
 		return err
 	}
+	if a.Registration != nil {
+		return p.register(rec, a, out)
+	}
 	s, err := p.sitting(a)
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ type Stats struct {
 	Opened, Closed atomic.Int64
 	// Sent revisions, and Moved visits, which stronger evidence took from one person to another.
 	Sent, Moved atomic.Int64
+	// Registered counts registrations, which are passed on.
+	Registered atomic.Int64
 	// Repeated activities, which had no effect.
 	Repeated atomic.Int64
 	// Anonymous visits closed with nobody known.

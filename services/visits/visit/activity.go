@@ -53,6 +53,8 @@ type Activity struct {
 	// Page of ActionPageViewed and ActionDocumentClosed, 0 is unknown; DwellSeconds of ActionPageViewed.
 	Page         uint32
 	DwellSeconds float64
+	// Registration is a stream.v1.Registration, of an activity that tells of one; such an activity belongs to no visit.
+	Registration []byte
 }
 
 // ContentView is a Content whose texts are borrowed.

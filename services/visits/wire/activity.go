@@ -25,6 +25,7 @@ const (
 	activitySettingsRevision = 8
 	activityFirstDetail      = 10
 	activityLastDetail       = 16
+	activityRegistration     = 17
 )
 
 var errNotUTF8 = errors.New("a text is not UTF-8")
@@ -63,6 +64,8 @@ func readActivityField(a *visit.Activity, num protowire.Number, f field) error {
 		return readDetail(a, num, f.bytes)
 	}
 	switch num {
+	case activityRegistration:
+		f.raw(&a.Registration)
 	case activityEventID:
 		return f.text(&a.EventID)
 	case activityWorkspace:

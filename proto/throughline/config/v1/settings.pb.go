@@ -148,6 +148,8 @@ const (
 	Trigger_TRIGGER_VISIT_CLOSED Trigger = 2
 	// A visit began.
 	Trigger_TRIGGER_VISIT_OPENED Trigger = 3
+	// A registration for an event was made, changed or cancelled. Not for integrations that are saved: the event set-up makes them.
+	Trigger_TRIGGER_REGISTRATION Trigger = 4
 )
 
 // Enum value maps for Trigger.
@@ -157,12 +159,14 @@ var (
 		1: "TRIGGER_ENGAGEMENT_CHANGED",
 		2: "TRIGGER_VISIT_CLOSED",
 		3: "TRIGGER_VISIT_OPENED",
+		4: "TRIGGER_REGISTRATION",
 	}
 	Trigger_value = map[string]int32{
 		"TRIGGER_UNSPECIFIED":        0,
 		"TRIGGER_ENGAGEMENT_CHANGED": 1,
 		"TRIGGER_VISIT_CLOSED":       2,
 		"TRIGGER_VISIT_OPENED":       3,
+		"TRIGGER_REGISTRATION":       4,
 	}
 )
 
@@ -3034,7 +3038,7 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x12\"\n" +
 	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\asubject\x12-\n" +
 	"\vprivate_key\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x18\x80\x80\x01\x80\x01\x01R\n" +
-	"privateKey\"\xff\x06\n" +
+	"privateKey\"\x81\a\n" +
 	"\vIntegration\x12%\n" +
 	"\tworkspace\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\tworkspace\x12/\n" +
 	"\x02id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\x02id\x12\x1c\n" +
@@ -3042,9 +3046,8 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"connection\x12\x18\n" +
-	"\aenabled\x18\x05 \x01(\bR\aenabled\x12D\n" +
-	"\atrigger\x18\x06 \x01(\x0e2\x1e.throughline.config.v1.TriggerB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\atrigger\x12&\n" +
+	"\aenabled\x18\x05 \x01(\bR\aenabled\x12F\n" +
+	"\atrigger\x18\x06 \x01(\x0e2\x1e.throughline.config.v1.TriggerB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x04R\atrigger\x12&\n" +
 	"\tcondition\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tcondition\x12*\n" +
 	"\vcontent_ids\x18\b \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
 	"contentIds\x12C\n" +
@@ -3154,12 +3157,13 @@ const file_throughline_config_v1_settings_proto_rawDesc = "" +
 	"\x15ZONE_RULE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rZONE_RULE_ORG\x10\x01\x12\x16\n" +
 	"\x12ZONE_RULE_ASSIGNEE\x10\x02\x12\x13\n" +
-	"\x0fZONE_RULE_FIXED\x10\x03*v\n" +
+	"\x0fZONE_RULE_FIXED\x10\x03*\x90\x01\n" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTRIGGER_ENGAGEMENT_CHANGED\x10\x01\x12\x18\n" +
 	"\x14TRIGGER_VISIT_CLOSED\x10\x02\x12\x18\n" +
-	"\x14TRIGGER_VISIT_OPENED\x10\x03*\x84\x01\n" +
+	"\x14TRIGGER_VISIT_OPENED\x10\x03\x12\x18\n" +
+	"\x14TRIGGER_REGISTRATION\x10\x04*\x84\x01\n" +
 	"\x0fDuplicatePolicy\x12 \n" +
 	"\x1cDUPLICATE_POLICY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DUPLICATE_POLICY_FAIL\x10\x01\x12\x19\n" +

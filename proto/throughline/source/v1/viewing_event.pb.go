@@ -83,7 +83,7 @@ func (Evidence) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_source_v1_viewing_event_proto_rawDescGZIP(), []int{0}
 }
 
-// ViewingEvent is one raw fact about one person (or nobody known) looking at one content.
+// ViewingEvent is one raw fact about one person (or nobody known) looking at one content, or registered for one event.
 // It carries personal data in clear and therefore exists only on the customer's side of ingest.
 type ViewingEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -92,13 +92,14 @@ type ViewingEvent struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The workspace the event belongs to. Must agree with the authenticated one.
 	Workspace string `protobuf:"bytes,2,opt,name=workspace,proto3" json:"workspace,omitempty"`
-	// The viewing session: one browser tab, one app screen. Events of one session keep their order.
+	// The viewing session: one browser tab, one app screen. Events of one session keep their order. Of a registration its id,
+	// whatever is sent here.
 	Session string `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
 	// When it happened, by the producer's clock.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	// What was looked at.
+	// What was looked at; of a registration the event that it is for.
 	Content *Content `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
-	// Who looked, as far as the producer knows.
+	// Who looked, as far as the producer knows; of a registration who is registered, and the address is needed.
 	Viewer *Viewer `protobuf:"bytes,6,opt,name=viewer,proto3" json:"viewer,omitempty"`
 	// The content's tracking switch at the moment of viewing. Absent: the current setting decides.
 	Tracking *bool `protobuf:"varint,7,opt,name=tracking,proto3,oneof" json:"tracking,omitempty"`
@@ -113,6 +114,9 @@ type ViewingEvent struct {
 	//	*ViewingEvent_DocumentOpened
 	//	*ViewingEvent_PageViewed
 	//	*ViewingEvent_DocumentClosed
+	//	*ViewingEvent_RegistrationCreated
+	//	*ViewingEvent_RegistrationChanged
+	//	*ViewingEvent_RegistrationCancelled
 	Detail        isViewingEvent_Detail `protobuf_oneof:"detail"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -267,6 +271,33 @@ func (x *ViewingEvent) GetDocumentClosed() *DocumentClosed {
 	return nil
 }
 
+func (x *ViewingEvent) GetRegistrationCreated() *Registration {
+	if x != nil {
+		if x, ok := x.Detail.(*ViewingEvent_RegistrationCreated); ok {
+			return x.RegistrationCreated
+		}
+	}
+	return nil
+}
+
+func (x *ViewingEvent) GetRegistrationChanged() *Registration {
+	if x != nil {
+		if x, ok := x.Detail.(*ViewingEvent_RegistrationChanged); ok {
+			return x.RegistrationChanged
+		}
+	}
+	return nil
+}
+
+func (x *ViewingEvent) GetRegistrationCancelled() *Registration {
+	if x != nil {
+		if x, ok := x.Detail.(*ViewingEvent_RegistrationCancelled); ok {
+			return x.RegistrationCancelled
+		}
+	}
+	return nil
+}
+
 type isViewingEvent_Detail interface {
 	isViewingEvent_Detail()
 }
@@ -306,6 +337,21 @@ type ViewingEvent_DocumentClosed struct {
 	DocumentClosed *DocumentClosed `protobuf:"bytes,16,opt,name=document_closed,json=documentClosed,proto3,oneof"`
 }
 
+type ViewingEvent_RegistrationCreated struct {
+	// Somebody registered for an event.
+	RegistrationCreated *Registration `protobuf:"bytes,17,opt,name=registration_created,json=registrationCreated,proto3,oneof"`
+}
+
+type ViewingEvent_RegistrationChanged struct {
+	// A registration changed: it is as told here from now on.
+	RegistrationChanged *Registration `protobuf:"bytes,18,opt,name=registration_changed,json=registrationChanged,proto3,oneof"`
+}
+
+type ViewingEvent_RegistrationCancelled struct {
+	// A registration was cancelled.
+	RegistrationCancelled *Registration `protobuf:"bytes,19,opt,name=registration_cancelled,json=registrationCancelled,proto3,oneof"`
+}
+
 func (*ViewingEvent_VideoStarted) isViewingEvent_Detail() {}
 
 func (*ViewingEvent_VideoProgress) isViewingEvent_Detail() {}
@@ -319,6 +365,12 @@ func (*ViewingEvent_DocumentOpened) isViewingEvent_Detail() {}
 func (*ViewingEvent_PageViewed) isViewingEvent_Detail() {}
 
 func (*ViewingEvent_DocumentClosed) isViewingEvent_Detail() {}
+
+func (*ViewingEvent_RegistrationCreated) isViewingEvent_Detail() {}
+
+func (*ViewingEvent_RegistrationChanged) isViewingEvent_Detail() {}
+
+func (*ViewingEvent_RegistrationCancelled) isViewingEvent_Detail() {}
 
 // Content is the video or document that was looked at.
 type Content struct {
@@ -870,11 +922,331 @@ func (x *DocumentClosed) GetPage() uint32 {
 	return 0
 }
 
+// Registration is one registration for an event, whole as it stands: one ticket of one person.
+type Registration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the workspace, without control characters; never a personal datum. It stays the same for the registration's
+	// life.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When the person registered; absent: when the event happened.
+	RegisteredAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
+	// First name.
+	FirstName string `protobuf:"bytes,3,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Last name. Where only one name is known it may be in any of the two, or in viewer.name.
+	LastName string `protobuf:"bytes,4,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	// Headline, e.g. the position.
+	Headline string `protobuf:"bytes,5,opt,name=headline,proto3" json:"headline,omitempty"`
+	// The person's or company's website.
+	Website string `protobuf:"bytes,6,opt,name=website,proto3" json:"website,omitempty"`
+	// Company.
+	Company string `protobuf:"bytes,7,opt,name=company,proto3" json:"company,omitempty"`
+	// The ticket.
+	Ticket *Ticket `protobuf:"bytes,8,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// Source tags, e.g. of the link that led to the registration.
+	Tags []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Answers to the questions of the registration form.
+	Answers []*Answer `protobuf:"bytes,10,rep,name=answers,proto3" json:"answers,omitempty"`
+	// A trial by the organiser: it is not exported.
+	Test bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
+	// Where it came from, if that was Salesforce.
+	Origin        *Origin `protobuf:"bytes,12,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Registration) Reset() {
+	*x = Registration{}
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Registration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Registration) ProtoMessage() {}
+
+func (x *Registration) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Registration.ProtoReflect.Descriptor instead.
+func (*Registration) Descriptor() ([]byte, []int) {
+	return file_throughline_source_v1_viewing_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Registration) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Registration) GetRegisteredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RegisteredAt
+	}
+	return nil
+}
+
+func (x *Registration) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *Registration) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+func (x *Registration) GetHeadline() string {
+	if x != nil {
+		return x.Headline
+	}
+	return ""
+}
+
+func (x *Registration) GetWebsite() string {
+	if x != nil {
+		return x.Website
+	}
+	return ""
+}
+
+func (x *Registration) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *Registration) GetTicket() *Ticket {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *Registration) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Registration) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *Registration) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *Registration) GetOrigin() *Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+// Ticket is what a registration is for.
+type Ticket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the event.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The code by which the organiser ties the ticket to a record in Salesforce.
+	IntegrationCode string `protobuf:"bytes,3,opt,name=integration_code,json=integrationCode,proto3" json:"integration_code,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Ticket) Reset() {
+	*x = Ticket{}
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ticket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ticket) ProtoMessage() {}
+
+func (x *Ticket) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
+func (*Ticket) Descriptor() ([]byte, []int) {
+	return file_throughline_source_v1_viewing_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Ticket) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Ticket) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Ticket) GetIntegrationCode() string {
+	if x != nil {
+		return x.IntegrationCode
+	}
+	return ""
+}
+
+// Answer is what somebody answered to one question.
+type Answer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question's id, which it keeps when it is renamed.
+	QuestionId string `protobuf:"bytes,1,opt,name=question_id,json=questionId,proto3" json:"question_id,omitempty"`
+	// One text, or every choice.
+	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_throughline_source_v1_viewing_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Answer) GetQuestionId() string {
+	if x != nil {
+		return x.QuestionId
+	}
+	return ""
+}
+
+func (x *Answer) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Origin is the record in Salesforce that a registration was made from.
+type Origin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, 15 or 18 characters; empty when only the invitation is known.
+	RecordId string `protobuf:"bytes,1,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	// The invitation that was accepted, under whatever address.
+	InvitationId  string `protobuf:"bytes,2,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Origin) Reset() {
+	*x = Origin{}
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Origin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Origin) ProtoMessage() {}
+
+func (x *Origin) ProtoReflect() protoreflect.Message {
+	mi := &file_throughline_source_v1_viewing_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Origin.ProtoReflect.Descriptor instead.
+func (*Origin) Descriptor() ([]byte, []int) {
+	return file_throughline_source_v1_viewing_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Origin) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
+func (x *Origin) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
 var File_throughline_source_v1_viewing_event_proto protoreflect.FileDescriptor
 
 const file_throughline_source_v1_viewing_event_proto_rawDesc = "" +
 	"\n" +
-	")throughline/source/v1/viewing_event.proto\x12\x15throughline.source.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\a\n" +
+	")throughline/source/v1/viewing_event.proto\x12\x15throughline.source.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\t\n" +
 	"\fViewingEvent\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x02id\x12=\n" +
 	"\tworkspace\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18@2\x14^[a-z0-9][a-z0-9-]*$R\tworkspace\x129\n" +
@@ -892,7 +1264,10 @@ const file_throughline_source_v1_viewing_event_proto_rawDesc = "" +
 	"\x0fdocument_opened\x18\x0e \x01(\v2%.throughline.source.v1.DocumentOpenedH\x00R\x0edocumentOpened\x12D\n" +
 	"\vpage_viewed\x18\x0f \x01(\v2!.throughline.source.v1.PageViewedH\x00R\n" +
 	"pageViewed\x12P\n" +
-	"\x0fdocument_closed\x18\x10 \x01(\v2%.throughline.source.v1.DocumentClosedH\x00R\x0edocumentClosedB\x0f\n" +
+	"\x0fdocument_closed\x18\x10 \x01(\v2%.throughline.source.v1.DocumentClosedH\x00R\x0edocumentClosed\x12X\n" +
+	"\x14registration_created\x18\x11 \x01(\v2#.throughline.source.v1.RegistrationH\x00R\x13registrationCreated\x12X\n" +
+	"\x14registration_changed\x18\x12 \x01(\v2#.throughline.source.v1.RegistrationH\x00R\x13registrationChanged\x12\\\n" +
+	"\x16registration_cancelled\x18\x13 \x01(\v2#.throughline.source.v1.RegistrationH\x00R\x15registrationCancelledB\x0f\n" +
 	"\x06detail\x12\x05\xbaH\x02\b\x01B\v\n" +
 	"\t_tracking\"\xf9\x02\n" +
 	"\aContent\x12/\n" +
@@ -929,7 +1304,33 @@ const file_throughline_source_v1_viewing_event_proto_rawDesc = "" +
 	"\x04page\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xa0\x8d\x06(\x01R\x04page\x12<\n" +
 	"\rdwell_seconds\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x18\xf5@)\x00\x00\x00\x00\x00\x00\x00\x00R\fdwellSeconds\"/\n" +
 	"\x0eDocumentClosed\x12\x1d\n" +
-	"\x04page\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04page*c\n" +
+	"\x04page\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04page\"\xb8\x04\n" +
+	"\fRegistration\x12/\n" +
+	"\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x02id\x12?\n" +
+	"\rregistered_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x12*\n" +
+	"\n" +
+	"first_name\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\xff\x01\x80\x01\x01R\tfirstName\x12(\n" +
+	"\tlast_name\x18\x04 \x01(\tB\v\xbaH\x05r\x03\x18\xff\x01\x80\x01\x01R\blastName\x12'\n" +
+	"\bheadline\x18\x05 \x01(\tB\v\xbaH\x05r\x03\x18\xff\x01\x80\x01\x01R\bheadline\x12%\n" +
+	"\awebsite\x18\x06 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x10\x80\x01\x01R\awebsite\x12%\n" +
+	"\acompany\x18\a \x01(\tB\v\xbaH\x05r\x03\x18\xff\x01\x80\x01\x01R\acompany\x125\n" +
+	"\x06ticket\x18\b \x01(\v2\x1d.throughline.source.v1.TicketR\x06ticket\x12#\n" +
+	"\x04tags\x18\t \x03(\tB\x0f\xbaH\f\x92\x01\t\x102\"\x05r\x03\x18\xff\x01R\x04tags\x12B\n" +
+	"\aanswers\x18\n" +
+	" \x03(\v2\x1d.throughline.source.v1.AnswerB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\aanswers\x12\x12\n" +
+	"\x04test\x18\v \x01(\bR\x04test\x125\n" +
+	"\x06origin\x18\f \x01(\v2\x1d.throughline.source.v1.OriginR\x06origin\"u\n" +
+	"\x06Ticket\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x02id\x12\x1c\n" +
+	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x04name\x123\n" +
+	"\x10integration_code\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0fintegrationCode\"v\n" +
+	"\x06Answer\x12@\n" +
+	"\vquestion_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\n" +
+	"questionId\x12*\n" +
+	"\x06values\x18\x02 \x03(\tB\x12\xbaH\f\x92\x01\t\x10d\"\x05r\x03\x18\x80 \x80\x01\x01R\x06values\"\x97\x01\n" +
+	"\x06Origin\x12I\n" +
+	"\trecord_id\x18\x01 \x01(\tB,\xbaH)r'2%^([A-Za-z0-9]{15}([A-Za-z0-9]{3})?)?$R\brecordId\x12B\n" +
+	"\rinvitation_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x012\x13^[^\\x00-\\x1f\\x7f]*$R\finvitationId*c\n" +
 	"\bEvidence\x12\x18\n" +
 	"\x14EVIDENCE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12EVIDENCE_SIGNED_IN\x10\x01\x12\x12\n" +
@@ -949,7 +1350,7 @@ func file_throughline_source_v1_viewing_event_proto_rawDescGZIP() []byte {
 }
 
 var file_throughline_source_v1_viewing_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_throughline_source_v1_viewing_event_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_throughline_source_v1_viewing_event_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_throughline_source_v1_viewing_event_proto_goTypes = []any{
 	(Evidence)(0),                 // 0: throughline.source.v1.Evidence
 	(*ViewingEvent)(nil),          // 1: throughline.source.v1.ViewingEvent
@@ -963,10 +1364,14 @@ var file_throughline_source_v1_viewing_event_proto_goTypes = []any{
 	(*DocumentOpened)(nil),        // 9: throughline.source.v1.DocumentOpened
 	(*PageViewed)(nil),            // 10: throughline.source.v1.PageViewed
 	(*DocumentClosed)(nil),        // 11: throughline.source.v1.DocumentClosed
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Registration)(nil),          // 12: throughline.source.v1.Registration
+	(*Ticket)(nil),                // 13: throughline.source.v1.Ticket
+	(*Answer)(nil),                // 14: throughline.source.v1.Answer
+	(*Origin)(nil),                // 15: throughline.source.v1.Origin
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_throughline_source_v1_viewing_event_proto_depIdxs = []int32{
-	12, // 0: throughline.source.v1.ViewingEvent.time:type_name -> google.protobuf.Timestamp
+	16, // 0: throughline.source.v1.ViewingEvent.time:type_name -> google.protobuf.Timestamp
 	2,  // 1: throughline.source.v1.ViewingEvent.content:type_name -> throughline.source.v1.Content
 	3,  // 2: throughline.source.v1.ViewingEvent.viewer:type_name -> throughline.source.v1.Viewer
 	4,  // 3: throughline.source.v1.ViewingEvent.video_started:type_name -> throughline.source.v1.VideoStarted
@@ -976,14 +1381,21 @@ var file_throughline_source_v1_viewing_event_proto_depIdxs = []int32{
 	9,  // 7: throughline.source.v1.ViewingEvent.document_opened:type_name -> throughline.source.v1.DocumentOpened
 	10, // 8: throughline.source.v1.ViewingEvent.page_viewed:type_name -> throughline.source.v1.PageViewed
 	11, // 9: throughline.source.v1.ViewingEvent.document_closed:type_name -> throughline.source.v1.DocumentClosed
-	12, // 10: throughline.source.v1.Content.published_at:type_name -> google.protobuf.Timestamp
-	0,  // 11: throughline.source.v1.Viewer.evidence:type_name -> throughline.source.v1.Evidence
-	6,  // 12: throughline.source.v1.VideoProgress.ranges:type_name -> throughline.source.v1.TimeRange
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	12, // 10: throughline.source.v1.ViewingEvent.registration_created:type_name -> throughline.source.v1.Registration
+	12, // 11: throughline.source.v1.ViewingEvent.registration_changed:type_name -> throughline.source.v1.Registration
+	12, // 12: throughline.source.v1.ViewingEvent.registration_cancelled:type_name -> throughline.source.v1.Registration
+	16, // 13: throughline.source.v1.Content.published_at:type_name -> google.protobuf.Timestamp
+	0,  // 14: throughline.source.v1.Viewer.evidence:type_name -> throughline.source.v1.Evidence
+	6,  // 15: throughline.source.v1.VideoProgress.ranges:type_name -> throughline.source.v1.TimeRange
+	16, // 16: throughline.source.v1.Registration.registered_at:type_name -> google.protobuf.Timestamp
+	13, // 17: throughline.source.v1.Registration.ticket:type_name -> throughline.source.v1.Ticket
+	14, // 18: throughline.source.v1.Registration.answers:type_name -> throughline.source.v1.Answer
+	15, // 19: throughline.source.v1.Registration.origin:type_name -> throughline.source.v1.Origin
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_throughline_source_v1_viewing_event_proto_init() }
@@ -999,6 +1411,9 @@ func file_throughline_source_v1_viewing_event_proto_init() {
 		(*ViewingEvent_DocumentOpened)(nil),
 		(*ViewingEvent_PageViewed)(nil),
 		(*ViewingEvent_DocumentClosed)(nil),
+		(*ViewingEvent_RegistrationCreated)(nil),
+		(*ViewingEvent_RegistrationChanged)(nil),
+		(*ViewingEvent_RegistrationCancelled)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1006,7 +1421,7 @@ func file_throughline_source_v1_viewing_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_throughline_source_v1_viewing_event_proto_rawDesc), len(file_throughline_source_v1_viewing_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

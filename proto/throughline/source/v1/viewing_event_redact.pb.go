@@ -44,3 +44,27 @@ func (x *Viewer) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
 
 // MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
 func (x *Viewer) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *Registration) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *Registration) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *Registration) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *Registration) MarshalYAML() (any, error) { return redact.YAML(x) }
+
+// Format implements fmt.Formatter without what is marked debug_redact.
+func (x *Answer) Format(f fmt.State, _ rune) { redact.Format(f, x) }
+
+// LogValue implements slog.LogValuer without what is marked debug_redact.
+func (x *Answer) LogValue() slog.Value { return redact.LogValue(x) }
+
+// MarshalJSON implements json.Marshaler without what is marked debug_redact. Use protojson to encode.
+func (x *Answer) MarshalJSON() ([]byte, error) { return redact.JSON(x) }
+
+// MarshalYAML implements the Marshaler of YAML encoders without what is marked debug_redact.
+func (x *Answer) MarshalYAML() (any, error) { return redact.YAML(x) }

@@ -54,6 +54,7 @@ type Activity struct {
 	//	*Activity_DocumentOpened
 	//	*Activity_PageViewed
 	//	*Activity_DocumentClosed
+	//	*Activity_Registration
 	Detail        isActivity_Detail `protobuf_oneof:"detail"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -215,6 +216,15 @@ func (x *Activity) GetDocumentClosed() *DocumentClosed {
 	return nil
 }
 
+func (x *Activity) GetRegistration() *Registration {
+	if x != nil {
+		if x, ok := x.Detail.(*Activity_Registration); ok {
+			return x.Registration
+		}
+	}
+	return nil
+}
+
 type isActivity_Detail interface {
 	isActivity_Detail()
 }
@@ -254,6 +264,11 @@ type Activity_DocumentClosed struct {
 	DocumentClosed *DocumentClosed `protobuf:"bytes,16,opt,name=document_closed,json=documentClosed,proto3,oneof"`
 }
 
+type Activity_Registration struct {
+	// A registration for an event, as it stands.
+	Registration *Registration `protobuf:"bytes,17,opt,name=registration,proto3,oneof"`
+}
+
 func (*Activity_VideoStarted) isActivity_Detail() {}
 
 func (*Activity_VideoProgress) isActivity_Detail() {}
@@ -267,6 +282,8 @@ func (*Activity_DocumentOpened) isActivity_Detail() {}
 func (*Activity_PageViewed) isActivity_Detail() {}
 
 func (*Activity_DocumentClosed) isActivity_Detail() {}
+
+func (*Activity_Registration) isActivity_Detail() {}
 
 // VideoStarted is the first play of a session.
 type VideoStarted struct {
@@ -594,7 +611,7 @@ var File_throughline_stream_v1_activity_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_activity_proto_rawDesc = "" +
 	"\n" +
-	"$throughline/stream/v1/activity.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#throughline/stream/v1/subject.proto\"\xb0\a\n" +
+	"$throughline/stream/v1/activity.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(throughline/stream/v1/registration.proto\x1a#throughline/stream/v1/subject.proto\"\xfb\a\n" +
 	"\bActivity\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
@@ -615,7 +632,8 @@ const file_throughline_stream_v1_activity_proto_rawDesc = "" +
 	"\x0fdocument_opened\x18\x0e \x01(\v2%.throughline.stream.v1.DocumentOpenedH\x00R\x0edocumentOpened\x12D\n" +
 	"\vpage_viewed\x18\x0f \x01(\v2!.throughline.stream.v1.PageViewedH\x00R\n" +
 	"pageViewed\x12P\n" +
-	"\x0fdocument_closed\x18\x10 \x01(\v2%.throughline.stream.v1.DocumentClosedH\x00R\x0edocumentClosedB\b\n" +
+	"\x0fdocument_closed\x18\x10 \x01(\v2%.throughline.stream.v1.DocumentClosedH\x00R\x0edocumentClosed\x12I\n" +
+	"\fregistration\x18\x11 \x01(\v2#.throughline.stream.v1.RegistrationH\x00R\fregistrationB\b\n" +
 	"\x06detail\"\x0e\n" +
 	"\fVideoStarted\"I\n" +
 	"\rVideoProgress\x128\n" +
@@ -659,7 +677,8 @@ var file_throughline_stream_v1_activity_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 	(*Content)(nil),               // 9: throughline.stream.v1.Content
 	(*Subject)(nil),               // 10: throughline.stream.v1.Subject
-	(*TimeRange)(nil),             // 11: throughline.stream.v1.TimeRange
+	(*Registration)(nil),          // 11: throughline.stream.v1.Registration
+	(*TimeRange)(nil),             // 12: throughline.stream.v1.TimeRange
 }
 var file_throughline_stream_v1_activity_proto_depIdxs = []int32{
 	8,  // 0: throughline.stream.v1.Activity.occurred_at:type_name -> google.protobuf.Timestamp
@@ -673,12 +692,13 @@ var file_throughline_stream_v1_activity_proto_depIdxs = []int32{
 	5,  // 8: throughline.stream.v1.Activity.document_opened:type_name -> throughline.stream.v1.DocumentOpened
 	6,  // 9: throughline.stream.v1.Activity.page_viewed:type_name -> throughline.stream.v1.PageViewed
 	7,  // 10: throughline.stream.v1.Activity.document_closed:type_name -> throughline.stream.v1.DocumentClosed
-	11, // 11: throughline.stream.v1.VideoProgress.ranges:type_name -> throughline.stream.v1.TimeRange
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	11, // 11: throughline.stream.v1.Activity.registration:type_name -> throughline.stream.v1.Registration
+	12, // 12: throughline.stream.v1.VideoProgress.ranges:type_name -> throughline.stream.v1.TimeRange
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_activity_proto_init() }
@@ -686,6 +706,7 @@ func file_throughline_stream_v1_activity_proto_init() {
 	if File_throughline_stream_v1_activity_proto != nil {
 		return
 	}
+	file_throughline_stream_v1_registration_proto_init()
 	file_throughline_stream_v1_subject_proto_init()
 	file_throughline_stream_v1_activity_proto_msgTypes[0].OneofWrappers = []any{
 		(*Activity_VideoStarted)(nil),
@@ -695,6 +716,7 @@ func file_throughline_stream_v1_activity_proto_init() {
 		(*Activity_DocumentOpened)(nil),
 		(*Activity_PageViewed)(nil),
 		(*Activity_DocumentClosed)(nil),
+		(*Activity_Registration)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

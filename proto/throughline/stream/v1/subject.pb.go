@@ -81,7 +81,7 @@ func (Evidence) EnumDescriptor() ([]byte, []int) {
 	return file_throughline_stream_v1_subject_proto_rawDescGZIP(), []int{0}
 }
 
-// ContentKind tells a video from a document.
+// ContentKind tells a video from a document and from an event.
 type ContentKind int32
 
 const (
@@ -91,6 +91,8 @@ const (
 	ContentKind_CONTENT_KIND_VIDEO ContentKind = 1
 	// Has pages and dwell times.
 	ContentKind_CONTENT_KIND_DOCUMENT ContentKind = 2
+	// Has registrations.
+	ContentKind_CONTENT_KIND_EVENT ContentKind = 3
 )
 
 // Enum value maps for ContentKind.
@@ -99,11 +101,13 @@ var (
 		0: "CONTENT_KIND_UNSPECIFIED",
 		1: "CONTENT_KIND_VIDEO",
 		2: "CONTENT_KIND_DOCUMENT",
+		3: "CONTENT_KIND_EVENT",
 	}
 	ContentKind_value = map[string]int32{
 		"CONTENT_KIND_UNSPECIFIED": 0,
 		"CONTENT_KIND_VIDEO":       1,
 		"CONTENT_KIND_DOCUMENT":    2,
+		"CONTENT_KIND_EVENT":       3,
 	}
 )
 
@@ -264,12 +268,12 @@ func (x *PersonalData) GetEmailAsSent() string {
 	return ""
 }
 
-// Content is the video or document, as the newest activity described it.
+// Content is the video, document or event, as the newest activity described it.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within the workspace.
 	ContentId string `protobuf:"bytes,1,opt,name=content_id,json=contentId,proto3" json:"content_id,omitempty"`
-	// Video or document.
+	// Video, document or event.
 	Kind ContentKind `protobuf:"varint,2,opt,name=kind,proto3,enum=throughline.stream.v1.ContentKind" json:"kind,omitempty"`
 	// Title at event time.
 	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
@@ -607,11 +611,12 @@ const file_throughline_stream_v1_subject_proto_rawDesc = "" +
 	"\x14EVIDENCE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12EVIDENCE_SIGNED_IN\x10\x01\x12\x12\n" +
 	"\x0eEVIDENCE_ASKED\x10\x02\x12\x11\n" +
-	"\rEVIDENCE_LINK\x10\x03*^\n" +
+	"\rEVIDENCE_LINK\x10\x03*v\n" +
 	"\vContentKind\x12\x1c\n" +
 	"\x18CONTENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CONTENT_KIND_VIDEO\x10\x01\x12\x19\n" +
-	"\x15CONTENT_KIND_DOCUMENT\x10\x02BMZKgithub.com/throughline-dev/throughline/proto/throughline/stream/v1;streamv1b\x06proto3"
+	"\x15CONTENT_KIND_DOCUMENT\x10\x02\x12\x16\n" +
+	"\x12CONTENT_KIND_EVENT\x10\x03BMZKgithub.com/throughline-dev/throughline/proto/throughline/stream/v1;streamv1b\x06proto3"
 
 var (
 	file_throughline_stream_v1_subject_proto_rawDescOnce sync.Once

@@ -185,6 +185,9 @@ type Visit struct {
 	ToldUnknown bool `protobuf:"varint,24,opt,name=told_unknown,json=toldUnknown,proto3" json:"told_unknown,omitempty"`
 	// Closing time of the first revision that was closed; absent while there was none.
 	FirstClosedAt *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=first_closed_at,json=firstClosedAt,proto3" json:"first_closed_at,omitempty"`
+	// Not a visit but a registration for an event, which is the content. It is closed, and its revision grows with the time of the
+	// change instead of an offset: 4 × microseconds since 1970 + change.
+	Registration *Registration `protobuf:"bytes,26,opt,name=registration,proto3" json:"registration,omitempty"`
 	// Its latest activity was fed by a replay: what is written of it is of the bulk class, so that it takes nothing from what happens
 	// now (XC-7).
 	Bulk          bool `protobuf:"varint,70,opt,name=bulk,proto3" json:"bulk,omitempty"`
@@ -397,6 +400,13 @@ func (x *Visit) GetFirstClosedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Visit) GetRegistration() *Registration {
+	if x != nil {
+		return x.Registration
+	}
+	return nil
+}
+
 func (x *Visit) GetBulk() bool {
 	if x != nil {
 		return x.Bulk
@@ -408,7 +418,7 @@ var File_throughline_stream_v1_visit_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_visit_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/visit.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#throughline/stream/v1/subject.proto\"\x8f\t\n" +
+	"!throughline/stream/v1/visit.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(throughline/stream/v1/registration.proto\x1a#throughline/stream/v1/subject.proto\"\xd8\t\n" +
 	"\x05Visit\x12\x19\n" +
 	"\bvisit_id\x18\x01 \x01(\tR\avisitId\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
@@ -439,7 +449,8 @@ const file_throughline_stream_v1_visit_proto_rawDesc = "" +
 	"\x11settings_revision\x18\x16 \x01(\x03R\x10settingsRevision\x12\x1c\n" +
 	"\twithdrawn\x18\x17 \x01(\bR\twithdrawn\x12!\n" +
 	"\ftold_unknown\x18\x18 \x01(\bR\vtoldUnknown\x12B\n" +
-	"\x0ffirst_closed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\rfirstClosedAt\x12\x12\n" +
+	"\x0ffirst_closed_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\rfirstClosedAt\x12G\n" +
+	"\fregistration\x18\x1a \x01(\v2#.throughline.stream.v1.RegistrationR\fregistration\x12\x12\n" +
 	"\x04bulk\x18F \x01(\bR\x04bulk*W\n" +
 	"\n" +
 	"VisitState\x12\x1b\n" +
@@ -476,6 +487,7 @@ var file_throughline_stream_v1_visit_proto_goTypes = []any{
 	(*TimeRange)(nil),             // 6: throughline.stream.v1.TimeRange
 	(*CallToAction)(nil),          // 7: throughline.stream.v1.CallToAction
 	(*PageDwell)(nil),             // 8: throughline.stream.v1.PageDwell
+	(*Registration)(nil),          // 9: throughline.stream.v1.Registration
 }
 var file_throughline_stream_v1_visit_proto_depIdxs = []int32{
 	3,  // 0: throughline.stream.v1.Visit.content:type_name -> throughline.stream.v1.Content
@@ -488,11 +500,12 @@ var file_throughline_stream_v1_visit_proto_depIdxs = []int32{
 	7,  // 7: throughline.stream.v1.Visit.call_to_action:type_name -> throughline.stream.v1.CallToAction
 	8,  // 8: throughline.stream.v1.Visit.pages:type_name -> throughline.stream.v1.PageDwell
 	5,  // 9: throughline.stream.v1.Visit.first_closed_at:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 10: throughline.stream.v1.Visit.registration:type_name -> throughline.stream.v1.Registration
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_throughline_stream_v1_visit_proto_init() }
@@ -500,6 +513,7 @@ func file_throughline_stream_v1_visit_proto_init() {
 	if File_throughline_stream_v1_visit_proto != nil {
 		return
 	}
+	file_throughline_stream_v1_registration_proto_init()
 	file_throughline_stream_v1_subject_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -85,7 +85,7 @@ const (
 	Operation_OPERATION_UNSPECIFIED Operation = 0
 	// Create or update by external id.
 	Operation_OPERATION_UPSERT Operation = 1
-	// Create once; a later revision with the same key changes nothing.
+	// Create once; a later revision with the same key changes nothing, unless follows.
 	Operation_OPERATION_INSERT Operation = 2
 	// Update by record id.
 	Operation_OPERATION_UPDATE Operation = 3
@@ -257,6 +257,9 @@ type Write struct {
 	LeaveOutFields bool `protobuf:"varint,29,opt,name=leave_out_fields,json=leaveOutFields,proto3" json:"leave_out_fields,omitempty"`
 	// INSERT of a CampaignMember: who is a member already gets the status, unless that lowers theirs.
 	RaiseStatus bool `protobuf:"varint,30,opt,name=raise_status,json=raiseStatus,proto3" json:"raise_status,omitempty"`
+	// INSERT: later revisions with the same key change the record that was made, instead of nothing. Its marker stays as it was
+	// written first.
+	Follows bool `protobuf:"varint,31,opt,name=follows,proto3" json:"follows,omitempty"`
 	// Whom it is about: Subject.person_key; empty when nobody knows. So that a person's writes can be found and stopped
 	// without opening any (XC-31).
 	PersonKey string `protobuf:"bytes,40,opt,name=person_key,json=personKey,proto3" json:"person_key,omitempty"`
@@ -508,6 +511,13 @@ func (x *Write) GetRaiseStatus() bool {
 	return false
 }
 
+func (x *Write) GetFollows() bool {
+	if x != nil {
+		return x.Follows
+	}
+	return false
+}
+
 func (x *Write) GetPersonKey() string {
 	if x != nil {
 		return x.PersonKey
@@ -748,7 +758,7 @@ var File_throughline_stream_v1_write_proto protoreflect.FileDescriptor
 
 const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"\n" +
-	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fthroughline/stream/v1/row.proto\"\x84\n" +
+	"!throughline/stream/v1/write.proto\x12\x15throughline.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fthroughline/stream/v1/row.proto\"\x9e\n" +
 	"\n" +
 	"\x05Write\x12\x1b\n" +
 	"\twrite_key\x18\x01 \x01(\tR\bwriteKey\x12\x1c\n" +
@@ -788,7 +798,8 @@ const file_throughline_stream_v1_write_proto_rawDesc = "" +
 	"duplicates\x18\x1c \x01(\x0e2!.throughline.stream.v1.DuplicatesR\n" +
 	"duplicates\x12(\n" +
 	"\x10leave_out_fields\x18\x1d \x01(\bR\x0eleaveOutFields\x12!\n" +
-	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x1d\n" +
+	"\fraise_status\x18\x1e \x01(\bR\vraiseStatus\x12\x18\n" +
+	"\afollows\x18\x1f \x01(\bR\afollows\x12\x1d\n" +
 	"\n" +
 	"person_key\x18( \x01(\tR\tpersonKey\x126\n" +
 	"\arun_row\x18< \x01(\v2\x1d.throughline.stream.v1.RunRowR\x06runRow\x12\x10\n" +

@@ -14,6 +14,7 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/eventsetup"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
+	"github.com/throughline-dev/throughline/services/internal/integration"
 )
 
 // maxFormer is how many registration objects of earlier versions are known (promise 7).
@@ -62,13 +63,39 @@ func (e *EventSetup) fit(ctx context.Context, setup *configv1.EventSetup, gaps [
 	if err != nil {
 		return nil, err
 	}
-	return eventsetup.Fit(setup, gaps, func(object string) (*configv1.DescribedObject, error) {
+	return eventsetup.Fit(setup, gaps, e.describe(ctx, c))
+}
+
+func (e *EventSetup) describe(ctx context.Context, c *configv1.Connection) eventsetup.Describe {
+	return func(object string) (*configv1.DescribedObject, error) {
 		described, err := e.docs.deps.Catalogue.Object(ctx, c, object)
 		if err == nil && described.Old != nil { // an org that cannot be asked now confirms nothing
 			err = status.Errorf(codes.Unavailable, "the org of connection %q could not be asked about %s: try again when the connection is in order", c.GetId(), object)
 		}
 		return described.Object, err
-	})
+	}
+}
+
+// learn notes what the org said of the export's fields, and makes sure that mapping can run what comes of it.
+func (e *EventSetup) learn(ctx context.Context, next *configv1.EventSetup) error {
+	c := &configv1.Connection{Workspace: next.GetWorkspace(), Id: next.GetConnection()}
+	if export := next.GetExport(); export != nil {
+		if _, err := e.docs.load(ctx, connectionKey(c), c); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	if err := eventsetup.Learn(next, e.describe(ctx, c)); err != nil {
+		return err
+	}
+	export := eventsetup.Export(next)
+	if !export.GetEnabled() {
+		return nil
+	}
+	var v violations
+	if _, err := integration.Compile(export); err != nil {
+		v.add("setup.export", "%v", err)
+	}
+	return v.err()
 }
 
 // PutEventSetup implements configv1.EventSetupServiceServer. Flows are switched on together or not at all: they are one version.
@@ -87,6 +114,9 @@ func (e *EventSetup) PutEventSetup(ctx context.Context, req *configv1.PutEventSe
 		v.add("setup."+p.Field, "%s", p.Description)
 	}
 	if err := v.err(); err != nil {
+		return nil, err
+	}
+	if err := e.learn(ctx, next); err != nil {
 		return nil, err
 	}
 	if err := e.follow(ctx, next); err != nil {

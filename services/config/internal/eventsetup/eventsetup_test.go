@@ -25,7 +25,7 @@ func exporting(a *configv1.AttendanceField) *configv1.EventSetup {
 	}
 	return &configv1.EventSetup{
 		Connection: "main", ExportedAttendance: a,
-		Export: &configv1.RegistrationExport{Object: "Guest__c", Fields: []*configv1.RegistrationMapping{
+		Export: &configv1.RegistrationExport{Object: "Guest__c", ExternalIdField: "Key__c", Fields: []*configv1.RegistrationMapping{
 			value("First__c", configv1.RegistrationValue_REGISTRATION_VALUE_FIRST_NAME),
 			value("Last__c", configv1.RegistrationValue_REGISTRATION_VALUE_LAST_NAME),
 			value("Email__c", configv1.RegistrationValue_REGISTRATION_VALUE_EMAIL),
@@ -38,12 +38,14 @@ func guest() *configv1.DescribedObject {
 	field := func(name, kind string, length int32) *configv1.DescribedField {
 		return &configv1.DescribedField{Name: name, Type: kind, Length: length, Createable: true, Updateable: true, Nillable: true}
 	}
+	key := field("Key__c", "string", 255)
+	key.ExternalId, key.Unique = true, true
 	fixed := field("Fixed__c", "boolean", 0)
 	fixed.Updateable = false
 	return &configv1.DescribedObject{
 		Name: "Guest__c", Createable: true, Updateable: true, Queryable: true, Fields: []*configv1.DescribedField{
 			field("First__c", "string", 40), field("Last__c", "string", 80), field("Email__c", "email", 80), field("Note__c", "string", 4),
-			field("At__c", "datetime", 0), field("Day__c", "date", 0), fixed,
+			field("At__c", "datetime", 0), field("Day__c", "date", 0), fixed, key,
 		},
 	}
 }

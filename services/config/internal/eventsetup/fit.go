@@ -111,16 +111,35 @@ func (f *fitter) export(s *configv1.EventSetup) {
 		f.err = err
 		return
 	}
-	target := integration.Target{Path: "export", Object: e.GetObject(), Changes: true, ExternalIDField: e.GetExternalIdField()}
+	target := integration.Target{
+		Path: "export", Object: e.GetObject(), Changes: true, ExternalIDField: e.GetExternalIdField(),
+		MarkerField: e.GetMarkerField(), MarkerRoom: integration.MarkerRoom,
+	}
 	for n, m := range e.GetFields() {
 		target.Fields = append(target.Fields, targetOf(fmt.Sprintf("export.fields[%d]", n), m))
+	}
+	if status := e.GetStatus(); status.GetField() != "" {
+		target.Fields = append(target.Fields, integration.TargetField{Name: status.GetField(), Path: "export.status", Kind: integration.ValueText})
 	}
 	for _, p := range conform.CheckTarget(target, o).Problems {
 		f.add(screenExport, p.Path, "%s", p.Message)
 	}
+	if o != nil {
+		f.status(e.GetStatus(), o)
+	}
 	if a := s.GetExportedAttendance(); a.GetField() != "" && o != nil {
 		f.attendance(screenExport, "exported_attendance", o, a)
 	}
+}
+
+// status judges the values that tell whether a registration stands.
+func (f *fitter) status(s *configv1.RegistrationStatus, o *configv1.DescribedObject) {
+	at := slices.IndexFunc(o.GetFields(), func(d *configv1.DescribedField) bool { return strings.EqualFold(d.GetName(), s.GetField()) })
+	if at < 0 {
+		return // said already, or there is none
+	}
+	f.value(screenExport, "export.status.registered", o.GetFields()[at], s.GetRegistered())
+	f.value(screenExport, "export.status.cancelled", o.GetFields()[at], s.GetCancelled())
 }
 
 // targetOf is a mapping as conform judges it.
@@ -148,9 +167,8 @@ func targetOf(path string, m *configv1.RegistrationMapping) integration.TargetFi
 
 // sure are the values that every registration has.
 var sure = map[configv1.RegistrationValue]bool{
-	configv1.RegistrationValue_REGISTRATION_VALUE_LAST_NAME: true, configv1.RegistrationValue_REGISTRATION_VALUE_EMAIL: true,
-	configv1.RegistrationValue_REGISTRATION_VALUE_TICKET_NAME: true, configv1.RegistrationValue_REGISTRATION_VALUE_EVENT_NAME: true,
-	configv1.RegistrationValue_REGISTRATION_VALUE_EVENT_ID: true, configv1.RegistrationValue_REGISTRATION_VALUE_REGISTERED_AT: true,
+	configv1.RegistrationValue_REGISTRATION_VALUE_EMAIL: true, configv1.RegistrationValue_REGISTRATION_VALUE_EVENT_ID: true,
+	configv1.RegistrationValue_REGISTRATION_VALUE_REGISTERED_AT: true,
 }
 
 // imported judges flows 2 to 4.

@@ -72,6 +72,39 @@ func (p *problems) export(e *configv1.RegistrationExport) {
 		}
 		first[name] = n
 	}
+	p.recognised(e, first)
+}
+
+// recognised checks how a registration's record is found again (HOPIN-14), and that nothing else fills what that takes.
+func (p *problems) recognised(e *configv1.RegistrationExport, mapped map[string]int) {
+	own := func(path, field string) {
+		if n, twice := mapped[strings.ToLower(field)]; twice && field != "" {
+			p.add(screenExport, path, "%s is set twice, here and at export.fields[%d]", field, n)
+		}
+	}
+	switch external, marker := e.GetExternalIdField(), e.GetMarkerField(); {
+	case external == "" && marker == "":
+		p.add(screenExport, "export.external_id_field", "say which external id field takes the registration's id; "+
+			"or, in marker_field, which text field takes a line by which the record is recognised")
+	case external != "" && marker != "":
+		p.add(screenExport, "export.marker_field", "a record with an external id is recognised by it; leave this empty")
+	default:
+		own("export.external_id_field", external)
+		own("export.marker_field", marker)
+	}
+	s := e.GetStatus()
+	switch {
+	case s.GetField() == "" && (s.GetRegistered() != "" || s.GetCancelled() != ""):
+		p.add(screenExport, "export.status.field", "say which field tells whether a registration stands")
+	case s.GetField() != "":
+		p.need(screenExport, "export.status.cancelled", s.GetCancelled(), "what the field gets when the registration is cancelled")
+		own("export.status.field", s.GetField())
+		for path, other := range map[string]string{"external_id_field": e.GetExternalIdField(), "marker_field": e.GetMarkerField()} {
+			if strings.EqualFold(other, s.GetField()) {
+				p.add(screenExport, "export.status.field", "%s is the %s, too; choose another field", s.GetField(), path)
+			}
+		}
+	}
 }
 
 // source checks that a mapping says where its value comes from.

@@ -1,7 +1,7 @@
 package eventsetup
 
 import (
-	"slices"
+	"strings"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
@@ -103,18 +103,35 @@ func Notices(s *configv1.EventSetup) []*configv1.EventText {
 			Ja: "接続されました。やり取りされるものはありません。", En: "Connected, nothing will be exchanged.",
 		})
 	}
-	if on := On(s); slices.Contains(on, configv1.EventFlow_EVENT_FLOW_IMPORT) && !slices.Contains(on, configv1.EventFlow_EVENT_FLOW_MAGIC_LINKS) {
+	if ja, en := idle(s); len(en) > 0 {
 		out = append(out, &configv1.EventText{
-			Ja: "招待は作られますが、招待リンクは Salesforce に書き戻されません。",
-			En: "Invitations are made; their links are not written to Salesforce.",
+			Ja: "次のフローは保存されますが、実行するサービスがまだないため、何もやり取りされません: " + strings.Join(ja, "、"),
+			En: "Saved, but no service acts upon it yet, so nothing is exchanged by it: " + strings.Join(en, ", "),
 		})
 	}
 	return out
 }
 
+// idle names the flows that are on and that no service runs yet, in Japanese and in English.
+func idle(s *configv1.EventSetup) (ja, en []string) {
+	for _, flow := range On(s) {
+		if name, ok := idleFlows[flow]; ok {
+			ja, en = append(ja, name.GetJa()), append(en, name.GetEn())
+		}
+	}
+	return ja, en
+}
+
+var idleFlows = map[configv1.EventFlow]*configv1.EventText{
+	configv1.EventFlow_EVENT_FLOW_IMPORT:      {Ja: "登録の取り込み", En: "import of registrations"},
+	configv1.EventFlow_EVENT_FLOW_MAGIC_LINKS: {Ja: "招待リンク", En: "magic links"},
+	configv1.EventFlow_EVENT_FLOW_ATTENDANCE:  {Ja: "出欠", En: "attendance"},
+}
+
 func exports(s *configv1.EventSetup) bool {
 	e := s.GetExport()
-	return e.GetObject() != "" || len(e.GetFields()) > 0 || e.GetExternalIdField() != ""
+	return e.GetObject() != "" || len(e.GetFields()) > 0 || e.GetExternalIdField() != "" || e.GetMarkerField() != "" ||
+		e.GetStatus().GetField() != "" || e.GetStatus().GetRegistered() != "" || e.GetStatus().GetCancelled() != ""
 }
 
 func imports(s *configv1.EventSetup) bool { return codes(s) || registers(s) }

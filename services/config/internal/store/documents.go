@@ -20,8 +20,8 @@ const (
 	KindAPIKey      Kind = "apikey"
 	// KindRecipient is whom to tell of notices; its address is sealed.
 	KindRecipient Kind = "recipient"
-	// KindContentDefaults and KindEventSetup are for whoever calls: no watcher reads them. A workspace has one of each, with
-	// the workspace's id.
+	// KindContentDefaults is for whoever calls: no watcher reads it; of KindEventSetup watchers get the integrations that are made
+	// of it. A workspace has one of each, with the workspace's id.
 	KindContentDefaults Kind = "content_defaults"
 	KindEventSetup      Kind = "event_setup"
 	// KindReport and KindReportPush are handed out with runs and are in no snapshot.

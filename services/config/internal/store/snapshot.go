@@ -21,6 +21,8 @@ type Snapshot struct {
 	Documents []Document
 	// Integrations are all versions of integrations, by workspace, id and version.
 	Integrations []Document
+	// EventSetups are all versions of event set-ups, by workspace and version.
+	EventSetups []Document
 	// States are where connections stand, by workspace and connection.
 	States []ConnectionState
 	// Suppressions keep erased people out, by workspace and person key.
@@ -39,7 +41,7 @@ func (s *Store) Revision(ctx context.Context) (int64, error) {
 // maxPartial is the most workspaces that are read by themselves; beyond, everything is read.
 const maxPartial = 64
 
-// unwatched are the kinds of documents that are not in a snapshot: integrations, which come with their history, and what no
+// unwatched are the kinds of documents that are not in a snapshot: integrations and event set-ups, which come with their history, and what no
 // watcher reads.
 const unwatched = "'" + string(KindIntegration) + "', '" + string(KindContentDefaults) + "', '" + string(KindEventSetup) + "', '" +
 	string(KindReport) + "', '" + string(KindReportPush) + "', '" + string(KindRecipient) + "'"
@@ -65,6 +67,11 @@ func (s *Store) Snapshot(ctx context.Context, since int64) (Snapshot, error) {
 	}
 	out.Integrations, err = queryDocuments(ctx, tx, `SELECT workspace, kind, id, version, body, NULL, 0, saved_at, saved_by
 		FROM history WHERE `+of+` AND kind = '`+string(KindIntegration)+`' ORDER BY workspace, id, version`, args...)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read settings: %w", err)
+	}
+	out.EventSetups, err = queryDocuments(ctx, tx, `SELECT workspace, kind, id, version, body, NULL, 0, saved_at, saved_by
+		FROM history WHERE `+of+` AND kind = '`+string(KindEventSetup)+`' ORDER BY workspace, id, version`, args...)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read settings: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/auth"
+	"github.com/throughline-dev/throughline/services/config/internal/eventsetup"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
@@ -38,7 +39,11 @@ func build(raw store.Snapshot, oldest time.Time) (*configv1.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range integrations {
+	exports, err := exports(raw.EventSetups, oldest)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range append(integrations, exports...) {
 		if ws := byID[i.GetWorkspace()]; ws != nil {
 			ws.Integrations = append(ws.Integrations, i)
 		}
@@ -120,6 +125,24 @@ func inUse(docs []store.Document, oldest time.Time) ([]*configv1.Integration, er
 			return nil, fmt.Errorf("integration %s of workspace %s, version %d: %w", doc.ID, doc.Workspace, doc.Version, err)
 		}
 	}
+	return since(docs, all, oldest), nil
+}
+
+// exports are the integrations that event set-ups stand for.
+func exports(docs []store.Document, oldest time.Time) ([]*configv1.Integration, error) {
+	all := make([]*configv1.Integration, len(docs))
+	for n, doc := range docs {
+		setup := &configv1.EventSetup{}
+		if err := proto.Unmarshal(doc.Body, setup); err != nil {
+			return nil, fmt.Errorf("event set-up of workspace %s, version %d: %w", doc.Workspace, doc.Version, err)
+		}
+		all[n] = eventsetup.Export(setup)
+	}
+	return since(docs, all, oldest), nil
+}
+
+// since are the versions in force at oldest or later.
+func since(docs []store.Document, all []*configv1.Integration, oldest time.Time) []*configv1.Integration {
 	kept := all[:0:0]
 	gone := map[store.Key]bool{}
 	for n, i := range all {
@@ -132,5 +155,5 @@ func inUse(docs []store.Document, oldest time.Time) ([]*configv1.Integration, er
 		}
 		kept = append(kept, i)
 	}
-	return kept, nil
+	return kept
 }

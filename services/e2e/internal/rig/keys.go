@@ -24,3 +24,9 @@ func (r *Rig) Reports() (configv1.ReportServiceClient, configv1.ReportRunService
 	conn := r.dial(r.AdminToken)
 	return configv1.NewReportServiceClient(conn), configv1.NewReportRunServiceClient(conn)
 }
+
+// EventSetup keeps the event set-ups, as an administrator sees it.
+func (r *Rig) EventSetup() configv1.EventSetupServiceClient {
+	r.T.Helper()
+	return configv1.NewEventSetupServiceClient(r.dial(r.AdminToken))
+}

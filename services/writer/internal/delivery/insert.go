@@ -35,6 +35,18 @@ func (l *lane) prepareInserts(ctx context.Context, client *salesforce.Client, pa
 	}
 	intents := make([]stage.Entry, 0, len(fresh))
 	now := l.h.deps.Clock.Now()
+	for _, p := range doubtful {
+		if !p.item.Write.GetFollows() {
+			continue
+		}
+		// Promise 4: an older revision, which may come again, must not go over this one.
+		entry, err := ledger.IntendOver(l.h.table, p.item.Write, now)
+		if err != nil {
+			l.abandoned("note an intent", err)
+			return nil
+		}
+		intents = append(intents, entry)
+	}
 	for _, p := range fresh {
 		entry, err := ledger.Intend(p.item.Write, nil, now)
 		if err != nil {
@@ -98,6 +110,14 @@ func (l *lane) lookIn(ctx context.Context, client *salesforce.Client, parcels []
 				item: p.item, status: streamv1.Status_STATUS_FAILED, reason: streamv1.Reason_REASON_SF_RECORD_GONE,
 				recordID: f.RecordID, detail: "the record was made and then deleted in Salesforce; nothing was made again",
 			})
+			continue
+		}
+		if p.item.Write.GetFollows() {
+			// Nobody knows which revision made it: this one is written to it.
+			p.item.Follow(f.RecordID)
+			p.item.Notes = append(p.item.Notes, "FOUND_BY_MARKER")
+			p.item.NotBefore = l.h.deps.Clock.Now()
+			res.again = append(res.again, p.item)
 			continue
 		}
 		if p.raises() {

@@ -43,6 +43,11 @@ func (l *lane) open(items []*queue.Item, res *result) []parcel {
 	return parcels
 }
 
+// follows reports whether a write changes the record that an earlier revision made.
+func follows(w *streamv1.Write) bool {
+	return w.GetFollows() && w.GetOperation() == streamv1.Operation_OPERATION_UPDATE
+}
+
 // opener opens sealed values; *seal.Keys is one.
 type opener interface {
 	Open(sealed []byte) ([]byte, error)
@@ -63,6 +68,8 @@ func openFields(keys opener, it *queue.Item) (salesforce.Fields, error) {
 		switch {
 		case f.GetField() == "Id", f.GetField() == it.Write.GetExternalIdField():
 			continue // named by the request itself
+		case follows(it.Write) && f.GetField() == it.Write.GetMarkerField():
+			continue // it is there, and what people wrote beside it since
 		case f.GetField() == ownerField && it.WithoutOwner:
 			continue
 		case slices.Contains(it.LeftOut, f.GetField()):

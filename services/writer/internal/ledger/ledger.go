@@ -81,7 +81,7 @@ func decode(value []byte, newest uint32) (*Entry, error) {
 
 // Once reports whether only the first confirmed revision of a write counts.
 func Once(w *streamv1.Write) bool {
-	return w.GetOnce() || w.GetOperation() == streamv1.Operation_OPERATION_INSERT
+	return w.GetOnce() || w.GetOperation() == streamv1.Operation_OPERATION_INSERT && !w.GetFollows()
 }
 
 // Decide compares a write with what is known about its key.
@@ -95,7 +95,8 @@ func Decide(t Table, w *streamv1.Write) (Verdict, error) {
 	}
 	v := Verdict{Entry: e}
 	switch confirmed := e.GetConfirmedRevision(); {
-	case confirmed == 0 && w.GetOperation() == streamv1.Operation_OPERATION_INSERT && e.GetIntendedRevision() != 0:
+	case confirmed == 0 && w.GetOperation() == streamv1.Operation_OPERATION_INSERT && e.GetIntendedRevision() != 0 &&
+		(Once(w) || w.GetRevision() >= e.GetIntendedRevision()):
 		// Promise 5: a call may have been made for this key, and nobody knows what became of it.
 		v.Step = Look
 		return first(t, w, v)

@@ -305,7 +305,12 @@ func (o *Org) commit(req Request) []map[string]any {
 		o.mu.Lock()
 		key, _ := rec[req.KeyField].(string)
 		r, created := o.byKey[req.Object+"/"+key], false
-		if key == "" || r == nil {
+		if id, byID := rec["id"].(string); byID {
+			r = o.byID(id)
+		} else if key == "" {
+			r = nil
+		}
+		if r == nil {
 			r, created = o.create(req.Object, key, nil), true
 		}
 		for name, v := range rec {
@@ -318,6 +323,16 @@ func (o *Org) commit(req Request) []map[string]any {
 		o.mu.Unlock()
 	}
 	return results
+}
+
+// byID finds a record that is to be updated; nil when the test has made none.
+func (o *Org) byID(id string) *Record {
+	for _, r := range o.records {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
 }
 
 func (o *Org) create(object, key string, fields map[string]any) *Record {

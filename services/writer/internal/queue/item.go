@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/throughline-dev/throughline/libs/stage"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
@@ -63,6 +65,21 @@ func (it *Item) Contact(id string) string {
 	return id
 }
 
+// Follow makes the item change a record that is there, instead of making it. It must not be in a queue.
+func (it *Item) Follow(recordID string) {
+	w := proto.CloneOf(it.Write)
+	w.Operation, w.RecordId = streamv1.Operation_OPERATION_UPDATE, recordID
+	it.Write = w
+}
+
+// made returns the record that an item's write has made before; "" when the write is to make it, or makes its record once.
+func (it *Item) made(v ledger.Verdict) string {
+	if !it.Write.GetFollows() || it.Write.GetOperation() != streamv1.Operation_OPERATION_INSERT || v.Step != ledger.Send {
+		return ""
+	}
+	return v.Entry.GetRecordId()
+}
+
 // overtake notes that the item takes the place of another revision, which may have been sent: by this process, or by one
 // that died before it could tell. With the same content that makes no difference.
 func (it *Item) overtake(other *Item) {
@@ -81,6 +98,9 @@ func (it *Item) recordKey() string {
 
 // recordIn names it within its org.
 func recordIn(w *streamv1.Write) string {
+	if w.GetFollows() { // the same before and after its record is known
+		return w.GetObject() + "|new|" + w.GetWriteKey()
+	}
 	switch w.GetOperation() {
 	case streamv1.Operation_OPERATION_UPSERT:
 		return w.GetObject() + "|" + w.GetExternalIdField() + "|" + w.GetExternalId()

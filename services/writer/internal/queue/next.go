@@ -31,6 +31,17 @@ type Rules struct {
 // need none or because the ledger cannot tell, come back in skipped; they are out of the queue. Call Done when the request is
 // over and everything about it is saved.
 func (q *Queue) Next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped) {
+	for {
+		q.followed = false
+		next, more := q.next(now, rules)
+		skipped = append(skipped, more...)
+		if next != nil || !q.followed { // what follows its record now waits in another group, each once
+			return next, skipped
+		}
+	}
+}
+
+func (q *Queue) next(now time.Time, rules Rules) (batch *Batch, skipped []Skipped) {
 	for _, g := range q.due(now, rules) {
 		items, look, skips := q.take(g, now, rules)
 		skipped = append(skipped, skips...)
@@ -104,6 +115,7 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 		items   []*Item
 		skipped []Skipped
 		look    map[*Item]*ledger.Entry
+		moved   []*Item
 		blocked = map[string]bool{}
 		held    = q.held(g, now, rules)
 		bytes   int
@@ -137,6 +149,11 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 			verdict.Step = ledger.Send // promise 4: what is in the org may be what the overtaken revision said
 		}
 		q.removed(it)
+		if id := it.made(verdict); id != "" {
+			it.Follow(id)
+			moved = append(moved, it)
+			continue
+		}
 		if verdict.Step != ledger.Send && verdict.Step != ledger.Look {
 			skipped = append(skipped, Skipped{Item: it, Verdict: verdict})
 			continue
@@ -153,6 +170,10 @@ func (q *Queue) take(g *group, now time.Time, rules Rules) ([]*Item, map[*Item]*
 	}
 	clear(g.items[len(keep):])
 	g.items = keep
+	for _, it := range moved {
+		q.append(it)
+		q.followed = true
+	}
 	return items, look, skipped
 }
 

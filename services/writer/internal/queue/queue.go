@@ -17,6 +17,8 @@ type Queue struct {
 	records map[string]bool  // in flight
 	parents map[string]bool  // in flight
 	size    int
+	// followed: take moved items to the group of those that change their records.
+	followed bool
 }
 
 // group is the pending items of one Group, oldest first.
