@@ -26,7 +26,7 @@ func Free(tb testing.TB) string {
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", first+next.Add(1)%ports)
 		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
+		if l, err = new(net.ListenConfig).Listen(tb.Context(), "tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
 		}

@@ -88,6 +88,9 @@ func TestRowsOfReports(t *testing.T) {
 			t.Attr("requirement", "WALK-30")
 			b := setupSimulator(t)
 			lanes := &b.cfg.Lanes
+			if api == "bulk" {
+				lanes.Linger = 2 * time.Second // until there is enough for a job, on a slow machine too
+			}
 			lanes.Parallelism, lanes.BulkFrom, lanes.BulkAfter, lanes.BulkLinger = 1, from, 0, lanes.Linger
 			lanes.BulkPollMin, lanes.BulkPollMax = time.Millisecond, 10*time.Millisecond
 			leads := b.addLeads(rows)

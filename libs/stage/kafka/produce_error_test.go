@@ -16,19 +16,23 @@ import (
 func TestTheReasonOutlivesTheTime(t *testing.T) {
 	t.Parallel()
 	refused, other := errors.New("not authorized"), errors.New("no leader")
-	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	cut := fmt.Errorf("looking up: %w", context.DeadlineExceeded)
 	for name, c := range map[string]struct {
-		ctx               context.Context
+		over              bool
 		before, err, want error
 	}{
-		"the only one":                   {ctx, nil, cut, cut},
-		"cut short after a reason":       {ctx, refused, cut, refused},
-		"cut short on the connection":    {ctx, refused, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, refused},
-		"another reason":                 {ctx, refused, other, other},
-		"the request's own time was out": {t.Context(), refused, cut, cut},
+		"the only one":                   {true, nil, cut, cut},
+		"cut short after a reason":       {true, refused, cut, refused},
+		"cut short on the connection":    {true, refused, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, refused},
+		"another reason":                 {true, refused, other, other},
+		"the request's own time was out": {false, refused, cut, cut},
 	} {
-		require.Equal(t, c.want, telling(c.ctx, c.before, c.err), name)
+		ctx := t.Context()
+		if c.over {
+			ctx = over
+		}
+		require.Equal(t, c.want, telling(ctx, c.before, c.err), name)
 	}
 }
