@@ -44,7 +44,7 @@ func TestConnectingAnOrg(t *testing.T) {
 		require.Contains(t, page.text, shown)
 	}
 
-	require.Contains(t, page.text, "✓ tasks")
+	require.Contains(t, page.text, "open to the user <span class=\"soft\">(Task)")
 	require.Equal(t, ready, b.status(t).GetState())
 
 	flow := b.flow(t, started.GetFlow().GetId())
