@@ -26,11 +26,13 @@ func everyCall() map[string]func(context.Context, *salesforce.Client) error {
 	const id = "00QSM000000pQrS2AU"
 	fields := salesforce.Fields{{Name: "Title", Value: "x"}}
 	return map[string]func(context.Context, *salesforce.Client) error{
-		"AbortBulkJob":    func(ctx context.Context, c *salesforce.Client) error { return second(c.AbortBulkJob(ctx, "750A")) },
-		"AbortBulkQuery":  func(ctx context.Context, c *salesforce.Client) error { return second(c.AbortBulkQuery(ctx, "750A")) },
-		"BulkJob":         func(ctx context.Context, c *salesforce.Client) error { return second(c.BulkJob(ctx, "750A")) },
-		"BulkQuery":       func(ctx context.Context, c *salesforce.Client) error { return second(c.BulkQuery(ctx, "750A")) },
-		"BulkResults":     func(ctx context.Context, c *salesforce.Client) error { return second(c.BulkResults(ctx, "750A", "", 0)) },
+		"AbortBulkJob":   func(ctx context.Context, c *salesforce.Client) error { return second(c.AbortBulkJob(ctx, "750A")) },
+		"AbortBulkQuery": func(ctx context.Context, c *salesforce.Client) error { return second(c.AbortBulkQuery(ctx, "750A")) },
+		"BulkJob":        func(ctx context.Context, c *salesforce.Client) error { return second(c.BulkJob(ctx, "750A")) },
+		"BulkQuery":      func(ctx context.Context, c *salesforce.Client) error { return second(c.BulkQuery(ctx, "750A")) },
+		"BulkResults": func(ctx context.Context, c *salesforce.Client) error {
+			return second(c.BulkResults(ctx, "750A", "", 0))
+		},
 		"CheckVersion":    func(ctx context.Context, c *salesforce.Client) error { return c.CheckVersion(ctx) },
 		"CloseBulkJob":    func(ctx context.Context, c *salesforce.Client) error { return second(c.CloseBulkJob(ctx, "750A")) },
 		"DeleteBulkJob":   func(ctx context.Context, c *salesforce.Client) error { return c.DeleteBulkJob(ctx, "750A") },
