@@ -93,6 +93,11 @@ func TestRowsOfReports(t *testing.T) {
 			}
 			lanes.Parallelism, lanes.BulkFrom, lanes.BulkAfter, lanes.BulkLinger = 1, from, 0, lanes.Linger
 			lanes.BulkPollMin, lanes.BulkPollMax = time.Millisecond, 10*time.Millisecond
+			if api == "bulk" { // the first collection is small and keeps the others waiting, so that a backlog builds up
+				lanes.BatchRecords = 50
+				_, err := b.sim.AddFaults(simulator.Fault{Route: "collections.*", Action: "delay", Wait: 2 * time.Second, Nth: []int{1}})
+				require.NoError(t, err)
+			}
 			leads := b.addLeads(rows)
 			require.NoError(t, b.sim.SetValidationRules("main", simulator.ValidationRule{
 				Object: "Lead", When: "Title = 'forbidden'", Message: "This title is not allowed", Field: "Title",

@@ -14,7 +14,7 @@ type JobRules struct {
 	From int
 	// After is how long the oldest of them must have waited: collections that keep up need no help.
 	After time.Duration
-	// Jobs is how many may begin now, Parts in how many a backlog is cut, as far as each gets From items. Fewer than 1 are 1.
+	// Jobs is how many may begin now, Parts in how many a backlog is cut, as far as each gets more than From items. Fewer than 1 are 1.
 	Jobs, Parts int
 	// Most is the most that one job takes, 0 for all that jobs may take. With Full, more waits than the queue takes, and no job
 	// takes less.
@@ -59,7 +59,7 @@ func (q *Queue) NextJobs(now time.Time, rules JobRules) (batches []*Batch, skipp
 // size is how many items a job takes of a backlog of n.
 func (r *JobRules) size(n int) int {
 	parts := max(1, r.Parts)
-	size := max(r.From, (n+parts-1)/parts)
+	size := max(r.From+1, (n+parts-1)/parts)
 	if r.Most > 0 {
 		if r.Full {
 			size = r.Most
@@ -78,7 +78,7 @@ func apart(items []*Item, size, least int) [][]*Item {
 		for at < len(items) && items[at].sharesParent(items[at-1]) {
 			at++
 		}
-		if len(items)-at <= least/2 {
+		if len(items)-at <= least {
 			at = len(items)
 		}
 		parts = append(parts, items[:at:at])

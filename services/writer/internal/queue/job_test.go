@@ -173,13 +173,13 @@ func TestNextJob(t *testing.T) {
 		require.Equal(t, []int{25, 25, 25, 25}, sizes(100, several))
 		require.Equal(t, []int{26, 26, 26, 25}, sizes(103, func() queue.JobRules { r := several; r.Records = 200; return r }()))
 		require.Equal(t, []int{6}, sizes(6, several), "no job for one")
-		require.Equal(t, []int{5, 5, 5}, sizes(15, several), "none with fewer than go by collections")
+		require.Equal(t, []int{6, 9}, sizes(15, several), "none with as few as go by collections")
 		several.Jobs = 2
 		require.Equal(t, []int{25, 25}, sizes(100, several), "the others' share is left for when they may begin")
 		several.Most = 20
 		require.Equal(t, []int{20, 20}, sizes(100, several))
 		several.Parts = 50
-		require.Equal(t, []int{5, 5}, sizes(100, several))
+		require.Equal(t, []int{6, 6}, sizes(100, several))
 		several.Full = true
 		require.Equal(t, []int{20, 20}, sizes(100, several), "more waits than the queue takes")
 	})
