@@ -15,7 +15,10 @@ import (
 	"github.com/throughline-dev/throughline/services/internal/apply"
 )
 
-var yamlBlock = regexp.MustCompile("(?s)```yaml\n# ([a-z]+\\.yaml)\n(.*?)```")
+var (
+	yamlBlock    = regexp.MustCompile("(?s)```yaml\n# ([a-z]+\\.yaml)\n(.*?)```")
+	anyYAMLBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+)
 
 // readmeFiles returns the YAML files that the README shows, by name.
 func readmeFiles(t *testing.T) map[string]string {
@@ -46,19 +49,21 @@ func TestTheConfigurationOfAccessIsOne(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../docs/access.md")
 	require.NoError(t, err)
-	_, block, found := strings.Cut(string(text), "```yaml\n")
-	require.True(t, found)
-	block, rest, _ := strings.Cut(block, "```")
-	_, key, _ := strings.Cut(rest, "```yaml\n")
-	key, _, _ = strings.Cut(key, "```")
-	docs, err := apply.Parse("key.yaml", []byte(key))
+	blocks := anyYAMLBlock.FindAllStringSubmatch(string(text), -1)
+	require.Len(t, blocks, 3)
+	load := func(block string) *app.Config {
+		path := filepath.Join(t.TempDir(), "throughline.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(block), 0o600))
+		cfg, err := (&sources{file: path}).load()
+		require.NoError(t, err)
+		return cfg
+	}
+	docs, err := apply.Parse("key.yaml", []byte(blocks[2][1]))
 	require.NoError(t, err)
 	require.Len(t, docs, 1)
 	require.Len(t, docs[0].Setting.(*configv1.ApiKey).GetScopes(), 2)
-	path := filepath.Join(t.TempDir(), "throughline.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(block), 0o600))
-	cfg, err := (&sources{file: path}).load()
-	require.NoError(t, err)
+	require.Equal(t, []string{"ConfigService/Watch"}, load(blocks[1][1]).Config.Callers[0].Calls)
+	cfg := load(blocks[0][1])
 	require.NoError(t, cfg.Config.Validate())
 	require.NoError(t, cfg.Settings.Validate())
 	require.Empty(t, cfg.Settings.TokenFile)
