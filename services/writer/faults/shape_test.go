@@ -78,7 +78,7 @@ func shapeOf(seed uint64) shape {
 
 // plain is a shape without peculiarities.
 func plain() shape {
-	s := shape{partitions: 1, replicas: 1}
+	s := shape{partitions: 1, replicas: 1, jobsAtOnce: 1}
 	for _, c := range connections[:2] {
 		s.orgs = append(s.orgs, org{key: c, fate: mixed})
 	}
