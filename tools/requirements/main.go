@@ -60,7 +60,11 @@ func run(in io.Reader) error {
 	}
 	fmt.Printf("%s: %d of %d requirements proven\n", target, proven, len(rows))
 	if len(res.failed) > 0 {
-		return fmt.Errorf("%d tests failed, first %s in %s; they prove nothing", len(res.failed), res.failed[0].name, res.failed[0].pkg)
+		var failed strings.Builder
+		for _, f := range res.failed {
+			fmt.Fprintf(&failed, "\n  %s in %s", f.name, f.pkg)
+		}
+		return fmt.Errorf("%d tests failed; they prove nothing:%s", len(res.failed), failed.String())
 	}
 	return nil
 }
