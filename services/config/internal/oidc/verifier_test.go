@@ -2,8 +2,8 @@ package oidc_test
 
 import (
 	"context"
-	"errors"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
