@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -61,7 +63,7 @@ A UUIDv7 carries its time, so it is found at once. For another kind of id, say f
 				journey.Render(cmd.OutOrStdout())
 			}
 			if err == nil && !journey.Found() {
-				err = errNotFound
+				err = noSuchEvent(cmd.Context(), conn, query.Workspace)
 			}
 			return err
 		},
@@ -77,3 +79,12 @@ A UUIDv7 carries its time, so it is found at once. For another kind of id, say f
 }
 
 var errNotFound = errors.New("no such event")
+
+// noSuchEvent says why nothing is known of an event: its workspace may be misspelt. Config may be away: Kafka knows nothing all the same.
+func noSuchEvent(ctx context.Context, conn grpc.ClientConnInterface, workspace string) error {
+	var missing *noWorkspaceError
+	if errors.As(knownWorkspace(ctx, conn, workspace), &missing) {
+		return missing
+	}
+	return errNotFound
+}

@@ -130,7 +130,14 @@ func printOverviewsJSON(cmd *cobra.Command, overviews []overview) error {
 func knownWorkspace(ctx context.Context, conn grpc.ClientConnInterface, workspace string) error {
 	_, err := configv1.NewConfigServiceClient(conn).GetWorkspace(ctx, &configv1.GetWorkspaceRequest{Workspace: workspace})
 	if status.Code(err) == codes.NotFound {
-		return fmt.Errorf("there is no workspace %q; throughline workspaces lists them", workspace)
+		return &noWorkspaceError{workspace}
 	}
 	return err
+}
+
+// noWorkspaceError names a workspace that there is not.
+type noWorkspaceError struct{ workspace string }
+
+func (e *noWorkspaceError) Error() string {
+	return fmt.Sprintf("there is no workspace %q; throughline workspaces lists them", e.workspace)
 }

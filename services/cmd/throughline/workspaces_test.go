@@ -13,8 +13,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/settings"
 )
 
 // landscape is a config service with two workspaces, one of them in trouble.
@@ -102,4 +104,15 @@ func TestAMisspeltWorkspaceIsNotAnEmptyOne(t *testing.T) {
 		require.Equal(t, exitFailed, code, command)
 		require.Equal(t, "throughline: there is no workspace \"acm\"; throughline workspaces lists them\n", said, command)
 	}
+}
+
+func TestAnEventIsMissingForAReason(t *testing.T) {
+	t.Parallel()
+	b := setupConfig(t)
+	conn, err := settings.Dial(settings.Config{Target: b.svc.Addr(), Token: secret.New(testAdminToken)}, settings.Deps{})
+	require.NoError(t, err)
+	require.ErrorContains(t, noSuchEvent(t.Context(), conn, "acm"), `there is no workspace "acm"`)
+	require.ErrorIs(t, noSuchEvent(t.Context(), conn, "acme"), errNotFound)
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, noSuchEvent(t.Context(), conn, "acm"), errNotFound, "config cannot be asked")
 }
