@@ -67,7 +67,7 @@ func prepare(t *testing.T) *testBundle {
 		{Name: "ren", Role: config.RoleViewer, Workspace: "acme", Token: secret.New(acmeViewer)},
 		{Name: "writer", Role: config.RoleService, Token: secret.New(serviceToken)},
 	}
-	cfg.Access.Failures.Burst, cfg.Access.SignIns.Burst = 100_000, 100_000 // every test's calls come from one address, and time stands still
+	cfg.Access.Calls.Burst, cfg.Access.Failures.Burst, cfg.Access.SignIns.Burst = 100_000, 100_000, 100_000 // every test's calls come from one address, and time stands still
 	clock := stagetest.NewClock(epoch)
 	return &testBundle{cfg: cfg, clock: clock, deps: config.Deps{Installation: inst, Clock: clock}, org: newFakeOrg(t)}
 }
