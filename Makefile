@@ -29,12 +29,15 @@ crash: build ## The demo, killed with -9 and restarted five times on the way
 	deploy/crash.sh
 
 ##@ Build and test
-.PHONY: build test faults faults-processes fuzz test-kafka test-postgres test-separate test-clients requirements
+.PHONY: build test stress faults faults-processes fuzz test-kafka test-postgres test-separate test-clients requirements
 build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
 test: $(TOOLS)/gotestsum ## All tests that need nothing installed, with the race detector
 	$(RACE) $(GOTEST) $(RACE_FLAGS) -shuffle=on ./proto/... ./libs/... ./services/...
+ROUNDS ?= 5
+stress: ## The tests of PKG, ROUNDS times, frozen for moments in between: finds tests that fail now and then (PKG=./services/writer RUN=...)
+	deploy/stress.sh $(PKG) $(ROUNDS) $(RUN)
 SEEDS ?= 200
 faults: ## The writer through SEEDS seeds of faults and deaths, judged by what stands in the orgs
 	go test -count=1 -timeout 15m -parallel 16 ./services/writer/faults -faults.seeds=$(SEEDS)

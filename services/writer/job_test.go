@@ -33,8 +33,8 @@ func TestJobsAgainstTheSimulator(t *testing.T) {
 			lanes := &b.cfg.Lanes
 			lanes.Parallelism, lanes.BatchRecords, lanes.BulkFrom, lanes.BulkAfter = 1, 50, 200, 0
 			lanes.BulkPollMin, lanes.BulkPollMax = time.Millisecond, 10*time.Millisecond
-			// Collections are slow, so a backlog builds up.
-			_, err := b.sim.AddFaults(append(faults, simulator.Fault{Route: "collections.*", Action: "delay", Wait: 50 * time.Millisecond})...)
+			b.holdCollections()
+			_, err := b.sim.AddFaults(faults...)
 			require.NoError(t, err)
 			s, stop := b.start()
 			defer stop()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,27 @@ func setupSimulator(t *testing.T) *simBundle {
 		b.leads = append(b.leads, l.String("Id"))
 	}
 	return b
+}
+
+// holdCollections lets no collection of the writer through until it asks what became of a bulk job: a backlog builds up,
+// however slow the machine is.
+func (b *simBundle) holdCollections() {
+	b.t.Helper()
+	asked := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(asked) })
+	org := b.sim.Handler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/successfulResults"):
+			letGo()
+		case r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/composite/sobjects"):
+			<-asked
+		}
+		org.ServeHTTP(w, r)
+	}))
+	b.t.Cleanup(server.Close)
+	b.t.Cleanup(letGo)
+	b.client["main"] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
 }
 
 func (b *simBundle) task(key, who string, change ...func(*streamv1.Write, *streamv1.FieldValues)) *streamv1.Write {
