@@ -12,8 +12,12 @@ RACE    := CGO_ENABLED=1
 # -race looks at pointer arithmetic too. In SQLite, which is C turned into Go, there is hardly anything else, and none of it ours:
 # a quarter of what the config service's tests cost. Races are looked for there as everywhere.
 RACE_FLAGS := -race -gcflags=modernc.org/...=-d=checkptr=0
-# go test that says last which tests failed, and why.
-GOTEST  := $(TOOLS)/gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --hide-summary skipped --
+# go test of these packages that says last which tests failed, and why. With RERUN=1, as in CI, up to five that failed run once more,
+# unless it was a race; which ones did is noted for whoever mends them.
+RERUN   ?=
+gotest   = $(TOOLS)/gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --hide-summary skipped \
+  $(if $(RERUN),--rerun-fails=1 --rerun-fails-max-failures=5 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race \
+  --rerun-fails-report=$(BUILD)/again-$@.txt) --packages='$(1)' --
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -34,7 +38,7 @@ build: ## The one binary, at bin/throughline
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/throughline ./services/cmd/throughline
 test: $(TOOLS)/gotestsum ## All tests that need nothing installed, with the race detector
-	$(RACE) $(GOTEST) $(RACE_FLAGS) -shuffle=on ./proto/... ./libs/... ./services/...
+	$(RACE) $(call gotest,./proto/... ./libs/... ./services/...) $(RACE_FLAGS) -shuffle=on
 ROUNDS ?= 5
 stress: ## The tests of PKG, ROUNDS times, frozen for moments in between: finds tests that fail now and then (PKG=./services/writer RUN=...)
 	deploy/stress.sh $(PKG) $(ROUNDS) $(RUN)
@@ -50,9 +54,9 @@ test-kafka: ## The Kafka suites against Apache Kafka (KAFKA_BROKERS, or a broker
 	deploy/kafka/run-kafka.sh exec -- $(MAKE) --no-print-directory test-kafka-run
 .PHONY: test-kafka-run
 test-kafka-run: $(TOOLS)/gotestsum
-	THROUGHLINE_TEST_LONG=1 $(GOTEST) -count=1 -p 1 -timeout 15m ./libs/stage/... ./services/e2e/...
+	THROUGHLINE_TEST_LONG=1 $(call gotest,./libs/stage/... ./services/e2e/...) -count=1 -p 1 -timeout 15m
 test-postgres: $(TOOLS)/gotestsum ## The store suite against PostgreSQL (THROUGHLINE_TEST_POSTGRES, or a server started for it)
-	deploy/postgres/run-postgres.sh exec $(GOTEST) -count=1 ./services/config/...
+	deploy/postgres/run-postgres.sh exec $(call gotest,./services/config/...) -count=1
 test-separate: build ## Every service as a process of its own, with its own Kafka user, over TLS: Apache Kafka and PostgreSQL
 	deploy/separate.sh
 test-clients: build ## Third-party Salesforce clients, unchanged, against the simulator (needs Node.js, npm and Python 3)
