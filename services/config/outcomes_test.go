@@ -32,6 +32,9 @@ func setupRunLog(t *testing.T) (*testBundle, *stagetest.Broker) {
 	b.cfg.RunLog.Stage.BatchWait = 5 * time.Millisecond
 	b.cfg.RunLog.Stage.DeadLetterTopic = deadLetters
 	b.start(t)
+	for _, id := range []string{"acme", "globex"} {
+		b.workspace(t, id)
+	}
 	return b, broker
 }
 
@@ -131,6 +134,7 @@ func TestOutcomes(t *testing.T) {
 	t.Run("NeedAFilter", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
+		b.workspace(t, "acme")
 		for _, req := range []*configv1.ListOutcomesRequest{
 			{Workspace: "acme"},
 			{Workspace: "acme", PageSize: 5},
