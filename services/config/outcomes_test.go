@@ -32,6 +32,13 @@ func setupRunLog(t *testing.T) (*testBundle, *stagetest.Broker) {
 	b.cfg.RunLog.Stage.BatchWait = 5 * time.Millisecond
 	b.cfg.RunLog.Stage.DeadLetterTopic = deadLetters
 	b.start(t)
+	return b, broker
+}
+
+// setupOutcomes is setupRunLog with the workspaces that outcomes are of.
+func setupOutcomes(t *testing.T) (*testBundle, *stagetest.Broker) {
+	t.Helper()
+	b, broker := setupRunLog(t)
 	for _, id := range []string{"acme", "globex"} {
 		b.workspace(t, id)
 	}
@@ -72,7 +79,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("AreFoundByWhatTheyAreAbout", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for n := range 10 {
 			broker.Append(topic.Outcomes, n%2, record(t, written("acme", n)), record(t, written("globex", n)))
 		}
@@ -93,7 +100,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("CountOnceHoweverOftenTheyCome", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for range 3 {
 			for n := range 5 {
 				broker.Append(topic.Outcomes, 0, record(t, written("acme", n)))
@@ -105,7 +112,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("ComeInPages", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for n := range 25 {
 			broker.Append(topic.Outcomes, 0, record(t, written("acme", n)))
 		}
@@ -148,7 +155,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("ThatAreNoneBecomeDeadLetters", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		broker.Append(topic.Outcomes, 0, stage.Record{Value: []byte("garbage")}, record(t, written("acme", 1)))
 		b.awaitCount(t, "acme", 1)
 		require.Eventually(t, func() bool { return len(broker.Records(deadLetters)) == 1 }, time.Minute, time.Millisecond)
