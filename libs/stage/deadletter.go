@@ -4,10 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -61,38 +58,4 @@ func (p *part) bury(d DeadLetter) (Message, error) {
 		m.TraceParent = d.Record.TraceParent()
 	}
 	return m, nil
-}
-
-// panicError is a handler's panic: the same record would panic again. The panic's value may quote the record, so only the
-// place is told.
-type panicError struct{ place string }
-
-func (e *panicError) Error() string { return "the handler panicked at " + e.place }
-
-// guard turns a panic of f into a permanent error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = Permanent(ReasonPanic, &panicError{place: PanicPlace()})
-		}
-	}()
-	return f()
-}
-
-// PanicPlace returns the function and line that panicked. It must be called by the deferred function that recovers.
-func PanicPlace() string {
-	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
-	panicked := false
-	for {
-		f, more := frames.Next()
-		inRuntime := strings.HasPrefix(f.Function, "runtime.")
-		if panicked && !inRuntime {
-			return fmt.Sprintf("%s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
-		}
-		panicked = panicked || f.Function == "runtime.gopanic"
-		if !more {
-			return "an unknown place"
-		}
-	}
 }

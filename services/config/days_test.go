@@ -16,6 +16,7 @@ import (
 func TestIntegrationDays(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.workspace(t, "acme")
 	var batch []*streamv1.Outcome
 	for n := range 60 {
 		o := written([]string{"acme", "globex"}[n%2], n)

@@ -35,6 +35,16 @@ func setupRunLog(t *testing.T) (*testBundle, *stagetest.Broker) {
 	return b, broker
 }
 
+// setupOutcomes is setupRunLog with the workspaces that outcomes are of.
+func setupOutcomes(t *testing.T) (*testBundle, *stagetest.Broker) {
+	t.Helper()
+	b, broker := setupRunLog(t)
+	for _, id := range []string{"acme", "globex"} {
+		b.workspace(t, id)
+	}
+	return b, broker
+}
+
 func written(workspace string, n int) *streamv1.Outcome {
 	return &streamv1.Outcome{
 		Workspace: workspace, Status: streamv1.Status_STATUS_WRITTEN, Stage: "writer",
@@ -69,7 +79,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("AreFoundByWhatTheyAreAbout", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for n := range 10 {
 			broker.Append(topic.Outcomes, n%2, record(t, written("acme", n)), record(t, written("globex", n)))
 		}
@@ -90,7 +100,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("CountOnceHoweverOftenTheyCome", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for range 3 {
 			for n := range 5 {
 				broker.Append(topic.Outcomes, 0, record(t, written("acme", n)))
@@ -102,7 +112,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("ComeInPages", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		for n := range 25 {
 			broker.Append(topic.Outcomes, 0, record(t, written("acme", n)))
 		}
@@ -131,6 +141,7 @@ func TestOutcomes(t *testing.T) {
 	t.Run("NeedAFilter", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
+		b.workspace(t, "acme")
 		for _, req := range []*configv1.ListOutcomesRequest{
 			{Workspace: "acme"},
 			{Workspace: "acme", PageSize: 5},
@@ -144,7 +155,7 @@ func TestOutcomes(t *testing.T) {
 
 	t.Run("ThatAreNoneBecomeDeadLetters", func(t *testing.T) {
 		t.Parallel()
-		b, broker := setupRunLog(t)
+		b, broker := setupOutcomes(t)
 		broker.Append(topic.Outcomes, 0, stage.Record{Value: []byte("garbage")}, record(t, written("acme", 1)))
 		b.awaitCount(t, "acme", 1)
 		require.Eventually(t, func() bool { return len(broker.Records(deadLetters)) == 1 }, time.Minute, time.Millisecond)

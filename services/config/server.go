@@ -70,7 +70,7 @@ func (s *Service) newGate() (*api.Gate, error) {
 	s.door.Known = authenticator
 	limits := s.cfg.Access
 	return &api.Gate{
-		Door: s.door, Validator: validator, Logger: s.deps.Logger, Clock: s.deps.Clock,
+		Door: s.door, Workspaces: &api.Workspaces{Documents: s.store}, Validator: validator, Logger: s.deps.Logger, Clock: s.deps.Clock,
 		Limits: api.Limits{
 			Calls: limit.New(limits.Calls), Services: limit.New(limits.Services), Failures: limit.New(limits.Failures),
 			SignIns: limit.New(limits.SignIns), Refusals: limit.New(limits.Refusals),

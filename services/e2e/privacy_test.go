@@ -255,8 +255,10 @@ func collect(t *testing.T, r *rig.Rig, process *rig.Process, out *pages) {
 			}
 		}
 	}
-	for _, workspace := range []string{"acme", "dead"} {
-		for _, o := range r.Outcomes(&configv1.ListOutcomesRequest{Workspace: workspace, From: timestamppb.New(time.Now().Add(-time.Hour)), PageSize: 1000}) {
+	all, err := r.Config.ListWorkspaces(context.Background(), &configv1.ListWorkspacesRequest{})
+	require.NoError(t, err)
+	for _, w := range all.GetWorkspaces() {
+		for _, o := range r.Outcomes(&configv1.ListOutcomesRequest{Workspace: w.GetId(), From: timestamppb.New(time.Now().Add(-time.Hour)), PageSize: 1000}) {
 			text, err := protojson.Marshal(o)
 			require.NoError(t, err)
 			out.add("outcomes", text)

@@ -24,9 +24,12 @@ func observe(provider metric.MeterProvider, s *Service) error {
 		{Name: "throughline.identity.cache_stale", About: "Addresses that were remembered and asked for again, because of a change in the org.", Value: &d.Stale},
 	}
 	if s.follower != nil {
-		counters = append(counters, telemetry.Counter{
-			Name: "throughline.identity.changes", About: "Changes in orgs that were heard of.", Value: s.follower.Changes(),
-		})
+		counters = append(counters,
+			telemetry.Counter{Name: "throughline.identity.changes", About: "Changes in orgs that were heard of.", Value: s.follower.Changes()},
+			telemetry.Counter{
+				Name:  "throughline.identity.changes_panicked",
+				About: "Times that dealing with changes failed by a defect; everything of their org counted as changed.", Value: s.follower.Panicked(),
+			})
 	}
 	if err := telemetry.ExportCounters(provider, "github.com/throughline-dev/throughline/services/identity", "{item}", counters...); err != nil {
 		return fmt.Errorf("identity: %w", err)

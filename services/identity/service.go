@@ -129,8 +129,8 @@ type Stats struct {
 	Queries, Failures int64
 	// CacheHits and CacheMisses count addresses.
 	CacheHits, CacheMisses int64
-	// Changes read from tl.changes.v1; Stale answers were remembered and had changed since.
-	Changes, Stale int64
+	// Changes read from tl.changes.v1, Panicked of them failed by a defect; Stale answers were remembered and had changed since.
+	Changes, Panicked, Stale int64
 	// QueriesPerThousand engagements resolved.
 	QueriesPerThousand float64
 }
@@ -153,7 +153,7 @@ func (s *Service) Stats() Stats {
 		Stale:       d.Stale.Load(),
 	}
 	if s.follower != nil {
-		stats.Changes = s.follower.Changes().Load()
+		stats.Changes, stats.Panicked = s.follower.Changes().Load(), s.follower.Panicked().Load()
 	}
 	if stats.Resolved > 0 {
 		stats.QueriesPerThousand = float64(stats.Queries) / float64(stats.Resolved) * 1000

@@ -87,8 +87,10 @@ func (m *bench) with(ctx context.Context, open func(config.Retention) (*service,
 		return err
 	}
 	defer func() { err = errors.Join(err, q.s.close()) }()
-	if err := q.s.workspace(ctx, workspaceID(0), placeholderOrg); err != nil {
-		return err
+	for n := range logWorkspaces {
+		if err := q.s.workspace(ctx, workspaceID(n), placeholderOrg); err != nil {
+			return err
+		}
 	}
 	if err := m.fillOutcomes(ctx, q); err != nil {
 		return err

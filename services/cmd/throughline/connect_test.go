@@ -156,7 +156,7 @@ func TestConnectingFromTheCommandLine(t *testing.T) {
 	require.Contains(t, i.output(t, "doctor", "--workspace", "acme", "--connection", "crm", "--last", "--json"), `"probe":"email_encryption"`)
 
 	err := i.run(t.Context(), strings.NewReader(""), io.Discard, "doctor", "--workspace", "elsewhere")
-	require.ErrorContains(t, err, "workspace elsewhere has no connection", "saying nothing would look like health")
+	require.ErrorContains(t, err, `there is no workspace "elsewhere"`, "saying nothing would look like health")
 	err = i.run(t.Context(), strings.NewReader(""), io.Discard, "connect", "--workspace", "acme", "x", "--login-url", "http://evil.example")
 	require.Equal(t, "options.login_url: the address must begin with https://", words(err), "without what is meant for programs")
 

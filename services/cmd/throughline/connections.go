@@ -72,11 +72,6 @@ func (f *connectionsFlags) list(ctx context.Context, conn grpc.ClientConnInterfa
 	if err != nil {
 		return err
 	}
-	if len(resp.GetConnections()) == 0 {
-		if err := knownWorkspace(ctx, conn, f.workspace); err != nil {
-			return err
-		}
-	}
 	if f.asJSON {
 		return printAllJSON(w, resp.GetConnections())
 	}

@@ -34,11 +34,6 @@ func newDays() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(answer.GetDays()) == 0 {
-				if err := knownWorkspace(cmd.Context(), conn, request.GetWorkspace()); err != nil {
-					return err
-				}
-			}
 			return printDays(cmd.OutOrStdout(), answer, asJSON)
 		},
 	}

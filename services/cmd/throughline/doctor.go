@@ -80,7 +80,7 @@ func (f *doctorFlags) run(ctx context.Context, clients doctorClients, w io.Write
 		}
 	}
 	if len(connections) == 0 {
-		return fmt.Errorf("workspace %s has no connection, or there is no such workspace; begin with throughline connect", f.workspace)
+		return fmt.Errorf("workspace %s has no connection; begin with throughline connect", f.workspace)
 	}
 	var errs []error
 	for _, id := range connections {

@@ -42,11 +42,6 @@ run went wrong, with what to do, how many writes wait and how long they still do
 				if err != nil {
 					return err
 				}
-				if len(answer.GetNotices()) == 0 {
-					if err := knownWorkspace(ctx, conn, c.workspace); err != nil {
-						return err
-					}
-				}
 				return printNotices(cmd.OutOrStdout(), answer.GetNotices(), c.asJSON)
 			})
 		},

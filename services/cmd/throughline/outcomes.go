@@ -49,11 +49,6 @@ func newOutcomes() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(answer.GetOutcomes()) == 0 {
-				if err := knownWorkspace(cmd.Context(), conn, f.request.GetWorkspace()); err != nil {
-					return err
-				}
-			}
 			return printOutcomes(cmd.OutOrStdout(), answer.GetOutcomes(), f.asJSON)
 		},
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -82,9 +84,9 @@ var errNotFound = errors.New("no such event")
 
 // noSuchEvent says why nothing is known of an event: its workspace may be misspelt. Config may be away: Kafka knows nothing all the same.
 func noSuchEvent(ctx context.Context, conn grpc.ClientConnInterface, workspace string) error {
-	var missing *noWorkspaceError
-	if errors.As(knownWorkspace(ctx, conn, workspace), &missing) {
-		return missing
+	_, err := configv1.NewConfigServiceClient(conn).GetWorkspace(ctx, &configv1.GetWorkspaceRequest{Workspace: workspace})
+	if status.Code(err) == codes.NotFound {
+		return err
 	}
 	return errNotFound
 }

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -124,20 +122,4 @@ func printOverviewsJSON(cmd *cobra.Command, overviews []overview) error {
 		}
 	}
 	return nil
-}
-
-// knownWorkspace fails if there is no such workspace: an answer without rows may only mean that its id is misspelt.
-func knownWorkspace(ctx context.Context, conn grpc.ClientConnInterface, workspace string) error {
-	_, err := configv1.NewConfigServiceClient(conn).GetWorkspace(ctx, &configv1.GetWorkspaceRequest{Workspace: workspace})
-	if status.Code(err) == codes.NotFound {
-		return &noWorkspaceError{workspace}
-	}
-	return err
-}
-
-// noWorkspaceError names a workspace that there is not.
-type noWorkspaceError struct{ workspace string }
-
-func (e *noWorkspaceError) Error() string {
-	return fmt.Sprintf("there is no workspace %q; throughline workspaces lists them", e.workspace)
 }

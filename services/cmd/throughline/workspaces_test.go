@@ -10,8 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -29,13 +27,6 @@ func (landscape) ListWorkspaces(context.Context, *configv1.ListWorkspacesRequest
 	return &configv1.ListWorkspacesResponse{Workspaces: []*configv1.Workspace{
 		{Id: "acme", Name: "Acme", Language: "en"}, {Id: "sakura", Name: "さくら商事", Language: "ja"},
 	}}, nil
-}
-
-func (landscape) GetWorkspace(_ context.Context, req *configv1.GetWorkspaceRequest) (*configv1.GetWorkspaceResponse, error) {
-	if req.GetWorkspace() != "acme" && req.GetWorkspace() != "sakura" {
-		return nil, status.Error(codes.NotFound, "there is no such setting in this workspace")
-	}
-	return &configv1.GetWorkspaceResponse{}, nil
 }
 
 func (landscape) ListConnections(_ context.Context, req *configv1.ListConnectionsRequest) (*configv1.ListConnectionsResponse, error) {
@@ -98,11 +89,12 @@ func TestWorkspacesTellWhereTheyStand(t *testing.T) {
 
 func TestAMisspeltWorkspaceIsNotAnEmptyOne(t *testing.T) {
 	t.Parallel()
-	flags := landscapeFlags(t)
-	for _, command := range []string{"outcomes", "connections", "notices"} {
+	b := setupConfig(t)
+	flags := []string{"--set", "settings.target=" + b.svc.Addr(), "--set", "admin_token_file=" + b.path("admin.token")}
+	for _, command := range []string{"outcomes", "days", "connections", "doctor", "notices", "audit"} {
 		code, said := callProgram(t, append([]string{command, "--workspace", "acm"}, flags...)...)
 		require.Equal(t, exitFailed, code, command)
-		require.Equal(t, "throughline: there is no workspace \"acm\"; throughline workspaces lists them\n", said, command)
+		require.Contains(t, said, "throughline: there is no workspace \"acm\": ListWorkspaces (throughline workspaces) lists them", command)
 	}
 }
 

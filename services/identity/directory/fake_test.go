@@ -153,6 +153,9 @@ func (o fakeOrgs) Org(workspace, connection string) (directory.Org, error) {
 	if !ok {
 		return nil, fmt.Errorf("no connection %s in workspace %s", connection, workspace)
 	}
+	if org.panics["org"] {
+		panic(connection)
+	}
 	return org, nil
 }
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,10 +73,13 @@ func (s *Salesforce) contact(ctx, waiting context.Context, r *round) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	org, err := s.orgs.Org(r.workspace, r.connection)
-	if err == nil {
-		err = guarded(func() error { return r.ask(asking, org) })
-	}
+	err := guarded(func() error {
+		org, err := s.orgs.Org(r.workspace, r.connection)
+		if err != nil {
+			return err
+		}
+		return r.ask(asking, org)
+	})
 	switch {
 	case err == nil:
 		b.succeeded()
@@ -89,11 +93,10 @@ func (s *Salesforce) contact(ctx, waiting context.Context, r *round) error {
 
 // guarded is f. A panic in it is the trouble of the org that was asked, and not the process's, which other orgs' people go
 // through (promise 6). Where it was is told, and not what it said: that may quote a person (promise 8).
-func guarded(f func() error) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = fmt.Errorf("the question failed by a defect at %s", stage.PanicPlace())
-		}
-	}()
-	return f()
+func guarded(f func() error) error {
+	err := stage.Guarded(f)
+	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
+		return fmt.Errorf("the question %w", defect)
+	}
+	return err
 }

@@ -249,7 +249,7 @@ func TestTrouble(t *testing.T) {
 
 	t.Run("APanicIsTheTroubleOfTheOrgThatWasAsked", func(t *testing.T) {
 		t.Parallel()
-		for _, call := range []string{"query", "describe"} {
+		for _, call := range []string{"org", "query", "describe"} {
 			b := setup(t, func(b *bundle) { b.orgs["acme/odd"] = &fakeOrg{panics: map[string]bool{call: true}} })
 			b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
 			odd := ask("mia@example.com", "")

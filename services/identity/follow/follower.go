@@ -71,6 +71,9 @@ type Follower struct {
 	listener Listener
 	log      *slog.Logger
 	changes  atomic.Int64
+	panicked atomic.Int64
+	// defects are those that were logged, so that each is said once of an org.
+	defects sync.Map
 	// waiting is how many partitions have not been found the end of; -1 while that is not known.
 	waiting atomic.Int64
 }
@@ -84,6 +87,9 @@ func New(cfg Config, topics Topics, listener Listener, log *slog.Logger) *Follow
 
 // Changes counts what was read since the start.
 func (f *Follower) Changes() *atomic.Int64 { return &f.changes }
+
+// Panicked counts how often that failed by a defect.
+func (f *Follower) Panicked() *atomic.Int64 { return &f.panicked }
 
 // Ready reports an error until the follower reads every partition. Trouble afterwards makes it late, not unready: what is
 // remembered has an age limit as well.
@@ -114,52 +120,87 @@ func (f *Follower) read(ctx context.Context, partition int) {
 	req := stage.FetchRequest{Topic: f.cfg.Topic, Partition: partition, Offset: -1, MinBytes: 1, MaxBytes: 1, MaxWait: time.Millisecond}
 	f.insist(ctx, func() error {
 		got, err := f.topics.Fetch(ctx, req)
-		if err == nil {
-			req.Offset = got.End
+		if err != nil {
+			return err
 		}
-		return err
+		f.listener.Missed() // What was remembered until here may have changed meanwhile.
+		req.Offset = got.End
+		return nil
 	})
 	if ctx.Err() != nil {
 		return
 	}
-	f.listener.Missed() // What was remembered until here may have changed meanwhile.
 	f.waiting.Add(-1)
 	req.MaxBytes, req.MaxWait = fetchBytes, f.cfg.Wait
 	for ctx.Err() == nil {
-		f.insist(ctx, func() error {
-			got, err := f.topics.Fetch(ctx, req)
-			if errors.Is(err, stage.ErrOffsetOutOfRange) {
-				// The topic was shortened or made anew.
-				req.Offset = got.End
-				f.listener.Missed()
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			req.Offset = got.Next
-			for i := range got.Records {
-				f.tell(&got.Records[i])
-			}
-			return nil
-		})
+		f.insist(ctx, func() error { return f.more(ctx, &req) })
 	}
 }
 
-func (f *Follower) tell(rec *stage.Record) {
+// more hands on what is there from an offset on, which it moves.
+func (f *Follower) more(ctx context.Context, req *stage.FetchRequest) error {
+	got, err := f.topics.Fetch(ctx, *req)
+	if errors.Is(err, stage.ErrOffsetOutOfRange) {
+		// The topic was shortened or made anew.
+		f.listener.Missed()
+		req.Offset = got.End
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i := range got.Records {
+		if err := f.tell(ctx, &got.Records[i]); err != nil {
+			return err
+		}
+		req.Offset = got.Records[i].Offset + 1
+	}
+	req.Offset = got.Next
+	return nil
+}
+
+// tell hands a change on. A defect that it meets is the trouble of its org, of which anything may have changed then, and not of the
+// others, whose changes come behind it (promise 6). Only if nobody can be told that either, nor of any org, it is an error: what is
+// remembered would be used in spite of the change.
+func (f *Follower) tell(ctx context.Context, rec *stage.Record) error {
 	f.changes.Add(1)
 	c := new(streamv1.Change)
 	if proto.Unmarshal(rec.Value, c) != nil {
 		f.listener.Missed() // It may have been anything.
-		return
+		return nil
 	}
-	f.listener.Changed(c)
+	err := stage.Guarded(func() error { f.listener.Changed(c); return nil })
+	if err == nil {
+		return nil
+	}
+	f.panicked.Add(1)
+	if _, said := f.defects.LoadOrStore([3]string{c.GetWorkspace(), c.GetConnection(), place(err)}, true); !said {
+		f.log.ErrorContext(ctx, "a change failed by a defect of this program; everything that is remembered of its org is asked for again",
+			"workspace", c.GetWorkspace(), "connection", c.GetConnection(), "place", place(err))
+	}
+	all := &streamv1.Change{Workspace: c.GetWorkspace(), Connection: c.GetConnection(), ChangeType: streamv1.ChangeType_CHANGE_TYPE_EVERYTHING}
+	if stage.Guarded(func() error { f.listener.Changed(all); return nil }) != nil {
+		f.listener.Missed()
+	}
+	return nil
 }
 
-// insist tries until it works or ctx ends, and says once that it does not.
+// place is where a defect is.
+func place(err error) string {
+	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
+		return defect.Place
+	}
+	return ""
+}
+
+// insist tries until it works or ctx ends, and says once that it does not. So it does with what fails by a defect: whoever reads
+// nothing any more must not believe what it remembers, and the process goes on for the rest of its work.
 func (f *Follower) insist(ctx context.Context, try func() error) {
 	for said := false; ; {
-		err := try()
+		err := stage.Guarded(try)
+		if place(err) != "" {
+			f.panicked.Add(1)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}

@@ -114,7 +114,7 @@ func (r *Retrier) run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for due := r.take(r.deps.Clock.Now()); len(due) > 0 && ctx.Err() == nil; due = r.take(r.deps.Clock.Now()) {
-			if failed := r.again(ctx, due); len(failed) > 0 {
+			if failed := r.guarded(ctx, due); len(failed) > 0 {
 				// The broker or the settings are away; the records stay here until they are back.
 				now := r.deps.Clock.Now()
 				for _, w := range failed {
@@ -124,6 +124,29 @@ func (r *Retrier) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// guarded is again. A record that makes it panic is found as the runtime does it, by halves, and dead-lettered; the others are asked about
+// as if it had not been there (promise 6).
+func (r *Retrier) guarded(ctx context.Context, due []*waiting) (failed []*waiting) {
+	defect := stage.Guarded(func() error {
+		failed = r.again(ctx, due)
+		return nil
+	})
+	if defect == nil {
+		return failed
+	}
+	if half := len(due) / 2; half > 0 {
+		return append(r.guarded(ctx, due[:half]), r.guarded(ctx, due[half:])...)
+	}
+	err := stage.Guarded(func() error {
+		return r.port.DeadLetter(ctx, due[0].rec, stage.ReasonPanic, "asking again "+defect.Error())
+	})
+	if err != nil {
+		return due
+	}
+	r.port.Settle(due[0].rec.Offset)
+	return nil
 }
 
 // again asks about records that are due and settles them. It returns those that it could not settle.

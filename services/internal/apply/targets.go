@@ -208,7 +208,7 @@ func (c contents) of(ctx context.Context, client configv1.ConfigServiceClient, w
 		return settings, nil
 	}
 	resp, err := client.ListContentSettings(ctx, &configv1.ListContentSettingsRequest{Workspace: workspace})
-	if err != nil {
+	if err != nil && status.Code(err) != codes.NotFound { // of a workspace that is yet to be made
 		return nil, err
 	}
 	settings := map[string]*configv1.ContentSetting{}

@@ -42,6 +42,9 @@ type reporting struct {
 // find reads a report: there is no call that reads one.
 func (r reporting) find(ctx context.Context, workspace, id string) (*configv1.Report, error) {
 	resp, err := r.reports.ListReports(ctx, &configv1.ListReportsRequest{Workspace: workspace})
+	if status.Code(err) == codes.NotFound { // a workspace that is yet to be made
+		return nil, nil
+	}
 	for _, one := range resp.GetReports() {
 		if one.GetId() == id {
 			return one, nil

@@ -204,6 +204,9 @@ func (f *Finder) outcomes(ctx context.Context, j *Journey, req *configv1.ListOut
 		j.RunLogAway = true // what stands in Kafka can be told without it
 		return nil
 	}
+	if status.Code(err) == codes.NotFound {
+		return nil // there is no such workspace, and nothing of it anywhere
+	}
 	if err != nil {
 		return fmt.Errorf("ask the run log about workspace %s: %w", j.Workspace, err)
 	}

@@ -55,11 +55,11 @@ func (l *memoryLog) add(t *testing.T, to, id string, at time.Time, m proto.Messa
 	return offset
 }
 
-// awayRunLog is that of a config service that is down.
-type awayRunLog struct{}
+// failingRunLog is that of a config service that is down, or has no such workspace.
+type failingRunLog codes.Code
 
-func (awayRunLog) ListOutcomes(context.Context, *configv1.ListOutcomesRequest, ...grpc.CallOption) (*configv1.ListOutcomesResponse, error) {
-	return nil, status.Error(codes.Unavailable, "connection refused")
+func (c failingRunLog) ListOutcomes(context.Context, *configv1.ListOutcomesRequest, ...grpc.CallOption) (*configv1.ListOutcomesResponse, error) {
+	return nil, status.Error(codes.Code(c), "no answer")
 }
 
 // runLog answers with the outcomes whose event or visit is asked for.
@@ -151,10 +151,19 @@ func TestFinder(t *testing.T) {
 		require.Contains(t, string(data), `"found":true`)
 	})
 
+	t.Run("FindsNothingInAWorkspaceThatIsNotThere", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.finder.Outcomes = failingRunLog(codes.NotFound)
+		j, err := b.finder.Find(t.Context(), trace.Query{Workspace: "acm", EventID: b.event})
+		require.NoError(t, err)
+		require.False(t, j.Found())
+	})
+
 	t.Run("ShowsWhatIsInKafkaWhileTheRunLogIsAway", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.finder.Outcomes = awayRunLog{}
+		b.finder.Outcomes = failingRunLog(codes.Unavailable)
 		j, err := b.finder.Find(t.Context(), trace.Query{Workspace: "acme", EventID: b.event})
 		require.NoError(t, err)
 		require.True(t, j.Found())

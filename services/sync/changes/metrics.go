@@ -18,8 +18,9 @@ import (
 type stats struct {
 	// subscribed and unavailable say how many subscriptions stand, and how many orgs' objects have no change events.
 	subscribed, unavailable atomic.Int64
-	// events came, told messages were published, missed says how often events were or may have been missed.
-	events, told, missed atomic.Int64
+	// events came, told messages were published, missed says how often events were or may have been missed. panicked says how often
+	// any of this failed by a defect.
+	events, told, missed, panicked atomic.Int64
 
 	mu sync.Mutex
 	// open are the subscriptions that there should be now.
@@ -75,6 +76,10 @@ func (s *stats) observe(provider metric.MeterProvider, clock stage.Clock) error 
 		telemetry.Counter{
 			Name:  "throughline.sync.changes.missed",
 			About: "Times that change events of an object may have been missed, so that everything remembered of it was dropped.", Value: &s.missed,
+		},
+		telemetry.Counter{
+			Name:  "throughline.sync.changes.panicked",
+			About: "Times that the work on an org's change events failed by a defect; other orgs' went on.", Value: &s.panicked,
 		},
 	))
 	_, err := meter.Float64ObservableGauge("throughline.sync.changes.lag", metric.WithUnit("s"), metric.WithDescription(

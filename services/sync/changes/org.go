@@ -13,12 +13,11 @@ import (
 
 // org is one connection's subscriptions, one for each object.
 type org struct {
-	o       *owner
-	key     key
-	version int64
-	// known is the org's id, as the connection was checked.
-	known string
-	conn  *grpc.ClientConn
+	o   *owner
+	key key
+	// connection is what the settings said when it began.
+	connection *configv1.Connection
+	conn       *grpc.ClientConn
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -29,7 +28,7 @@ type org struct {
 
 func startOrg(ctx context.Context, o *owner, k key, c *configv1.Connection) *org {
 	ctx, cancel := context.WithCancel(ctx)
-	started := &org{o: o, key: k, version: c.GetVersion(), known: c.GetOrg().GetId(), cancel: cancel}
+	started := &org{o: o, key: k, connection: c, cancel: cancel}
 	var err error
 	if started.conn, err = o.s.dial(); err != nil { // The address was checked: this is a defect.
 		o.s.deps.Logger.ErrorContext(ctx, "the address of the Pub/Sub API cannot be used", "error", err)
@@ -63,8 +62,8 @@ func (g *org) identity(ctx context.Context) (salesforce.Identity, error) {
 		return salesforce.Identity{}, err
 	}
 	me, err := client.Identity(ctx)
-	if err != nil && g.known != "" && salesforce.ClassOf(err) != salesforce.ClassTransient && ctx.Err() == nil {
-		return salesforce.Identity{OrganizationID: g.known}, nil // A token without the scope "id".
+	if known := g.connection.GetOrg().GetId(); err != nil && known != "" && salesforce.ClassOf(err) != salesforce.ClassTransient && ctx.Err() == nil {
+		return salesforce.Identity{OrganizationID: known}, nil // A token without the scope "id".
 	}
 	if err != nil {
 		return salesforce.Identity{}, err

@@ -25,6 +25,8 @@ type owner struct {
 	stop context.CancelFunc
 	done chan struct{}
 	orgs map[key]*org
+	// defects are those that were logged, by workspace.
+	defects defects
 }
 
 func newOwner(s *Service, p stage.Partition, table *stage.Table, port stage.Port) *owner {
@@ -56,7 +58,7 @@ func (o *owner) run(ctx context.Context) {
 	ticker := time.NewTicker(o.s.cfg.Refresh)
 	defer ticker.Stop()
 	for {
-		o.reconcile(ctx)
+		o.guarded(ctx, "", func() { o.reconcile(ctx) })
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -64,6 +66,21 @@ func (o *owner) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// guarded calls f, which is about a workspace or, if that is "", about all. A panic in it is told, and only f's work waits until it is
+// called again (promise 6).
+func (o *owner) guarded(ctx context.Context, workspace string, f func()) (ok bool) {
+	err := stage.Guarded(func() error { f(); return nil })
+	if err == nil {
+		return true
+	}
+	o.s.stats.panicked.Add(1)
+	if o.defects.isNew(workspace, err) {
+		o.s.deps.Logger.ErrorContext(ctx, "subscriptions could not be started and ended as the settings say, by a defect of this program; those that run go on, and it is tried again",
+			"workspace", workspace, "partition", o.partition.ID, "place", place(err))
+	}
+	return false
 }
 
 // reconcile starts and ends subscriptions as the settings say.
@@ -78,31 +95,41 @@ func (o *owner) reconcile(ctx context.Context) {
 		return
 	}
 	wanted := map[key]*configv1.Connection{}
-	for k, c := range used(view, o.s.deps.Clock.Now()) {
-		mine := o.s.deps.Partitioner.PartitionFor(topic.ConnectionKey(k.workspace, k.connection), partitions) == o.partition.ID
-		if _, err := o.s.deps.Orgs.Tokens(k.workspace, k.connection); mine && err == nil {
-			wanted[k] = c
+	for _, w := range view.Workspaces() {
+		if !o.guarded(ctx, w.ID(), func() { o.want(w, partitions, wanted) }) {
+			o.wantAsBefore(w.ID(), wanted)
 		}
 	}
 	o.keep(wanted)
 	for k, c := range wanted {
 		if o.orgs[k] == nil {
-			o.orgs[k] = startOrg(ctx, o, k, c)
+			o.guarded(ctx, k.workspace, func() { o.orgs[k] = startOrg(ctx, o, k, c) })
 		}
 	}
 }
 
-// used returns the connections that any integration in force writes through: those whose people identity looks up.
-func used(view *settings.View, now time.Time) map[key]*configv1.Connection {
-	all := map[key]*configv1.Connection{}
-	for _, w := range view.Workspaces() {
-		for _, i := range w.IntegrationsAt(now) {
-			if c, ok := w.Connection(i.GetConnection()); ok {
-				all[key{w.ID(), c.GetId()}] = c
-			}
+// want adds those connections of a workspace that any integration in force writes through, whose people identity looks up.
+func (o *owner) want(w *settings.Workspace, partitions int, wanted map[key]*configv1.Connection) {
+	for _, i := range w.IntegrationsAt(o.s.deps.Clock.Now()) {
+		c, ok := w.Connection(i.GetConnection())
+		if !ok {
+			continue
+		}
+		k := key{w.ID(), c.GetId()}
+		mine := o.s.deps.Partitioner.PartitionFor(topic.ConnectionKey(k.workspace, k.connection), partitions) == o.partition.ID
+		if _, err := o.s.deps.Orgs.Tokens(k.workspace, k.connection); mine && err == nil {
+			wanted[k] = c
 		}
 	}
-	return all
+}
+
+// wantAsBefore adds those connections of a workspace that are subscribed to.
+func (o *owner) wantAsBefore(workspace string, wanted map[key]*configv1.Connection) {
+	for k, running := range o.orgs {
+		if k.workspace == workspace {
+			wanted[k] = running.connection
+		}
+	}
 }
 
 // keep ends the subscriptions that are not wanted any more, and those of connections that were saved anew: they may lead to
@@ -110,7 +137,7 @@ func used(view *settings.View, now time.Time) map[key]*configv1.Connection {
 func (o *owner) keep(wanted map[key]*configv1.Connection) {
 	var ended sync.WaitGroup
 	for k, running := range o.orgs {
-		if c, ok := wanted[k]; ok && c.GetVersion() == running.version {
+		if c, ok := wanted[k]; ok && c.GetVersion() == running.connection.GetVersion() {
 			continue
 		}
 		ended.Go(running.end)

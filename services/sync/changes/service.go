@@ -127,6 +127,8 @@ type Stats struct {
 	Subscribed, Unavailable int64
 	// Events received, messages Told, and how often events were or may have been Missed.
 	Events, Told, Missed int64
+	// Panicked is how often any of it failed by a defect.
+	Panicked int64
 }
 
 // Stats counts over the partitions of this process.
@@ -134,5 +136,6 @@ func (s *Service) Stats() Stats {
 	return Stats{
 		Subscribed: s.stats.subscribed.Load(), Unavailable: s.stats.unavailable.Load(),
 		Events: s.stats.events.Load(), Told: s.stats.told.Load(), Missed: s.stats.missed.Load(),
+		Panicked: s.stats.panicked.Load(),
 	}
 }

@@ -196,8 +196,19 @@ func (b *bundle) serve(options ...func(*changes.Config)) (*changes.Service, func
 	for _, option := range options {
 		option(&cfg)
 	}
+	return b.serveAs(cfg, b)
+}
+
+// serveWith starts a replica with orgs of its own.
+func (b *bundle) serveWith(orgs changes.Orgs) (*changes.Service, func()) {
+	b.Helper()
+	return b.serveAs(b.cfg, orgs)
+}
+
+func (b *bundle) serveAs(cfg changes.Config, orgs changes.Orgs) (*changes.Service, func()) {
+	b.Helper()
 	s, err := changes.New(cfg, changes.Deps{
-		Broker: b.kafka, Partitioner: b.kafka, Settings: b.source, Orgs: b, UserAgent: ourClient,
+		Broker: b.kafka, Partitioner: b.kafka, Settings: b.source, Orgs: orgs, UserAgent: ourClient,
 	})
 	require.NoError(b, err)
 	stop := b.background(s.Run)

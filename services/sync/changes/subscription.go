@@ -39,6 +39,9 @@ type subscription struct {
 	lost, up      bool
 	// trouble is what was logged last, so that it is said once.
 	trouble string
+	defects defects
+	// stuck is where to go on was when the reading failed by a defect.
+	stuck []byte
 }
 
 func newSubscription(g *org, object string) *subscription {
@@ -55,12 +58,13 @@ func (s *subscription) run(ctx context.Context) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = cfg.RetryMin, cfg.RetryMax
 	for {
-		err := s.once(ctx)
+		// A panic is the trouble of this subscription, and not of other orgs' (promise 6).
+		err := stage.Guarded(func() error { return s.once(ctx) })
 		heard := s.down()
 		if ctx.Err() != nil {
 			return
 		}
-		if heard {
+		if heard && place(err) == "" { // else a defect that is met again and again would use up the org's events
 			wait.Reset()
 		}
 		pause := wait.NextBackOff()
@@ -106,7 +110,7 @@ func (s *subscription) once(ctx context.Context) error {
 	broken := make(chan error, 1)
 	go func() {
 		defer cancel()
-		broken <- subscriber.Run(ctx, "/data/"+s.object+"ChangeEvent", from, s)
+		broken <- stage.Guarded(func() error { return subscriber.Run(ctx, "/data/"+s.object+"ChangeEvent", from, s) })
 	}()
 	ticker := time.NewTicker(s.org.o.s.cfg.FlushEvery)
 	defer ticker.Stop()
@@ -118,7 +122,7 @@ func (s *subscription) once(ctx context.Context) error {
 				return errors.Join(err, <-broken)
 			}
 		case err := <-broken:
-			if errors.Is(err, pubsub.ErrReplayLost) || errors.Is(err, pubsub.ErrEvent) || errors.Is(err, pubsub.ErrBitmap) {
+			if errors.Is(err, pubsub.ErrReplayLost) || errors.Is(err, pubsub.ErrEvent) || errors.Is(err, pubsub.ErrBitmap) || s.standsStill(err) {
 				s.forget()
 			}
 			return errors.Join(err, s.lastFlush(ctx))
@@ -160,14 +164,29 @@ func (s *subscription) forget() {
 	s.replay = []byte{}
 }
 
-// Change implements pubsub.Handler.
+// standsStill reports whether the reading failed by a defect where it did before: what comes there is as good as lost.
+func (s *subscription) standsStill(err error) bool {
+	if place(err) == "" {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := len(s.replay) > 0 && string(s.stuck) == string(s.replay)
+	s.stuck = s.replay
+	return again
+}
+
+// Change implements pubsub.Handler. An event that the program cannot take may mean anything; those behind it are read.
 func (s *subscription) Change(ctx context.Context, event *pubsub.ChangeEvent) error {
 	stats := s.org.o.s.stats
 	stats.events.Add(1)
 	s.alive()
 	s.lag.received(s.org.o.s.deps.Clock.Now(), event.Header.CommittedAt())
+	err := stage.Guarded(func() error { return s.take(event) })
 	s.mu.Lock()
-	s.pending.add(s.reader.read(event))
+	if err != nil {
+		s.mayBeAnything(ctx, err)
+	}
 	s.replay = event.ReplayID
 	full := s.pending.records >= s.org.o.s.cfg.FlushRecords
 	s.mu.Unlock()
@@ -175,6 +194,29 @@ func (s *subscription) Change(ctx context.Context, event *pubsub.ChangeEvent) er
 		return s.flush(ctx)
 	}
 	return nil
+}
+
+func (s *subscription) take(event *pubsub.ChangeEvent) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.add(s.reader.read(event))
+	return nil
+}
+
+// mayBeAnything notes a defect in dealing with what came: nobody knows what it was, so that anything may have changed. The caller
+// has the lock.
+func (s *subscription) mayBeAnything(ctx context.Context, err error) {
+	s.pending.reset()
+	s.pending.everything = true
+	s.defect(ctx, "change events failed by a defect of this program; everything that is remembered of the org is asked for again", err)
+}
+
+// defect counts a defect, and says once what it does. The caller has the lock.
+func (s *subscription) defect(ctx context.Context, what string, err error) {
+	s.org.o.s.stats.panicked.Add(1)
+	if s.defects.isNew("", err) {
+		s.log.ErrorContext(ctx, what, "place", place(err))
+	}
 }
 
 // Alive implements pubsub.Handler.
@@ -223,6 +265,15 @@ func (s *subscription) down() bool {
 func (s *subscription) flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err := stage.Guarded(func() error { return s.tell(ctx) })
+	if place(err) == "" {
+		return err
+	}
+	s.mayBeAnything(ctx, err)
+	return stage.Guarded(func() error { return s.tell(ctx) })
+}
+
+func (s *subscription) tell(ctx context.Context) error {
 	messages, err := s.messages()
 	if err != nil {
 		return err
@@ -277,6 +328,11 @@ func (s *subscription) explain(ctx context.Context, err error) (unavailable bool
 	unavailable = salesforce.ClassOf(err) == salesforce.ClassConfig
 	text := err.Error()
 	s.mu.Lock()
+	if place(err) != "" {
+		defer s.mu.Unlock()
+		s.defect(ctx, "the subscription to change events failed by a defect of this program and is tried again", err)
+		return false
+	}
 	known := s.trouble == text
 	s.trouble = text
 	s.mu.Unlock()

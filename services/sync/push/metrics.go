@@ -22,7 +22,7 @@ const (
 )
 
 // metrics are what a Pusher tells of itself. What becomes of a row that was handed on is the writer's to count.
-type metrics struct{ runs, takeovers, rows metric.Int64Counter }
+type metrics struct{ runs, takeovers, rows, panicked metric.Int64Counter }
 
 func newMetrics(provider metric.MeterProvider, held func() int64) (*metrics, error) {
 	if provider == nil {
@@ -30,13 +30,15 @@ func newMetrics(provider metric.MeterProvider, held func() int64) (*metrics, err
 	}
 	meter := provider.Meter("github.com/throughline-dev/throughline/services/sync/push")
 	m := &metrics{}
-	var errs [4]error
+	var errs [5]error
 	m.runs, errs[0] = meter.Int64Counter("throughline.sync.runs", metric.WithUnit("{run}"), metric.WithDescription(
 		"Runs of report pushes that this process has done with, by outcome: matched, failed, stopped, lost to another worker, interrupted."))
 	m.takeovers, errs[1] = meter.Int64Counter("throughline.sync.takeovers", metric.WithUnit("{run}"), metric.WithDescription(
 		"Runs that were taken over in the middle from a worker that went silent."))
 	m.rows, errs[2] = meter.Int64Counter("throughline.sync.rows", metric.WithUnit("{row}"), metric.WithDescription(
 		"Rows of reports that were decided, by outcome: handed to the writer, unchanged, unmatched, ambiguous, blank_key, repeated_key, equal, failed."))
+	m.panicked, errs[4] = meter.Int64Counter("throughline.sync.runs.panicked", metric.WithUnit("{item}"), metric.WithDescription(
+		"Times that the work on runs of report pushes failed by a defect; other runs went on."))
 	_, errs[3] = meter.Int64ObservableUpDownCounter("throughline.sync.claims", metric.WithUnit("{run}"), metric.WithDescription(
 		"Runs that this process has claimed and works on."), metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(held())

@@ -89,21 +89,36 @@ func (p *Pusher) Run(ctx context.Context) error {
 	return nil
 }
 
-// work is one worker.
+// work is one worker. A panic in it is the trouble of the run in hand, whose claim runs out; it goes on with others (promise 6).
 func (p *Pusher) work(ctx context.Context, worker string) {
 	failing := false
 	for ctx.Err() == nil {
-		claim, err := p.claim(ctx, worker)
-		if err != nil && !failing && ctx.Err() == nil {
-			p.deps.Logger.WarnContext(ctx, "config cannot be asked for runs of reports; trying again", "error", err)
-		}
-		failing = err != nil
-		if claim.GetRun() == nil || p.deps.Settings.View() == nil {
+		logger := p.deps.Logger
+		defect := stage.Guarded(func() error {
+			claim, err := p.claim(ctx, worker)
+			if err != nil && !failing && ctx.Err() == nil {
+				logger.WarnContext(ctx, "config cannot be asked for runs of reports; trying again", "error", err)
+			}
+			failing = err != nil
+			if claim.GetRun() == nil || p.deps.Settings.View() == nil {
+				pause(ctx, p.cfg.Poll)
+				return nil
+			}
+			logger = logger.With("workspace", claim.GetRun().GetWorkspace(), "push", claim.GetRun().GetPush(), "run", claim.GetRun().GetId())
+			p.carryOut(ctx, worker, claim, logger)
+			return nil
+		})
+		if defect != nil {
+			p.panicked(ctx, logger, defect)
 			pause(ctx, p.cfg.Poll)
-			continue
 		}
-		p.carryOut(ctx, worker, claim)
 	}
+}
+
+// panicked tells of a defect that ended some work.
+func (p *Pusher) panicked(ctx context.Context, logger *slog.Logger, defect error) {
+	p.metrics.panicked.Add(ctx, 1)
+	logger.ErrorContext(ctx, "the work on runs of reports failed by a defect of this program; a run in hand goes to another worker", "error", defect)
 }
 
 func (p *Pusher) claim(ctx context.Context, worker string) (*configv1.ClaimReportRunResponse, error) {
@@ -113,7 +128,7 @@ func (p *Pusher) claim(ctx context.Context, worker string) (*configv1.ClaimRepor
 }
 
 // carryOut brings a run as far as it gets.
-func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1.ClaimReportRunResponse) {
+func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1.ClaimReportRunResponse, logger *slog.Logger) {
 	p.stats.runs.Add(1)
 	p.held.Add(1)
 	defer p.held.Add(-1)
@@ -122,17 +137,25 @@ func (p *Pusher) carryOut(parent context.Context, worker string, claim *configv1
 	}
 	ctx, give := context.WithCancelCause(parent)
 	defer give(nil)
-	logger := p.deps.Logger.With("workspace", claim.GetRun().GetWorkspace(), "push", claim.GetRun().GetPush(), "run", claim.GetRun().GetId())
 	t := &tenure{
 		cfg: &p.cfg, runs: p.deps.Runs, run: claim.GetRun(), worker: worker, logger: logger, give: give, until: claim.GetClaimedUntil().AsTime(),
 	}
 	kept := make(chan struct{})
-	go func() { defer close(kept); t.keep(ctx) }()
+	go func() {
+		defer close(kept)
+		if defect := stage.Guarded(func() error { t.keep(ctx); return nil }); defect != nil {
+			p.panicked(ctx, logger, defect)
+			give(errUnkept)
+		}
+	}()
 	began := time.Now()
-	r, err := p.newRun(claim, t)
-	if err == nil {
-		err = guarded(func() error { return r.do(ctx) })
-	}
+	err := guarded(func() error {
+		r, err := p.newRun(claim, t)
+		if err != nil {
+			return err
+		}
+		return r.do(ctx)
+	})
 	p.metrics.ended(parent, err)
 	if f, ok := errors.AsType[*failure](err); ok {
 		err = t.tell(ctx, &configv1.RecordReportRunRequest{Reason: f.reason, Detail: f.detail})

@@ -67,13 +67,12 @@ func (p *Pusher) newRun(claim *configv1.ClaimReportRunResponse, t *tenure) (*run
 
 // guarded is f. A panic ends the run and not the process, which other workspaces' runs are in (promise 6); the next worker would
 // only meet it again. Where it was is told, and not what it said: that may quote a row (promise 8).
-func guarded(f func() error) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = fail(streamv1.Reason_REASON_BAD_SCHEMA, "the program failed by a defect at %s; report it", stage.PanicPlace())
-		}
-	}()
-	return f()
+func guarded(f func() error) error {
+	err := stage.Guarded(f)
+	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
+		return fail(streamv1.Reason_REASON_BAD_SCHEMA, "the program %s; report it", defect)
+	}
+	return err
 }
 
 // do reads the delivery twice: for the keys, and for everything.

@@ -24,6 +24,7 @@ type Runs interface {
 var (
 	errLost    = errors.New("the claim went to another worker")
 	errStopped = errors.New("the run was stopped")
+	errUnkept  = errors.New("the claim could not be renewed by a defect of this program")
 )
 
 // tenure is a claim on a run: it is renewed while the work goes on, and everything told of the run goes through it.

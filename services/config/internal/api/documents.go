@@ -104,7 +104,7 @@ func list[T any, M interface {
 func (s *Server) requireWorkspace(ctx context.Context, workspace string) error {
 	doc, err := s.deps.Documents.Get(ctx, workspaceKey(workspace))
 	if errors.Is(err, store.ErrNotFound) {
-		return status.Errorf(codes.NotFound, "there is no workspace %q: create it first", workspace)
+		return noWorkspace(workspace)
 	}
 	if err == nil && len(doc.Sealed) == 0 {
 		return status.Errorf(codes.FailedPrecondition, "the keys of workspace %q were destroyed: nothing new is kept for it", workspace)

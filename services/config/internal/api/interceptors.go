@@ -23,14 +23,16 @@ import (
 	"github.com/throughline-dev/throughline/services/config/internal/store"
 )
 
-// Gate is what every call passes before its handler: recover, authenticate, limit, authorise, validate, in this order.
+// Gate is what every call passes before its handler: recover, authenticate, limit, authorise, see that its workspace is there,
+// validate, in this order.
 type Gate struct {
-	Door      *auth.Door
-	Validator protovalidate.Validator
-	Logger    *slog.Logger
-	Clock     interface{ Now() time.Time }
-	Limits    Limits
-	Refusals  Refusals
+	Door       *auth.Door
+	Workspaces *Workspaces
+	Validator  protovalidate.Validator
+	Logger     *slog.Logger
+	Clock      interface{ Now() time.Time }
+	Limits     Limits
+	Refusals   Refusals
 }
 
 // Refusals are kept in the audit log.
@@ -45,9 +47,13 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 			resp, err = nil, g.panicked(ctx, info.FullMethod, r)
 		}
 	}()
-	ctx, err = g.admit(ctx, info.FullMethod, auth.WorkspaceOf(req))
+	workspace := auth.WorkspaceOf(req)
+	ctx, err = g.admit(ctx, info.FullMethod, workspace)
 	if err != nil {
 		return nil, err
+	}
+	if err := g.find(ctx, info.FullMethod, workspace); err != nil {
+		return nil, statusOf(ctx, g.Logger, info.FullMethod, err)
 	}
 	if err := g.Validate(req); err != nil {
 		return nil, statusOf(ctx, g.Logger, info.FullMethod, err)
@@ -72,6 +78,15 @@ func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 		return err
 	}
 	return statusOf(ctx, g.Logger, info.FullMethod, handle(srv, &admitted{ServerStream: stream, ctx: ctx, validate: g.Validate}))
+}
+
+// find fails if a call is about a workspace that is not there. Only those come here who may see it if it were.
+func (g *Gate) find(ctx context.Context, method, workspace string) error {
+	rule, ok := auth.RuleFor(method)
+	if !ok || rule.Open() || rule.Creates || workspace == "" {
+		return nil
+	}
+	return g.Workspaces.require(ctx, workspace)
 }
 
 // admit returns a context with the caller's identity if the caller may call the method about the workspace. Whether a

@@ -23,6 +23,8 @@ type Rule struct {
 	Limited    bool
 	// Proves is set for open methods whose request is the proof: a refused one counts as a failed authentication.
 	Proves bool
+	// Creates is set for methods that make the workspace that they are about, if it is not there.
+	Creates bool
 }
 
 // Open reports whether the method needs no token.
@@ -71,7 +73,7 @@ const (
 
 // rules is the one table of who may call what. A method that is missing cannot be called.
 var rules = map[string]Rule{
-	configv1.ConfigService_PutWorkspace_FullMethodName:        {Roles: admins},
+	configv1.ConfigService_PutWorkspace_FullMethodName:        {Roles: admins, Creates: true},
 	configv1.ConfigService_GetWorkspace_FullMethodName:        {Roles: readers, Scope: readSettings},
 	configv1.ConfigService_ListWorkspaces_FullMethodName:      {Roles: readers, Scope: readSettings, Everywhere: true, Limited: true},
 	configv1.ConfigService_PutConnection_FullMethodName:       {Roles: admins},

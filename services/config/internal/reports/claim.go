@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
+	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/conform"
@@ -37,12 +38,25 @@ func (r *Runner) Claim(ctx context.Context, worker string) (*configv1.ClaimRepor
 		if err != nil {
 			return nil, err
 		}
-		work, err := r.hand(ctx, run)
+		work, err := r.guarded(ctx, run)
 		if err != nil || work != nil {
 			return work, err
 		}
 	}
 	return &configv1.ClaimReportRunResponse{}, nil
+}
+
+// guarded is hand. A panic ends the run, and neither the call nor the runs of others that are due (promise 6): the next call would
+// only meet it again.
+func (r *Runner) guarded(ctx context.Context, run store.ReportRun) (work *configv1.ClaimReportRunResponse, err error) {
+	err = stage.Guarded(func() (err error) {
+		work, err = r.hand(ctx, run)
+		return err
+	})
+	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
+		return nil, r.end(ctx, run, *failed(streamv1.Reason_REASON_BAD_SCHEMA, "the program %s; report it", defect))
+	}
+	return work, err
 }
 
 // hand returns what a claimed run works with, or nil if it has ended or waits.

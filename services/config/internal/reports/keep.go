@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/changes"
@@ -33,8 +34,28 @@ func (r *Runner) Run(ctx context.Context) {
 // Keep notes missed days, ends runs that take too long, whose worker did not hear that they were stopped or whose org is not
 // connected any more, and pauses pushes that fail day after day.
 func (r *Runner) Keep(ctx context.Context) error {
-	return errors.Join(r.startDue(ctx, false), r.endOverdue(ctx), r.endDisconnected(ctx), r.pauseFailing(ctx))
+	var errs []error
+	due := func(ctx context.Context) error { return r.startDue(ctx, false) }
+	for _, look := range []func(context.Context) error{due, r.endOverdue, r.endDisconnected, r.pauseFailing} {
+		errs = append(errs, stage.Guarded(func() error { return look(ctx) }))
+	}
+	return errors.Join(errs...)
 }
+
+// each looks at runs or pushes one by one: what one of them does not let through, be it by a defect, waits for the next time, and
+// the others do not (promise 6).
+func each[T any](all []T, of func(T) (workspace, push string), look func(T) error) error {
+	var errs []error
+	for _, one := range all {
+		if err := stage.Guarded(func() error { return look(one) }); err != nil {
+			workspace, push := of(one)
+			errs = append(errs, fmt.Errorf("push %s of workspace %s: %w", push, workspace, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func pushOfRun(run store.ReportRun) (workspace, push string) { return run.Workspace, run.Push }
 
 // endDisconnected ends runs that wait for nothing but the writer, whose org was disconnected meanwhile (WALK-6). What was written
 // stays counted, and what is parked is counted when it is written after all.
@@ -43,20 +64,14 @@ func (r *Runner) endDisconnected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range runs {
+	return each(runs, pushOfRun, func(run store.ReportRun) error {
 		why, err := r.Disconnected(ctx, run.Workspace, run.Connection)
-		if err != nil {
+		if err != nil || why == "" {
 			return err
-		}
-		if why == "" {
-			continue
 		}
 		why = fmt.Sprintf("%s; %d rows wait for it", why, run.Counts.Pending())
-		if err := r.end(ctx, run, *failed(streamv1.Reason_REASON_SF_AUTH_REVOKED, "%s", why)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.end(ctx, run, *failed(streamv1.Reason_REASON_SF_AUTH_REVOKED, "%s", why))
+	})
 }
 
 func (r *Runner) endOverdue(ctx context.Context) error {
@@ -65,7 +80,7 @@ func (r *Runner) endOverdue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range runs {
+	return each(runs, pushOfRun, func(run store.ReportRun) error {
 		end := store.RunEnd{Status: store.RunFailed, Detail: run.Stop, At: now}
 		if run.Stop == "" {
 			end.Reason = run.Reason
@@ -77,11 +92,8 @@ func (r *Runner) endOverdue(ctx context.Context) error {
 				end.Detail += "; " + run.Detail
 			}
 		}
-		if err := r.end(ctx, run, end); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.end(ctx, run, end)
+	})
 }
 
 // pauseFailing pauses pushes whose scheduled runs failed on so many days in a row (WALK-36).
@@ -90,34 +102,34 @@ func (r *Runner) pauseFailing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range failing {
-		push, err := r.push(ctx, p.Workspace, p.Push, 0)
-		if err != nil {
-			return err
-		}
-		why := fmt.Sprintf("its scheduled runs failed on %d days in a row; see what they say, correct it and switch it on again", p.FailedDays)
-		save, err := Paused(push, why)
-		if err != nil {
-			return err
-		}
-		save.At, save.Author, save.Role, save.Action = r.deps.Clock.Now(), "schedule", "service", "PauseReportPush"
-		err = r.deps.Pauses.PutPush(ctx, save, store.PushChange{})
-		if errors.Is(err, store.ErrStale) {
-			continue // somebody saved it meanwhile: look again the next time
-		}
-		if err != nil {
-			return err
-		}
-		r.deps.Logger.WarnContext(ctx, "a report push was paused: its runs fail day after day",
-			"workspace", p.Workspace, "push", p.Push, "days", p.FailedDays)
-		if push, err = r.push(ctx, p.Workspace, p.Push, 0); err != nil {
-			return err
-		}
-		if err := r.deps.Judge.JudgePush(ctx, push); err != nil {
-			return err
-		}
+	return each(failing, func(p store.PushSchedule) (string, string) { return p.Workspace, p.Push },
+		func(p store.PushSchedule) error { return r.pause(ctx, p) })
+}
+
+func (r *Runner) pause(ctx context.Context, p store.PushSchedule) error {
+	push, err := r.push(ctx, p.Workspace, p.Push, 0)
+	if err != nil {
+		return err
 	}
-	return nil
+	why := fmt.Sprintf("its scheduled runs failed on %d days in a row; see what they say, correct it and switch it on again", p.FailedDays)
+	save, err := Paused(push, why)
+	if err != nil {
+		return err
+	}
+	save.At, save.Author, save.Role, save.Action = r.deps.Clock.Now(), "schedule", "service", "PauseReportPush"
+	err = r.deps.Pauses.PutPush(ctx, save, store.PushChange{})
+	if errors.Is(err, store.ErrStale) {
+		return nil // somebody saved it meanwhile: look again the next time
+	}
+	if err != nil {
+		return err
+	}
+	r.deps.Logger.WarnContext(ctx, "a report push was paused: its runs fail day after day",
+		"workspace", p.Workspace, "push", p.Push, "days", p.FailedDays)
+	if push, err = r.push(ctx, p.Workspace, p.Push, 0); err != nil {
+		return err
+	}
+	return r.deps.Judge.JudgePush(ctx, push)
 }
 
 // Paused is how a push is saved as the service pauses it: switched off, with the reason. Who does it and when is still to be said.

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/stage"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config/internal/connstate"
 	"github.com/throughline-dev/throughline/services/config/internal/store"
@@ -140,7 +141,8 @@ func (r *Runner) startDue(ctx context.Context, start bool) error {
 		return err
 	}
 	for _, p := range due {
-		if err := r.catchUp(ctx, p, days{last: last, pushes: pushes, start: start}); err != nil && ctx.Err() == nil {
+		err := stage.Guarded(func() error { return r.catchUp(ctx, p, days{last: last, pushes: pushes, start: start}) })
+		if err != nil && ctx.Err() == nil {
 			r.deps.Logger.ErrorContext(ctx, "a push could not be started; it will be tried again", // promise 6: one of them stops no other
 				"workspace", p.Workspace, "push", p.Push, "error", err)
 		}

@@ -1,0 +1,29 @@
+package changes
+
+import (
+	"errors"
+
+	"github.com/throughline-dev/throughline/libs/stage"
+)
+
+// place is where a defect is; "" for any other trouble.
+func place(err error) string {
+	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
+		return defect.Place
+	}
+	return ""
+}
+
+// defects are those that were logged, by what they are the trouble of: each is said once, for it stays until the program is mended.
+type defects map[[2]string]struct{}
+
+// isNew notes a defect, and reports whether it was not known.
+func (d *defects) isNew(about string, err error) bool {
+	if *d == nil {
+		*d = defects{}
+	}
+	k := [2]string{about, place(err)}
+	_, known := (*d)[k]
+	(*d)[k] = struct{}{}
+	return !known
+}
