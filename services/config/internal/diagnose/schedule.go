@@ -38,23 +38,27 @@ func (s *Service) wait(status connstate.Status, verdict connstate.Verdict, at ti
 func (s *Service) Run(ctx context.Context) {
 	var following sync.WaitGroup
 	following.Go(func() { s.follow(ctx) })
-	following.Go(func() {
-		if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
-			s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
-		}
-	})
 	defer following.Wait()
 	ticker := time.NewTicker(s.cfg.Tick)
 	defer ticker.Stop()
-	for {
+	for looks := 0; ; looks++ {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
+		if looks == 0 {
+			following.Go(func() { s.startUp(ctx) })
+		}
 		if err := s.Due(ctx); err != nil && ctx.Err() == nil {
 			s.deps.Logger.ErrorContext(ctx, "connections that are due for diagnosis could not be looked for; they will be", "error", err)
 		}
+	}
+}
+
+func (s *Service) startUp(ctx context.Context) {
+	if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
+		s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
 	}
 }
 
