@@ -99,25 +99,29 @@ func (s *Service) Last(ctx context.Context, workspace, connection string) (*conf
 // way gets what the next one finds, as do others who wait for it: a look that began before a login, or before something was put
 // right, has not seen it. An org that does not answer is no error: the diagnosis says so.
 func (s *Service) Diagnose(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error) {
-	for waited := false; ; waited = true {
-		began := false
-		work := s.flight.DoChan(workspace+"\x00"+connection, func() (any, error) {
-			began = true
-			return s.diagnose(context.WithoutCancel(ctx), workspace, connection)
-		})
-		select {
-		case r := <-work:
-			if !began && !waited {
-				continue
-			}
-			d, _ := r.Val.(*configv1.Diagnosis)
-			if r.Err != nil {
-				return nil, r.Err
-			}
-			return proto.CloneOf(d), nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	d, began, err := s.look(ctx, workspace, connection)
+	if !began && ctx.Err() == nil {
+		d, _, err = s.look(ctx, workspace, connection)
+	}
+	return d, err
+}
+
+// look waits for the look that is under way, or begins one and reports that it did.
+func (s *Service) look(ctx context.Context, workspace, connection string) (d *configv1.Diagnosis, began bool, err error) {
+	mine := false
+	work := s.flight.DoChan(workspace+"\x00"+connection, func() (any, error) {
+		mine = true
+		return s.diagnose(context.WithoutCancel(ctx), workspace, connection)
+	})
+	select {
+	case r := <-work:
+		if r.Err != nil {
+			return nil, mine, r.Err
 		}
+		d, _ = r.Val.(*configv1.Diagnosis)
+		return proto.CloneOf(d), mine, nil
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *Service) one(ctx context.Context, d store.DueCheck, now time.Time) {
 	case connstate.NotConnected, connstate.Awaiting, connstate.Disconnected:
 		err = s.deps.Diagnoses.ScheduleCheck(ctx, d.Workspace, d.Connection, now.Add(s.wait(d.Status, connstate.Same, now)))
 	default:
-		_, err = s.Diagnose(ctx, d.Workspace, d.Connection)
+		_, _, err = s.look(ctx, d.Workspace, d.Connection)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.deps.Logger.WarnContext(ctx, "a connection could not be diagnosed; it will be tried again",
