@@ -3,6 +3,7 @@ package config_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -48,7 +49,7 @@ func TestHealthIsOpenAndReflectionIsNot(t *testing.T) {
 	resp, err := healthv1.NewHealthClient(nobody).Check(t.Context(), &healthv1.HealthCheckRequest{})
 	require.NoError(t, err)
 	require.Equal(t, healthv1.HealthCheckResponse_SERVING, resp.GetStatus())
-	require.NoError(t, b.svc.Ready())
+	require.Eventually(t, func() bool { return b.svc.Ready() == nil }, time.Minute, time.Millisecond)
 
 	services := func(conn *grpc.ClientConn) error {
 		stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())

@@ -134,6 +134,7 @@ func connectable(t *testing.T, change ...func(*testBundle)) *testBundle {
 	t.Helper()
 	b := prepare(t)
 	b.cfg.Connect.Listen, b.cfg.Connect.PublicURL = "127.0.0.1:0", "https://pages.example"
+	b.cfg.Connect.RequestsPerSecond = 1000 // in real time, which is short on a fast machine
 	for _, f := range change {
 		f(b)
 	}

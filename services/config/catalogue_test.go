@@ -212,8 +212,8 @@ func TestAnswersAreKeptAndOutliveARestart(t *testing.T) {
 	b.live.change(t, stageField, "")
 
 	// An old answer is used when there is no newer one, and says so.
-	b.clock.Advance(b.cfg.Catalogue.RefreshEvery)
 	b.live.down.Store(true)
+	b.clock.Advance(b.cfg.Catalogue.RefreshEvery)
 	bad := scoring(text("Nowhere__c", "x"))
 	bad.Id = "bad"
 	_, err = b.put(t, bad)

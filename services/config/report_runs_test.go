@@ -520,7 +520,7 @@ func TestAPushThatFailsForSevenDaysIsPaused(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return !b.push(t).GetEnabled() }, time.Minute, 5*time.Millisecond)
 	require.Contains(t, b.push(t).GetPausedBecause(), "failed on 7 days in a row")
-	require.Eventually(t, func() bool { return len(b.broken(t)) == 1 }, 10*time.Second, 5*time.Millisecond, "and told as broken")
+	require.Eventually(t, func() bool { return len(b.broken(t)) == 1 }, time.Minute, 5*time.Millisecond, "and told as broken")
 	require.Equal(t, int64(2), b.push(t).GetVersion())
 	on := b.push(t)
 	on.Enabled = true

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
 	"github.com/throughline-dev/throughline/services/internal/settings"
@@ -144,8 +145,8 @@ func missNothing(t *testing.T, random *rand.Rand) {
 	b := prepare(t)
 	b.cfg.WatchPartBytes = 1 << 10
 	b.cfg.PollEvery = config.DefaultConfig().PollEvery
+	b.cfg.Listen = addrtest.Free(t) // the service goes away and comes back there
 	b.start(t)
-	b.cfg.Listen = b.svc.Addr()
 	e := &editor{b: b, random: random, integrations: map[string]*configv1.Integration{}}
 	conns, clients := b.flakyWatchers(t, random, 3)
 	for range 40 {
@@ -161,7 +162,7 @@ func missNothing(t *testing.T, random *rand.Rand) {
 	want, broken := receive(t, b.watch(t, 0)), 0
 	for n, c := range clients {
 		require.Eventually(t, func() bool { v := c.View(); return v != nil && v.Revision() >= want.GetRevision() },
-			30*time.Second, time.Millisecond, "watcher %d has %v of %d", n, c.View(), want.GetRevision())
+			2*time.Minute, time.Millisecond, "watcher %d has %v of %d", n, c.View(), want.GetRevision())
 		requireSame(t, b, want, c.View())
 		largest, times, wrong := conns[n].seen()
 		require.NoError(t, wrong)

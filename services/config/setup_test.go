@@ -48,6 +48,9 @@ type testBundle struct {
 	svc   *config.Service
 	org   *fakeOrg
 	stop  func()
+	// conns are those to the service that runs, by token: whoever asks again and again needs no new one each time.
+	dialling sync.Mutex
+	conns    map[string]*grpc.ClientConn
 
 	admin, service configv1.ConfigServiceClient
 }
@@ -68,8 +71,18 @@ func prepare(t *testing.T) *testBundle {
 		{Name: "writer", Role: config.RoleService, Token: secret.New(serviceToken)},
 	}
 	cfg.Access.Calls.Burst, cfg.Access.Failures.Burst, cfg.Access.SignIns.Burst = 100_000, 100_000, 100_000 // every test's calls come from one address, and time stands still
+	cfg.Connect.Diagnosis.Tick = time.Hour                                                                  // a look that no test has asked for changes states, whenever the machine gets round to it
+	patient(&cfg)
 	clock := stagetest.NewClock(epoch)
 	return &testBundle{cfg: cfg, clock: clock, deps: config.Deps{Installation: inst, Clock: clock}, org: newFakeOrg(t)}
+}
+
+// patient lets questions that are bounded by real time take their time: a machine may stand still for a while, and what was given up
+// would be tried again only when the clock of the test moves on.
+func patient(cfg *config.Config) {
+	const long = time.Minute
+	cfg.Catalogue.Timeout, cfg.Notices.Timeout, cfg.Access.OIDC.Timeout = long, long, long
+	cfg.Connect.Diagnosis.Questions.Timeout, cfg.Connect.Revoking.Timeout, cfg.Connect.Logins.ExchangeTimeout = long, long, long
 }
 
 // start runs the service until the test ends or stop is called.
@@ -80,7 +93,7 @@ func (b *testBundle) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- svc.Run(ctx) }()
-	b.svc = svc
+	b.svc, b.conns = svc, map[string]*grpc.ClientConn{}
 	b.stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-done) })
 	t.Cleanup(b.stop)
 	b.admin, b.service = b.client(t, adminToken), b.client(t, serviceToken)
@@ -95,9 +108,15 @@ func setup(t *testing.T) *testBundle {
 
 func (b *testBundle) dial(t *testing.T, token string) *grpc.ClientConn {
 	t.Helper()
+	b.dialling.Lock()
+	defer b.dialling.Unlock()
+	if b.conns[token] != nil {
+		return b.conns[token]
+	}
 	conn, err := settings.Dial(settings.Config{Target: b.svc.Addr(), Token: secret.New(token)}, settings.Deps{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	b.conns[token] = conn
 	return conn
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/secret"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	"github.com/throughline-dev/throughline/services/config"
@@ -129,7 +130,9 @@ func TestWatch(t *testing.T) {
 func TestASettingsClientFollowsTheService(t *testing.T) {
 	t.Attr("requirement", "XC-23")
 	t.Parallel()
-	b := setup(t)
+	b := prepare(t)
+	b.cfg.Listen = addrtest.Free(t) // the service goes away and comes back there
+	b.start(t)
 	b.workspace(t, "acme")
 	client, err := settings.NewClient(settings.Config{
 		Target: b.svc.Addr(), Token: secret.New(serviceToken), SavePath: filepath.Join(t.TempDir(), "settings"),
@@ -145,7 +148,6 @@ func TestASettingsClientFollowsTheService(t *testing.T) {
 	_, ok := view.Workspace("acme")
 	require.True(t, ok)
 
-	b.cfg.Listen = b.svc.Addr()
 	b.stop()
 	require.NoError(t, client.Ready(), "config is away, the view stays")
 	b.start(t)

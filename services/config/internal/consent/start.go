@@ -235,9 +235,8 @@ func (s *Service) createConnection(ctx context.Context, o *configv1.ConnectOptio
 	if err != nil {
 		return err
 	}
-	_, _, err = s.deps.Keeper.ChangeIfLegal(ctx, lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()},
+	return s.deps.Keeper.Begin(ctx, lifecycle.Key{Workspace: c.GetWorkspace(), Connection: c.GetId()},
 		connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseStarted, Actor: by.Actor})
-	return err
 }
 
 // put saves a connection as the version it says, instead of before, which is nil for a new one; save brings what is not in it.

@@ -95,21 +95,33 @@ func (s *Service) Last(ctx context.Context, workspace, connection string) (*conf
 	return d, proto.Unmarshal(body, d)
 }
 
-// Diagnose asks the connection's org everything, keeps the answers and notes the state that follows. Whoever asks while it is
-// under way gets the same. An org that does not answer is no error: the diagnosis says so.
+// Diagnose asks the connection's org everything, keeps the answers and notes the state that follows. Who asks while a look is under
+// way gets what the next one finds, as do others who wait for it: a look that began before a login, or before something was put
+// right, has not seen it. An org that does not answer is no error: the diagnosis says so.
 func (s *Service) Diagnose(ctx context.Context, workspace, connection string) (*configv1.Diagnosis, error) {
+	d, began, err := s.look(ctx, workspace, connection)
+	if !began && ctx.Err() == nil {
+		d, _, err = s.look(ctx, workspace, connection)
+	}
+	return d, err
+}
+
+// look waits for the look that is under way, or begins one and reports that it did.
+func (s *Service) look(ctx context.Context, workspace, connection string) (d *configv1.Diagnosis, began bool, err error) {
+	mine := false
 	work := s.flight.DoChan(workspace+"\x00"+connection, func() (any, error) {
+		mine = true
 		return s.diagnose(context.WithoutCancel(ctx), workspace, connection)
 	})
 	select {
 	case r := <-work:
-		d, _ := r.Val.(*configv1.Diagnosis)
 		if r.Err != nil {
-			return nil, r.Err
+			return nil, mine, r.Err
 		}
-		return proto.CloneOf(d), nil
+		d, _ = r.Val.(*configv1.Diagnosis)
+		return proto.CloneOf(d), mine, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 }
 
@@ -139,7 +151,9 @@ func (s *Service) diagnose(ctx context.Context, workspace, connection string) (*
 	if err := s.deps.Diagnoses.SaveDiagnosis(ctx, workspace, connection, d.GetAt().AsTime(), body); err != nil {
 		return nil, err
 	}
-	return d, s.deps.Diagnoses.ScheduleCheck(ctx, workspace, connection, s.deps.Clock.Now().Add(s.wait(status, verdict)))
+	// Counted from when the org was asked, for that is how old the answers are.
+	at := d.GetAt().AsTime()
+	return d, s.deps.Diagnoses.ScheduleCheck(ctx, workspace, connection, at.Add(s.wait(status, verdict, at)))
 }
 
 // ask gets a token and asks with it. A session that ended early looks like one that is not let in, so such an answer counts

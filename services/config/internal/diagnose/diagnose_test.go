@@ -4,10 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
@@ -33,11 +36,17 @@ type org struct {
 	asked  atomic.Int32
 	// said is its id and its zone; nil: neither.
 	said atomic.Pointer[[2]string]
+	// hold, while it is open, keeps back what it has decided to answer; nil: nothing.
+	hold chan struct{}
 }
 
 func (o *org) Organization(context.Context) (salesforce.Organization, error) {
 	o.asked.Add(1)
-	if o.closed.Load() {
+	closed := o.closed.Load()
+	if o.hold != nil {
+		<-o.hold
+	}
+	if closed {
 		return salesforce.Organization{}, &salesforce.Error{Class: salesforce.ClassAuth, Reason: salesforce.ReasonAPIDisabled, Code: "API_CURRENTLY_DISABLED"}
 	}
 	answer := salesforce.Organization{Edition: "Enterprise Edition"}
@@ -163,7 +172,33 @@ func TestTroubleIsLookedAtSoonAndThenLessOften(t *testing.T) {
 	require.Greater(t, waits[3], 2*waits[0])
 }
 
-func TestWhoeverAsksMeanwhileGetsTheSameDiagnosis(t *testing.T) {
+// TestWhoAsksMeanwhileIsToldOfThePresent: a look that began before something was put right knows nothing of it.
+func TestWhoAsksMeanwhileIsToldOfThePresent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.org.hold = make(chan struct{})
+		b.org.closed.Store(true)
+		s := b.replica()
+		var wg sync.WaitGroup
+		found := make([]connstate.State, 5)
+		for n := range found {
+			wg.Go(func() {
+				d, err := s.Diagnose(t.Context(), "acme", "main")
+				assert.NoError(t, err)
+				found[n] = d.GetStatus().GetState()
+			})
+			synctest.Wait() // the first look is under way, and whoever came later waits
+			b.org.closed.Store(false)
+		}
+		close(b.org.hold)
+		wg.Wait()
+		require.Equal(t, []connstate.State{connstate.Degraded, connstate.Ready, connstate.Ready, connstate.Ready, connstate.Ready}, found)
+		require.EqualValues(t, 6, b.org.asked.Load(), "two looks of three questions each, for all five")
+	})
+}
+
+func TestTheLastDiagnosisIsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	s := b.replica()

@@ -19,8 +19,8 @@ type Claims interface {
 // parallel is how many orgs a replica asks at once.
 const parallel = 4
 
-// wait is how long until the next diagnosis of a connection in the state.
-func (s *Service) wait(status connstate.Status, verdict connstate.Verdict) time.Duration {
+// wait is how long until the next diagnosis of a connection that was in the state at a time.
+func (s *Service) wait(status connstate.Status, verdict connstate.Verdict, at time.Time) time.Duration {
 	if verdict == connstate.Damped {
 		return s.deps.Keeper.Rules.Hold // well for so long, and it counts as well
 	}
@@ -28,32 +28,37 @@ func (s *Service) wait(status connstate.Status, verdict connstate.Verdict) time.
 	switch status.State {
 	case connstate.NoPackage, connstate.Degraded, connstate.Revoked, connstate.Authorised:
 		// Trouble that has lasted long will last longer.
-		return max(s.cfg.RecheckMin, min(s.deps.Clock.Now().Sub(status.Since), s.cfg.Every+jitter))
+		return max(s.cfg.RecheckMin, min(at.Sub(status.Since), s.cfg.Every+jitter))
 	}
 	return s.cfg.Every + jitter
 }
 
-// Run diagnoses connections whose time has come, and those in trouble, until ctx ends.
+// Run diagnoses connections whose time has come, and those in trouble, until ctx ends. It begins after a tick: what was due while
+// nobody ran can wait for that, too.
 func (s *Service) Run(ctx context.Context) {
 	var following sync.WaitGroup
 	following.Go(func() { s.follow(ctx) })
-	following.Go(func() {
-		if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
-			s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
-		}
-	})
 	defer following.Wait()
 	ticker := time.NewTicker(s.cfg.Tick)
 	defer ticker.Stop()
-	for {
-		if err := s.Due(ctx); err != nil && ctx.Err() == nil {
-			s.deps.Logger.ErrorContext(ctx, "connections that are due for diagnosis could not be looked for; they will be", "error", err)
-		}
+	for looks := 0; ; looks++ {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
+		if looks == 0 {
+			following.Go(func() { s.startUp(ctx) })
+		}
+		if err := s.Due(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Logger.ErrorContext(ctx, "connections that are due for diagnosis could not be looked for; they will be", "error", err)
+		}
+	}
+}
+
+func (s *Service) startUp(ctx context.Context) {
+	if err := s.CheckVersions(ctx); err != nil && ctx.Err() == nil {
+		s.deps.Logger.ErrorContext(ctx, "API versions could not be compared with what the orgs list; the daily look will", "error", err)
 	}
 }
 
@@ -69,20 +74,21 @@ func (s *Service) Due(ctx context.Context) error {
 	group.SetLimit(parallel)
 	for _, d := range due {
 		group.Go(func() error {
-			s.one(ctx, d)
+			s.one(ctx, d, now)
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (s *Service) one(ctx context.Context, d store.DueCheck) {
+// one diagnoses a connection that was due at a time.
+func (s *Service) one(ctx context.Context, d store.DueCheck, now time.Time) {
 	var err error
 	switch d.Status.State {
 	case connstate.NotConnected, connstate.Awaiting, connstate.Disconnected:
-		err = s.deps.Diagnoses.ScheduleCheck(ctx, d.Workspace, d.Connection, s.deps.Clock.Now().Add(s.wait(d.Status, connstate.Same)))
+		err = s.deps.Diagnoses.ScheduleCheck(ctx, d.Workspace, d.Connection, now.Add(s.wait(d.Status, connstate.Same, now)))
 	default:
-		_, err = s.Diagnose(ctx, d.Workspace, d.Connection)
+		_, _, err = s.look(ctx, d.Workspace, d.Connection)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.deps.Logger.WarnContext(ctx, "a connection could not be diagnosed; it will be tried again",

@@ -67,11 +67,24 @@ type Keeper struct {
 // Change notes what somebody found or decided; the change's time is now. The error is connstate.ErrIllegal, and nothing
 // changed, if the connection cannot go that way.
 func (k *Keeper) Change(ctx context.Context, key Key, c connstate.Change) (connstate.Status, connstate.Verdict, error) {
+	return k.change(ctx, key, c, false)
+}
+
+// Begin notes where a connection that was just made stands, unless somebody has noted more of it meanwhile.
+func (k *Keeper) Begin(ctx context.Context, key Key, c connstate.Change) error {
+	_, _, err := k.change(ctx, key, c, true)
+	return err
+}
+
+func (k *Keeper) change(ctx context.Context, key Key, c connstate.Change, first bool) (connstate.Status, connstate.Verdict, error) {
 	c.At = k.Clock.Now()
 	var from connstate.State
 	status, verdict, err := k.States.ChangeState(ctx, key.Workspace, key.Connection, c.Manual,
 		func(now connstate.Status) (connstate.Status, connstate.Verdict, error) {
 			from = now.State
+			if first && from != connstate.Unknown {
+				return now, connstate.Same, nil
+			}
 			return k.Rules.Next(now, c)
 		})
 	if err == nil && verdict == connstate.Changed {

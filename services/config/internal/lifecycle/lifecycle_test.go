@@ -201,6 +201,25 @@ func TestWhatIsFoundOfADisconnectedOrgSaysNothing(t *testing.T) {
 	require.ErrorIs(t, err, connstate.ErrIllegal)
 }
 
+// TestABeginningTakesNothingBack: of two administrators who press the button at the same moment, one may have a login under way
+// before the other has noted that there is a connection.
+func TestABeginningTakesNothingBack(t *testing.T) {
+	t.Attr("requirement", "LOOM-2")
+	t.Parallel()
+	b := setup(t)
+	key := lifecycle.Key{Workspace: "acme", Connection: "main"}
+	begin := func() connstate.State {
+		require.NoError(t, b.keeper.Begin(t.Context(), key, connstate.Change{To: connstate.NotConnected, Cause: lifecycle.CauseStarted, Actor: "aoi"}))
+		s, err := b.keeper.Status(t.Context(), key)
+		require.NoError(t, err)
+		return s.State
+	}
+	require.Equal(t, connstate.NotConnected, begin())
+	_, _, err := b.keeper.Change(t.Context(), key, connstate.Change{To: connstate.Awaiting, Cause: lifecycle.CauseStarted, Actor: "root"})
+	require.NoError(t, err)
+	require.Equal(t, connstate.Awaiting, begin())
+}
+
 func TestRevokeConfigNamesTheKeyThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for key, c := range map[string]lifecycle.RevokeConfig{

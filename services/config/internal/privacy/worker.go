@@ -135,15 +135,11 @@ func (w *Worker) remind(ctx context.Context, e store.Erasure) {
 
 // erase goes through the run log once, and completes the erasure when it is due.
 func (w *Worker) erase(ctx context.Context, e store.Erasure, due bool) error {
-	lifted, err := w.liftedAt(ctx, e)
-	if err != nil {
-		return err
-	}
-	wanted := func(o *streamv1.Outcome) bool {
-		at, ok := lifted[o.GetPersonKey()]
-		return !ok || o.GetOccurredAt().AsTime().Before(at)
-	}
-	err = w.eachRow(ctx, rowsOf{e.Workspace, e.PersonKeys, wanted}, func(rows []store.OutcomeRow, outcomes []*streamv1.Outcome) error {
+	err := w.eachRow(ctx, rowsOf{workspace: e.Workspace, personKeys: e.PersonKeys}, func(rows []store.OutcomeRow, outcomes []*streamv1.Outcome) error {
+		rows, outcomes, err := w.notSpared(ctx, e, rows, outcomes)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
 		return w.deps.Eraser.EraseOutcomes(ctx, e, rows, func(body []byte, deleted int64) ([]byte, bool, error) {
 			out, err := w.note(body, deleted, outcomes, false)
 			return out, false, err
@@ -159,6 +155,23 @@ func (w *Worker) erase(ctx context.Context, e store.Erasure, due bool) error {
 		out, err := w.note(body, 0, nil, true)
 		return out, true, err
 	})
+}
+
+// notSpared leaves out what happened since people were let in again. It is asked after the rows were read: who is let in meanwhile was
+// let in before any row of theirs that is to stay.
+func (w *Worker) notSpared(ctx context.Context, e store.Erasure, rows []store.OutcomeRow, outcomes []*streamv1.Outcome) ([]store.OutcomeRow, []*streamv1.Outcome, error) {
+	lifted, err := w.liftedAt(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	var gone []store.OutcomeRow
+	var about []*streamv1.Outcome
+	for n, o := range outcomes {
+		if at, ok := lifted[o.GetPersonKey()]; !ok || o.GetOccurredAt().AsTime().Before(at) {
+			gone, about = append(gone, rows[n]), append(about, o)
+		}
+	}
+	return gone, about, nil
 }
 
 // liftedAt tells since when people of an erasure were let in again, of those who were: what happened since is not erased.
@@ -209,8 +222,6 @@ func (w *Worker) note(body []byte, deleted int64, outcomes []*streamv1.Outcome, 
 type rowsOf struct {
 	workspace  string
 	personKeys []string
-	// wanted is asked about each row that is about one of the people; nil for all.
-	wanted func(*streamv1.Outcome) bool
 }
 
 // eachRow calls f with the rows of the run log that are selected, a batch at a time. There is no index by person:
@@ -226,7 +237,7 @@ func (w *Worker) eachRow(ctx context.Context, of rowsOf, f func(rows []store.Out
 		var about []store.OutcomeRow
 		var outcomes []*streamv1.Outcome
 		for _, row := range rows {
-			if o := aboutThem(row.Body, of.personKeys); o != nil && (of.wanted == nil || of.wanted(o)) {
+			if o := aboutThem(row.Body, of.personKeys); o != nil {
 				about, outcomes = append(about, row), append(outcomes, o)
 			}
 		}
