@@ -22,6 +22,9 @@ import (
 // Env names the variable that holds the addresses of a real cluster, separated by commas.
 const Env = "KAFKA_BROKERS"
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // Cluster is a cluster and a client of it.
 type Cluster struct {
 	*kafka.Client
@@ -49,7 +52,15 @@ func New(t testing.TB) *Cluster {
 		t.Cleanup(b.Close)
 		brokers = b.Addr()
 	}
-	return At(t, kafka.DefaultConfig(brokers...))
+	return At(t, Patient(brokers...))
+}
+
+// Patient returns the defaults with more time for every answer: a machine that runs many tests may stand still for longer than a
+// broker that works ever takes.
+func Patient(brokers ...string) kafka.Config {
+	cfg := kafka.DefaultConfig(brokers...)
+	cfg.DialTimeout, cfg.RequestTimeout, cfg.ProduceTimeout = patience, patience, 2*patience
+	return cfg
 }
 
 // At returns a cluster that cfg reaches.
@@ -91,7 +102,7 @@ func (c *Cluster) Records(topic string) []stage.Record {
 	c.t.Helper()
 	var mu sync.Mutex
 	var all []stage.Record
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	require.NoError(c.t, c.Scan(ctx, kafka.ScanRequest{Topic: topic, Visit: func(r stage.Record) bool {
 		mu.Lock()
@@ -110,7 +121,7 @@ func (c *Cluster) Await(topic string, n int) []stage.Record {
 	require.Eventually(c.t, func() bool {
 		all = c.Records(topic)
 		return len(all) >= n
-	}, time.Minute, 20*time.Millisecond, "topic %s does not get %d records", topic, n)
+	}, 2*patience, 20*time.Millisecond, "topic %s does not get %d records", topic, n)
 	return all
 }
 
