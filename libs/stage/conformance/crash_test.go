@@ -134,7 +134,7 @@ func TestCrash(t *testing.T) {
 				crash(t, c)
 			}
 			s := b.run(b.stateful(), newCounter(b.out))
-			s.await("the rest", func(stage.Stats) bool { return b.Committed(b.group, b.in) == keys*perKey })
+			s.await("the rest", func(stage.Stats) bool { return b.HasCommitted(b.group, b.in, keys*perKey) })
 			s.end()
 			b.checkCounts(keys, perKey)
 		})
@@ -152,7 +152,7 @@ func TestCrash(t *testing.T) {
 				crash(t, c)
 			}
 			s := b.runSink(b.stateful(), newDelivery(b.out))
-			s.await("the rest", func(stage.Stats) bool { return b.Committed(b.group, b.in) == keys*perKey })
+			s.await("the rest", func(stage.Stats) bool { return b.HasCommitted(b.group, b.in, keys*perKey) })
 			s.end()
 			// What was in flight at a crash may come twice: at most what the eight workers of each partition held.
 			require.LessOrEqual(t, b.checkDelivered(keys, perKey), 3*partitions*8)
@@ -207,7 +207,7 @@ func TestBrokerRestart(t *testing.T) {
 		b = embeddedAt(t, dir, listen)
 	}
 	s.await("all records", func(st stage.Stats) bool {
-		return len(st.Partitions) == partitions && st.Lag() == 0 && bundle.Committed(bundle.group, bundle.in) == 2000
+		return len(st.Partitions) == partitions && st.Lag() == 0 && bundle.HasCommitted(bundle.group, bundle.in, 2000)
 	})
 	require.NoError(t, s.Ready())
 	s.end()

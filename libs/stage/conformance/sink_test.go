@@ -150,7 +150,7 @@ func TestSink(t *testing.T) {
 		s := b.runSink(b.config(), h.new)
 		require.Eventually(t, func() bool { return h.held() == 100 }, 2*time.Minute, 5*time.Millisecond)
 		h.settleAllBut(17)
-		require.Eventually(t, func() bool { return b.Committed(b.group, b.in) == 17 }, 2*time.Minute, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.HasCommitted(b.group, b.in, 17) }, 2*time.Minute, 5*time.Millisecond)
 		s.end()
 		require.EqualValues(t, 17, b.Committed(b.group, b.in))
 	})
