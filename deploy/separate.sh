@@ -80,9 +80,9 @@ start() { # one service, by the name it has here: a number at its end tells repl
   pid[$1]=$!
 }
 health() { "$bin" health --url "http://127.0.0.1:${port[$1-admin]}/readyz"; }
-metrics() { curl -sf -m 5 "http://127.0.0.1:${port[$1-admin]}/metrics"; }
+metrics() { curl -sf -m 60 "http://127.0.0.1:${port[$1-admin]}/metrics"; }
 sum() { metrics "$1" | grep "^$2" | awk '{ n += $NF } END { print n + 0 }'; } # service, pattern of metrics
-records() { curl -sf -m 10 "$sim/_sim/export?org=acme&object=$1" >"$dir/$1.ndjson"; wc -l <"$dir/$1.ndjson"; }
+records() { curl -sf -m 60 "$sim/_sim/export?org=acme&object=$1" >"$dir/$1.ndjson"; wc -l <"$dir/$1.ndjson"; }
 has() { [ "$(records "$1")" -ge "$2" ]; }
 field() { grep -o "\"$2\":\"[^\"]*\"" "$dir/$1.ndjson" | sort -u | wc -l; } # object, field: its different values
 
@@ -110,7 +110,7 @@ video() { # content, viewer: half of it watched, left
   event video.ended "s-$1" "$c" "$2" ',"completed":false'
 }
 post() { # file; prints the answer's status
-  curl -s -m 30 -o "$dir/answer.json" -w '%{http_code}' --cacert "$KAFKA_SECRETS/ca.crt" "https://127.0.0.1:${port[ingest]}/v1/events" \
+  curl -s -m 120 -o "$dir/answer.json" -w '%{http_code}' --cacert "$KAFKA_SECRETS/ca.crt" "https://127.0.0.1:${port[ingest]}/v1/events" \
     -H "Authorization: Bearer $1" -H 'Content-Type: application/x-ndjson' --data-binary "@$2"
 }
 
@@ -122,12 +122,12 @@ as admin "$bin" acls --create --producer User:player=viewing-events >"$dir/acls.
 as admin "$bin" init >/dev/null 2>&1 && row ok "init once more changes nothing" "exit 0" || { row MISS "init once more" "failed"; missed=1; }
 "$bin" simulate --listen "127.0.0.1:${port[simulator]}" --dir "$dir/salesforce" --scenario "$compose/orgs.yaml" >"$dir/simulator.log" 2>&1 &
 pid[simulator]=$!
-await 20 simulator "$bin" health --url "$sim/_sim/stats" || give_up "the simulator did not start"
+await 120 simulator "$bin" health --url "$sim/_sim/stats" || give_up "the simulator did not start"
 for s in "${services[@]}"; do
   start "$s"
-  [ "$s" != config ] || await 40 "$s" health "$s" || give_up "config did not become healthy"
+  [ "$s" != config ] || await 180 "$s" health "$s" || give_up "config did not become healthy"
 done
-for s in "${services[@]}"; do await 60 "$s" health "$s" || give_up "$s did not become healthy: $(health "$s" 2>&1)"; done
+for s in "${services[@]}"; do await 180 "$s" health "$s" || give_up "$s did not become healthy: $(health "$s" 2>&1)"; done
 row ok "every service is healthy" "${services[*]}"
 
 # ---- settings
@@ -144,7 +144,7 @@ video stranger nobody@nowhere.example >>"$dir/http.ndjson" # in no record: nothi
 sample=$(grep -m1 'document.closed' "$dir/http.ndjson" | sed -E 's/.*"id":"([^"]{36})".*/\1/')
 check "a wrong API key is refused" 401 "$(post tl_acme_player_wrong "$dir/http.ndjson")"
 settings_arrived() { [ "$(post "$key" "$dir/http.ndjson")" = 202 ]; } # the key needs a moment to reach ingest
-await 10 "the API key" settings_arrived || give_up "ingest answers $(post "$key" "$dir/http.ndjson"): $(cat "$dir/answer.json")"
+await 120 "the API key" settings_arrived || give_up "ingest answers $(post "$key" "$dir/http.ndjson"): $(cat "$dir/answer.json")"
 row ok "63 events over HTTP are stored" 202
 check "the same events again are taken, without effect" 202 "$(post "$key" "$dir/http.ndjson")"
 
@@ -153,56 +153,60 @@ for n in $(seq 10); do document "kd-$n" amir@cedar.example; video "kv-$n" taro@c
 echo '{"key":"nonsense","value":"not an event"}' >>"$dir/kafka.ndjson"
 check "events over Kafka" "sent 61 events to viewing-events" "$(as player "$bin" send "$dir/kafka.ndjson" 2>&1)"
 refused() { # what, Kafka user, command…: it must fail for want of a right
-  if THROUGHLINE_KAFKA__PRODUCE_TIMEOUT=3s as "${@:2}" >"$dir/refused.log" 2>&1; then row MISS "$1" "it may"; missed=1
-  elif grep -q 'is not authorized' "$dir/refused.log"; then row ok "$1" "refused by Kafka"
+  local limit
+  for limit in 3s 30s; do # what a slow machine had not heard in the shorter time it hears in the longer one
+    if THROUGHLINE_KAFKA__PRODUCE_TIMEOUT=$limit as "${@:2}" >"$dir/refused.log" 2>&1; then row MISS "$1" "it may"; missed=1; return; fi
+    ! grep -q 'is not authorized' "$dir/refused.log" || break
+  done
+  if grep -q 'is not authorized' "$dir/refused.log"; then row ok "$1" "refused by Kafka"
   else row MISS "$1" "$(tail -1 "$dir/refused.log")"; missed=1; fi
 }
 refused "a producer may not write the pipeline's topics" player "$bin" send --topic tl.writes.v1 "$dir/kafka.ndjson"
 refused "a producer may not read what becomes of events" player "$bin" replay --workspace acme --stage ingest
 refused "the writer may not write what identity writes" tl-writer "$bin" send --topic tl.resolved.v1 "$dir/kafka.ndjson"
-await 60 tasks has Task 20 && await 30 rows has Engagement__c 40 || true
+await 180 tasks has Task 20 && await 120 rows has Engagement__c 40 || true
 check "one Task per document left" 20 "$(records Task)"
 check "one engagement per person and content" 40 "$(records Engagement__c)"
 check "the nonsense is a dead letter" 1 "$(sum ingest throughline_stage_dead_letters_total)"
 
 # ---- the whole way of one event
 written() { "$bin" outcomes --workspace acme --event "$sample" --status written | grep -q ' Task 00T'; }
-await 20 "the run log" written && row ok "outcomes names the event's record" "$("$bin" outcomes --workspace acme --event "$sample" --status written --json | grep -o '00T[A-Za-z0-9]*' | head -1)" \
+await 120 "the run log" written && row ok "outcomes names the event's record" "$("$bin" outcomes --workspace acme --event "$sample" --status written --json | grep -o '00T[A-Za-z0-9]*' | head -1)" \
   || { row MISS "outcomes of $sample" "no written Task"; missed=1; }
 as tl-trace "$bin" trace --workspace acme "$sample" >"$dir/trace.txt" 2>&1 && row ok "trace follows it" "$(wc -l <"$dir/trace.txt") lines, exit 0" \
   || { row MISS "trace" "$(tail -1 "$dir/trace.txt")"; missed=1; }
 check "trace tells of stages and record" 1 "$(grep -q 'document-close\|follow-up' "$dir/trace.txt" && grep -cm1 '00T' "$dir/trace.txt" || echo 0)"
-outcomes=$(curl -sf -m 30 -H "Authorization: Bearer $(cat "$dir/keys/viewer.token")" --cacert "$KAFKA_SECRETS/ca.crt" \
+outcomes=$(curl -sf -m 120 -H "Authorization: Bearer $(cat "$dir/keys/viewer.token")" --cacert "$KAFKA_SECRETS/ca.crt" \
   "https://127.0.0.1:${port[http]}/v1/workspaces/acme/outcomes?eventId=$sample")
 check "the HTTP API knows what became of the event" yes "$(grep -q STATUS_ <<<"$outcomes" && echo yes)"
-page=$(curl -s -m 20 -c "$dir/jar" -L -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/?token=$(cat "$dir/keys/viewer.token")")
+page=$(curl -s -m 120 -c "$dir/jar" -L -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/?token=$(cat "$dir/keys/viewer.token")")
 check "the console lets its token in" 200 "$page"
-check "the console shows the event" 200 "$(curl -s -m 30 -b "$dir/jar" -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/workspaces/acme/events/$sample")"
+check "the console shows the event" 200 "$(curl -s -m 120 -b "$dir/jar" -o "$dir/page.html" -w '%{http_code}' "http://127.0.0.1:${port[console]}/workspaces/acme/events/$sample")"
 
 # ---- kill -9 the writer that has the org's lane, while its requests are under way
 owner=writer-1; [ "$(sum writer-1 throughline_writer_requests_total)" -gt 0 ] || owner=writer-2
 other=writer-1; [ "$owner" = writer-2 ] || other=writer-2
 check "one writer alone has the org's lane" 0 "$(sum "$other" throughline_writer_requests_total)"
-curl -sf -m 5 "$sim/_sim/faults" -d '{faults: [{id: slow, org: acme, route: "collections*", action: drop_after, wait: 8s}]}' >"$dir/fault.json"
+curl -sf -m 60 "$sim/_sim/faults" -d '{faults: [{id: slow, org: acme, route: "collections*", action: drop_after, wait: 1m}]}' >"$dir/fault.json"
 before=$(sum "$owner" 'throughline_writer_records_total.*WRITTEN')
 for n in $(seq 150); do document "wd-$n" lena@neuland.example; done >"$dir/wave.ndjson"
 as player "$bin" send "$dir/wave.ndjson" >/dev/null
-# The org has made the first of them, but its answer is 8 s away: the worst moment.
-await 30 "the first Task" has Task 21 || true
+# The org has made the first of them, but its answer is a minute away: the worst moment.
+await 120 "the first Task" has Task 21 || true
 answered=$(($(sum "$owner" 'throughline_writer_records_total.*WRITTEN') - before))
 kill -9 "${pid[$owner]}"; wait "${pid[$owner]}" 2>/dev/null || true
 made=$(($(records Task) - 20))
 check "kill -9 $owner between the org's doing and its answer" 0 "$answered"
 [ "$made" -gt 0 ] && row ok "records made, with nobody told" "$made Tasks" || { row MISS "records made, with nobody told" 0; missed=1; }
-curl -sf -m 5 -X DELETE "$sim/_sim/faults" >/dev/null
+curl -sf -m 60 -X DELETE "$sim/_sim/faults" >/dev/null
 start "$owner"
-await 60 "Tasks" has Task 170 && await 30 "rows" has Engagement__c 190 || true
+await 180 "Tasks" has Task 170 && await 120 "rows" has Engagement__c 190 || true
 # What is doubled comes late: wait until a writer has taken the lane over and settled all of it.
 settled() {
   local n; n=$(($(sum writer-1 throughline_writer_requests_total) + $(sum writer-2 throughline_writer_requests_total)))
   [ "$n" -gt 0 ] && [ "$(($(sum writer-1 throughline_stage_lag) + $(sum writer-2 throughline_stage_lag)))" = 0 ] && health "$owner"
 }
-if await 60 "the writers" settled; then row ok "the lane is taken over and settled" "$owner or $other"; else row MISS "the lane is taken over" "not within 60 s"; missed=1; fi
+if await 180 "the writers" settled; then row ok "the lane is taken over and settled" "$owner or $other"; else row MISS "the lane is taken over" "not within 3 minutes"; missed=1; fi
 check "every Task is there, once" "170 170" "$(records Task) $(field Task Throughline_Key__c)"
 check "every engagement is there, once" "190 190" "$(records Engagement__c) $(field Engagement__c External_Id__c)"
 
@@ -218,7 +222,7 @@ all_there() {
   done
   [ -z "$absent" ]
 }
-await 75 "the metrics, some of which are of what config looks at once a minute" all_there || true
+await 180 "the metrics, some of which are of what config looks at once a minute" all_there || true
 check "every metric of dashboard and alerts exists" "" "$absent"
 
 # ---- stop from the beginning of the flow, with events on their way, and start again
@@ -235,9 +239,15 @@ for n in $(seq 50); do document "ld-$n" amir@cedar.example; done >"$dir/last.ndj
 check "150 more events" 202 "$(post "$key" "$dir/last.ndjson")"
 stop_all "every service drains while events are on their way"
 for s in "${services[@]}"; do start "$s"; done
-for s in "${services[@]}"; do await 60 "$s" health "$s" || give_up "$s did not become healthy again"; done
-await 60 "Tasks" has Task 220 && await 30 "rows" has Engagement__c 240 || true
-sleep 2
+for s in "${services[@]}"; do await 180 "$s" health "$s" || give_up "$s did not become healthy again"; done
+await 180 "Tasks" has Task 220 && await 120 "rows" has Engagement__c 240 || true
+# What is doubled comes late: wait until nothing is under way any more.
+idle() {
+  local s
+  for s in "${services[@]}"; do metrics "$s" || return 1; done >"$dir/metrics.txt"
+  awk '/^throughline_stage_lag/ { n += $NF } END { exit n > 0 }' "$dir/metrics.txt"
+}
+await 120 "the stages" idle || { row MISS "every stage has handled all there is" "not within 2 minutes"; missed=1; }
 check "after the start, every Task is there, once" "220 220" "$(records Task) $(field Task Throughline_Key__c)"
 check "after the start, every engagement is there, once" "240 240" "$(records Engagement__c) $(field Engagement__c External_Id__c)"
 stop_all "every service drains when idle"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 if [ $# -lt 1 ]; then sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; fi
 package=$1 rounds=${2:-5} name=${3:-.} jobs=${JOBS:-3} freeze=${FREEZE:-1}
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 
 CGO_ENABLED=1 go test -c -race -gcflags=modernc.org/...=-d=checkptr=0 -o "$work/tests" "$package"
 [ -e "$work/tests" ] || { echo "$package has no tests"; exit 0; }

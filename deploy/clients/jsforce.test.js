@@ -159,7 +159,7 @@ test('Composite with references', async () => {
 test('Bulk 2.0: insert, update, upsert, delete, query', async () => {
   const conn = await connect();
   conn.bulk2.pollInterval = 50;
-  conn.bulk2.pollTimeout = 60_000;
+  conn.bulk2.pollTimeout = 300_000;
   const run = (operation, input, more = {}) => conn.bulk2.loadAndWaitForResults({ object: 'Account', operation, input, ...more });
   const rows = Array.from({ length: 300 }, (_, i) => ({ Name: `Bulk ${i}` }));
   const made = await run('insert', [...rows, { Name: 'x'.repeat(256) }]);

@@ -28,6 +28,6 @@ url=$(sed -n 's/^Salesforce simulator: //p' "$work/out")
 export SIMULATOR_URL=$url PUBSUB_ENDPOINT=$endpoint NODE_EXTRA_CA_CERTS=$work/sim/tls/ca.pem REQUESTS_CA_BUNDLE=$work/sim/tls/ca.pem
 cd "$dir"
 failed=0
-timeout 300 node --test --test-reporter=spec jsforce.test.js pubsub.test.js sf.test.js || failed=1
-PYTHONDONTWRITEBYTECODE=1 timeout 300 venv/bin/python -m unittest --verbose test_simple_salesforce || failed=1
+timeout 900 node --test --test-reporter=spec jsforce.test.js pubsub.test.js sf.test.js || failed=1
+PYTHONDONTWRITEBYTECODE=1 timeout 900 venv/bin/python -m unittest --verbose test_simple_salesforce || failed=1
 exit $failed

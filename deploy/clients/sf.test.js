@@ -47,12 +47,12 @@ test('sign in with an access token, query, create, load, export', async () => {
 
   const csv = join(home, 'accounts.csv');
   await writeFile(csv, 'Name\nLine A\nLine B\n');
-  const loaded = await sf(['data', 'import', 'bulk', '--target-org', 'sim', '--sobject', 'Account', '--file', csv, '--line-ending', 'LF', '--wait', '2']);
+  const loaded = await sf(['data', 'import', 'bulk', '--target-org', 'sim', '--sobject', 'Account', '--file', csv, '--line-ending', 'LF', '--wait', '10']);
   assert.equal(loaded.status, 0, loaded.message);
   assert.deepEqual([loaded.result.processedRecords, loaded.result.failedRecords], [2, 0]);
   const out = join(home, 'out.csv');
   const exported = await sf(['data', 'export', 'bulk', '--target-org', 'sim', '--query', "SELECT Name FROM Account WHERE Name LIKE 'Line %' ORDER BY Name",
-    '--output-file', out, '--result-format', 'csv', '--wait', '2']);
+    '--output-file', out, '--result-format', 'csv', '--wait', '10']);
   assert.equal(exported.status, 0, exported.message);
   assert.equal(await readFile(out, 'utf8'), '"Name"\n"Line A"\n"Line B"\n');
 

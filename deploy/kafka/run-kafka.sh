@@ -13,14 +13,14 @@
 # may do everything. D/secrets has ca.crt and a file with each user's password; exec names the folder in KAFKA_SECRETS. Needs
 # openssl.
 #
-# --port defaults to 19092; the controller listens on the next one. --dir defaults to .build/kafka in the repository; the
-# jars are kept in .build/kafka-jars. KAFKA_HEAP sets the heap (default 512m).
+# --port defaults to 19092, for exec to one that is free; the controller listens on the next one. --dir defaults to .build/kafka in
+# the repository; the jars are kept in .build/kafka-jars. KAFKA_HEAP sets the heap (default 512m).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 jars=$root/.build/kafka-jars
-port=19092
+port=
 dir=$root/.build/kafka
 users=
 
@@ -40,9 +40,18 @@ fetch() {
 	command -v mvn >/dev/null || fail "mvn is missing; install Maven"
 	echo "run-kafka: fetching Apache Kafka" >&2
 	rm -rf "$jars"
-	mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2 ||
-		fail "Maven could not fetch the jars"
+	for wait in 5 20 60 0; do # a repository is away for a moment now and then
+		mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2 && break
+		[[ $wait != 0 ]] || fail "Maven could not fetch the jars"
+		sleep "$wait"
+	done
 	cp "$here/pom.xml" "$jars/pom.xml"
+}
+
+# free_port sets port to one that is free now, as is the next: below the range that outgoing connections take theirs from.
+free_port() {
+	port=$((10000 + RANDOM % 9000 * 2))
+	while answers "$port" || answers $((port + 1)); do port=$((port + 2)); done
 }
 
 # configure writes the node's settings: fast group joins, small internal topics, nothing created by accident.
@@ -130,12 +139,14 @@ running() { [[ -f $dir/pid ]] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
 # address reads the port of the node in $dir.
 address() { sed -n 's|^advertised.listeners=[A-Z_]*://||p' "$dir/server.properties"; }
 
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+# answers reports whether something listens at a port.
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() {
 	running && fail "already running in $dir at $(address)"
-	answers && fail "port $port is taken; choose another with --port"
 	fetch
+	[[ -n $port ]] || free_port
+	answers "$port" && fail "port $port is taken; choose another with --port"
 	configure
 	[[ -z $users ]] || secure
 	local known
@@ -149,25 +160,25 @@ start() {
 	fi
 	(kafka kafka.Kafka "$dir/server.properties") >"$dir/kafka.log" 2>&1 &
 	echo $! >"$dir/pid"
-	for _ in $(seq 240); do
+	for _ in $(seq 600); do
 		if ! running; then
 			tail -20 "$dir/kafka.log" >&2
 			fail "the broker ended; its log is $dir/kafka.log"
 		fi
-		if grep -q "Kafka Server started" "$dir/kafka.log" && answers; then
+		if grep -q "Kafka Server started" "$dir/kafka.log" && answers "$port"; then
 			echo "run-kafka: ready at 127.0.0.1:$port" >&2
 			return
 		fi
 		sleep 0.5
 	done
-	fail "the broker did not answer within two minutes; its log is $dir/kafka.log"
+	fail "the broker did not answer within five minutes; its log is $dir/kafka.log"
 }
 
 stop() {
 	running || return 0
 	local pid
 	pid=$(cat "$dir/pid")
-	kill "$pid"
+	kill "$pid" 2>/dev/null || true
 	for _ in $(seq 120); do
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.25
@@ -197,7 +208,7 @@ while [[ $# -gt 0 ]]; do
 done
 
 case $verb in
-start) start ;;
+start) port=${port:-19092} && start ;;
 stop) stop ;;
 status) status ;;
 exec)

@@ -73,21 +73,30 @@ free_port() {
   echo "$0: no free port found" >&2
   exit 71
 }
-port=$(free_port)
 
-: >"$dir/server.log"
-"${as_server[@]}" "$bin/postgres" -D "$dir/data" -h 127.0.0.1 -p "$port" -k "$dir/socket" \
-  -c fsync=off -c full_page_writes=off -c max_connections=200 >>"$dir/server.log" 2>&1 &
-server=$!
+# start starts the server at a port that is free now, and waits until it is ready; it fails if the server ends before.
+start() {
+  port=$(free_port)
+  : >"$dir/server.log"
+  "${as_server[@]}" "$bin/postgres" -D "$dir/data" -h 127.0.0.1 -p "$port" -k "$dir/socket" \
+    -c fsync=off -c full_page_writes=off -c max_connections=200 >>"$dir/server.log" 2>&1 &
+  server=$!
+  for _ in $(seq 1800); do
+    ! grep -q "ready to accept connections" "$dir/server.log" || return 0
+    kill -0 "$server" 2>/dev/null || return 1
+    sleep 0.1
+  done
+  return 1
+}
 
+# Somebody else may take the port in between: then it is another one.
 ready=
-for _ in $(seq 300); do
-  if grep -q "ready to accept connections" "$dir/server.log"; then
+for _ in 1 2 3; do
+  if start; then
     ready=1
     break
   fi
-  kill -0 "$server" 2>/dev/null || break
-  sleep 0.1
+  grep -q "could not bind\|could not create any TCP/IP sockets" "$dir/server.log" || break
 done
 if [[ -z $ready ]]; then
   echo "$0: PostgreSQL did not start" >&2

@@ -16,6 +16,7 @@ import (
 	"github.com/throughline-dev/throughline/libs/broker"
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
 )
 
 const childEnv = "THROUGHLINE_BROKER_CHILD"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func newClient(b *broker.Broker) (*kafka.Client, error) {
-	return kafka.New(kafka.DefaultConfig(b.Addr()...), kafka.Deps{})
+	return kafka.New(kafkatest.Patient(b.Addr()...), kafka.Deps{})
 }
 
 // runChild publishes and consumes on a broker of its own, and reports, until it is killed.
@@ -108,7 +109,7 @@ func TestKeepsWhatItAcknowledgedWhenKilled(t *testing.T) {
 // killAfter runs a child until it has reported n times, kills it, and returns its last report.
 func killAfter(t *testing.T, dir string, n int) report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/secret"
 )
@@ -166,15 +168,16 @@ func TestAmbiguity(t *testing.T) {
 
 	t.Run("NoAnswerInTime", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, hang,
-			func(c *salesforce.Config) { c.Timeout = 50 * time.Millisecond })
-		_, err := b.client.Collections(t.Context(), upsert("one"))
-		e := failure(t, err)
-		require.True(t, e.Ambiguous)
-		require.Equal(t, salesforce.CodeTimeout, e.Code)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		_, err = b.client.Query(t.Context(), "SELECT Id FROM Lead")
-		require.False(t, salesforce.IsAmbiguous(err), "a query changes nothing")
+		synctest.Test(t, func(t *testing.T) {
+			client := inBubble(t, hang)
+			_, err := client.Collections(t.Context(), upsert("one"))
+			e := failure(t, err)
+			require.True(t, e.Ambiguous)
+			require.Equal(t, salesforce.CodeTimeout, e.Code)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			_, err = client.Query(t.Context(), "SELECT Id FROM Lead")
+			require.False(t, salesforce.IsAmbiguous(err), "a query changes nothing")
+		})
 	})
 
 	t.Run("ConnectionLostAfterSending", func(t *testing.T) {
@@ -198,7 +201,7 @@ func TestAmbiguity(t *testing.T) {
 	t.Run("NobodyListens", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, reply(200, ""))
-		b.server.Close()
+		b.tokens.url = "http://" + addrtest.Free(t)
 		_, err := b.client.Collections(t.Context(), upsert("one"))
 		require.False(t, salesforce.IsAmbiguous(err))
 		require.Equal(t, salesforce.ClassTransient, salesforce.ClassOf(err))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/throughline-dev/throughline/libs/salesforce"
 	"github.com/throughline-dev/throughline/libs/secret"
@@ -134,7 +136,7 @@ func strangeHosts(t *testing.T, handler http.HandlerFunc, secure bool) *salesfor
 	}
 	t.Cleanup(server.Close)
 	transport := salesforce.NewTransport()
-	transport.Proxy = nil
+	transport.Proxy, transport.TLSHandshakeTimeout = nil, time.Minute
 	transport.DialContext = dialTo(server.Listener.Addr().String())
 	if secure {
 		trusted := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
@@ -230,6 +232,24 @@ func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
 	small.Store(new(packed.Bytes()[:packed.Len()-9])) // the end and its checksum are missing
 	_, err = client.Query(t.Context(), "SELECT Id FROM Lead")
 	require.Equal(t, salesforce.CodeConnection, failure(t, err).Code)
+}
+
+// inBubble is a client of a server in memory, for a synctest bubble: time passes, and a request ends by it, only when all wait – so
+// never before the request has arrived, however slow the machine is.
+func inBubble(t *testing.T, handler http.HandlerFunc) *salesforce.Client {
+	t.Helper()
+	listener := bufconn.Listen(1 << 16)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Hour}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	transport := salesforce.NewTransport()
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+	})
+	return salesforce.NewClient(salesforce.DefaultConfig(), &tokens{url: "http://127.0.0.1"}, salesforce.Deps{Transport: transport})
 }
 
 // roundTripper stands in for the network, so that a bubble can tell when everything waits.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,7 +58,7 @@ func child(dir string) error {
 
 func childConfig(dir string) simulator.Config {
 	cfg := simulator.DefaultConfig()
-	cfg.Listen, cfg.Dir = "127.0.0.1:0", dir
+	cfg.Listen, cfg.Dir, cfg.DrainTimeout = "127.0.0.1:0", dir, time.Minute
 	return cfg
 }
 

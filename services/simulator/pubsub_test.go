@@ -55,7 +55,7 @@ func runEvents(t *testing.T, dir string, clock *testClock, change func(*simulato
 	t.Helper()
 	e := &events{t: t, clock: clock}
 	cfg := simulator.DefaultConfig()
-	cfg.Listen, cfg.PubSub, cfg.Dir = "127.0.0.1:0", "127.0.0.1:0", dir
+	cfg.Listen, cfg.PubSub, cfg.Dir, cfg.DrainTimeout = "127.0.0.1:0", "127.0.0.1:0", dir, time.Minute
 	if change != nil {
 		change(&cfg)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -149,7 +150,7 @@ func TestThePubSubAPISpeaksTLSWithTheOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cfg := simulator.DefaultConfig()
-	cfg.Listen, cfg.PubSub, cfg.Dir, cfg.TLS.Enabled = "127.0.0.1:0", "127.0.0.1:0", dir, true
+	cfg.Listen, cfg.PubSub, cfg.Dir, cfg.TLS.Enabled, cfg.DrainTimeout = "127.0.0.1:0", "127.0.0.1:0", dir, true, time.Minute
 	sim, err := simulator.New(cfg, simulator.Deps{})
 	require.NoError(t, err)
 	require.NoError(t, sim.Listen(t.Context()))

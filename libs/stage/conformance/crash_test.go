@@ -60,7 +60,7 @@ func runChild(spec []byte) error {
 		}
 		c.Brokers = b.Addr()
 	}
-	client, err := kafka.New(kafka.DefaultConfig(c.Brokers...), kafka.Deps{})
+	client, err := kafka.New(kafkatest.Patient(c.Brokers...), kafka.Deps{})
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func crash(t *testing.T, c child) {
 	t.Helper()
 	spec, err := json.Marshal(c)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(spec))
@@ -134,7 +134,7 @@ func TestCrash(t *testing.T) {
 				crash(t, c)
 			}
 			s := b.run(b.stateful(), newCounter(b.out))
-			s.await("the rest", func(stage.Stats) bool { return b.Committed(b.group, b.in) == keys*perKey })
+			s.await("the rest", func(stage.Stats) bool { return b.HasCommitted(b.group, b.in, keys*perKey) })
 			s.end()
 			b.checkCounts(keys, perKey)
 		})
@@ -152,7 +152,7 @@ func TestCrash(t *testing.T) {
 				crash(t, c)
 			}
 			s := b.runSink(b.stateful(), newDelivery(b.out))
-			s.await("the rest", func(stage.Stats) bool { return b.Committed(b.group, b.in) == keys*perKey })
+			s.await("the rest", func(stage.Stats) bool { return b.HasCommitted(b.group, b.in, keys*perKey) })
 			s.end()
 			// What was in flight at a crash may come twice: at most what the eight workers of each partition held.
 			require.LessOrEqual(t, b.checkDelivered(keys, perKey), 3*partitions*8)
@@ -163,7 +163,7 @@ func TestCrash(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		b := embeddedAt(t, dir, addrtest.Free(t))
-		bundle := setupAt(t, kafkatest.At(t, kafka.DefaultConfig(b.Addr()...)))
+		bundle := setupAt(t, kafkatest.At(t, kafkatest.Patient(b.Addr()...)))
 		bundle.send(keys, 0, perKey)
 		listen := b.Addr()[0]
 		b.Close()
@@ -198,7 +198,7 @@ func TestBrokerRestart(t *testing.T) {
 	dir := t.TempDir()
 	b := embeddedAt(t, dir, addrtest.Free(t))
 	listen := b.Addr()[0]
-	bundle := setupAt(t, kafkatest.At(t, kafka.DefaultConfig(b.Addr()...)))
+	bundle := setupAt(t, kafkatest.At(t, kafkatest.Patient(b.Addr()...)))
 	s := bundle.run(bundle.stateful(), newCounter(bundle.out))
 	for round := range 4 {
 		bundle.send(20, round*25, 25)
@@ -207,7 +207,7 @@ func TestBrokerRestart(t *testing.T) {
 		b = embeddedAt(t, dir, listen)
 	}
 	s.await("all records", func(st stage.Stats) bool {
-		return len(st.Partitions) == partitions && st.Lag() == 0 && bundle.Committed(bundle.group, bundle.in) == 2000
+		return len(st.Partitions) == partitions && st.Lag() == 0 && bundle.HasCommitted(bundle.group, bundle.in, 2000)
 	})
 	require.NoError(t, s.Ready())
 	s.end()

@@ -94,7 +94,7 @@ func TestFailure(t *testing.T) {
 		require.Eventually(t, func() bool {
 			err := s.Ready()
 			return err != nil && strings.Contains(err.Error(), "paused") && errors.Is(err, stagetest.ErrTransient)
-		}, time.Minute, 5*time.Millisecond)
+		}, 2*time.Minute, 5*time.Millisecond)
 		require.Zero(t, s.Stats().In)
 		require.Zero(t, b.Committed(b.group, b.in), "nothing is skipped")
 		faulty.Fail(false)
@@ -113,7 +113,7 @@ func TestFailure(t *testing.T) {
 		cfg.DrainTimeout = 100 * time.Millisecond
 		s := b.run(cfg, faulty.Wrap(stagetest.Copy(b.out)))
 		b.send(10, 0, 20)
-		require.Eventually(t, func() bool { return faulty.Calls() > 5 }, time.Minute, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return faulty.Calls() > 5 }, 2*time.Minute, 5*time.Millisecond)
 		s.end()
 		require.Zero(t, b.Committed(b.group, b.in))
 	})
@@ -127,7 +127,7 @@ func TestFailure(t *testing.T) {
 		require.Eventually(t, func() bool {
 			err := s.Ready()
 			return err != nil && strings.Contains(err.Error(), `"key-1" was written by a newer version (2); deploy that version`)
-		}, time.Minute, 5*time.Millisecond)
+		}, 2*time.Minute, 5*time.Millisecond)
 		s.end()
 		bad := b.PartitionFor([]byte("key-1"), partitions)
 		lags, err := b.Lag(t.Context(), b.group, b.in)

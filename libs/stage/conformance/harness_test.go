@@ -48,6 +48,15 @@ func (b *testBundle) config() stage.Config {
 	cfg.Group, cfg.DeadLetterTopic = b.group, b.dead
 	cfg.RetryMin, cfg.RetryMax, cfg.RetryBudget = time.Millisecond, 20*time.Millisecond, 200*time.Millisecond
 	cfg.BatchWait, cfg.TickEvery = 5*time.Millisecond, 20*time.Millisecond
+	// A machine that stands still for a while is no reason to be taken for dead, or to leave work behind.
+	cfg.SessionTimeout, cfg.DrainTimeout = time.Minute, time.Minute
+	return cfg
+}
+
+// moving is for members that come and go: that another one has come is noticed at a heartbeat, and there are several in a session.
+func (b *testBundle) moving() stage.Config {
+	cfg := b.stateful()
+	cfg.SessionTimeout = 20 * time.Second
 	return cfg
 }
 
@@ -98,14 +107,14 @@ func (r *running) end() {
 	select {
 	case err := <-r.done:
 		require.NoError(r.t, err)
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		r.t.Fatal("the stage does not stop")
 	}
 }
 
 func (r *running) await(what string, cond func(stage.Stats) bool) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return cond(r.Stats()) }, time.Minute, 2*time.Millisecond, what)
+	require.Eventually(r.t, func() bool { return cond(r.Stats()) }, 2*time.Minute, 2*time.Millisecond, what)
 }
 
 // send publishes n records spread over keys, numbered per key from first on.

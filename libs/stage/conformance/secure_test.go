@@ -40,7 +40,7 @@ func TestSecure(t *testing.T) {
 	for _, u := range users {
 		t.Run("RunsWith"+u.Mechanism+"OverTLSWithAClientCertificate", func(t *testing.T) {
 			t.Parallel()
-			cfg := kafka.DefaultConfig(b.Addr()...)
+			cfg := kafkatest.Patient(b.Addr()...)
 			cfg.TLS = kafka.TLS{Enabled: true, CAFile: pki.caFile, CertFile: pki.certFile, KeyFile: pki.keyFile}
 			cfg.SASL = kafka.SASL{Mechanism: u.Mechanism, Username: u.Name, Password: u.Password}
 			bundle := setupAt(t, kafkatest.At(t, cfg))

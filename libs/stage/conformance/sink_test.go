@@ -129,7 +129,7 @@ func TestSink(t *testing.T) {
 		cfg.MaxUnsettled = 7
 		h := &hoarder{}
 		s := b.runSink(cfg, h.new)
-		require.Eventually(t, func() bool { return h.held() == 7*partitions }, time.Minute, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return h.held() == 7*partitions }, 2*time.Minute, 5*time.Millisecond)
 		for h.held() > 0 {
 			h.release(t, 7)
 		}
@@ -148,9 +148,9 @@ func TestSink(t *testing.T) {
 		}
 		h := &hoarder{}
 		s := b.runSink(b.config(), h.new)
-		require.Eventually(t, func() bool { return h.held() == 100 }, time.Minute, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return h.held() == 100 }, 2*time.Minute, 5*time.Millisecond)
 		h.settleAllBut(17)
-		require.Eventually(t, func() bool { return b.Committed(b.group, b.in) == 17 }, time.Minute, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.HasCommitted(b.group, b.in, 17) }, 2*time.Minute, 5*time.Millisecond)
 		s.end()
 		require.EqualValues(t, 17, b.Committed(b.group, b.in))
 	})
@@ -174,9 +174,9 @@ func TestSink(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.send(10, 0, 100)
-		one := b.runSink(b.stateful(), newDelivery(b.out))
+		one := b.runSink(b.moving(), newDelivery(b.out))
 		one.await("some records", func(st stage.Stats) bool { return st.In > 100 })
-		two := b.runSink(b.stateful(), newDelivery(b.out))
+		two := b.runSink(b.moving(), newDelivery(b.out))
 		two.await("half of the partitions", func(st stage.Stats) bool { return len(st.Partitions) == partitions/2 })
 		one.end()
 		two.await("the rest", func(st stage.Stats) bool { return len(st.Partitions) == partitions && st.Lag() == 0 })

@@ -37,7 +37,7 @@ func TestInterop(t *testing.T) {
 		t.Run("OtherClientsReadWhatWePublishWith_"+codec, func(t *testing.T) {
 			t.Parallel()
 			base := kafkatest.New(t)
-			cfg := kafka.DefaultConfig(base.Brokers...)
+			cfg := kafkatest.Patient(base.Brokers...)
 			cfg.Compression = codec
 			c := kafkatest.At(t, cfg)
 			topic := c.Topic("t", 6)

@@ -1,24 +1,19 @@
 package kafka_test
 
 import (
-	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/stage/kafka"
+	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
 )
 
 func TestThatNoBrokerAnswersIsSaidWithItsAddress(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close(), "nobody listens there any more")
-	cfg := kafka.DefaultConfig(address)
-	cfg.RequestTimeout = time.Second
-	client, err := kafka.New(cfg, kafka.Deps{})
+	address := addrtest.Free(t)
+	client, err := kafka.New(kafkatest.Patient(address), kafka.Deps{})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 

@@ -36,7 +36,7 @@ func VerifyDrain(t testing.TB, c DrainCheck) {
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		goal := min(total-handled, max(1, total/5))
-		require.Eventually(t, func() bool { return s.Stats().In >= goal }, 30*time.Second, time.Millisecond,
+		require.Eventually(t, func() bool { return s.Stats().In >= goal }, 2*time.Minute, time.Millisecond,
 			"the stage makes no progress")
 		stop()
 		require.NoError(t, <-done)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,7 +78,7 @@ func (c *Cloud) Config(tb testing.TB) kms.Config {
 	tb.Helper()
 	dir := tb.TempDir()
 	cfg := kms.DefaultConfig()
-	cfg.KeyURI, cfg.Endpoint, cfg.Retries = c.uri, c.server.URL, 0
+	cfg.KeyURI, cfg.Endpoint, cfg.Retries, cfg.Timeout = c.uri, c.server.URL, 0, time.Minute
 	cfg.CAFile, cfg.TokenFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token")
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.server.Certificate().Raw})
 	require.NoError(tb, os.WriteFile(cfg.CAFile, ca, 0o600))

@@ -64,7 +64,7 @@ func (v *Vault) Config(tb testing.TB) kms.Config {
 	cfg := kms.DefaultConfig()
 	cfg.KeyURI = "hcvault://" + v.server.Listener.Addr().String() + "/transit/keys/" + v.name
 	cfg.TokenFile, cfg.CAFile = filepath.Join(dir, "vault.token"), filepath.Join(dir, "vault.pem")
-	cfg.Retries = 0
+	cfg.Retries, cfg.Timeout = 0, time.Minute
 	require.NoError(tb, os.WriteFile(cfg.TokenFile, []byte(Token+"\n"), 0o600))
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: v.server.Certificate().Raw})
 	require.NoError(tb, os.WriteFile(cfg.CAFile, ca, 0o600))

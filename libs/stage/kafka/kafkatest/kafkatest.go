@@ -22,6 +22,9 @@ import (
 // Env names the variable that holds the addresses of a real cluster, separated by commas.
 const Env = "KAFKA_BROKERS"
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // Cluster is a cluster and a client of it.
 type Cluster struct {
 	*kafka.Client
@@ -49,7 +52,15 @@ func New(t testing.TB) *Cluster {
 		t.Cleanup(b.Close)
 		brokers = b.Addr()
 	}
-	return At(t, kafka.DefaultConfig(brokers...))
+	return At(t, Patient(brokers...))
+}
+
+// Patient returns the defaults with more time for every answer: a machine that runs many tests may stand still for longer than a
+// broker that works ever takes.
+func Patient(brokers ...string) kafka.Config {
+	cfg := kafka.DefaultConfig(brokers...)
+	cfg.DialTimeout, cfg.RequestTimeout, cfg.ProduceTimeout = patience, patience, 2*patience
+	return cfg
 }
 
 // At returns a cluster that cfg reaches.
@@ -89,18 +100,24 @@ func (c *Cluster) Send(messages ...stage.Message) {
 // Records reads all of a topic, in order per partition.
 func (c *Cluster) Records(topic string) []stage.Record {
 	c.t.Helper()
+	all, err := c.records(topic)
+	require.NoError(c.t, err)
+	return all
+}
+
+func (c *Cluster) records(topic string) ([]stage.Record, error) {
 	var mu sync.Mutex
 	var all []stage.Record
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	require.NoError(c.t, c.Scan(ctx, kafka.ScanRequest{Topic: topic, Visit: func(r stage.Record) bool {
+	err := c.Scan(ctx, kafka.ScanRequest{Topic: topic, Visit: func(r stage.Record) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, r)
 		return true
-	}}))
+	}})
 	slices.SortStableFunc(all, func(a, b stage.Record) int { return a.Partition - b.Partition })
-	return all
+	return all, err
 }
 
 // Await reads a topic until it holds at least n records.
@@ -108,20 +125,33 @@ func (c *Cluster) Await(topic string, n int) []stage.Record {
 	c.t.Helper()
 	var all []stage.Record
 	require.Eventually(c.t, func() bool {
-		all = c.Records(topic)
-		return len(all) >= n
-	}, time.Minute, 20*time.Millisecond, "topic %s does not get %d records", topic, n)
+		found, err := c.records(topic)
+		all = found
+		return err == nil && len(all) >= n
+	}, 2*patience, 20*time.Millisecond, "topic %s does not get %d records", topic, n)
 	return all
 }
 
 // Committed returns the sum of a group's committed offsets.
 func (c *Cluster) Committed(group, topic string) int64 {
 	c.t.Helper()
-	lags, err := c.Lag(c.t.Context(), group, topic)
+	sum, err := c.committed(group, topic)
 	require.NoError(c.t, err)
+	return sum
+}
+
+// HasCommitted reports whether the cluster says that the sum of a group's committed offsets is n. It is for waiting: a cluster that is
+// away says no.
+func (c *Cluster) HasCommitted(group, topic string, n int64) bool {
+	sum, err := c.committed(group, topic)
+	return err == nil && sum == n
+}
+
+func (c *Cluster) committed(group, topic string) (int64, error) {
+	lags, err := c.Lag(c.t.Context(), group, topic)
 	var sum int64
 	for _, l := range lags {
 		sum += max(0, l.Committed)
 	}
-	return sum
+	return sum, err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline-dev/throughline/libs/addrtest"
 	"github.com/throughline-dev/throughline/libs/seal"
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
@@ -65,7 +66,7 @@ func setup(t *testing.T) *testBundle {
 	inst, err := seal.NewInstallation()
 	require.NoError(t, err)
 	b := &testBundle{cfg: notices.DefaultConfig(), store: s, inst: inst, clock: stagetest.NewClock(epoch), status: http.StatusNoContent}
-	b.cfg.AllowPrivateHosts, b.cfg.ParkedFor = true, 14*24*time.Hour
+	b.cfg.AllowPrivateHosts, b.cfg.ParkedFor, b.cfg.Timeout = true, 14*24*time.Hour, time.Minute
 	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.take(t, w, r) }))
 	t.Cleanup(b.server.Close)
 	b.worker = b.newWorker(t)
@@ -283,8 +284,6 @@ func TestWhoCannotBeReachedIsTriedAgainLaterEachTime(t *testing.T) {
 func TestWhoHangsDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.cfg.Timeout = 5 * time.Second
-	b.worker = b.newWorker(t)
 	arrived := make(chan struct{})
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -365,18 +364,18 @@ func TestQuietAndEnded(t *testing.T) {
 func TestErrorsHideWhereMessagesGo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.server.Close()
+	nobody := "http://" + addrtest.Free(t)
 	ws := &configv1.Workspace{Id: "acme", Name: "Acme"}
-	hook := &configv1.WebhookChannel{Url: b.server.URL + "/hook?key=s3cret", Secret: hookSecret}
+	hook := &configv1.WebhookChannel{Url: nobody + "/hook?key=s3cret", Secret: hookSecret}
 	err := b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Webhook{Webhook: hook}})
 	require.ErrorContains(t, err, "webhook")
 	require.NotContains(t, err.Error(), "s3cret")
-	slack := &configv1.SlackChannel{WebhookUrl: b.server.URL + "/services/T0/s3cret"}
+	slack := &configv1.SlackChannel{WebhookUrl: nobody + "/services/T0/s3cret"}
 	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Slack{Slack: slack}})
 	require.ErrorContains(t, err, "Slack")
 	require.NotContains(t, err.Error(), "s3cret")
 	// An address as it was entered is not always as it is asked for and quoted.
-	hook.Url = b.server.URL + "/hook/s3crét key"
+	hook.Url = nobody + "/hook/s3crét key"
 	err = b.worker.Test(t.Context(), ws, &configv1.NoticeRecipient{Channel: &configv1.NoticeRecipient_Webhook{Webhook: hook}})
 	require.ErrorContains(t, err, "webhook")
 	require.NotContains(t, err.Error(), "s3cr")

@@ -66,7 +66,7 @@ func passwordServer(t *testing.T) (dsn string, password <-chan string) {
 
 func refuse(conn net.Conn, got chan<- string) {
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	server := pgproto3.NewBackend(conn, conn)
 	if _, err := server.ReceiveStartupMessage(); err != nil {
 		return
