@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/throughline-dev/throughline/services/simulator/internal/bulk"
@@ -95,10 +96,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rule != nil {
 		log.Fault = rule.ID
 	}
-	defer func() {
+	count := sync.OnceFunc(func() {
 		log.Took = s.wall().Sub(began)
 		s.stats.Call(log)
-	}()
+	})
+	defer count()
 	if isAuth {
 		s.serveAuth(w, r, rule, &log)
 		return
@@ -112,6 +114,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	log.Status = rep.status
 	log.Error = errorCode(rep)
+	count() // before it is sent: whoever has an answer finds the call counted
 	s.send(w, c, rep)
 }
 
