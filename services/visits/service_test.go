@@ -56,13 +56,16 @@ func (b *serviceBundle) start() (*visits.Service, func()) {
 	}
 }
 
+// produce appends activities all at once: of one batch only the last revision of a visit is told.
 func (b *serviceBundle) produce(events ...event) {
 	b.Helper()
+	var all []stage.Record
 	for _, e := range events {
 		value, err := proto.Marshal(e.activity())
 		require.NoError(b, err)
-		b.broker.Append(topic.Activities, 0, stage.Record{Time: time.Now(), Key: topic.SessionKey("acme", e.session), Value: value})
+		all = append(all, stage.Record{Time: time.Now(), Key: topic.SessionKey("acme", e.session), Value: value})
 	}
+	b.broker.Append(topic.Activities, 0, all...)
 }
 
 // engagements waits until n engagement revisions were sent and returns the last.
