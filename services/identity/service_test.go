@@ -56,6 +56,7 @@ func setup(t *testing.T, change ...func(*simulator.Org)) *bundle {
 	}
 	b.cfg.Retry.RetryMin, b.cfg.Retry.RetryPoll = 10*time.Millisecond, 5*time.Millisecond
 	b.cfg.Directory.RestMin = 10 * time.Millisecond
+	b.cfg.Directory.Timeout, b.cfg.Directory.Patience = time.Minute, time.Minute // no org here is slow, but the machine may be
 	b.connect(change)
 	source := settingstest.New(t).Workspace("acme").Connection("prod").
 		Integration(&configv1.Integration{Id: "task", Enabled: true}).Source()

@@ -87,7 +87,7 @@ func (b *bundle) tell(partition int, id string) {
 
 func (b *bundle) await(ok func(changed []string, missed int) bool) {
 	b.Helper()
-	require.Eventually(b, func() bool { return ok(b.listener.told()) }, 30*time.Second, time.Millisecond)
+	require.Eventually(b, func() bool { return ok(b.listener.told()) }, time.Minute, time.Millisecond)
 }
 
 func TestFollower(t *testing.T) {
