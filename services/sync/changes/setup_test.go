@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-const within = 60 * time.Second
+const within = 2 * time.Minute
 
 // ourClient is what our own requests call themselves.
 const ourClient = "throughline"

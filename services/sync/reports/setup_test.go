@@ -33,7 +33,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer"
 )
 
-const within = 60 * time.Second
+const within = 3 * time.Minute
 
 const scenario = `
 orgs:
@@ -130,7 +130,7 @@ func (b *testBundle) startWriter() (stop func()) {
 	cfg.Lanes.Linger, cfg.Lanes.BulkLinger, cfg.Lanes.RetryMin, cfg.Lanes.RetryMax =
 		5*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond, 20*time.Millisecond
 	cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = 5*time.Millisecond, 20*time.Millisecond
-	cfg.DrainTimeout = time.Second
+	cfg.DrainTimeout = time.Minute
 	w, err := writer.New(cfg, writer.Deps{
 		Broker: b.broker, Settings: settings.Static(b.view), Orgs: b, DeadLetter: deadletter.Encode(b.inst.Installation()),
 	})
