@@ -66,7 +66,7 @@ func testCreatedPersons(t *testing.T, p *platform) {
 				}
 			}
 			return false
-		}, soon, 100*time.Millisecond, "later visits are linked to them")
+		}, beforeNobodyIsOld, 100*time.Millisecond, "later visits are linked to them")
 		require.Len(t, p.Records(workspace, people), 1)
 	}
 }
