@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throughline-dev/throughline/libs/stage"
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/identity/follow"
+	"github.com/throughline-dev/throughline/services/internal/leaktest"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // listener keeps what it is told.
 type listener struct {
