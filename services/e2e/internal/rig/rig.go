@@ -32,7 +32,7 @@ import (
 const CustomerTopic = "viewing-events"
 
 // Within bounds every wait.
-const Within = 90 * time.Second
+const Within = 3 * time.Minute
 
 // Options say what is special about a rig.
 type Options struct {
