@@ -100,7 +100,7 @@ func (r *Rig) awaitReady(p *Process) {
 func (r *Rig) configuration(name string) app.Config {
 	cfg := app.DefaultConfig()
 	cfg.Telemetry.Log.Level, cfg.Telemetry.SampleRatio = slog.LevelDebug, 1
-	cfg.Admin.Listen = "127.0.0.1:0"
+	cfg.Admin.Listen, cfg.StopTimeout = "127.0.0.1:0", Within
 	cfg.InstallationKeyFile = r.Path("installation.key")
 	cfg.Kafka, cfg.Topics = kafka.DefaultConfig(r.brokers...), topics(r.opts.Partitions)
 	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.TokenFile = r.configAddr, secret.New(r.ServiceToken), ""
