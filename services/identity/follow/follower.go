@@ -147,7 +147,7 @@ func (f *Follower) read(ctx context.Context, partition int) {
 }
 
 func (f *Follower) tell(rec *stage.Record) {
-	f.changes.Add(1)
+	defer f.changes.Add(1) // what is counted has been told
 	c := new(streamv1.Change)
 	if proto.Unmarshal(rec.Value, c) != nil {
 		f.listener.Missed() // It may have been anything.
