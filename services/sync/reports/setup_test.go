@@ -116,6 +116,20 @@ func (b *testBundle) eventually(ok func() bool, what string) {
 	require.Eventually(b.t, ok, within, 2*time.Millisecond, "it did not happen that %s", what)
 }
 
+// waitFor closes the channel that it returns once it is so.
+func waitFor(ok func() bool) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !ok() {
+			<-tick.C
+		}
+	}()
+	return done
+}
+
 // start starts the component; stop cuts it off.
 func (b *testBundle) start() (stop func()) {
 	b.t.Helper()

@@ -150,19 +150,6 @@ func TestARunThatIsLeftAnywhereGoesOnWithTheFirstChunkThatIsNotRecorded(t *testi
 	}
 }
 
-func waitFor(ok func() bool) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for !ok() {
-			<-tick.C
-		}
-	}()
-	return done
-}
-
 func TestAnOutageMakesARunWaitAndItGoesOnFromTheLastRecordedChunk(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "WALK-30")
