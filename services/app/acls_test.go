@@ -126,10 +126,9 @@ func TestEveryServiceMayDoWhatItMustAndNoMore(t *testing.T) {
 	for account, access := range g.cfg.KafkaAccess() {
 		t.Run(account, func(t *testing.T) {
 			t.Parallel()
-			slices.Sort(access.Reads)
-			slices.Sort(access.Writes)
+			writes := slices.Sorted(slices.Values(access.Writes)) // a copy: accounts may share their lists
 			require.Subset(t, g.may(t, account, read), access.Reads)
-			require.Equal(t, access.Writes, g.may(t, account, write))
+			require.Equal(t, writes, g.may(t, account, write))
 		})
 	}
 	t.Run("a producer writes its topic", func(t *testing.T) {

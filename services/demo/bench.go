@@ -95,7 +95,7 @@ func (e *environment) bench(ctx context.Context) (BenchResult, error) {
 	if err := e.finish(ctx); err != nil {
 		return BenchResult{}, err
 	}
-	report, err := e.judge(ctx)
+	report, err := verdict(ctx, e.judge)
 	if err != nil {
 		return BenchResult{}, err
 	}

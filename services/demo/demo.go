@@ -85,7 +85,7 @@ func (e *environment) run(ctx context.Context) (Summary, error) {
 	elapsed := time.Since(began)
 	stopShowing()
 
-	report, err := e.judge(ctx)
+	report, err := verdict(ctx, e.judge)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -159,6 +159,27 @@ func pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-timer.C:
 		return nil
+	}
+}
+
+// lateWithin is how long what is missing may still come, and lookEvery the time between two looks.
+const (
+	lateWithin = 30 * time.Second
+	lookEvery  = time.Second
+)
+
+// verdict judges until everything is there, for a while at most: on a machine that stands still for moments a visit may end after
+// finish took all of them for ended, and what comes late is not lost.
+func verdict(ctx context.Context, judge func(context.Context) (*oracle.Report, error)) (*oracle.Report, error) {
+	deadline := time.Now().Add(lateWithin)
+	for {
+		report, err := judge(ctx)
+		if err != nil || report.OK() || !time.Now().Before(deadline) {
+			return report, err
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return nil, err
+		}
 	}
 }
 

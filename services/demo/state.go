@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -60,6 +62,13 @@ func loadState(dir string, opts Options) (*state, error) {
 	return s, writeFile(path, data)
 }
 
+// The ports of a demo lie below those that systems give out by themselves: Linux begins at 32768, the others at 49152. One that the
+// system had chosen might be somebody else's by the time it is listened on, or when a demo that was stopped goes on.
+const (
+	firstPort = 12000
+	ports     = 20000
+)
+
 // freeAddresses finds loopback ports that are free now. All are held until the last is found: one that was let go might be found
 // again.
 func freeAddresses(addresses ...*string) error {
@@ -70,7 +79,7 @@ func freeAddresses(addresses ...*string) error {
 		}
 	}()
 	for _, addr := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		l, err := listenAnywhere()
 		if err != nil {
 			return err
 		}
@@ -78,6 +87,17 @@ func freeAddresses(addresses ...*string) error {
 		*addr = l.Addr().String()
 	}
 	return nil
+}
+
+// listenAnywhere listens on a port that is free.
+func listenAnywhere() (l net.Listener, err error) {
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(ports)))
+		if l, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // returns at once
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // writeFile replaces a file whole, so that a kill leaves the old or the new one.

@@ -153,6 +153,7 @@ func TestAPlanThatEndsStopsWritingAndAnUpgradeGoesOn(t *testing.T) {
 	r.StartConfig()
 	data := r.Start("data")
 	r.Add(rig.Customer{ID: "acme", Leads: []string{"mia@viewer.example"}, Recipes: []string{"video-engagement"}})
+	data.AwaitSettings()
 	set := func(name string) {
 		_, err := r.Plans().SetPlan(t.Context(), &configv1.SetPlanRequest{
 			Workspace: "acme", Plan: &configv1.Plan{Source: configv1.SourceKind_SOURCE_KIND_VIDEO, Name: name},

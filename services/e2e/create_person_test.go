@@ -57,7 +57,7 @@ func testCreatedPersons(t *testing.T, p *platform) {
 		}
 		require.Len(t, p.Records(workspace, people), 1)
 		person := p.Records(workspace, people)[0]["Id"]
-		require.Eventually(t, func() bool {
+		p.Eventually(func() bool {
 			p.Send(rig.Closed(workspace, "mia@viewer.example"))
 			p.Quiet()
 			for _, task := range p.Records(workspace, "Task") {
@@ -66,7 +66,7 @@ func testCreatedPersons(t *testing.T, p *platform) {
 				}
 			}
 			return false
-		}, soon, 100*time.Millisecond, "later visits are linked to them")
+		}, "later visits are linked to them")
 		require.Len(t, p.Records(workspace, people), 1)
 	}
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/e2e/internal/rig"
+	"github.com/throughline-dev/throughline/services/identity"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
@@ -16,8 +18,8 @@ import (
 // secondSeller is a user of the org to whom a Lead is given.
 const secondSeller = "005000000000102AAA"
 
-// soon is far below the ages at which answers are asked for again anyway: 60 s for nobody, 10 min for somebody.
-const soon = 30 * time.Second
+// beforeTheyAreOld is nearly as long as it is remembered who was found.
+const beforeTheyAreOld = 8 * time.Minute
 
 // testFresh works in an org while its viewers read: who was not found is found once somebody has made a Lead, and whose Lead was
 // given away, their to-do goes to the new owner.
@@ -36,34 +38,47 @@ func testFresh(t *testing.T, p *platform) {
 	lead := p.Edit("fresh", "POST", "Lead", map[string]any{
 		"LastName": "Mia", "Company": "Company", "Email": "Mia@viewer.example", "OwnerId": rig.Seller,
 	})
-	owned := func(owner string) func() bool {
-		return func() bool {
-			p.Send(rig.Closed("fresh", "mia@viewer.example"))
-			p.Quiet()
-			for _, task := range p.Records("fresh", "Task") {
-				if task["WhoId"] == lead && task["OwnerId"] == owner {
-					return true
-				}
-			}
-			return false
+	owners := func() (all []any) {
+		p.Send(rig.Closed("fresh", "mia@viewer.example"))
+		p.Quiet()
+		for _, task := range p.Records("fresh", "Task") {
+			require.Equal(t, lead, task["WhoId"])
+			all = append(all, task["OwnerId"])
 		}
+		return all
 	}
-	require.Eventually(t, owned(rig.Seller), soon, 100*time.Millisecond, "the next visit finds the Lead")
+	p.heard("fresh", streamv1.ChangeType_CHANGE_TYPE_CREATE, lead)
+	require.Equal(t, []any{rig.Seller}, owners(), "the next visit finds the Lead")
 
 	p.Edit("fresh", "PATCH", "Lead/"+lead, map[string]any{"OwnerId": secondSeller})
-	require.Eventually(t, owned(secondSeller), soon, 100*time.Millisecond, "the next to-do goes to the new owner")
+	p.heard("fresh", streamv1.ChangeType_CHANGE_TYPE_UPDATE, lead)
+	require.ElementsMatch(t, []any{rig.Seller, secondSeller}, owners(), "the next to-do goes to the new owner")
 
 	p.Edit("fresh", "DELETE", "Lead/"+lead, nil)
-	require.Eventually(t, func() bool {
-		after := rig.Closed("fresh", "mia@viewer.example")
-		p.Send(after)
-		p.Quiet()
-		return len(p.Ended("fresh", after.ID)) == 1 && p.Ended("fresh", after.ID)[0] == "mapping SKIPPED(NO_TARGET)"
-	}, soon, 100*time.Millisecond, "who was deleted is not found any more")
+	p.heard("fresh", streamv1.ChangeType_CHANGE_TYPE_DELETE, lead)
+	after := rig.Closed("fresh", "mia@viewer.example")
+	p.Send(after)
+	p.Quiet()
+	require.Equal(t, []string{"mapping SKIPPED(NO_TARGET)"}, p.Ended("fresh", after.ID), "who was deleted is not found any more")
 
 	for _, rec := range p.Topic(topic.Changes) {
 		require.NotContains(t, string(rec.Value), "viewer.example", "no address is told (promise 8)")
 	}
+}
+
+// heard waits until identity has heard of a change. How long that takes says nothing: on a slow machine what is remembered may be too old
+// by then, and asked for again anyway.
+func (p *platform) heard(workspace string, kind streamv1.ChangeType, id string) {
+	p.T.Helper()
+	service, ok := p.process.Service("identity").(*identity.Service)
+	require.True(p.T, ok)
+	p.Eventually(func() bool {
+		told := slices.ContainsFunc(p.changes(workspace, "Lead"), func(c *streamv1.Change) bool {
+			return c.GetChangeType() == kind && slices.Contains(c.GetRecordIds(), id)
+		})
+		all := len(p.Topic(topic.Changes)) // identity was there before the first
+		return told && service.Stats().Changes >= int64(all)
+	}, "identity hears of the change")
 }
 
 // changes are those that were told of a workspace's objects of a kind.
@@ -102,5 +117,5 @@ func TestAWriteTellsThatAPersonIsGone(t *testing.T) {
 		r.Quiet()
 		ended := r.Ended("acme", next.ID)
 		return len(ended) == 1 && ended[0] == "mapping SKIPPED(NO_TARGET)"
-	}, soon, 100*time.Millisecond, "the org is asked again")
+	}, beforeTheyAreOld, 100*time.Millisecond, "the org is asked again")
 }

@@ -6,9 +6,8 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/throughline-dev/throughline/libs/stage/kafka/kafkatest"
+	"github.com/throughline-dev/throughline/services/internal/leaktest"
 )
 
 // The tests wait for one another's processes most of the time, so more of them run side by side than there are cores.
@@ -20,5 +19,5 @@ func TestMain(m *testing.M) {
 	if kafkatest.Real() != nil {
 		os.Exit(m.Run()) // a connection to a real broker ends when the broker answers its last long poll
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

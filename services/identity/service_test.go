@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -22,13 +21,14 @@ import (
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/identity"
+	"github.com/throughline-dev/throughline/services/internal/leaktest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/settingstest"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/simulator"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -56,6 +56,7 @@ func setup(t *testing.T, change ...func(*simulator.Org)) *bundle {
 	}
 	b.cfg.Retry.RetryMin, b.cfg.Retry.RetryPoll = 10*time.Millisecond, 5*time.Millisecond
 	b.cfg.Directory.RestMin = 10 * time.Millisecond
+	b.cfg.Directory.Timeout, b.cfg.Directory.Patience = time.Minute, time.Minute // no org here is slow, but the machine may be
 	b.connect(change)
 	source := settingstest.New(t).Workspace("acme").Connection("prod").
 		Integration(&configv1.Integration{Id: "task", Enabled: true}).Source()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -15,13 +14,14 @@ import (
 	"github.com/throughline-dev/throughline/libs/stage/stagetest"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
+	"github.com/throughline-dev/throughline/services/internal/leaktest"
 	"github.com/throughline-dev/throughline/services/internal/settings"
 	"github.com/throughline-dev/throughline/services/internal/settingstest"
 	"github.com/throughline-dev/throughline/services/internal/topic"
 	"github.com/throughline-dev/throughline/services/visits"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 type serviceBundle struct {
 	*testing.T
@@ -56,13 +56,16 @@ func (b *serviceBundle) start() (*visits.Service, func()) {
 	}
 }
 
+// produce appends activities all at once: of one batch only the last revision of a visit is told.
 func (b *serviceBundle) produce(events ...event) {
 	b.Helper()
+	var all []stage.Record
 	for _, e := range events {
 		value, err := proto.Marshal(e.activity())
 		require.NoError(b, err)
-		b.broker.Append(topic.Activities, 0, stage.Record{Time: time.Now(), Key: topic.SessionKey("acme", e.session), Value: value})
+		all = append(all, stage.Record{Time: time.Now(), Key: topic.SessionKey("acme", e.session), Value: value})
 	}
+	b.broker.Append(topic.Activities, 0, all...)
 }
 
 // engagements waits until n engagement revisions were sent and returns the last.

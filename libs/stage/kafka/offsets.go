@@ -66,7 +66,8 @@ type PartitionLag struct {
 // Records returns how many offsets the group has yet to settle.
 func (l PartitionLag) Records() int64 { return max(0, l.End-max(l.Committed, l.Start)) }
 
-// Lag returns how far a group is behind on each partition of a topic, in their order.
+// Lag returns how far a group is behind on each partition of a topic, in their order. It asks for the ends last: a record that is put off
+// meanwhile, to the end of its own topic, is behind and not nowhere.
 func (c *Client) Lag(ctx context.Context, group, topic string) ([]PartitionLag, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
@@ -78,11 +79,11 @@ func (c *Client) Lag(ctx context.Context, group, topic string) ([]PartitionLag, 
 		ids[i] = i
 		reqs = append(reqs, kafka.FirstOffsetOf(i), kafka.LastOffsetOf(i))
 	}
-	found, err := c.listOffsets(ctx, topic, reqs...)
+	committed, err := c.committed(ctx, group, topic, ids)
 	if err != nil {
 		return nil, err
 	}
-	committed, err := c.committed(ctx, group, topic, ids)
+	found, err := c.listOffsets(ctx, topic, reqs...)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func TestReplay(t *testing.T) {
 		defer close(done)
 		out, errOut, err = l.run(ctx, "replay", "--stage", "ingest", "--rate", "0.001", "--yes")
 	}()
-	require.Eventually(t, func() bool { return len(l.replayed()) == 1 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.replayed()) == 1 }, 2*time.Minute, 10*time.Millisecond)
 	interrupt()
 	<-done
 	require.EqualError(t, err, "interrupted")

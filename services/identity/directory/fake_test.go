@@ -188,6 +188,7 @@ type bundle struct {
 func setup(t *testing.T, change ...func(*bundle)) *bundle {
 	t.Helper()
 	b := &bundle{T: t, cfg: directory.DefaultConfig(), clock: &manualClock{now: noon}}
+	b.cfg.Timeout, b.cfg.Patience = time.Minute, time.Minute // no org here is slow, but the machine may be
 	b.org = &fakeOrg{rows: map[string][]salesforce.Record{}}
 	b.orgs = fakeOrgs{"acme/prod": b.org}
 	for _, f := range change {

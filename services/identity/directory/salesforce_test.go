@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -233,18 +234,20 @@ func TestTrouble(t *testing.T) {
 
 	t.Run("OneOrgsTroubleIsNotAnothers", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(b *bundle) {
-			b.orgs["acme/dead"] = &fakeOrg{hang: true}
-			b.cfg.Timeout = 20 * time.Millisecond
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, func(b *bundle) {
+				b.orgs["acme/dead"] = &fakeOrg{hang: true}
+				b.cfg.Timeout = 20 * time.Millisecond
+			})
+			b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
+			dead := ask("mia@example.com", "")
+			dead.Connection = "dead"
+			answers := b.dir.Look(t.Context(), []directory.Ask{dead, ask("mia@example.com", "")})
+			require.ErrorIs(t, answers[0].Err, context.DeadlineExceeded)
+			require.NotContains(t, answers[0].Err.Error(), "mia@")
+			require.NoError(t, answers[1].Err)
+			require.Equal(t, []string{"00Q1"}, idsOf(answers[1]))
 		})
-		b.add("Lead", salesforce.Record{"Id": "00Q1", "Email": "mia@example.com"})
-		dead := ask("mia@example.com", "")
-		dead.Connection = "dead"
-		answers := b.dir.Look(t.Context(), []directory.Ask{dead, ask("mia@example.com", "")})
-		require.ErrorIs(t, answers[0].Err, context.DeadlineExceeded)
-		require.NotContains(t, answers[0].Err.Error(), "mia@")
-		require.NoError(t, answers[1].Err)
-		require.Equal(t, []string{"00Q1"}, idsOf(answers[1]))
 	})
 
 	t.Run("APanicIsTheTroubleOfTheOrgThatWasAsked", func(t *testing.T) {

@@ -163,7 +163,7 @@ func (f *Follower) more(ctx context.Context, req *stage.FetchRequest) error {
 // others, whose changes come behind it (promise 6). Only if nobody can be told that either, nor of any org, it is an error: what is
 // remembered would be used in spite of the change.
 func (f *Follower) tell(ctx context.Context, rec *stage.Record) error {
-	f.changes.Add(1)
+	defer f.changes.Add(1) // what is counted has been told
 	c := new(streamv1.Change)
 	if proto.Unmarshal(rec.Value, c) != nil {
 		f.listener.Missed() // It may have been anything.

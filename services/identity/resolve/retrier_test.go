@@ -122,7 +122,10 @@ func TestRetrier(t *testing.T) {
 		require.Eventually(t, func() bool { return b.stats.Resolved.Load() > 1 }, time.Minute, time.Millisecond)
 		require.Empty(t, port.Settled())
 		port.Fail(nil)
-		b.clock.Advance(b.cfg.RetryMin)
+		require.Eventually(t, func() bool { // it is put off by the clock's time at the failure, which may be after any one advance
+			b.clock.Advance(b.cfg.RetryMin)
+			return len(port.Settled()) > 0
+		}, time.Minute, time.Millisecond)
 		settled(b, port)
 		require.Len(t, resolvedOf(t, port.Published()), 1)
 	})

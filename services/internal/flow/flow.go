@@ -60,13 +60,17 @@ func Lags(ctx context.Context, offsets Offsets, hops []Hop) (map[string]int64, e
 	return out, nil
 }
 
-// pollEvery is the time between two looks at the lags.
-const pollEvery = 100 * time.Millisecond
+const (
+	// pollEvery is the time between two looks at the lags.
+	pollEvery = 100 * time.Millisecond
+	// patience is how many looks in a row may fail: a broker on a busy machine does not always answer in time.
+	patience = 10
+)
 
-// AwaitQuiet returns when two looks in a row have found nothing on its way, or when ctx ends. Two, because writes that were
-// parked come back to a topic that was looked at before theirs.
+// AwaitQuiet returns when two looks in a row have found nothing on its way, when the broker cannot be asked, or when ctx ends. Two,
+// because writes that were parked come back to a topic that was looked at before theirs.
 func AwaitQuiet(ctx context.Context, offsets Offsets, hops []Hop) error {
-	quiet := 0
+	quiet, failed := 0, 0
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for quiet < 2 {
@@ -77,8 +81,13 @@ func AwaitQuiet(ctx context.Context, offsets Offsets, hops []Hop) error {
 		}
 		behind, err := Lags(ctx, offsets, hops)
 		if err != nil {
-			return err
+			if failed++; failed == patience {
+				return err
+			}
+			quiet = 0
+			continue
 		}
+		failed = 0
 		quiet++
 		for _, n := range behind {
 			if n != 0 {

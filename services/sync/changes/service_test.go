@@ -58,7 +58,8 @@ func TestOurOwnWritesCauseNoStorm(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "XC-42")
 	b := setup(t, org("acme"))
-	s, _ := b.serve()
+	// Long enough for many events to come meanwhile, however slowly they do.
+	s, _ := b.serve(func(c *changes.Config) { c.FlushEvery = 500 * time.Millisecond })
 	b.await(func() bool { return s.Stats().Subscribed == 4 }, "all four objects are subscribed to")
 	noted := b.edit("acme", ourClient, "POST", "sobjects/Lead", lead("mia@viewer.example"))
 	require.False(t, b.awaitTold("acme", created, noted).GetOwn(), "a new person matters whoever made it")
@@ -191,7 +192,7 @@ func TestEveryConnectionIsSubscribedToOnce(t *testing.T) {
 		orgs = append(orgs, org(fmt.Sprint("org-", i)))
 	}
 	b := setup(t, orgs...)
-	leads := func(c *changes.Config) { c.Objects = []string{"Lead"}; c.Stage.SessionTimeout = time.Second }
+	leads := func(c *changes.Config) { c.Objects = []string{"Lead"} }
 	one, stop := b.serve(leads)
 	b.await(func() bool { return one.Stats().Subscribed == n }, "one replica subscribes to all")
 	two, _ := b.serve(leads)

@@ -228,6 +228,7 @@ func TestARecordThatHoldsTheValuesCostsNoWrite(t *testing.T) {
 	b.deliver([]string{"key", "score", "active"}, []any{"same", "1.25", "yes"}, []any{"other", 2, false})
 	b.start()
 	b.startWriter()
+	b.eventually(b.runs.done, "the first run is through")
 	b.eventually(func() bool { return len(b.outcomes()) == 1 }, "the changed row has an outcome")
 	require.Equal(t, int64(1), b.runs.counts().GetUnchanged())
 	require.Nil(t, b.writes()[1])

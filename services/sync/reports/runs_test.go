@@ -3,6 +3,7 @@ package reports_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -141,6 +142,13 @@ func (r *runs) again() {
 	defer r.mu.Unlock()
 	r.number++
 	r.handedOut, r.ended, r.claimed, r.chunks, r.rows, r.failure = false, false, "", nil, map[int64]*configv1.ReportRunRow{}, nil
+}
+
+// noted is why the run said that it waited.
+func (r *runs) noted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notes)
 }
 
 func (r *runs) done() bool {

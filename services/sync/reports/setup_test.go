@@ -33,7 +33,7 @@ import (
 	"github.com/throughline-dev/throughline/services/writer"
 )
 
-const within = 60 * time.Second
+const within = 3 * time.Minute
 
 const scenario = `
 orgs:
@@ -116,6 +116,20 @@ func (b *testBundle) eventually(ok func() bool, what string) {
 	require.Eventually(b.t, ok, within, 2*time.Millisecond, "it did not happen that %s", what)
 }
 
+// waitFor closes the channel that it returns once it is so.
+func waitFor(ok func() bool) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !ok() {
+			<-tick.C
+		}
+	}()
+	return done
+}
+
 // start starts the component; stop cuts it off.
 func (b *testBundle) start() (stop func()) {
 	b.t.Helper()
@@ -130,7 +144,7 @@ func (b *testBundle) startWriter() (stop func()) {
 	cfg.Lanes.Linger, cfg.Lanes.BulkLinger, cfg.Lanes.RetryMin, cfg.Lanes.RetryMax =
 		5*time.Millisecond, 5*time.Millisecond, 5*time.Millisecond, 20*time.Millisecond
 	cfg.Lanes.BulkPollMin, cfg.Lanes.BulkPollMax = 5*time.Millisecond, 20*time.Millisecond
-	cfg.DrainTimeout = time.Second
+	cfg.DrainTimeout = time.Minute
 	w, err := writer.New(cfg, writer.Deps{
 		Broker: b.broker, Settings: settings.Static(b.view), Orgs: b, DeadLetter: deadletter.Encode(b.inst.Installation()),
 	})

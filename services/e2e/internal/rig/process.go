@@ -100,7 +100,7 @@ func (r *Rig) awaitReady(p *Process) {
 func (r *Rig) configuration(name string) app.Config {
 	cfg := app.DefaultConfig()
 	cfg.Telemetry.Log.Level, cfg.Telemetry.SampleRatio = slog.LevelDebug, 1
-	cfg.Admin.Listen = "127.0.0.1:0"
+	cfg.Admin.Listen, cfg.StopTimeout = "127.0.0.1:0", Within
 	cfg.InstallationKeyFile = r.Path("installation.key")
 	cfg.Kafka, cfg.Topics = kafka.DefaultConfig(r.brokers...), topics(r.opts.Partitions)
 	cfg.Settings.Target, cfg.Settings.Token, cfg.Settings.TokenFile = r.configAddr, secret.New(r.ServiceToken), ""
@@ -126,7 +126,9 @@ func (r *Rig) configuration(name string) app.Config {
 	cfg.Sync.Changes.RetryMin, cfg.Sync.Changes.RetryMax = 50*time.Millisecond, 500*time.Millisecond
 	cfg.Sync.Reports.Runs.Poll, cfg.Sync.Reports.Runs.WaitMin, cfg.Sync.Reports.Runs.WaitMax =
 		50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
-	cfg.Config.Reports.Lease, cfg.Config.Reports.Retry = time.Second, time.Second
+	cfg.Config.Reports.Lease, cfg.Config.Reports.Retry = 10*time.Second, time.Second
+	// What config asks orgs by its own schedule would come in the middle of slow tests only.
+	cfg.Config.Connect.Diagnosis.Tick, cfg.Config.Catalogue.CheckEvery = time.Hour, time.Hour
 	for _, s := range []*stage.Config{
 		&cfg.Ingest.Stage, &cfg.Visits.Activities, &cfg.Visits.Visits, &cfg.Identity.Engagements, &cfg.Identity.Unresolved, &cfg.Mapping.Stage,
 	} {
@@ -140,7 +142,7 @@ func (r *Rig) configuration(name string) app.Config {
 
 func hurry(i *identity.Config, w *writer.Config) {
 	i.Directory.RestMin, i.Directory.RestMax = 100*time.Millisecond, 500*time.Millisecond
-	i.Directory.Timeout = 2 * time.Second
+	i.Directory.Timeout, i.Directory.Patience = 30*time.Second, 30*time.Second
 	i.Retry.RetryMin, i.Retry.RetryMax, i.Retry.RetryPoll = 100*time.Millisecond, 500*time.Millisecond, 50*time.Millisecond
 	w.Lanes.Linger, w.Lanes.RetryMin, w.Lanes.RetryMax = 20*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond
 	w.Lanes.BulkLinger = 50 * time.Millisecond

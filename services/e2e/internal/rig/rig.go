@@ -32,7 +32,7 @@ import (
 const CustomerTopic = "viewing-events"
 
 // Within bounds every wait.
-const Within = 90 * time.Second
+const Within = 3 * time.Minute
 
 // Options say what is special about a rig.
 type Options struct {
@@ -104,7 +104,9 @@ func New(t testing.TB, opts Options) *Rig {
 	}
 	_, err := seal.LoadOrCreateInstallation(r.Path("installation.key"))
 	require.NoError(t, err)
-	r.Kafka, err = kafka.New(kafka.DefaultConfig(r.brokers...), kafka.Deps{Logger: r.logger})
+	cfg := kafka.DefaultConfig(r.brokers...)
+	cfg.RequestTimeout, cfg.ProduceTimeout = time.Minute, Within
+	r.Kafka, err = kafka.New(cfg, kafka.Deps{Logger: r.logger})
 	require.NoError(t, err)
 	t.Cleanup(r.Kafka.Close)
 	configtest.Database(t, r.Path("config.db"))
