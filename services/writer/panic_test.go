@@ -55,9 +55,9 @@ func TestAPanicIsTheTroubleOfItsOwnWrites(t *testing.T) {
 	b.send(b.write("main", "poison", 1), b.write("other", "fine", 1))
 	require.Eventually(t, func() bool {
 		return b.final()["fine/1"] == "WRITTEN" && d.panics.Load() > 2 && len(b.broker.Records(topic.Parked)) > 0
-	}, time.Minute, time.Millisecond)
+	}, patience, time.Millisecond)
 	d.mended.Store(true)
-	require.Eventually(t, func() bool { return b.final()["poison/1"] == "WRITTEN" }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return b.final()["poison/1"] == "WRITTEN" }, patience, time.Millisecond)
 	stop()
 	require.Empty(t, b.broker.Records(topic.DeadLetters))
 	require.Contains(t, log.String(), "defective).RoundTrip")

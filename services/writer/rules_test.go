@@ -36,7 +36,7 @@ func TestOneRecordIsRefusedInTheOrgsOwnWordsAndTheOthersAreWritten(t *testing.T)
 	t.Parallel()
 	t.Attr("requirement", "XC-39")
 	b := strict(t)
-	b.cfg.Lanes.BatchRecords, b.cfg.Lanes.MinBatchRecords, b.cfg.Lanes.Linger = 5, 5, b.cfg.Lanes.MaxLinger // all in one request
+	b.together(5)
 	_, stop := b.start()
 	defer stop()
 	lead := func(key, rating string) *streamv1.Write {

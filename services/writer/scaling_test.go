@@ -169,7 +169,7 @@ func (f *fleet) load(rounds int) {
 // loadUntil sends round after round.
 func (f *fleet) loadUntil(ok func() bool, what string) {
 	f.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); {
+	for deadline := time.Now().Add(patience); !ok(); {
 		require.True(f.t, time.Now().Before(deadline), what)
 		f.load(1)
 		f.after(f.revision)
@@ -239,7 +239,7 @@ func (f *fleet) query(org, soql string) []salesforce.Record {
 
 func (f *fleet) eventually(ok func() bool, what string) {
 	f.t.Helper()
-	require.Eventually(f.t, ok, time.Minute, 10*time.Millisecond, what)
+	require.Eventually(f.t, ok, patience, 10*time.Millisecond, what)
 }
 
 // whole waits until everything is settled, and checks that nothing is lost or doubled and no older revision came last.

@@ -147,9 +147,19 @@ func (b *testBundle) final() map[string]string {
 	return m
 }
 
+// patience is how long a test waits for what takes a moment on a machine that is not busy.
+const patience = 3 * time.Minute
+
 func (b *testBundle) eventually(cond func() bool, what string) {
 	b.t.Helper()
-	require.Eventually(b.t, cond, 2*time.Minute, 5*time.Millisecond, what)
+	require.Eventually(b.t, cond, patience, 5*time.Millisecond, what)
+}
+
+// together lets a request go once it has so many writes, however long that takes: no time passes by itself.
+func (b *testBundle) together(writes int) {
+	b.clock = stagetest.NewClock(time.Now())
+	lanes := &b.cfg.Lanes
+	lanes.BatchRecords, lanes.MinBatchRecords, lanes.Linger = writes, writes, lanes.MaxLinger
 }
 
 func TestService(t *testing.T) {
