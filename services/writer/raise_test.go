@@ -118,14 +118,13 @@ func TestTheStatusOfAMember(t *testing.T) {
 		b.ended(4)
 		require.EqualValues(t, 1+2+1+1+1, b.org.Calls()-calls, "members, statuses of two campaigns, who has which, update, which campaigns are active")
 		calls = b.org.Calls()
-		b.send(b.raised("e", spring, b.leads[1], "Responded"))
-		b.eventually(func() bool {
-			b.clock.Advance(b.cfg.Lanes.MaxLinger)
-			return b.final()["e/1"] == "WRITTEN"
-		}, "one alone is written")
+		b.send(b.raised("e", spring, b.leads[1], "Responded"), b.raised("f", spring, b.leads[0], "Sent"),
+			b.raised("g", autumn, b.leads[0], "Sent"), b.raised("h", autumn, b.leads[1], "Sent"))
+		b.ended(8)
 		require.EqualValues(t, 3, b.org.Calls()-calls, "the order is known")
 		require.Equal(t, map[string]string{
-			"a/1": "WRITTEN", "b/1": "WRITTEN", "c/1": "WRITTEN", "d/1": "WRITTEN", "e/1": "WRITTEN",
+			"a/1": "WRITTEN", "b/1": "WRITTEN", "c/1": "WRITTEN", "d/1": "WRITTEN",
+			"e/1": "WRITTEN", "f/1": "WRITTEN", "g/1": "WRITTEN", "h/1": "WRITTEN",
 		}, b.final())
 		for _, m := range b.members(spring) {
 			require.Equal(t, "Responded", m.String("Status"))
