@@ -187,7 +187,7 @@ func (s *simulated) remove(connection, lead string) {
 		defer resp.Body.Close()
 		login.Refused(s.t.Context(), token)
 		return resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotFound
-	}, time.Minute, time.Millisecond)
+	}, patience, time.Millisecond)
 }
 
 // grant gets a token by client credentials, and another one after every refusal.
