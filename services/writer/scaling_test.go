@@ -127,7 +127,7 @@ func (f *fleet) join(change ...func(*writer.Config, *writer.Deps)) (*writer.Serv
 	clients := orgs{}
 	for i := range fleetOrgs {
 		name := fmt.Sprint("org", i)
-		clients[name] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: f.url + "/orgs/" + name}, salesforce.Deps{})
+		clients[name] = salesforce.NewClient(unhurried(), &grant{url: f.url + "/orgs/" + name}, salesforce.Deps{})
 	}
 	cfg := writer.DefaultConfig()
 	cfg.Lanes.BatchRecords, cfg.Lanes.MinBatchRecords = 5, 5

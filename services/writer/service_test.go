@@ -148,7 +148,7 @@ func (b *testBundle) final() map[string]string {
 }
 
 // patience is how long a test waits for what takes a moment on a machine that is not busy.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 func (b *testBundle) eventually(cond func() bool, what string) {
 	b.t.Helper()

@@ -86,7 +86,14 @@ func (b *simBundle) holdCollections() {
 	}))
 	b.t.Cleanup(server.Close)
 	b.t.Cleanup(letGo)
-	b.client["main"] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+	b.client["main"] = salesforce.NewClient(unhurried(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+}
+
+// unhurried is for clients whose answers a test holds back: none is given up meanwhile.
+func unhurried() salesforce.Config {
+	cfg := salesforce.DefaultConfig()
+	cfg.Timeout = 10 * time.Minute
+	return cfg
 }
 
 func (b *simBundle) task(key, who string, change ...func(*streamv1.Write, *streamv1.FieldValues)) *streamv1.Write {
