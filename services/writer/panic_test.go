@@ -46,7 +46,7 @@ func TestAPanicIsTheTroubleOfItsOwnWrites(t *testing.T) {
 	b := setup(t)
 	b.cfg.Lanes.Attempts, b.cfg.Lanes.RetryMax = 2, time.Millisecond
 	d := &defective{RoundTripper: http.DefaultTransport, key: "poison"}
-	b.client["main"] = salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
+	b.client["main"] = salesforce.NewClient(unhurried(), salesforce.StaticToken{
 		AccessToken: secret.New("token"), InstanceURL: b.orgs["main"].URL(),
 	}, salesforce.Deps{Transport: d})
 	var log bytes.Buffer

@@ -244,7 +244,7 @@ func TestTwoWritersThatRaceLowerNobody(t *testing.T) {
 	t.Attr("requirement", "IMM-39")
 	one := setupSimulator(t)
 	two := &simBundle{testBundle: setup(t), sim: one.sim, base: one.base}
-	two.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: one.base}, salesforce.Deps{})
+	two.org = salesforce.NewClient(unhurried(), &grant{url: one.base}, salesforce.Deps{})
 	two.client["main"] = two.org
 	spring := one.campaign("Spring")
 	const people = 60

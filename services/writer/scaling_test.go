@@ -230,7 +230,7 @@ func (f *fleet) after(round int64) {
 
 func (f *fleet) query(org, soql string) []salesforce.Record {
 	f.t.Helper()
-	client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: f.url + "/orgs/" + org}, salesforce.Deps{})
+	client := salesforce.NewClient(unhurried(), &grant{url: f.url + "/orgs/" + org}, salesforce.Deps{})
 	defer client.CloseIdle()
 	records, err := client.Query(f.t.Context(), soql)
 	require.NoError(f.t, err)

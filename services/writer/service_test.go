@@ -69,7 +69,7 @@ func setup(t *testing.T) *testBundle {
 	b.views.Store(b.build.View())
 	for _, name := range []string{"main", "other"} {
 		b.orgs[name] = orgtest.New(t)
-		b.client[name] = salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
+		b.client[name] = salesforce.NewClient(unhurried(), salesforce.StaticToken{
 			AccessToken: secret.New("token"), InstanceURL: b.orgs[name].URL(),
 		}, salesforce.Deps{})
 	}

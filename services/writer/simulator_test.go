@@ -57,7 +57,7 @@ func setupSimulator(t *testing.T) *simBundle {
 	server := httptest.NewServer(b.sim.Handler())
 	t.Cleanup(server.Close)
 	b.base = server.URL + "/orgs/main"
-	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: b.base}, salesforce.Deps{})
+	b.org = salesforce.NewClient(unhurried(), &grant{url: b.base}, salesforce.Deps{})
 	b.client["main"] = b.org
 	b.cfg.Lanes.LookAfter = 10 * time.Millisecond
 	leads, err := b.org.Query(t.Context(), "SELECT Id FROM Lead ORDER BY LastName")
@@ -89,7 +89,7 @@ func (b *simBundle) holdCollections() {
 	b.client["main"] = salesforce.NewClient(unhurried(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
 }
 
-// unhurried is for clients whose answers a test holds back: none is given up meanwhile.
+// unhurried is for clients whose answers a test, or a busy machine, holds back: none is given up meanwhile.
 func unhurried() salesforce.Config {
 	cfg := salesforce.DefaultConfig()
 	cfg.Timeout = 10 * time.Minute

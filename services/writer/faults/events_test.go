@@ -68,7 +68,7 @@ func (w *world) readChanges(t *testing.T, address string) {
 	last := "read at " + time.Now().Format(time.RFC3339Nano)
 	for _, o := range w.plan.orgs {
 		login := &grant{url: w.url + "/orgs/" + o.key}
-		client := salesforce.NewClient(salesforce.DefaultConfig(), login, salesforce.Deps{})
+		client := salesforce.NewClient(unhurried(), login, salesforce.Deps{})
 		require.NoError(t, client.Update(ctx, "Lead", w.id(o.key, "@winner"), salesforce.Fields{{Name: "Title", Value: last}}))
 		r := &reader{history: &w.history, last: last, connection: o.key, names: map[string]record{}}
 		for _, lead := range w.export(o.key, "Lead") {

@@ -190,6 +190,13 @@ func (s *simulated) remove(connection, lead string) {
 	}, patience, time.Millisecond)
 }
 
+// unhurried gives up no answer because the machine is busy: answers get lost as the plan says.
+func unhurried() salesforce.Config {
+	cfg := salesforce.DefaultConfig()
+	cfg.Timeout = 10 * time.Minute
+	return cfg
+}
+
 // grant gets a token by client credentials, and another one after every refusal.
 type grant struct {
 	url   string

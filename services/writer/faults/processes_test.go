@@ -180,7 +180,7 @@ installation_key_file: %[1]s/installation.key
 admin_token_file: %[2]s
 kafka: {brokers: [%[4]q]}
 settings: {target: %[3]q, token_file: %[5]s, save_path: "", retry_min: 20ms, retry_max: 100ms}
-orgs: {salesforce: {trusted_hosts: [127.0.0.1]}, token_retry: 50ms}
+orgs: {salesforce: {trusted_hosts: [127.0.0.1], timeout: 10m}, token_retry: 50ms}
 config:
   listen: %[3]q
   embedded: true

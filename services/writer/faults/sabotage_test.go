@@ -127,7 +127,7 @@ func (w *world) calmly() {
 // set writes a lead's title through the front door.
 func (w *world) set(connection, lead, title string) {
 	w.t.Helper()
-	client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + connection}, salesforce.Deps{})
+	client := salesforce.NewClient(unhurried(), &grant{url: w.url + "/orgs/" + connection}, salesforce.Deps{})
 	require.NoError(w.t, client.Update(w.t.Context(), "Lead", lead, salesforce.Fields{{Name: "Title", Value: title}}))
 }
 
