@@ -145,6 +145,34 @@ func TestFaults(t *testing.T) {
 		require.JSONEq(t, `{"removed":1}`, body)
 	})
 
+	t.Run("AFamilyOfRoutesIncludesTheRouteThatNamesIt", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, err := b.sim.AddFaults(simulator.Fault{Route: "collections.*", Action: "maintenance", Nth: []int{1, 2}})
+		require.NoError(t, err)
+		for _, tc := range []struct{ method, path, body string }{
+			{http.MethodPost, "/composite/sobjects", `{"records":[{"attributes":{"type":"Engagement__c"},"Title__c":"T"}]}`},
+			{http.MethodPatch, upsert, oneEngagement},
+		} {
+			status, body := b.call(tc.method, tc.path, tc.body)
+			require.Equal(t, http.StatusServiceUnavailable, status, body)
+			status, body = b.call(http.MethodGet, "/limits", "")
+			require.Equal(t, http.StatusOK, status, body)
+		}
+	})
+
+	t.Run("RulesThatCanHitNothingAreRefused", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, err := b.sim.AddFaults(simulator.Fault{Route: "collections.insert", Action: "maintenance"})
+		require.ErrorContains(t, err, `faults[0].route: "collections.insert" is none of `)
+		require.ErrorContains(t, err, "collections, collections.get, collections.upsert")
+		err = b.sim.Seed(t.Context(), &simulator.Scenario{Faults: []simulator.Fault{{Route: "colections*", Action: "maintenance"}}})
+		require.ErrorContains(t, err, `faults[0].route: "colections*" is none of `)
+		_, body := b.control(http.MethodGet, "/faults", "")
+		require.JSONEq(t, "[]", body)
+	})
+
 	t.Run("BadRulesAreRefused", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
@@ -152,6 +180,8 @@ func TestFaults(t *testing.T) {
 			`[{action: explode}]`: "faults[0].action", `[{action: status}]`: "faults[0].status", `[{action: delay}]`: "faults[0].wait",
 			`{action: delay, wait: 1s}`: "action", `[{action: delay, wait: 1s, rout: x}]`: "rout", `{faults: []}`: "no rule",
 			`[{action: lock_row, nth: [1], every: 2}]`: "faults[0].nth", `[{action: row_error}]`: "faults[0].code", `[{action: maintenance, route: "["}]`: "faults[0].route",
+			`[{action: maintenance, route: collection}]`: "is none of authorize, bulk.create,", `[{action: fail_job, route: query}]`: "none of bulk.job",
+			`[{action: maintenance, route: "collections.*"}, {action: gap_event, route: bulk.job}]`: "none of pubsub.subscribe",
 		} {
 			status, answer := b.control(http.MethodPost, "/faults", body)
 			require.Equal(t, http.StatusBadRequest, status)

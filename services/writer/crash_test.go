@@ -106,11 +106,13 @@ type killer struct {
 	killed chan struct{}
 }
 
-func (k *killer) arm(pid, requests int) <-chan struct{} {
+// arm starts a process that is killed at one of its requests. None of them passes before it is known whom to kill.
+func (k *killer) arm(start func() *exec.Cmd, requests int) (*exec.Cmd, <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pid, k.in, k.killed = pid, requests, make(chan struct{})
-	return k.killed
+	cmd := start()
+	k.pid, k.in, k.killed = cmd.Process.Pid, requests, make(chan struct{})
+	return cmd, k.killed
 }
 
 func (k *killer) pass() (killed bool) {
@@ -287,12 +289,12 @@ func TestCrash(t *testing.T) {
 			}
 			b.publish(writes)
 			for _, requests := range []int{3, 6, 5} {
-				cmd := b.run()
-				<-b.killer.arm(cmd.Process.Pid, requests)
+				cmd, killed := b.killer.arm(b.run, requests)
+				<-killed
 				_ = cmd.Wait()
 			}
 			cmd := b.run()
-			require.Eventually(t, b.settled, 60*time.Second, 50*time.Millisecond)
+			require.Eventually(t, b.settled, patience, 50*time.Millisecond)
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait()
 
@@ -320,7 +322,7 @@ func TestCrash(t *testing.T) {
 func (b *crashBundle) checkOutcomes(want int) {
 	b.t.Helper()
 	final := map[string]streamv1.Status{}
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	require.NoError(b.t, b.client.Scan(ctx, kafka.ScanRequest{Topic: topic.Outcomes, Visit: func(r stage.Record) bool {
 		o := new(streamv1.Outcome)

@@ -41,7 +41,7 @@ orgs:
 	require.NoError(t, err)
 	require.NoError(t, b.sim.Seed(t.Context(), sc))
 	b.base = b.base[:len(b.base)-len("main")] + "ruled"
-	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: b.base}, salesforce.Deps{})
+	b.org = salesforce.NewClient(unhurried(), &grant{url: b.base}, salesforce.Deps{})
 	b.client["main"] = b.org
 	return b
 }

@@ -91,9 +91,7 @@ func newCrowd(t *testing.T) *crowd {
 	c.build = settingstest.New(t)
 	for name, org := range map[string]*pacedOrg{"flood": c.flood, "slow": c.slow, "calm": c.calm} {
 		c.build.Workspace(name).Connection("main")
-		cfg := salesforce.DefaultConfig()
-		cfg.Timeout = 5 * time.Minute
-		c.clients[name] = salesforce.NewClient(cfg, salesforce.StaticToken{
+		c.clients[name] = salesforce.NewClient(unhurried(), salesforce.StaticToken{
 			AccessToken: secret.New("token"), InstanceURL: org.URL(),
 		}, salesforce.Deps{})
 	}

@@ -52,6 +52,7 @@ func TestJobsAgainstTheSimulator(t *testing.T) {
 				b.send(w)
 			}
 			b.ended(rows + 700)
+			b.allHit()
 			changed, err := b.org.Query(t.Context(), "SELECT Id FROM Engagement__c WHERE View_Count__c = 1000")
 			require.NoError(t, err)
 			require.Len(t, changed, 700)
@@ -107,8 +108,8 @@ func TestJobCrash(t *testing.T) {
 				return plan
 			}
 			b.publishRows(3, 300)
-			cmd := b.run()
-			<-b.killer.arm(cmd.Process.Pid, 1)
+			cmd, killed := b.killer.arm(b.run, 1)
+			<-killed
 			_ = cmd.Wait()
 			cmd = b.run()
 			if running {
@@ -118,7 +119,7 @@ func TestJobCrash(t *testing.T) {
 				}
 				letGo()
 			}
-			require.Eventually(t, b.settled, 60*time.Second, 20*time.Millisecond)
+			require.Eventually(t, b.settled, patience, 20*time.Millisecond)
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait()
 

@@ -69,6 +69,7 @@ func TestCampaignMembers(t *testing.T) {
 		defer stop()
 		b.send(b.member("a", spring, b.leads[0]), b.member("b", autumn, b.leads[0]))
 		b.ended(2)
+		b.allHit()
 		require.Equal(t, map[string]string{"a/1": "WRITTEN", "b/1": "WRITTEN"}, b.final())
 		require.Len(t, b.members(spring), 1)
 		require.Len(t, b.members(autumn), 1)

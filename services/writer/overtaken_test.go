@@ -1,6 +1,7 @@
 package writer_test
 
 import (
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ func TestAnOlderRevisionDoesNotGoOverAParkedOneThatMayHaveTakenEffect(t *testing
 		}
 		return nil
 	}
+	b.orgs["main"].SetLimitsStatus(http.StatusServiceUnavailable) // it opens to nobody before the write is parked
 	s, stop := b.start()
 	defer stop()
 	b.send(b.write("main", "a", 2))
 	b.eventually(func() bool { return b.final()["a/2"] == "PARKED SF_UNAVAILABLE" }, "the newer one is parked")
+	b.orgs["main"].SetLimitsStatus(0)
 	b.eventually(func() bool { return s.Stats().Orgs[0].Open }, "the org can be written to again")
 	b.send(b.write("main", "a", 1))
 	b.eventually(func() bool { return b.final()["a/1"] != "" }, "something is told about the older one")

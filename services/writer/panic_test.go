@@ -46,7 +46,7 @@ func TestAPanicIsTheTroubleOfItsOwnWrites(t *testing.T) {
 	b := setup(t)
 	b.cfg.Lanes.Attempts, b.cfg.Lanes.RetryMax = 2, time.Millisecond
 	d := &defective{RoundTripper: http.DefaultTransport, key: "poison"}
-	b.client["main"] = salesforce.NewClient(salesforce.DefaultConfig(), salesforce.StaticToken{
+	b.client["main"] = salesforce.NewClient(unhurried(), salesforce.StaticToken{
 		AccessToken: secret.New("token"), InstanceURL: b.orgs["main"].URL(),
 	}, salesforce.Deps{Transport: d})
 	var log bytes.Buffer
@@ -55,9 +55,9 @@ func TestAPanicIsTheTroubleOfItsOwnWrites(t *testing.T) {
 	b.send(b.write("main", "poison", 1), b.write("other", "fine", 1))
 	require.Eventually(t, func() bool {
 		return b.final()["fine/1"] == "WRITTEN" && d.panics.Load() > 2 && len(b.broker.Records(topic.Parked)) > 0
-	}, time.Minute, time.Millisecond)
+	}, patience, time.Millisecond)
 	d.mended.Store(true)
-	require.Eventually(t, func() bool { return b.final()["poison/1"] == "WRITTEN" }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return b.final()["poison/1"] == "WRITTEN" }, patience, time.Millisecond)
 	stop()
 	require.Empty(t, b.broker.Records(topic.DeadLetters))
 	require.Contains(t, log.String(), "defective).RoundTrip")

@@ -103,7 +103,7 @@ func TestTheStatusOfAMember(t *testing.T) {
 	t.Run("IsReadForManyTogetherAndTheOrderOnce", func(t *testing.T) {
 		t.Parallel()
 		b := setupSimulator(t)
-		b.cfg.Lanes.Linger = b.cfg.Lanes.MaxLinger
+		b.together(4)
 		spring, autumn := b.campaign("Spring"), b.campaign("Autumn")
 		for _, campaign := range []string{spring, autumn} {
 			for _, lead := range b.leads {
@@ -118,11 +118,13 @@ func TestTheStatusOfAMember(t *testing.T) {
 		b.ended(4)
 		require.EqualValues(t, 1+2+1+1+1, b.org.Calls()-calls, "members, statuses of two campaigns, who has which, update, which campaigns are active")
 		calls = b.org.Calls()
-		b.send(b.raised("e", spring, b.leads[1], "Responded"))
-		b.ended(5)
+		b.send(b.raised("e", spring, b.leads[1], "Responded"), b.raised("f", spring, b.leads[0], "Sent"),
+			b.raised("g", autumn, b.leads[0], "Sent"), b.raised("h", autumn, b.leads[1], "Sent"))
+		b.ended(8)
 		require.EqualValues(t, 3, b.org.Calls()-calls, "the order is known")
 		require.Equal(t, map[string]string{
-			"a/1": "WRITTEN", "b/1": "WRITTEN", "c/1": "WRITTEN", "d/1": "WRITTEN", "e/1": "WRITTEN",
+			"a/1": "WRITTEN", "b/1": "WRITTEN", "c/1": "WRITTEN", "d/1": "WRITTEN",
+			"e/1": "WRITTEN", "f/1": "WRITTEN", "g/1": "WRITTEN", "h/1": "WRITTEN",
 		}, b.final())
 		for _, m := range b.members(spring) {
 			require.Equal(t, "Responded", m.String("Status"))
@@ -157,6 +159,7 @@ func TestTheStatusOfAMemberSurvivesTrouble(t *testing.T) {
 			defer stop()
 			b.send(b.raised("raise", spring, b.leads[0], "Responded"))
 			b.ended(1)
+			b.allHit()
 			b.sim.RemoveFaults("")
 			require.Equal(t, map[string]string{"raise/1": "WRITTEN"}, b.final())
 			require.Equal(t, "Responded", b.status(spring))
@@ -190,7 +193,7 @@ func TestEventsForTheSameMemberAreMergedBeforeSending(t *testing.T) {
 	t.Parallel()
 	t.Attr("requirement", "IMM-39")
 	b := setupSimulator(t)
-	b.cfg.Lanes.Linger = b.cfg.Lanes.MaxLinger // all in one request
+	b.together(6)
 	spring := b.campaign("Spring")
 	b.statuses(spring)
 	_, stop := b.start()
@@ -224,7 +227,7 @@ func TestEventsForTheSameMemberAreMergedBeforeSending(t *testing.T) {
 func TestWhatOnlyOneOfTheMergedIsRefusedForConcernsNoOther(t *testing.T) {
 	t.Parallel()
 	b := setupSimulator(t)
-	b.cfg.Lanes.Linger = b.cfg.Lanes.MaxLinger
+	b.together(3)
 	spring := b.campaign("Spring")
 	_, stop := b.start()
 	defer stop()
@@ -241,7 +244,7 @@ func TestTwoWritersThatRaceLowerNobody(t *testing.T) {
 	t.Attr("requirement", "IMM-39")
 	one := setupSimulator(t)
 	two := &simBundle{testBundle: setup(t), sim: one.sim, base: one.base}
-	two.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: one.base}, salesforce.Deps{})
+	two.org = salesforce.NewClient(unhurried(), &grant{url: one.base}, salesforce.Deps{})
 	two.client["main"] = two.org
 	spring := one.campaign("Spring")
 	const people = 60

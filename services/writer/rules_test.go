@@ -27,7 +27,7 @@ faults:
 	require.NoError(t, err)
 	require.NoError(t, b.sim.Seed(t.Context(), sc))
 	b.base = b.base[:len(b.base)-len("main")] + "rules"
-	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: b.base}, salesforce.Deps{})
+	b.org = salesforce.NewClient(unhurried(), &grant{url: b.base}, salesforce.Deps{})
 	b.client["main"] = b.org
 	return b
 }
@@ -36,7 +36,7 @@ func TestOneRecordIsRefusedInTheOrgsOwnWordsAndTheOthersAreWritten(t *testing.T)
 	t.Parallel()
 	t.Attr("requirement", "XC-39")
 	b := strict(t)
-	b.cfg.Lanes.BatchRecords, b.cfg.Lanes.MinBatchRecords, b.cfg.Lanes.Linger = 5, 5, b.cfg.Lanes.MaxLinger // all in one request
+	b.together(5)
 	_, stop := b.start()
 	defer stop()
 	lead := func(key, rating string) *streamv1.Write {

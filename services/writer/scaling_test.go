@@ -127,7 +127,7 @@ func (f *fleet) join(change ...func(*writer.Config, *writer.Deps)) (*writer.Serv
 	clients := orgs{}
 	for i := range fleetOrgs {
 		name := fmt.Sprint("org", i)
-		clients[name] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: f.url + "/orgs/" + name}, salesforce.Deps{})
+		clients[name] = salesforce.NewClient(unhurried(), &grant{url: f.url + "/orgs/" + name}, salesforce.Deps{})
 	}
 	cfg := writer.DefaultConfig()
 	cfg.Lanes.BatchRecords, cfg.Lanes.MinBatchRecords = 5, 5
@@ -169,7 +169,7 @@ func (f *fleet) load(rounds int) {
 // loadUntil sends round after round.
 func (f *fleet) loadUntil(ok func() bool, what string) {
 	f.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); {
+	for deadline := time.Now().Add(patience); !ok(); {
 		require.True(f.t, time.Now().Before(deadline), what)
 		f.load(1)
 		f.after(f.revision)
@@ -230,7 +230,7 @@ func (f *fleet) after(round int64) {
 
 func (f *fleet) query(org, soql string) []salesforce.Record {
 	f.t.Helper()
-	client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: f.url + "/orgs/" + org}, salesforce.Deps{})
+	client := salesforce.NewClient(unhurried(), &grant{url: f.url + "/orgs/" + org}, salesforce.Deps{})
 	defer client.CloseIdle()
 	records, err := client.Query(f.t.Context(), soql)
 	require.NoError(f.t, err)
@@ -239,7 +239,7 @@ func (f *fleet) query(org, soql string) []salesforce.Record {
 
 func (f *fleet) eventually(ok func() bool, what string) {
 	f.t.Helper()
-	require.Eventually(f.t, ok, time.Minute, 10*time.Millisecond, what)
+	require.Eventually(f.t, ok, patience, 10*time.Millisecond, what)
 }
 
 // whole waits until everything is settled, and checks that nothing is lost or doubled and no older revision came last.

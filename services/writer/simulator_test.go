@@ -2,6 +2,7 @@ package writer_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -56,7 +57,7 @@ func setupSimulator(t *testing.T) *simBundle {
 	server := httptest.NewServer(b.sim.Handler())
 	t.Cleanup(server.Close)
 	b.base = server.URL + "/orgs/main"
-	b.org = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: b.base}, salesforce.Deps{})
+	b.org = salesforce.NewClient(unhurried(), &grant{url: b.base}, salesforce.Deps{})
 	b.client["main"] = b.org
 	b.cfg.Lanes.LookAfter = 10 * time.Millisecond
 	leads, err := b.org.Query(t.Context(), "SELECT Id FROM Lead ORDER BY LastName")
@@ -85,7 +86,14 @@ func (b *simBundle) holdCollections() {
 	}))
 	b.t.Cleanup(server.Close)
 	b.t.Cleanup(letGo)
-	b.client["main"] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+	b.client["main"] = salesforce.NewClient(unhurried(), &grant{url: server.URL + "/orgs/main"}, salesforce.Deps{})
+}
+
+// unhurried is for clients whose answers a test, or a busy machine, holds back: none is given up meanwhile.
+func unhurried() salesforce.Config {
+	cfg := salesforce.DefaultConfig()
+	cfg.Timeout = 10 * time.Minute
+	return cfg
 }
 
 func (b *simBundle) task(key, who string, change ...func(*streamv1.Write, *streamv1.FieldValues)) *streamv1.Write {
@@ -141,9 +149,27 @@ func (b *simBundle) row(key string, revision int64) *streamv1.Write {
 	return w
 }
 
+// allHit checks that every fault in force has befallen something: one that nothing meets proves nothing.
+func (b *simBundle) allHit() {
+	b.t.Helper()
+	answer := httptest.NewRecorder()
+	b.sim.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/_sim/faults", nil))
+	var rules []struct {
+		simulator.Fault
+		Hit int
+	}
+	require.NoError(b.t, json.Unmarshal(answer.Body.Bytes(), &rules))
+	for _, r := range rules {
+		require.Positive(b.t, r.Hit, "%s on %q", r.Action, r.Route)
+	}
+}
+
 func (b *simBundle) ended(n int) {
 	b.t.Helper()
 	b.eventually(func() bool {
+		if b.clock != nil {
+			b.clock.Advance(time.Millisecond) // for what is tried again; together waits for much longer
+		}
 		ended := 0
 		for _, outcome := range b.final() {
 			if outcome != "RETRYING" && len(outcome) > 6 && outcome[:6] != "PARKED" && outcome[:6] != "RETRYI" {
@@ -180,6 +206,7 @@ func TestAgainstTheSimulator(t *testing.T) {
 				b.send(b.task(fmt.Sprint("task", i), b.leads[i%len(b.leads)]), b.row(fmt.Sprint("row", i%50), int64(i+1)))
 			}
 			b.ended(400)
+			b.allHit()
 			b.sim.RemoveFaults("")
 
 			tasks, err := b.org.Query(t.Context(), "SELECT Id, Description, Status FROM Task")

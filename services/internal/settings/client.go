@@ -96,12 +96,12 @@ func (c *Client) Service() configv1.ConfigServiceClient { return c.service }
 func (c *Client) Run(ctx context.Context) error {
 	defer func() { _ = c.close() }()
 	c.restore()
-	saved := make(chan struct{})
+	watched, saved := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(saved)
-		c.saveChanges(ctx)
+		c.saveChanges(ctx, watched)
 	}()
-	defer func() { <-saved }()
+	defer func() { close(watched); <-saved }()
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = c.cfg.RetryMin, c.cfg.RetryMax
 	away := false

@@ -2,9 +2,11 @@ package settings_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -128,7 +130,7 @@ func (b *clientBundle) run(t *testing.T) (*settings.Client, func()) {
 func waitRevision(t *testing.T, c *settings.Client, revision int64) {
 	t.Helper()
 	require.Eventually(t, func() bool { v := c.View(); return v != nil && v.Revision() == revision },
-		10*time.Second, time.Millisecond)
+		2*time.Minute, time.Millisecond)
 }
 
 func TestClientFollowsChanges(t *testing.T) {
@@ -318,6 +320,39 @@ func TestClientRefusesMoreThanItsLimit(t *testing.T) {
 	c, _ := b.run(t)
 	server.asked(t, 3)
 	require.Nil(t, c.View())
+}
+
+// stopper ends a client at the moment at which settings have come and are not saved yet, and lets whatever ends by that end first.
+type stopper struct {
+	slog.Handler
+	stop func()
+}
+
+func (stopper) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s stopper) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "settings received" {
+		s.stop()
+		for range 1000 {
+			runtime.Gosched()
+		}
+	}
+	return s.Handler.Handle(ctx, r)
+}
+
+func TestClientThatIsStoppedSavesWhatItGotLast(t *testing.T) {
+	t.Attr("requirement", "XC-23")
+	t.Parallel()
+	b := setupClient(t)
+	b.serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.deps.Logger = slog.New(stopper{slog.DiscardHandler, cancel})
+	c, err := settings.NewClient(b.cfg, b.deps)
+	require.NoError(t, err)
+	require.NoError(t, c.Run(ctx))
+	require.Equal(t, int64(1), c.View().Revision())
+	require.FileExists(t, b.cfg.SavePath, "a restart while config is away has nothing else")
 }
 
 func TestClientIgnoresADamagedSavedSnapshot(t *testing.T) {

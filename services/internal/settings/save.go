@@ -16,13 +16,13 @@ import (
 // savedContext binds a saved snapshot to its purpose.
 var savedContext = []byte("throughline/settings-snapshot/v1")
 
-// saveChanges saves the newest view whenever there is one, until ctx ends and the last one is saved. Saving takes its time and
-// must not hold up what comes next: views that come meanwhile are passed over.
-func (c *Client) saveChanges(ctx context.Context) {
+// saveChanges saves the newest view whenever there is one, until none can come any more and the last one is saved. Saving takes
+// its time and must not hold up what comes next: views that come meanwhile are passed over.
+func (c *Client) saveChanges(ctx context.Context, watched <-chan struct{}) {
 	for {
 		select {
 		case <-c.unsaved:
-		case <-ctx.Done():
+		case <-watched:
 			select {
 			case <-c.unsaved:
 			default:

@@ -88,7 +88,7 @@ func setup(t *testing.T) *traceBundle {
 	t.Helper()
 	id, err := uuid.NewV7()
 	require.NoError(t, err)
-	b := &traceBundle{log: &memoryLog{records: map[string][]stage.Record{}}, event: id.String(), at: time.Now().UTC()}
+	b := &traceBundle{log: &memoryLog{records: map[string][]stage.Record{}}, event: id.String(), at: time.Unix(id.Time().UnixTime()).UTC()}
 	b.visit = ids.VisitID("acme", "s-1", "v-1")
 	content := &streamv1.Content{ContentId: "v-1", Kind: streamv1.ContentKind_CONTENT_KIND_VIDEO, Title: "Tour"}
 	subject := &streamv1.Subject{PersonKey: "person-1"}
@@ -212,7 +212,7 @@ func TestFinder(t *testing.T) {
 		b := setup(t)
 		_, err := b.finder.Find(t.Context(), trace.Query{Workspace: "acme", EventID: b.event})
 		require.NoError(t, err)
-		require.WithinDuration(t, b.at.Add(-10*time.Minute), b.log.scans[0].From, 5*time.Second)
+		require.WithinDuration(t, b.at.Add(-10*time.Minute), b.log.scans[0].From, time.Millisecond)
 	})
 
 	t.Run("StartsWhereItIsTold", func(t *testing.T) {

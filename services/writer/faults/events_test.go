@@ -62,13 +62,13 @@ func (w *world) readChanges(t *testing.T, address string) {
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	w.history.read = map[string][]record{}
 	last := "read at " + time.Now().Format(time.RFC3339Nano)
 	for _, o := range w.plan.orgs {
 		login := &grant{url: w.url + "/orgs/" + o.key}
-		client := salesforce.NewClient(salesforce.DefaultConfig(), login, salesforce.Deps{})
+		client := salesforce.NewClient(unhurried(), login, salesforce.Deps{})
 		require.NoError(t, client.Update(ctx, "Lead", w.id(o.key, "@winner"), salesforce.Fields{{Name: "Title", Value: last}}))
 		r := &reader{history: &w.history, last: last, connection: o.key, names: map[string]record{}}
 		for _, lead := range w.export(o.key, "Lead") {

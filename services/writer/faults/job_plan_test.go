@@ -137,7 +137,7 @@ func (w *world) jobState(c, id string) salesforce.BulkState {
 	}
 	var err error
 	for _, key := range keys {
-		client := salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + key}, salesforce.Deps{})
+		client := salesforce.NewClient(unhurried(), &grant{url: w.url + "/orgs/" + key}, salesforce.Deps{})
 		var job salesforce.BulkJob
 		if job, err = client.BulkJob(w.t.Context(), id); err == nil {
 			return job.State

@@ -91,6 +91,16 @@ func (l *life) pass(m moment) bool {
 	return !l.gone
 }
 
+// die lets the process die now.
+func (l *life) die() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.gone = true
+		close(l.dead)
+	}
+}
+
 // isGone reports whether the process is dead.
 func (l *life) isGone() bool {
 	l.mu.Lock()

@@ -180,7 +180,7 @@ installation_key_file: %[1]s/installation.key
 admin_token_file: %[2]s
 kafka: {brokers: [%[4]q]}
 settings: {target: %[3]q, token_file: %[5]s, save_path: "", retry_min: 20ms, retry_max: 100ms}
-orgs: {salesforce: {trusted_hosts: [127.0.0.1]}, token_retry: 50ms}
+orgs: {salesforce: {trusted_hosts: [127.0.0.1], timeout: 10m}, token_retry: 50ms}
 config:
   listen: %[3]q
   embedded: true
@@ -206,7 +206,7 @@ func (ps *processes) serveConfig(orgs string) {
 	path := ps.write("acme.yaml", docs.String())
 	require.Eventually(ps.t, func() bool { // until it listens
 		return exec.CommandContext(ps.t.Context(), *program, "apply", "--config", ps.config, "-f", path).Run() == nil
-	}, time.Minute, 50*time.Millisecond, "the config service takes what it is told")
+	}, patience, 50*time.Millisecond, "the config service takes what it is told")
 	ps.learnKeys()
 }
 
@@ -230,7 +230,7 @@ func (ps *processes) learnKeys() {
 		ws, ok := view.Workspace(workspace)
 		ps.view = view
 		return ok && len(ws.Connections()) == len(ps.plan.orgs)
-	}, time.Minute, 10*time.Millisecond, "the settings arrive")
+	}, patience, 10*time.Millisecond, "the settings arrive")
 }
 
 // launch starts a writer that is killed as told.
@@ -273,7 +273,7 @@ func (ps *processes) awaitMember(admin string) {
 		}
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
-	}, time.Minute, 20*time.Millisecond, "the writer is ready")
+	}, patience, 20*time.Millisecond, "the writer is ready")
 }
 
 // follow lets the trigger know of every outcome from now on, until the writer is dead.

@@ -37,7 +37,7 @@ func (w *world) start(k kill) *running {
 	}
 	clients := orgs{}
 	for _, o := range w.plan.places() {
-		clients[o.key] = salesforce.NewClient(salesforce.DefaultConfig(), &grant{url: w.url + "/orgs/" + o.key}, salesforce.Deps{Transport: l})
+		clients[o.key] = salesforce.NewClient(unhurried(), &grant{url: w.url + "/orgs/" + o.key}, salesforce.Deps{Transport: l})
 	}
 	s, err := writer.New(w.plan.config(), writer.Deps{
 		Broker: l, Settings: w, Orgs: &moves{orgs: clients, world: w}, DeadLetter: deadletter.Encode(w.inst),

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -136,7 +135,7 @@ func (s *state) matches(c Call) bool {
 		return false
 	}
 	if s.Route != "" {
-		if ok, err := path.Match(s.Route, c.Route); err != nil || !ok {
+		if ok, err := onRoute(s.Route, c.Route); err != nil || !ok {
 			return false
 		}
 	}

@@ -3,7 +3,6 @@ package faults
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"time"
 )
@@ -43,7 +42,8 @@ const (
 type Rule struct {
 	// ID names the rule in statistics and for deletion; one is made when it is empty.
 	ID string `yaml:"id,omitempty" json:"id"`
-	// Org is the org's key. Route is a route as listed in docs/simulator.md, with * as wildcard: "collections.*".
+	// Org is the org's key. Route is a route as listed in docs/simulator.md, with * as wildcard: "collections.*" is
+	// "collections" and all that begins with "collections.".
 	Org    string `yaml:"org,omitempty" json:"org,omitempty"`
 	Route  string `yaml:"route,omitempty" json:"route,omitempty"`
 	Object string `yaml:"object,omitempty" json:"object,omitempty"`
@@ -106,10 +106,7 @@ func (r *Rule) Validate() error {
 	if chosen > 1 {
 		return errors.New("nth: only one of nth, every and probability may be set")
 	}
-	if _, err := path.Match(r.Route, ""); err != nil {
-		return fmt.Errorf("route: %w", err)
-	}
-	return nil
+	return r.validateRoute()
 }
 
 // rows reports whether the rule hits records rather than requests.

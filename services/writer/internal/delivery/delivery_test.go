@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,8 +50,20 @@ type testBundle struct {
 	offset  int64
 	changes []refusals.Change
 	warned  warnings
+	clock   clock
 	wrap    func(stage.Port) stage.Port // what the handler gets for port, nil for port itself
 }
+
+// patience is how long a test waits for what takes a moment on a machine that is not busy.
+const patience = 3 * time.Minute
+
+// clock goes as the real one does, and a test can put it forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// jump lets time pass. A lane that sleeps does not notice before something wakes it.
+func (c *clock) jump(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // warnings are the texts that were logged as warnings or errors.
 type warnings struct {
@@ -76,7 +89,7 @@ func (w *warnings) await(t testing.TB, text string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return slices.Contains(w.texts, text)
-	}, 30*time.Second, time.Millisecond, text)
+	}, patience, time.Millisecond, text)
 }
 
 // orgs hands out one client per connection: "main" goes to org, "other" to the other one.
@@ -96,7 +109,7 @@ func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 		Connection("narrow", func(c *configv1.Connection) { c.Parallelism = 1 }).
 		Connection("paused", func(c *configv1.Connection) { c.Paused = true }).View()
 	cfg := salesforce.DefaultConfig()
-	cfg.Timeout = 5 * time.Second
+	cfg.Timeout = 10 * time.Minute // whatever is held is held for as long as the test likes
 	b.orgs = orgs{}
 	for name, org := range map[string]*orgtest.Org{"main": b.org, "other": b.other, "narrow": b.org, "paused": b.org} {
 		b.orgs[name] = salesforce.NewClient(cfg, salesforce.StaticToken{
@@ -104,6 +117,7 @@ func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 		}, salesforce.Deps{})
 	}
 	b.cfg, b.pauses = delivery.DefaultConfig(), refusals.DefaultConfig()
+	b.cfg.HoldFor = 10 * time.Minute
 	b.cfg.Linger, b.cfg.RetryMin, b.cfg.RetryMax, b.cfg.LookAfter = 5*time.Millisecond, time.Millisecond, 5*time.Millisecond, time.Millisecond
 	for _, f := range change {
 		f(&b.cfg)
@@ -115,7 +129,10 @@ func setup(t testing.TB, change ...func(*delivery.Config)) *testBundle {
 // restart builds a new handler on the same ledger, as after a crash.
 func (b *testBundle) restart() {
 	b.t.Helper()
-	require.NoError(b.t, b.cfg.Validate())
+	valid := b.cfg
+	valid.MaxLinger = min(valid.MaxLinger, delivery.DefaultConfig().MaxLinger) // see patient
+	valid.Linger = min(valid.Linger, valid.MaxLinger)
+	require.NoError(b.t, valid.Validate())
 	b.port = stagetest.NewPort(b.table)
 	gates := gate.DefaultConfig()
 	gates.RetryMin = 20 * time.Millisecond
@@ -142,7 +159,7 @@ func (b *testBundle) restart() {
 		port = b.wrap(port)
 	}
 	b.handler = delivery.NewHandler(b.cfg, delivery.Deps{
-		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Refusals: paused, Clock: stage.SystemClock{},
+		Settings: settings.Static(b.view), Orgs: b.orgs, Gates: b.gates, Refusals: paused, Clock: &b.clock,
 		Logger: slog.New(&b.warned), Tracer: noop.NewTracerProvider().Tracer(""), Tally: b.tally,
 		ParkDelay: parking.Delay{Min: time.Second, Max: time.Minute}, LedgerKeep: 24 * time.Hour, LedgerSweep: time.Hour,
 		Accepted: func(int64, streamv1.Priority, time.Time) {},
@@ -158,9 +175,13 @@ func (b *testBundle) restart() {
 	})
 }
 
-// patient waits until a request is full, so that a slow machine does not change how many there are.
+// patient waits until a request is full, longer than anybody may configure it, so that a slow machine does not change how many
+// there are.
 func patient(records int) func(*delivery.Config) {
-	return func(c *delivery.Config) { c.BatchRecords, c.Linger = records, c.MaxLinger }
+	return func(c *delivery.Config) {
+		c.BatchRecords, c.MinBatchRecords = records, min(records, c.MinBatchRecords)
+		c.Linger, c.MaxLinger = time.Minute, time.Minute
+	}
 }
 
 func (b *testBundle) drain() {
@@ -253,7 +274,7 @@ func (b *testBundle) acceptFrom(at time.Time, w *streamv1.Write) {
 // settled waits until n offsets are settled.
 func (b *testBundle) settled(n int) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	require.NoError(b.t, b.port.Await(ctx, func(p *stagetest.Port) bool { return len(p.Settled()) >= n }),
 		"only %d of %d settled", len(b.port.Settled()), n)

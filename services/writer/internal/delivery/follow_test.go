@@ -72,7 +72,7 @@ func TestLaterRevisionsChangeTheRecordThatWasMade(t *testing.T) {
 			return nil
 		}
 		b.accept(b.follower("k", 1))
-		require.Eventually(t, func() bool { return calls.Load() > 0 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return calls.Load() > 0 }, patience, time.Millisecond)
 		b.accept(b.follower("k", 2))
 		b.settled(2)
 		require.InDelta(t, 2, b.one().Fields["Rev__c"], 0)

@@ -50,7 +50,7 @@ func TestInsert(t *testing.T) {
 			"502 page":        {AfterCommit: true, Status: 502, Body: "<html>Bad Gateway</html>"},
 			"unreadable":      {AfterCommit: true, Status: 200, Body: "<html>maintenance</html>"},
 		} {
-			b := setup(t)
+			b := setup(t, patient(3))
 			var calls atomic.Int64
 			b.org.Fault = func(orgtest.Request) *orgtest.Fault {
 				if calls.Add(1) == 1 {
@@ -247,7 +247,7 @@ func TestInsert(t *testing.T) {
 		b := setup(t)
 		b.port.Fail(errors.New("broker away"))
 		b.accept(b.insert(write{key: "k", who: "1"}))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		require.NoError(t, b.handler.Drain(ctx))
 		require.Empty(t, b.org.Requests())

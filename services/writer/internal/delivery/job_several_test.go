@@ -46,14 +46,14 @@ func setupSeveral(t *testing.T, change ...func(*delivery.Config)) *several {
 	}
 	// A lane begins with two requests at a time. Both are held.
 	b.accept(b.upsert(write{key: "plug 2", change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
-	require.Eventually(t, func() bool { return len(b.org.Requests()) == 2 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.org.Requests()) == 2 }, patience, time.Millisecond)
 	return b
 }
 
 // underWay waits until so many jobs are.
 func (b *several) underWay(n int) {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return len(b.org.Requests()) == 2+n }, 30*time.Second, time.Millisecond)
+	require.Eventually(b.t, func() bool { return len(b.org.Requests()) == 2+n }, patience, time.Millisecond)
 }
 
 // noted are the jobs that the ledger knows.
@@ -174,16 +174,16 @@ func TestSeveralJobs(t *testing.T) {
 		b.ask()
 		b.underWay(4)
 		told := func() bool { return len(b.all()) >= jobRows } // that the rows of the lost one are to come again
-		require.Eventually(t, told, 30*time.Second, time.Millisecond)
+		require.Eventually(t, told, patience, time.Millisecond)
 		b.letGo()
-		require.Eventually(t, func() bool { return b.apis()["bulk"] == 3*jobRows }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return b.apis()["bulk"] == 3*jobRows }, patience, time.Millisecond)
 		require.Equal(t, []any{silent.Load()}, []any{b.noted()[0]})
 		b.release()
-		require.Eventually(t, func() bool { return b.apis()["collections"] == 2 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return b.apis()["collections"] == 2 }, patience, time.Millisecond)
 		require.Len(t, b.org.Requests(), 6, "nothing but the plugs and the jobs")
 		healed.Store(true)
 		letLost()
-		require.Eventually(t, func() bool { return len(b.noted()) == 0 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.noted()) == 0 }, patience, time.Millisecond)
 		brought := 0
 		require.Eventually(t, func() bool {
 			brought = b.bringBack(brought)
@@ -194,7 +194,7 @@ func TestSeveralJobs(t *testing.T) {
 				}
 			}
 			return written == rows+2
-		}, 30*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		b.ordered()
 	})
 
@@ -220,7 +220,7 @@ func TestSeveralJobs(t *testing.T) {
 		open := b.org.OpenJob(aJob, "External_Id__c,Rev__c\nopen,1\n")
 		slow := b.org.StartJob(aJob, "External_Id__c,Rev__c\nslow,1\n")
 		done := b.org.StartJob(aJob, "External_Id__c,Rev__c\ndone,1\n")
-		require.Eventually(t, func() bool { return b.org.Jobs()[2].State == "JobComplete" }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return b.org.Jobs()[2].State == "JobComplete" }, patience, time.Millisecond)
 		b.leave(open, slow, done)
 		b.restart()
 		for _, key := range []string{"open", "slow", "done"} {
@@ -235,7 +235,7 @@ func TestSeveralJobs(t *testing.T) {
 			_, aborted := aborts.Load(slow)
 			ids := left()
 			return aborted && len(ids) == 1 && ids[0] == slow
-		}, 30*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		require.Len(t, b.org.Requests(), 2, "only the jobs")
 		letGo()
 		b.settled(3)
@@ -272,7 +272,7 @@ func TestSeveralJobs(t *testing.T) {
 			n := 0
 			aborting.Range(func(any, any) bool { n++; return true })
 			return n == 4
-		}, 30*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		b.letGo()
 		require.NoError(t, <-ended)
 		require.Empty(t, b.noted())

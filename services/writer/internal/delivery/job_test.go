@@ -9,8 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/throughline-dev/throughline/libs/salesforce"
-	"github.com/throughline-dev/throughline/libs/secret"
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
 	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
@@ -34,12 +32,6 @@ func setupJobs(t *testing.T, change ...func(*delivery.Config)) *jobBundle {
 		c.Parallelism, c.BulkFrom, c.BulkAfter, c.BulkPause = 1, jobRows-1, 0, time.Hour
 		c.BulkPollMin, c.BulkPollMax = time.Millisecond, 5*time.Millisecond
 	}}, change...)...)}
-	// The plug is held for as long as the test likes.
-	patience := salesforce.DefaultConfig()
-	patience.Timeout = time.Minute
-	b.orgs["main"] = salesforce.NewClient(patience, salesforce.StaticToken{
-		AccessToken: secret.New("token"), InstanceURL: b.org.URL(),
-	}, salesforce.Deps{})
 	released := make(chan struct{})
 	b.release = sync.OnceFunc(func() { close(released) })
 	t.Cleanup(b.release)
@@ -50,7 +42,7 @@ func setupJobs(t *testing.T, change ...func(*delivery.Config)) *jobBundle {
 		return nil
 	}
 	b.accept(b.upsert(write{key: "plug", change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
-	require.Eventually(t, func() bool { return len(b.org.Requests()) == 1 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.org.Requests()) == 1 }, patience, time.Millisecond)
 	return b
 }
 
@@ -221,7 +213,7 @@ func TestJob(t *testing.T) {
 		letGo := sync.OnceFunc(func() { close(held) })
 		t.Cleanup(letGo)
 		b.backlog(jobRows, func(w *write) { w.parent = "account " + w.key })
-		require.Eventually(t, func() bool { return len(b.org.Jobs()) == 1 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.org.Jobs()) == 1 }, patience, time.Millisecond)
 		b.accept(b.upsert(write{key: "k7", revision: 2}), b.upsert(write{key: "cousin", parent: "account k8"}), b.upsert(write{key: "else"}))
 		b.release()
 		b.settled(2)
@@ -256,7 +248,7 @@ func TestJob(t *testing.T) {
 		}
 		b.accept(b.upsert(write{key: "plug", revision: 2, change: func(w *streamv1.Write) { w.Object = "Plug__c" }}))
 		plugs := func() int { return len(b.org.Records("Plug__c")[0].History) }
-		require.Eventually(t, func() bool { return plugs() == 2 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return plugs() == 2 }, patience, time.Millisecond)
 		b.accept(b.upsert(write{key: "one more"}))
 		b.backlog(jobRows, func(w *write) {
 			w.revision = 2

@@ -79,20 +79,20 @@ func TestJobTrouble(t *testing.T) {
 			return nil
 		}
 		b.backlog(jobRows)
-		require.Eventually(t, func() bool { return polls.Load() > 4 }, 30*time.Second, time.Millisecond, "the job is given up")
+		require.Eventually(t, func() bool { return polls.Load() > 4 }, patience, time.Millisecond, "the job is given up")
 		b.accept(b.upsert(write{key: "k7", revision: 2}))
 		b.release()
 		require.NoError(t, b.port.Await(t.Context(), func(p *stagetest.Port) bool { return len(p.Settled()) > 0 }))
 		silent.Store(false)
-		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return aborts.Load() > 0 }, patience, time.Millisecond)
 		require.Len(t, b.org.Requests(), 2, "the plug and the job")
 		letGo()
-		require.Eventually(t, func() bool { _, under := b.table.Get("!job/acme/main"); return !under }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { _, under := b.table.Get("!job/acme/main"); return !under }, patience, time.Millisecond)
 		brought := 0
 		require.Eventually(t, func() bool {
 			brought = b.bringBack(brought)
 			return b.outcomes()["k7/2"] == "WRITTEN"
-		}, 30*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		for _, r := range b.org.Records("Engagement__c") {
 			require.IsNonDecreasing(t, r.History, r.Key)
 		}
@@ -101,23 +101,28 @@ func TestJobTrouble(t *testing.T) {
 
 	t.Run("AJobThatDoesNotEndHoldsItsLane", func(t *testing.T) {
 		t.Parallel()
-		b := setupJobs(t, func(c *delivery.Config) { c.BulkFor = c.BulkPollMax })
-		held := make(chan struct{})
+		b := setupJobs(t, func(c *delivery.Config) { c.BulkFor = 4 * time.Minute })
+		begun, held := make(chan struct{}), make(chan struct{})
 		letGo := sync.OnceFunc(func() { close(held) })
 		t.Cleanup(letGo)
 		b.org.JobRun = func(orgtest.Job) orgtest.JobPlan {
+			close(begun)
 			<-held
 			return orgtest.JobPlan{Deaf: true}
 		}
 		b.backlog(jobRows)
+		<-begun
+		b.clock.jump(b.cfg.BulkFor)
+		require.Eventually(t, b.org.Aborting, patience, time.Millisecond)
+		b.clock.jump(b.cfg.BulkFor)
 		told := func() bool { return len(b.all()) >= jobRows } // that all of them are to come again
-		require.Eventually(t, told, 30*time.Second, time.Millisecond)
+		require.Eventually(t, told, patience, time.Millisecond)
 		b.accept(b.upsert(write{key: "k7", revision: 2}))
 		b.release()
 		b.settled(2) // the plug, and what was overtaken
 		require.Equal(t, "SKIPPED SUPERSEDED", b.outcomes()["k7/1"])
 		polls := b.org.Polls()
-		require.Eventually(t, func() bool { return b.org.Polls() > polls+10 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return b.org.Polls() > polls+10 }, patience, time.Millisecond)
 		require.Len(t, b.org.Requests(), 2, "the plug and the job")
 		letGo()
 		b.settled(jobRows + 2)
@@ -151,7 +156,7 @@ func TestJobTrouble(t *testing.T) {
 		b.restart()
 		b.accept(b.upsert(write{key: "k", revision: 1}), b.upsert(write{key: "k", revision: 2}))
 		b.settled(1) // the overtaken one
-		require.Eventually(t, func() bool { return aborts.Load() > 0 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return aborts.Load() > 0 }, patience, time.Millisecond)
 		require.Len(t, b.org.Requests(), 1, "only the job")
 		letGo()
 		b.settled(2)
@@ -191,7 +196,7 @@ func TestJobTrouble(t *testing.T) {
 			b := setupJobs(t)
 			lost(b.testBundle, orgtest.JobClose)
 			b.backlog(jobRows)
-			require.Eventually(t, func() bool { return len(b.all()) == jobRows }, 30*time.Second, time.Millisecond, "they go on")
+			require.Eventually(t, func() bool { return len(b.all()) == jobRows }, patience, time.Millisecond, "they go on")
 			b.release()
 			b.settled(jobRows + 1)
 			require.Equal(t, map[string]int{"collections": jobRows + 1}, b.apis())
@@ -250,7 +255,7 @@ func TestJobTrouble(t *testing.T) {
 		port := b.port
 		ended := make(chan error, 1)
 		go func() { ended <- b.handler.Drain(context.WithoutCancel(t.Context())) }()
-		require.Eventually(t, b.org.Aborting, 30*time.Second, time.Millisecond)
+		require.Eventually(t, b.org.Aborting, patience, time.Millisecond)
 		close(stopping)
 		require.NoError(t, <-ended)
 		require.Equal(t, "Aborted", b.org.Jobs()[0].State)

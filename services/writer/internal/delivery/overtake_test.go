@@ -2,12 +2,10 @@ package delivery_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	streamv1 "github.com/throughline-dev/throughline/proto/throughline/stream/v1"
-	"github.com/throughline-dev/throughline/services/writer/internal/delivery"
 	"github.com/throughline-dev/throughline/services/writer/internal/ledger"
 	"github.com/throughline-dev/throughline/services/writer/internal/orgtest"
 )
@@ -24,7 +22,7 @@ func TestOlderRevisionsStayOut(t *testing.T) {
 
 	t.Run("OfOneThatWasPendingWhenTheyCame", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(c *delivery.Config) { c.Linger = time.Second })
+		b := setup(t, patient(200))
 		older, newer := b.upsert(write{key: "k"}), b.upsert(write{key: "k", revision: 2})
 		keptOut := make(chan bool, 1)
 		b.org.Fault = func(orgtest.Request) *orgtest.Fault {
@@ -32,7 +30,9 @@ func TestOlderRevisionsStayOut(t *testing.T) {
 			return nil
 		}
 		b.accept(newer, older)
-		b.settled(2)
+		b.clock.jump(b.cfg.Linger)
+		b.accept(older)
+		b.settled(3)
 		require.True(t, <-keptOut, "before the newer one is sent")
 		require.Equal(t, map[string]string{"k/1": "SKIPPED SUPERSEDED", "k/2": "WRITTEN"}, b.outcomes())
 		require.Len(t, b.org.Requests(), 1)

@@ -57,7 +57,11 @@ func TestTrouble(t *testing.T) {
 		b := setup(t, patient(200), func(c *delivery.Config) { c.Attempts = 50 })
 		var locks atomic.Int64
 		b.org.Refuse = func(map[string]any) (string, string) {
-			if locks.Add(1) <= 250 {
+			n := locks.Add(1)
+			if n == 1 {
+				b.clock.jump(b.cfg.Linger) // what is left waits for nothing
+			}
+			if n <= 250 {
 				return "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records: 001SM000000kLmN"
 			}
 			return "", ""
@@ -198,17 +202,14 @@ func TestTrouble(t *testing.T) {
 			c.LaneRecords, c.BatchRecords, c.MinBatchRecords = 200, 50, 1
 		})
 		b.org.Fault = func(orgtest.Request) *orgtest.Fault { return &orgtest.Fault{Hang: true} }
-		started := time.Now()
-		for i := range 2000 {
+		for i := range 2000 { // if one waited for the dead org, it would wait for ten minutes
 			b.accept(b.upsert(write{key: fmt.Sprint("dead", i)}), b.upsert(write{key: fmt.Sprint("well", i), connection: "other"}))
 		}
-		accepted := time.Since(started)
-		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		require.NoError(t, b.port.Await(ctx, func(*stagetest.Port) bool {
 			return len(b.other.Records("Engagement__c")) == 2000
 		}))
-		require.Less(t, accepted, 30*time.Second, "a write that waited for the dead one would take longer")
 		// What the dead lane could not take is parked; what it could is still in flight there.
 		require.Greater(t, len(b.parked()), 1500)
 		for _, m := range b.parked() {

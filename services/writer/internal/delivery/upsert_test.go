@@ -110,12 +110,17 @@ func TestUpsert(t *testing.T) {
 	t.Run("TheNewestRevisionWinsHoweverTheyArrive", func(t *testing.T) {
 		t.Parallel()
 		t.Attr("requirement", "XC-5")
-		b := setup(t, func(c *delivery.Config) { c.Linger = time.Second })
+		b := setup(t, patient(200))
 		b.accept(b.upsert(write{key: "k", revision: 3}), b.upsert(write{key: "k", revision: 7}), b.upsert(write{key: "k", revision: 5}))
-		b.settled(3)
-		b.accept(b.upsert(write{key: "k", revision: 6}))
+		b.clock.jump(b.cfg.Linger)
+		b.accept(b.upsert(write{key: "k", revision: 4}))
 		b.settled(4)
+		b.accept(b.upsert(write{key: "k", revision: 6}))
+		b.clock.jump(b.cfg.Linger)
+		b.accept(b.upsert(write{key: "k", revision: 4}))
+		b.settled(6)
 		require.Equal(t, map[string]string{
+			"k/4": "SKIPPED SUPERSEDED",
 			"k/3": "SKIPPED SUPERSEDED", "k/5": "SKIPPED SUPERSEDED", "k/6": "SKIPPED SUPERSEDED", "k/7": "WRITTEN",
 		}, b.outcomes())
 		require.Equal(t, []float64{7}, b.org.Records("Engagement__c")[0].History)
