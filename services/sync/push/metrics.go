@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/throughline-dev/throughline/libs/telemetry"
 	configv1 "github.com/throughline-dev/throughline/proto/throughline/config/v1"
 )
 
@@ -22,13 +24,17 @@ const (
 )
 
 // metrics are what a Pusher tells of itself. What becomes of a row that was handed on is the writer's to count.
-type metrics struct{ runs, takeovers, rows, panicked metric.Int64Counter }
+type metrics struct {
+	runs, takeovers, rows metric.Int64Counter
+	panicked              atomic.Int64
+}
 
 func newMetrics(provider metric.MeterProvider, held func() int64) (*metrics, error) {
 	if provider == nil {
 		provider = metricnoop.NewMeterProvider()
 	}
-	meter := provider.Meter("github.com/throughline-dev/throughline/services/sync/push")
+	const scope = "github.com/throughline-dev/throughline/services/sync/push"
+	meter := provider.Meter(scope)
 	m := &metrics{}
 	var errs [5]error
 	m.runs, errs[0] = meter.Int64Counter("throughline.sync.runs", metric.WithUnit("{run}"), metric.WithDescription(
@@ -37,8 +43,10 @@ func newMetrics(provider metric.MeterProvider, held func() int64) (*metrics, err
 		"Runs that were taken over in the middle from a worker that went silent."))
 	m.rows, errs[2] = meter.Int64Counter("throughline.sync.rows", metric.WithUnit("{row}"), metric.WithDescription(
 		"Rows of reports that were decided, by outcome: handed to the writer, unchanged, unmatched, ambiguous, blank_key, repeated_key, equal, failed."))
-	m.panicked, errs[4] = meter.Int64Counter("throughline.sync.runs.panicked", metric.WithUnit("{item}"), metric.WithDescription(
-		"Times that the work on runs of report pushes failed by a defect; other runs went on."))
+	errs[4] = telemetry.ExportCounters(provider, scope, "{item}", telemetry.Counter{
+		Name: "throughline.sync.runs.panicked", Value: &m.panicked, // there from the beginning: an alert looks at the first, too
+		About: "Times that the work on runs of report pushes failed by a defect; other runs went on.",
+	})
 	_, errs[3] = meter.Int64ObservableUpDownCounter("throughline.sync.claims", metric.WithUnit("{run}"), metric.WithDescription(
 		"Runs that this process has claimed and works on."), metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(held())

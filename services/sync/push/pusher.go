@@ -117,7 +117,7 @@ func (p *Pusher) work(ctx context.Context, worker string) {
 
 // panicked tells of a defect that ended some work.
 func (p *Pusher) panicked(ctx context.Context, logger *slog.Logger, defect error) {
-	p.metrics.panicked.Add(ctx, 1)
+	p.metrics.panicked.Add(1)
 	logger.ErrorContext(ctx, "the work on runs of reports failed by a defect of this program; a run in hand goes to another worker", "error", defect)
 }
 

@@ -59,7 +59,7 @@ func TestRunsAndRowsAreCountedByWhatBecameOfThem(t *testing.T) {
 	b.eventually(b.runs.done, "the run is through")
 	stop()
 	require.Equal(t, map[string]int64{
-		"throughline.sync.runs matched": 1, "throughline.sync.claims ": 0,
+		"throughline.sync.runs matched": 1, "throughline.sync.claims ": 0, "throughline.sync.runs.panicked ": 0,
 		"throughline.sync.rows handed": 1, "throughline.sync.rows unchanged": 1, "throughline.sync.rows ambiguous": 1,
 		"throughline.sync.rows unmatched": 1, "throughline.sync.rows blank_key": 1, "throughline.sync.rows repeated_key": 2,
 		"throughline.sync.rows equal": 1, "throughline.sync.rows failed": 1,
