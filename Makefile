@@ -41,7 +41,7 @@ test: $(TOOLS)/gotestsum ## All tests that need nothing installed, with the race
 	$(RACE) $(call gotest,./proto/... ./libs/... ./services/...) $(RACE_FLAGS) -shuffle=on
 ROUNDS ?= 5
 stress: ## The tests of PKG, ROUNDS times, frozen for moments in between: finds tests that fail now and then (PKG=./services/writer RUN=...)
-	deploy/stress.sh $(PKG) $(ROUNDS) $(RUN)
+	deploy/stress.sh $(or $(PKG),$(error say which package: make stress PKG=./services/writer)) $(ROUNDS) $(RUN)
 SEEDS ?= 200
 faults: ## The writer through SEEDS seeds of faults and deaths, judged by what stands in the orgs
 	go test -count=1 -timeout 15m -parallel 16 ./services/writer/faults -faults.seeds=$(SEEDS)

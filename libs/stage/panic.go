@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -11,6 +12,14 @@ import (
 type PanicError struct{ Place string }
 
 func (e *PanicError) Error() string { return "failed by a defect at " + e.Place }
+
+// DefectPlace returns where a panic was that Guarded contained and that err wraps; "" for any other trouble.
+func DefectPlace(err error) string {
+	if defect, ok := errors.AsType[*PanicError](err); ok {
+		return defect.Place
+	}
+	return ""
+}
 
 // Guarded calls f and turns a panic of it into a *PanicError: it is then the trouble of what f is about, and not of the process.
 func Guarded(f func() error) (err error) {

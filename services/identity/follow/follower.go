@@ -174,9 +174,9 @@ func (f *Follower) tell(ctx context.Context, rec *stage.Record) error {
 		return nil
 	}
 	f.panicked.Add(1)
-	if _, said := f.defects.LoadOrStore([3]string{c.GetWorkspace(), c.GetConnection(), place(err)}, true); !said {
+	if _, said := f.defects.LoadOrStore([3]string{c.GetWorkspace(), c.GetConnection(), stage.DefectPlace(err)}, true); !said {
 		f.log.ErrorContext(ctx, "a change failed by a defect of this program; everything that is remembered of its org is asked for again",
-			"workspace", c.GetWorkspace(), "connection", c.GetConnection(), "place", place(err))
+			"workspace", c.GetWorkspace(), "connection", c.GetConnection(), "place", stage.DefectPlace(err))
 	}
 	all := &streamv1.Change{Workspace: c.GetWorkspace(), Connection: c.GetConnection(), ChangeType: streamv1.ChangeType_CHANGE_TYPE_EVERYTHING}
 	if stage.Guarded(func() error { f.listener.Changed(all); return nil }) != nil {
@@ -185,20 +185,12 @@ func (f *Follower) tell(ctx context.Context, rec *stage.Record) error {
 	return nil
 }
 
-// place is where a defect is.
-func place(err error) string {
-	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
-		return defect.Place
-	}
-	return ""
-}
-
 // insist tries until it works or ctx ends, and says once that it does not. So it does with what fails by a defect: whoever reads
 // nothing any more must not believe what it remembers, and the process goes on for the rest of its work.
 func (f *Follower) insist(ctx context.Context, try func() error) {
 	for said := false; ; {
 		err := stage.Guarded(try)
-		if place(err) != "" {
+		if stage.DefectPlace(err) != "" {
 			f.panicked.Add(1)
 		}
 		if err == nil || ctx.Err() != nil {

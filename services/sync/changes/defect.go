@@ -1,18 +1,6 @@
 package changes
 
-import (
-	"errors"
-
-	"github.com/throughline-dev/throughline/libs/stage"
-)
-
-// place is where a defect is; "" for any other trouble.
-func place(err error) string {
-	if defect, ok := errors.AsType[*stage.PanicError](err); ok {
-		return defect.Place
-	}
-	return ""
-}
+import "github.com/throughline-dev/throughline/libs/stage"
 
 // defects are those that were logged, by what they are the trouble of: each is said once, for it stays until the program is mended.
 type defects map[[2]string]struct{}
@@ -22,7 +10,7 @@ func (d *defects) isNew(about string, err error) bool {
 	if *d == nil {
 		*d = defects{}
 	}
-	k := [2]string{about, place(err)}
+	k := [2]string{about, stage.DefectPlace(err)}
 	_, known := (*d)[k]
 	(*d)[k] = struct{}{}
 	return !known

@@ -96,7 +96,7 @@ func TestWhatCanBeToldInNoWayIsToldLater(t *testing.T) {
 	port.all = true
 	require.NoError(t, s.Change(t.Context(), event("00Q1")))
 	err := s.flush(t.Context())
-	require.Contains(t, place(err), "defect_test.go")
+	require.Contains(t, stage.DefectPlace(err), "defect_test.go")
 	require.NotContains(t, err.Error(), "00Q1", "promise 8")
 	require.Empty(t, port.Saved(), "nothing is passed over")
 	port.all = false

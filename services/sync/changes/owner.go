@@ -78,7 +78,7 @@ func (o *owner) guarded(ctx context.Context, workspace string, f func()) (ok boo
 	o.s.stats.panicked.Add(1)
 	if o.defects.isNew(workspace, err) {
 		o.s.deps.Logger.ErrorContext(ctx, "subscriptions could not be started and ended as the settings say, by a defect of this program; those that run go on, and it is tried again",
-			"workspace", workspace, "partition", o.partition.ID, "place", place(err))
+			"workspace", workspace, "partition", o.partition.ID, "place", stage.DefectPlace(err))
 	}
 	return false
 }
@@ -116,8 +116,10 @@ func (o *owner) want(w *settings.Workspace, partitions int, wanted map[key]*conf
 			continue
 		}
 		k := key{w.ID(), c.GetId()}
-		mine := o.s.deps.Partitioner.PartitionFor(topic.ConnectionKey(k.workspace, k.connection), partitions) == o.partition.ID
-		if _, err := o.s.deps.Orgs.Tokens(k.workspace, k.connection); mine && err == nil {
+		if wanted[k] != nil || o.s.deps.Partitioner.PartitionFor(topic.ConnectionKey(k.workspace, k.connection), partitions) != o.partition.ID {
+			continue
+		}
+		if _, err := o.s.deps.Orgs.Tokens(k.workspace, k.connection); err == nil {
 			wanted[k] = c
 		}
 	}

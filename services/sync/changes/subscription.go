@@ -64,7 +64,7 @@ func (s *subscription) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if heard && place(err) == "" { // else a defect that is met again and again would use up the org's events
+		if heard && stage.DefectPlace(err) == "" { // else a defect that is met again and again would use up the org's events
 			wait.Reset()
 		}
 		pause := wait.NextBackOff()
@@ -166,7 +166,7 @@ func (s *subscription) forget() {
 
 // standsStill reports whether the reading failed by a defect where it did before: what comes there is as good as lost.
 func (s *subscription) standsStill(err error) bool {
-	if place(err) == "" {
+	if stage.DefectPlace(err) == "" {
 		return false
 	}
 	s.mu.Lock()
@@ -215,7 +215,7 @@ func (s *subscription) mayBeAnything(ctx context.Context, err error) {
 func (s *subscription) defect(ctx context.Context, what string, err error) {
 	s.org.o.s.stats.panicked.Add(1)
 	if s.defects.isNew("", err) {
-		s.log.ErrorContext(ctx, what, "place", place(err))
+		s.log.ErrorContext(ctx, what, "place", stage.DefectPlace(err))
 	}
 }
 
@@ -266,7 +266,7 @@ func (s *subscription) flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := stage.Guarded(func() error { return s.tell(ctx) })
-	if place(err) == "" {
+	if stage.DefectPlace(err) == "" {
 		return err
 	}
 	s.mayBeAnything(ctx, err)
@@ -328,7 +328,7 @@ func (s *subscription) explain(ctx context.Context, err error) (unavailable bool
 	unavailable = salesforce.ClassOf(err) == salesforce.ClassConfig
 	text := err.Error()
 	s.mu.Lock()
-	if place(err) != "" {
+	if stage.DefectPlace(err) != "" {
 		defer s.mu.Unlock()
 		s.defect(ctx, "the subscription to change events failed by a defect of this program and is tried again", err)
 		return false

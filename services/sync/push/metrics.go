@@ -43,15 +43,15 @@ func newMetrics(provider metric.MeterProvider, held func() int64) (*metrics, err
 		"Runs that were taken over in the middle from a worker that went silent."))
 	m.rows, errs[2] = meter.Int64Counter("throughline.sync.rows", metric.WithUnit("{row}"), metric.WithDescription(
 		"Rows of reports that were decided, by outcome: handed to the writer, unchanged, unmatched, ambiguous, blank_key, repeated_key, equal, failed."))
-	errs[4] = telemetry.ExportCounters(provider, scope, "{item}", telemetry.Counter{
-		Name: "throughline.sync.runs.panicked", Value: &m.panicked, // there from the beginning: an alert looks at the first, too
-		About: "Times that the work on runs of report pushes failed by a defect; other runs went on.",
-	})
 	_, errs[3] = meter.Int64ObservableUpDownCounter("throughline.sync.claims", metric.WithUnit("{run}"), metric.WithDescription(
 		"Runs that this process has claimed and works on."), metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(held())
 		return nil
 	}))
+	errs[4] = telemetry.ExportCounters(provider, scope, "{item}", telemetry.Counter{
+		Name: "throughline.sync.runs.panicked", Value: &m.panicked, // there from the beginning: an alert looks at the first, too
+		About: "Times that the work on runs of report pushes failed by a defect; other runs went on.",
+	})
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("push: metrics: %w", err)
 	}
